@@ -1,0 +1,52 @@
+# make run | demo | test | check | clean. Each sets up .venv by itself first.
+
+-include .env
+export
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+FANOUT  ?= $(DALSTON_FANOUT)
+STAMP   := $(VENV)/.installed
+CODE    := stages broker gateway client tests
+
+export DALSTON_FANOUT := $(FANOUT)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: install run demo test check format clean help
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## make .venv and install the project
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian, apt install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+run: install  ## start the server: honcho, with the embedded Redis
+	@honcho start --concurrency "$$(python -m stages.fanout '$(FANOUT)')"
+
+demo: install  ## start a server, play a real recording to it, watch it become text
+	@python -m client.demo
+
+test: install  ## run all tests
+	@python -m pytest
+
+check: install  ## format, lint, types, tests
+	@ruff format --check $(CODE)
+	@ruff check $(CODE)
+	@mypy
+	@python -m pytest
+
+format: install  ## format the code
+	@ruff check --fix-only --quiet $(CODE)
+	@ruff format $(CODE)
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info

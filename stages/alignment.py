@@ -1,0 +1,72 @@
+"""Words against words: where two pieces of a transcript overlap, and how a frozen prefix goes on."""
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import Final
+
+REACH: Final = 8  # words; the overlap of two pieces is at most 1.2 s of speech, about 5
+STRAY: Final = 1  # words at a cut that only one side has: half a word, misheard
+ALIKE: Final = 0.75  # difflib ratio from which two words count as the same one, misheard
+
+_NOT_WORD = re.compile(r"[^\w']+")
+
+
+def normal(word: str) -> str:
+    """A word as it is compared: lower case, no punctuation."""
+    return _NOT_WORD.sub("", word.lower())
+
+
+def same(a: str, b: str) -> bool:
+    """Whether two words are the same, or so alike that one is the other misheard."""
+    a, b = normal(a), normal(b)
+    return a == b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
+
+
+def repeated(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many words at the start of `after` repeat the end of `before`.
+
+    The longest run of words counts that both have, if at most one stray word stands between it and the
+    cut on either side.
+    """
+    tail, head = before[-REACH:], after[:REACH]
+    best, words = 0, 0
+    for i in range(len(tail)):
+        for j in range(min(STRAY + 1, len(head))):
+            length = _run(tail[i:], head[j:])
+            left = len(tail) - i - length
+            if length and left <= STRAY and length - left - j > best:
+                best, words = length - left - j, j + length
+    return words
+
+
+def _run(a: Sequence[str], b: Sequence[str]) -> int:
+    length = 0
+    while length < min(len(a), len(b)) and same(a[length], b[length]):
+        length += 1
+    return length
+
+
+def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words two hypotheses have in common at their start, to the letter."""
+    count = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        count += 1
+    return count
+
+
+def continuation(frozen: Sequence[str], words: Sequence[str]) -> int:
+    """Where in `words` the text goes on behind what `frozen` says of the same speech.
+
+    The split that leaves the least edit distance between `frozen` and the words before it; of equal
+    ones the one closest to the length of `frozen`.
+    """
+    row = list(range(len(words) + 1))
+    for i, said in enumerate(frozen, 1):
+        above, row = row, [i]
+        for j, word in enumerate(words, 1):
+            substitute = above[j - 1] + (normal(said) != normal(word))
+            row.append(min(substitute, above[j] + 1, row[j - 1] + 1))
+    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(frozen))))

@@ -1,0 +1,52 @@
+"""Which sessions go into the next forward pass: work that waits in, a batch out. Pure, no clock."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+class Kind(IntEnum):
+    """Work in order of precedence."""
+
+    FINAL = 0  # somebody waits for it
+    AHEAD = 1  # the likely final, decoded before the end is sure
+    PARTIAL = 2  # only the newest of a session is worth computing
+
+
+Reason: TypeAlias = Literal["full", "drained"]
+"""Why a batch left: as many sessions as it may hold, or nothing more of its kind was waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """Something to decode for one session, waiting since `since` (ns)."""
+
+    item: T
+    kind: Kind
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[T]):
+    """What goes into one forward pass, oldest first."""
+
+    items: tuple[T, ...]
+    kind: Kind
+    reason: Reason
+
+
+def next_batch(waiting: Iterable[Work[T]], max_batch: int) -> Batch[T] | None:
+    """The oldest work of the most urgent kind, of up to `max_batch` sessions.
+
+    Kinds are not mixed: a final must not wait for the audio of the partials beside it.
+    """
+    works = sorted(waiting, key=lambda w: (w.kind, w.since))
+    if not works:
+        return None
+    kind = works[0].kind
+    same = [w.item for w in works if w.kind is kind]
+    reason: Reason = "full" if len(same) >= max_batch else "drained"
+    return Batch(tuple(same[:max_batch]), kind, reason)

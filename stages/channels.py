@@ -1,0 +1,134 @@
+"""The sockets between the stages: an `Inbox` (PULL, binds) and an `Outlet` (PUSH, connects).
+
+Both are `ipc://` in the worker's run folder (mode 0700). What arrives and does not decode is counted
+and dropped.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import zmq
+
+from stages.errors import StartupError
+from stages.messages import BadMessage, Message, decode, encode
+
+AUDIO_HWM: Final = 512
+"""Messages in each end of a hop. With 100 ms chunks that is 51 s of audio of one session, 13 s of four;
+the receiver's credit (2 s a session) keeps a hop far below it up to 25 sessions, and above that a full
+queue blocks the writer, which reaches the clients' sockets."""
+
+MAX_IPC_PATH: Final = 107  # bytes, of sun_path on Linux without its final zero
+LINGER_MS: Final = 500  # what a closing socket waits for its last messages to leave
+
+Packet: TypeAlias = tuple[Message, bytes]
+"""A message and its payload (empty where it has none)."""
+
+
+def address(folder: Path, stage: str, index: int) -> str:
+    """Where process `index` of `stage` listens.
+
+    Raises:
+        StartupError: the path is too long for a socket.
+    """
+    path = folder / f"{stage}.{index + 1}"
+    if len(str(path).encode()) > MAX_IPC_PATH:
+        raise StartupError(
+            f"the socket path {path} is longer than {MAX_IPC_PATH} bytes; set a shorter DALSTON_RUN_DIR"
+        )
+    return f"ipc://{path}"
+
+
+class Inbox:
+    """What the stages before this one send here."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], where: str) -> None:
+        self.socket = context.socket(zmq.PULL)
+        self.socket.set_hwm(AUDIO_HWM)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.bind(where)
+        self.dropped = 0
+
+    @property
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when an empty queue fills."""
+        return int(self.socket.getsockopt(zmq.FD))
+
+    def take(self, timeout_ms: int, limit: int = AUDIO_HWM) -> list[Packet]:
+        """Everything that waits, at most `limit`; waits up to `timeout_ms` for the first."""
+        if not self.socket.poll(timeout_ms):
+            return []
+        packets: list[Packet] = []
+        while len(packets) < limit:
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            packet = self._decode(parts)
+            if packet:
+                packets.append(packet)
+        return packets
+
+    def _decode(self, parts: Sequence[bytes]) -> Packet | None:
+        try:
+            if len(parts) > 2:
+                raise BadMessage(f"{len(parts)} frames; a message has one or two")
+            return decode(parts[0]), (parts[1] if len(parts) == 2 else b"")
+        except BadMessage:
+            self.dropped += 1
+            return None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+class Outlet:
+    """The way to all processes of the next stage; `pick` says which one a message goes to."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        where: Iterable[str],
+        pick: Callable[[Message], int],
+    ) -> None:
+        self._pick = pick
+        self._sockets = [_push(context, address) for address in where]
+
+    def send(self, message: Message, payload: bytes = b"", flags: int = 0) -> None:
+        """Hand a message on. A full queue blocks, or raises `zmq.Again` with `zmq.NOBLOCK`."""
+        parts = [encode(message), payload] if payload else [encode(message)]
+        self._sockets[self._pick(message)].send_multipart(parts, flags, copy=True)
+
+    def send_to_all(self, message: Message) -> None:
+        """Hand a message to every process of the next stage."""
+        for socket in self._sockets:
+            socket.send_multipart([encode(message)])
+
+    def close(self) -> None:
+        """Close the sockets; what is queued still has `LINGER_MS` to leave."""
+        for socket in self._sockets:
+            socket.close()
+
+
+def by_route(stage_position: int) -> Callable[[Message], int]:
+    """Picks the process that the session's route names for the stage at this position."""
+
+    def pick(message: Message) -> int:
+        route = getattr(message, "route", ())
+        return int(route[stage_position])
+
+    return pick
+
+
+def only(_message: Message) -> int:
+    """Picks the one process that there is."""
+    return 0
+
+
+def _push(context: zmq.Context[zmq.Socket[bytes]], where: str) -> zmq.Socket[bytes]:
+    socket = context.socket(zmq.PUSH)
+    socket.set_hwm(AUDIO_HWM)
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    socket.connect(where)
+    return socket

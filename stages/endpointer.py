@@ -1,0 +1,147 @@
+"""Speech probabilities in, the boundaries of utterances out: the state machine of one session."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from stages.messages import SAMPLE_RATE
+
+WINDOW: Final = 512  # samples (32 ms): what Silero VAD takes at 16 kHz
+
+
+def samples(ms: float) -> int:
+    """Milliseconds as samples."""
+    return round(ms * SAMPLE_RATE / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRules:
+    """When speech begins, ends, and is cut; times in samples.
+
+    The two thresholds are those of silero-vad's own iterator (0.5, and 0.15 below it).
+    """
+
+    speech: float = 0.5  # a window with at least this probability is speech
+    silence: float = 0.35  # one below this is silence; between the two nothing changes
+    min_speech: int = samples(64)  # shorter sounds are no speech
+    preroll: int = samples(256)  # decoded before the first speech window: soft onsets
+    maybe: int = samples(96)  # silence after which the likely final is decoded ahead
+    max_utterance: int = samples(12_000)  # then it is cut, so that nobody pays for talking long
+    cut_search: int = samples(3_000)  # the quietest point is looked for in the last part of it
+    overlap: tuple[int, int] = (samples(300), samples(1_200))  # before a cut that is not in silence
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Speech began at `at`; its audio is to be decoded from `start` on."""
+
+    at: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Speech ended, or maybe ended, at `at`; decode up to `until`.
+
+    A `cut` goes on with the next utterance at `resume`.
+    """
+
+    at: int
+    until: int
+    kind: Literal["maybe", "end", "cut", "flush"]
+    resume: int
+
+
+Boundary: TypeAlias = Started | Ended
+
+
+@dataclass(slots=True)
+class Endpointer:
+    """Finds the utterances of one session, window by window. `min_silence` may change at any time."""
+
+    rules: EndpointRules
+    min_silence: int  # samples of silence that end an utterance
+    in_speech: bool = False
+    position: int = 0  # end of the last window
+    _start: int = 0  # of the utterance's audio
+    _candidate: int | None = None  # where speech may have begun
+    _silent_from: int | None = None
+    _maybe_until: int | None = None
+    _decoded: int = 0  # what an earlier utterance has decoded is not decoded again
+    _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
+
+    def feed(self, probability: float, energy: float) -> list[Boundary]:
+        """Take the next window: its speech probability and its mean square, in any unit."""
+        start, self.position = self.position, self.position + WINDOW
+        if not self.in_speech:
+            return self._feed_idle(start, probability)
+        self._remember(start, energy)
+        if probability >= self.rules.speech:
+            self._silent_from = self._maybe_until = None
+        elif probability < self.rules.silence and self._silent_from is None:
+            self._silent_from = start
+        return self._feed_silence() if self._silent_from is not None else self._feed_speech()
+
+    def flush(self, position: int) -> list[Boundary]:
+        """End what is being said now, with all audio up to `position`; nothing if nothing is."""
+        self._candidate = None
+        if not self.in_speech:
+            return []
+        if self._silent_from is None:
+            return [self._end(position, position, "flush")]
+        return [self._end(self._silent_from, self._maybe_until or position, "flush")]
+
+    def _feed_idle(self, start: int, probability: float) -> list[Boundary]:
+        if probability < self.rules.silence:
+            self._candidate = None
+        elif probability >= self.rules.speech and self._candidate is None:
+            self._candidate = start
+        if self._candidate is None or self.position - self._candidate < self.rules.min_speech:
+            return []
+        at, self._candidate, self.in_speech = self._candidate, None, True
+        self._start = max(at - self.rules.preroll, self._decoded, 0)
+        return [Started(at, self._start)]
+
+    def _feed_silence(self) -> list[Boundary]:
+        assert self._silent_from is not None
+        silence = self.position - self._silent_from
+        if silence >= self.min_silence or self._too_long():
+            return [self._end(self._silent_from, self._maybe_until or self.position, "end")]
+        if silence >= self.rules.maybe and self._maybe_until is None:
+            self._maybe_until = self.position
+            return [Ended(self._silent_from, self.position, "maybe", self.position)]
+        return []
+
+    def _feed_speech(self) -> list[Boundary]:
+        if not self._too_long():
+            return []
+        cut = self._quietest(self.position - self.rules.cut_search, self.position)
+        nearest, farthest = self.rules.overlap
+        resume = self._quietest(cut - farthest, cut - nearest)
+        self._start, self._decoded = resume, cut
+        return [Ended(cut, cut, "cut", resume)]
+
+    def _too_long(self) -> bool:
+        return self.position - self._start >= self.rules.max_utterance
+
+    def _quietest(self, low: int, high: int) -> int:
+        """The middle of the quietest three windows that begin between `low` and `high`."""
+        inside = [(at, e) for at, e in self._energies if low <= at < high]
+        if len(inside) < 3:
+            return max(self._start, min(high, self.position))
+        triples = zip(inside, inside[1:], inside[2:], strict=False)
+        _, at = min((a[1] + b[1] + c[1], b[0]) for a, b, c in triples)
+        return at + WINDOW // 2
+
+    def _remember(self, start: int, energy: float) -> None:
+        self._energies.append((start, energy))
+        keep = self.rules.cut_search + self.rules.overlap[1]
+        while self._energies[0][0] < start - keep:
+            self._energies.popleft()
+
+    def _end(self, at: int, until: int, kind: Literal["end", "flush"]) -> Ended:
+        self.in_speech = False
+        self._silent_from = self._maybe_until = None
+        self._decoded = until
+        self._energies.clear()
+        return Ended(at, until, kind, until)

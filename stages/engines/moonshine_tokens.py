@@ -1,0 +1,48 @@
+"""Moonshine's vocabulary: token numbers in, text out."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from stages.errors import StartupError
+
+START: Final = 1
+END: Final = 2
+SPACE: Final = "\u2581"  # SentencePiece's mark for a space
+FIRST_SPECIAL: Final = 32_000  # numbers from here on are the model's own marks, such as <<ST_7>>
+
+
+class Tokenizer:
+    """The pieces of all tokens, as bytes: a character may be spread over several tokens."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `tokenizer.bin`: each entry is its length (one byte; from 128 on two) and its bytes.
+
+        Raises:
+            StartupError: the file is damaged.
+        """
+        try:
+            return cls(list(_pieces(path.read_bytes())))
+        except IndexError:
+            raise StartupError(f"{path} is damaged; reinstall moonshine-voice==0.1.0") from None
+
+    def text(self, tokens: Iterable[int]) -> str:
+        """The text of a sequence of tokens, without the model's own marks."""
+        pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
+        return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = data[at] * 128 + length - 128, at + 1
+        if at + length > len(data):
+            raise IndexError(at)
+        yield data[at : at + length]
+        at += length

@@ -1,0 +1,277 @@
+"""One session in the receiver: a WebSocket in, pipeline messages out, and finished frames back to it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import orjson
+from websockets.asyncio.server import ServerConnection
+
+from stages.audio_input import AudioInput
+from stages.errors import CloseCode, InvalidParameter, SessionError, close_code
+from stages.lag import Lag
+from stages.messages import (
+    BYTES_PER_SAMPLE,
+    SAMPLE_RATE,
+    Audio,
+    Close,
+    Configure,
+    Flush,
+    Frame,
+    Message,
+    Open,
+    Progress,
+    Route,
+    SessionFailed,
+)
+from stages.outgoing import Outgoing
+from stages.parameters import SessionConfig, apply_config
+from stages.pipeline import Pipeline
+
+SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # bytes in one message: 250 ms
+DECODE: Final = 1 << 14  # bytes of a frame that are decoded at a time
+LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # bytes worth a message: 20 ms; less waits for more
+CHECK_S: Final = 0.25  # lag is judged this often while the socket is not read
+IDLE_READ_S: Final = 0.002  # a read that took longer had nothing waiting
+END_S: Final = 30.0  # from the client's end to session.end
+CONTROLS: Final = ("flush", "config", "keepalive", "end")
+MAX_TEXT: Final = 1 << 16  # bytes of one control message
+MAX_ID: Final = 200  # characters of a flush id
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a session may be idle, and how long it may be; seconds."""
+
+    idle_s: float
+    session_s: float
+
+
+class Intake:
+    """Reads a session's socket no faster than the pipeline takes the audio."""
+
+    def __init__(
+        self,
+        socket: ServerConnection,
+        opened: Open,
+        config: SessionConfig,
+        pipeline: Pipeline,
+        limits: Limits,
+    ) -> None:
+        self._socket, self._pipeline, self._limits = socket, pipeline, limits
+        self._session, self._route, self._config = opened.session, opened.route, config
+        self._opened = opened
+        self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
+        self._pending = bytearray()  # samples that are too few for a message yet
+        self._progress = asyncio.Event()
+        self._closed = False  # a Close has gone into the pipeline
+        self.lag = Lag()
+        self.outgoing = Outgoing(socket)
+
+    def deliver(self, message: Message, payload: bytes) -> None:
+        """Take what the senders say about this session; never waits."""
+        match message:
+            case Frame(kind=kind):
+                self.outgoing.put(payload)
+                if kind == "session.end":
+                    self.outgoing.end(CloseCode.NORMAL)
+            case Progress(processed=processed):
+                self.lag.processed = max(self.lag.processed, processed)
+                self._progress.set()
+            case SessionFailed(code=code):
+                self.outgoing.end(close_code(code))
+
+    async def run(self) -> CloseCode:
+        """Serve the session to its end; the code with which it was closed."""
+        await self._pipeline.send(self._opened)
+        reader = asyncio.create_task(self._read())
+        reader.add_done_callback(self._reader_done)
+        try:
+            return await self.outgoing.run()
+        finally:
+            reader.cancel()
+            await self._close("gone")
+
+    def _reader_done(self, reader: "asyncio.Task[None]") -> None:
+        if reader.cancelled() or (error := reader.exception()) is None:
+            return
+        if isinstance(error, SessionError):
+            self.outgoing.fail(error.code, error.message)
+        else:
+            self.outgoing.abort(error)
+
+    async def _read(self) -> None:
+        """Read frames until the client ends, goes, or breaks a rule."""
+        try:
+            async with asyncio.timeout(self._limits.session_s):
+                while await self._read_one():
+                    pass
+        except TimeoutError:
+            raise SessionError(
+                CloseCode.SESSION_TOO_LONG,
+                f"the session reached its maximum of {self._limits.session_s:.0f} s; start a new one",
+            ) from None
+        await self._finish()
+
+    async def _read_one(self) -> bool:
+        before = time.monotonic()
+        try:
+            async with asyncio.timeout(self._limits.idle_s):
+                frame = await self._socket.recv()
+        except TimeoutError:
+            raise SessionError(
+                CloseCode.IDLE_TIMEOUT,
+                f"no audio and no keepalive for {self._limits.idle_s:g} s",
+            ) from None
+        arrived = time.monotonic_ns()
+        if isinstance(frame, str):
+            return await self._obey(frame, arrived)
+        waited = arrived / 1e9 - before > IDLE_READ_S
+        for at in range(0, len(frame), DECODE):
+            pcm = self._input.feed(frame[at : at + DECODE])
+            await self._hear(pcm, arrived, waited=waited and at == 0)
+        return True
+
+    async def _hear(self, pcm: bytes, arrived: int, *, waited: bool) -> None:
+        self._pending += pcm
+        while len(self._pending) >= LEAST:
+            piece = bytes(self._pending[:SLICE])
+            del self._pending[: len(piece)]
+            await self._forward(piece, arrived, waited=waited)
+            waited = False
+
+    async def _forward(self, piece: bytes, arrived: int, *, waited: bool) -> None:
+        held = await self._credit()
+        start = self.lag.received
+        self.lag.read(len(piece) // BYTES_PER_SAMPLE, held, waited=waited)
+        stamps = (arrived, time.monotonic_ns())
+        await self._pipeline.send(Audio(self._session, self._route, start, stamps), piece)
+        self._judge(0.0)
+
+    async def _credit(self) -> float:
+        """Wait until the pipeline has dealt with enough of the audio; seconds that it took."""
+        since = time.monotonic()
+        while not self.lag.has_credit:
+            self._progress.clear()
+            try:
+                async with asyncio.timeout(CHECK_S):
+                    await self._progress.wait()
+            except TimeoutError:
+                self._judge(time.monotonic() - since)
+        return time.monotonic() - since
+
+    def _judge(self, held: float) -> None:
+        verdict = self.lag.judge(time.monotonic(), held)
+        if verdict == "fine":
+            return
+        lag = round(self.lag.seconds(held), 3)
+        if verdict == "exceeded":
+            raise SessionError(
+                CloseCode.LAG_EXCEEDED,
+                f"results are {lag} s behind the audio; send slower, or add capacity",
+            )
+        self.outgoing.tell(
+            "warning",
+            code="processing_lag",
+            message=f"results are {lag} s behind the audio",
+            lag=lag,
+            received=round(self.lag.received / SAMPLE_RATE, 3),
+            processed=round(self.lag.processed / SAMPLE_RATE, 3),
+        )
+
+    async def _obey(self, text: str, arrived: int) -> bool:
+        """Act on a control message; false if it was the client's end."""
+        try:
+            message = parse_control(text)
+            if message["type"] == "end":
+                return False
+            if message["type"] == "flush":
+                await self._flush(flush_id(message), arrived)
+            elif message["type"] == "config":
+                await self._configure(message)
+        except (ValueError, InvalidParameter) as error:
+            self.outgoing.tell("error", code="invalid_message", message=str(error), recoverable=True)
+        return True
+
+    async def _flush(self, name: str, arrived: int) -> None:
+        await self._drain_pending(arrived)
+        stamps = (arrived, time.monotonic_ns())
+        await self._pipeline.send(Flush(self._session, self._route, name, stamps))
+
+    async def _configure(self, message: Mapping[str, Any]) -> None:
+        self._config = c = apply_config(self._config, message)
+        await self._pipeline.send(
+            Configure(self._session, self._route, c.language, c.interim_results, c.min_silence_ms)
+        )
+
+    async def _drain_pending(self, arrived: int) -> None:
+        if self._pending:
+            piece = bytes(self._pending)
+            self._pending.clear()
+            await self._forward(piece, arrived, waited=True)
+
+    async def _finish(self) -> None:
+        """No more audio: everything that was received is transcribed, then `session.end` comes."""
+        arrived = time.monotonic_ns()
+        await self._hear(self._input.finish(), arrived, waited=True)
+        await self._drain_pending(arrived)
+        await self._close("end")
+        await asyncio.sleep(END_S)  # until the session's end cancels it
+        raise SessionError(CloseCode.INTERNAL, f"the transcript was not complete after {END_S:.0f} s")
+
+    async def _close(self, reason: Literal["end", "gone"]) -> None:
+        if not self._closed:
+            self._closed = True
+            now = time.monotonic_ns()
+            await self._pipeline.send(
+                Close(self._session, self._route, reason, self.lag.received, (now, now))
+            )
+
+
+def opening(session: str, route: Route, config: SessionConfig) -> Open:
+    """The message that opens a session in the pipeline."""
+    return Open(
+        session,
+        route,
+        config.model,
+        config.language,
+        config.interim_results,
+        config.enable_vad,
+        config.word_timestamps,
+        config.min_silence_ms,
+        config.vocabulary,
+        config.timing,
+    )
+
+
+def parse_control(text: str) -> Json:
+    """A client's text frame.
+
+    Raises:
+        ValueError: it is too long, not a JSON object, or of no known type.
+    """
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"a message of {len(text)} characters; the limit is {MAX_TEXT}")
+    try:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise ValueError("not JSON; a text frame is a JSON object with a type") from None
+    if not isinstance(message, dict) or message.get("type") not in CONTROLS:
+        raise ValueError(f"not a JSON object whose type is one of {', '.join(CONTROLS)}")
+    return message
+
+
+def flush_id(message: Json) -> str:
+    """The id of a `flush`; one without has an empty id.
+
+    Raises:
+        ValueError: it is not a string, or too long.
+    """
+    name = message.get("id", "")
+    if not isinstance(name, str) or len(name) > MAX_ID:
+        raise ValueError(f"the id of a flush must be a string of at most {MAX_ID} characters")
+    return name

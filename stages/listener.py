@@ -1,0 +1,296 @@
+"""One session in the ASR stage: the audio of its utterances, and what is still to be decoded."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from stages.alignment import continuation, normal
+from stages.batcher import Kind, Work
+from stages.channels import Packet
+from stages.engines.base import Floats, Job, Transcript
+from stages.messages import SAMPLE_RATE, Hypothesis, Message, Open, SpeechEnd, Stamps
+
+FIRST_PARTIAL: Final = SAMPLE_RATE // 2  # less audio than this gives no words worth showing
+COST_PER_LENGTH: Final = 24  # an utterance gets a partial at most every 1/24 of its length
+GAP: Final = SAMPLE_RATE // 10  # samples of silence between a context and an utterance
+MAX_PAUSE: Final = SAMPLE_RATE * 2  # a longer pause makes what was said before no context any more
+KEEP_CONTEXT: Final = 0.6  # a context grows by the next utterance up to this share of the longest
+GROWTH: Final = SAMPLE_RATE * 4  # samples by which a buffer grows
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was said until sample `end`: heard together with it, a short utterance is heard right."""
+
+    audio: Floats
+    words: tuple[str, ...]
+    tokens: tuple[int, ...]
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A transcript of an utterance, and the context that it makes for the next one."""
+
+    transcript: Transcript
+    context: Context
+
+
+@dataclass(slots=True)
+class Utterance:
+    """An utterance that is being said: float32 audio from sample `start` on."""
+
+    number: int
+    start: int = -1  # its first audio says
+    overlaps: bool = False
+    draft: tuple[int, ...] = ()
+    decoded: int = 0  # samples in the newest hypothesis
+    maybe: SpeechEnd | None = None  # decode up to here: it may be the end
+    guess: tuple[SpeechEnd, Heard] | None = None  # what that gave
+    since: int = 0  # when the audio or the maybe-end that is not decoded yet came (ns)
+    stamps: Stamps = ()
+    length: int = 0
+    _audio: Floats = field(default_factory=lambda: np.empty(GROWTH, np.float32))
+
+    @property
+    def end(self) -> int:
+        """The sample after the last one that is here."""
+        return self.start + self.length
+
+    def append(self, at: int, audio: Floats) -> None:
+        """Take samples that begin at index `at`; what is here already is not taken twice."""
+        if self.start < 0:
+            self.start = at
+        audio = audio[max(0, self.end - at) :]
+        if self.length + len(audio) > len(self._audio):
+            grown = np.empty(self.length + len(audio) + GROWTH, np.float32)
+            grown[: self.length] = self._audio[: self.length]
+            self._audio = grown
+        self._audio[self.length : self.length + len(audio)] = audio
+        self.length += len(audio)
+
+    def audio(self, until: int) -> Floats:
+        """The samples up to index `until`."""
+        return self._audio[: max(0, min(until - self.start, self.length))]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFinal:
+    """An utterance whose end is decided and whose last decode is to come."""
+
+    utterance: Utterance
+    end: SpeechEnd
+    since: int  # ns
+
+
+@dataclass(slots=True)
+class Listener:
+    """The session. `outgoing` keeps the order: what must follow a final waits behind it."""
+
+    opened: Open
+    partial_interval: int  # samples between two partials
+    longest_context: int  # samples of a context and an utterance together
+    interim_results: bool
+    received: int = 0  # all audio up to here has come
+    reported: int = 0  # and the receiver knows that all up to here has been dealt with
+    utterance: Utterance | None = None
+    context: Context | None = None
+    outgoing: deque[Packet | PendingFinal] = field(default_factory=deque)
+
+    def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+        """Take audio of the utterance that is being said."""
+        audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+        self.received = max(self.received, at + len(audio))
+        utterance = self.utterance
+        if utterance is None:
+            return
+        if utterance.length <= utterance.decoded:
+            utterance.since = now
+        utterance.stamps = stamps
+        utterance.append(at, audio)
+
+    def begin(self, number: int) -> None:
+        """An utterance begins."""
+        self.utterance = Utterance(number)
+
+    def maybe(self, end: SpeechEnd, now: int) -> None:
+        """The utterance may have ended: what it would then be is decoded ahead."""
+        if self.utterance is not None:
+            self.utterance.maybe, self.utterance.since = end, now
+
+    def finish(self, end: SpeechEnd, now: int) -> None:
+        """The end is decided: its final is next, ready if it was guessed right."""
+        utterance, self.utterance = self.utterance, None
+        if utterance is None:
+            return
+        if end.kind == "cut":
+            self._carry_over(utterance, end)
+        if utterance.guess is not None and _same(utterance.guess[0], end):
+            heard = utterance.guess[1]
+            self.context = heard.context
+            self.say_in_order(self._final(utterance, end, heard.transcript, 0))
+        else:
+            self.outgoing.append(PendingFinal(utterance, end, now))
+
+    def _carry_over(self, before: Utterance, cut: SpeechEnd) -> None:
+        after = Utterance(cut.utterance + 1, cut.resume, cut.resume < cut.until)
+        after.append(cut.resume, before.audio(before.end)[cut.resume - before.start :])
+        after.stamps = cut.stamps
+        self.utterance = after
+
+    def say_in_order(self, message: Message) -> None:
+        """Pass a message on behind the finals that are still to come."""
+        self.outgoing.append((message, b""))
+
+    def ready(self) -> Iterator[Packet]:
+        """What may leave now."""
+        while self.outgoing and not isinstance(self.outgoing[0], PendingFinal):
+            yield self.outgoing.popleft()  # type: ignore[misc]
+
+    def waiting(self) -> Work["Listener"] | None:
+        """The most urgent work of this session, if there is any."""
+        if self.outgoing and isinstance(head := self.outgoing[0], PendingFinal):
+            return Work(self, Kind.FINAL, head.since)
+        utterance = self.utterance
+        if utterance is None:
+            return None
+        if utterance.maybe is not None:
+            return Work(self, Kind.AHEAD, utterance.since)
+        if self.interim_results and _partial_is_due(utterance, self.partial_interval):
+            return Work(self, Kind.PARTIAL, utterance.since)
+        return None
+
+    def job(self, kind: Kind) -> Job:
+        """What to decode for the work that `waiting` named."""
+        utterance, until = self._due(kind)
+        audio = utterance.audio(until)
+        if kind is not Kind.PARTIAL and (context := self._context_for(utterance, audio)):
+            joined = np.concatenate([context.audio, _gap(context, utterance), audio])
+            return Job(joined, (*context.tokens, *utterance.draft))
+        return Job(audio, utterance.draft)
+
+    def take(self, kind: Kind, job: Job, transcript: Transcript, inference_ns: int) -> None:
+        """Queue what becomes of the result of `job`."""
+        utterance, until = self._due(kind)
+        if kind is Kind.PARTIAL:
+            utterance.draft, utterance.decoded = transcript.tokens, until - utterance.start
+            self._say_partial(utterance, transcript, until, utterance.stamps, inference_ns)
+            return
+        heard = self._hear_in_context(utterance, job, transcript, until)
+        if kind is Kind.FINAL:
+            head = self.outgoing[0]
+            assert isinstance(head, PendingFinal)
+            self.context = heard.context
+            final = self._final(utterance, head.end, heard.transcript, inference_ns)
+            self.outgoing[0] = (final, b"")
+            return
+        assert utterance.maybe is not None
+        stamps = utterance.maybe.stamps
+        utterance.guess, utterance.maybe = (utterance.maybe, heard), None
+        utterance.decoded = until - utterance.start
+        self._say_partial(utterance, heard.transcript, until, stamps, inference_ns)
+
+    def _due(self, kind: Kind) -> tuple[Utterance, int]:
+        """The utterance to decode, and up to where."""
+        if kind is Kind.FINAL:
+            head = self.outgoing[0]
+            assert isinstance(head, PendingFinal)
+            return head.utterance, head.end.until
+        assert self.utterance is not None
+        maybe = self.utterance.maybe
+        return self.utterance, self.utterance.end if maybe is None else maybe.until
+
+    def _context_for(self, utterance: Utterance, audio: Floats) -> Context | None:
+        context = self.context
+        if context is None or not context.words or utterance.overlaps:
+            return None
+        near = utterance.start - context.end <= MAX_PAUSE
+        fits = len(context.audio) + GAP + len(audio) <= self.longest_context
+        return context if near and fits else None
+
+    def _hear_in_context(self, utterance: Utterance, job: Job, transcript: Transcript, until: int) -> Heard:
+        """Take from the joined transcript what belongs to the utterance.
+
+        The context goes on growing while it is short; then it is the last utterance alone.
+        """
+        context = self._context_for(utterance, utterance.audio(until))
+        if context is None:
+            words = tuple(transcript.text.split())
+            return Heard(transcript, Context(job.audio, words, transcript.tokens, until))
+        joined = [word for word in transcript.text.split() if normal(word)]
+        words = tuple(joined[continuation(context.words, joined) :])
+        mine = replace(transcript, text=" ".join(words))
+        if len(job.audio) <= self.longest_context * KEEP_CONTEXT:
+            whole = (*context.words, *words)
+            return Heard(mine, Context(job.audio, whole, transcript.tokens, until))
+        return Heard(mine, Context(utterance.audio(until), words, utterance.draft, until))
+
+    def _say_partial(
+        self,
+        utterance: Utterance,
+        transcript: Transcript,
+        until: int,
+        stamps: Stamps,
+        inference_ns: int,
+    ) -> None:
+        if self.interim_results and transcript.text and not transcript.cut_off:
+            message = self._hypothesis(utterance, transcript, inference_ns)
+            self.say_in_order(replace(message, end=until, decided=until, stamps=stamps))
+
+    def _final(
+        self, utterance: Utterance, end: SpeechEnd, transcript: Transcript, inference_ns: int
+    ) -> Hypothesis:
+        return replace(
+            self._hypothesis(utterance, transcript, inference_ns),
+            end=max(utterance.start, end.at),
+            decided=end.decided,
+            final=True,
+            flush_id=end.flush_id,
+            stamps=end.stamps,
+        )
+
+    def _hypothesis(self, utterance: Utterance, transcript: Transcript, inference_ns: int) -> Hypothesis:
+        start = utterance.start
+        words = tuple(
+            (word, start + round(a * SAMPLE_RATE), start + round(b * SAMPLE_RATE), confidence)
+            for word, a, b, confidence in transcript.words
+        )
+        return Hypothesis(
+            session=self.opened.session,
+            route=self.opened.route,
+            utterance=utterance.number,
+            text=transcript.text,
+            start=start,
+            end=start,
+            decided=start,
+            final=False,
+            overlaps=utterance.overlaps,
+            language=transcript.language,
+            confidence=transcript.confidence,
+            words=words if self.opened.word_timestamps else (),
+            flush_id=None,
+            inference_ns=inference_ns,
+            stamps=(),
+        )
+
+    def processed(self) -> int:
+        """All audio up to here has been dealt with, but for the oldest final that is to come."""
+        finals = (item.end.until for item in self.outgoing if isinstance(item, PendingFinal))
+        return min(finals, default=self.received)
+
+
+def _gap(context: Context, utterance: Utterance) -> Floats:
+    """A short silence stands for the pause, however long it was."""
+    return np.zeros(min(GAP, max(0, utterance.start - context.end)), np.float32)
+
+
+def _same(guessed: SpeechEnd, decided: SpeechEnd) -> bool:
+    return (guessed.at, guessed.until) == (decided.at, decided.until)
+
+
+def _partial_is_due(utterance: Utterance, interval: int) -> bool:
+    new = utterance.length - utterance.decoded
+    return utterance.length >= FIRST_PARTIAL and new >= max(interval, utterance.length // COST_PER_LENGTH)

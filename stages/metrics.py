@@ -1,0 +1,86 @@
+"""The worker's metrics: every stage process writes its own files, one scrape of the receiver adds them up.
+
+prometheus-client decides on import whether it works across processes, so this module imports it only
+after `open_metrics` has named the folder.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from stages.channels import Inbox
+
+SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
+BATCH_SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+
+def open_metrics(folder: Path) -> "StageMetrics":
+    """The metrics of this process, in files under `folder` (made if needed, cleaned of dead processes)."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    for path in folder.glob("*.db"):
+        pid = path.stem.rpartition("_")[2]
+        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+            path.unlink(missing_ok=True)
+    return StageMetrics()
+
+
+class StageMetrics:
+    """Counters, gauges and histograms of the worker; a process touches only those of its stage."""
+
+    def __init__(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        self.sessions = Gauge(
+            "dalston_worker_sessions", "Sessions open in this worker", multiprocess_mode="livesum"
+        )
+        self.lag = Gauge(
+            "dalston_worker_lag_seconds",
+            "Received minus processed audio of the session that is furthest behind",
+            multiprocess_mode="livemax",
+        )
+        self.queue = Histogram(
+            "dalston_stage_queue_messages",
+            "Messages that waited when a stage looked",
+            ["stage"],
+            buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        )
+        self.stage_seconds = Histogram(
+            "dalston_stage_seconds",
+            "Time from a message's arrival in a stage to its result leaving it",
+            ["stage"],
+            buckets=SECONDS,
+        )
+        self.inference = Histogram(
+            "dalston_asr_inference_seconds", "Time of one forward pass", ["kind"], buckets=SECONDS
+        )
+        self.batch = Histogram(
+            "dalston_asr_batch_size",
+            "Sessions in a forward pass, by kind of work and by why it left",
+            ["kind", "reason"],
+            buckets=BATCH_SIZES,
+        )
+        self.drops = Counter("dalston_dropped_total", "What was dropped, by reason", ["reason"])
+        self.audio = Counter("dalston_audio_seconds_total", "Audio received")
+        self._counted = 0
+
+    def queued(self, stage: str, messages: int) -> None:
+        """How many messages a stage found waiting; an idle look does not count."""
+        if messages:
+            self.queue.labels(stage).observe(messages)
+
+    def dropped(self, stage: str, inbox: "Inbox") -> None:
+        """Count what an inbox could not decode since the last call."""
+        if inbox.dropped > self._counted:
+            self.drops.labels(f"{stage}_undecodable").inc(inbox.dropped - self._counted)
+            self._counted = inbox.dropped
+
+
+def scrape(folder: Path) -> bytes:
+    """All processes' metrics in the Prometheus text format."""
+    from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

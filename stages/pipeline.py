@@ -1,0 +1,99 @@
+"""The receiver's end of the stage ring, on asyncio: messages into the VAD stage, frames back out.
+
+The two sides do not wait for each other: a ring whose writer waits for its reader locks up when full.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import zmq
+
+from stages.channels import Inbox, Outlet, address, by_route
+from stages.fanout import STAGES
+from stages.messages import Alive, EndOfStream, Message
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.005  # between two tries to write into a full queue
+SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone
+
+
+class Pipeline:
+    """Sends to the VAD processes, and hands what the senders say to `deliver`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        counts: Mapping[str, int],
+        deliver: Callable[[Message, bytes], None],
+    ) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._counts, self._deliver = counts, deliver
+        where = [address(folder, STAGES[0], i) for i in range(counts[STAGES[0]])]
+        self._outlet = Outlet(self._context, where, by_route(0))
+        self.inbox = Inbox(self._context, address(folder, "receiver", 0))
+        self._control = Inbox(self._context, address(folder, "control", 0))
+        self._beats: dict[tuple[str, int], float] = {}
+        self.models = ""  # JSON, as the ASR stage says
+        self._ended: set[str] = set()
+        self.drained = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to read; call it on the loop."""
+        for inbox, handle in ((self.inbox, self._take), (self._control, self._hear)):
+            asyncio.get_running_loop().add_reader(inbox.fileno, self._drain, inbox, handle)
+            self._drain(inbox, handle)
+
+    async def send(self, message: Message, payload: bytes = b"") -> None:
+        """Hand a message to the session's VAD process; waits while its queue is full."""
+        while True:
+            try:
+                return self._outlet.send(message, payload, zmq.NOBLOCK)
+            except zmq.Again:
+                await asyncio.sleep(RETRY_S)
+
+    def missing(self) -> list[str]:
+        """The stage processes that do not beat, such as `vad.2`; none means that the worker is whole."""
+        limit = time.monotonic() - SILENT_S
+        return [
+            f"{stage}.{index + 1}"
+            for stage in STAGES
+            for index in range(self._counts[stage])
+            if self._beats.get((stage, index), 0.0) < limit
+        ]
+
+    def end(self) -> None:
+        """Say that no more messages come; `drained` is set when all senders have said so in turn."""
+        self._outlet.send_to_all(EndOfStream("receiver"))
+
+    def close(self) -> None:
+        """Close the sockets."""
+        loop = asyncio.get_running_loop()
+        for inbox in (self.inbox, self._control):
+            loop.remove_reader(inbox.fileno)
+            inbox.close()
+        self._outlet.close()
+        self._context.term()
+
+    def _drain(self, inbox: Inbox, handle: Callable[[Message, bytes], None]) -> None:
+        """Take all that waits: libzmq signals its descriptor only when an empty queue fills."""
+        while packets := inbox.take(0):
+            for message, payload in packets:
+                handle(message, payload)
+
+    def _take(self, message: Message, payload: bytes) -> None:
+        if isinstance(message, EndOfStream):
+            self._ended.add(message.source)
+            if len(self._ended) == self._counts[STAGES[-1]]:
+                self.drained.set()
+        else:
+            self._deliver(message, payload)
+
+    def _hear(self, message: Message, _payload: bytes) -> None:
+        if isinstance(message, Alive):
+            self._beats[message.stage, message.index] = time.monotonic()
+            self.models = message.models or self.models

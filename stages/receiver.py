@@ -1,0 +1,221 @@
+"""The receiver: the worker's WebSocket server, its entry in the registry, its health and metrics."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+import uvloop
+from pydantic import Field
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from broker.errors import RegistryUnavailable
+from broker.records import WorkerRecord, read_model
+from broker.registry import Registry
+from stages.errors import CloseCode, InvalidParameter, StartupError
+from stages.fanout import Router, parse_fanout
+from stages.intake import Intake, Limits, opening
+from stages.messages import Message
+from stages.metrics import open_metrics, scrape
+from stages.parameters import parse_query
+from stages.pipeline import Pipeline
+from stages.runner import Stop, configure_logging, lock, run_main
+from stages.settings import WorkerSettings, default_worker_id, make_private_dir, read_settings
+
+log = logging.getLogger(__name__)
+
+BEAT_S: Final = 1.0
+PATH: Final = "/v1/session"
+MAX_FRAME: Final = (1 << 20) + 1024  # the gateway refuses frames over 1 MiB
+FRAMES_AHEAD: Final = 2  # frames that websockets reads before we ask for them
+PING_S: Final = 10.0
+DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
+
+
+class ReceiverSettings(WorkerSettings):
+    """What the receiver reads."""
+
+    receiver_host: str = Field("127.0.0.1", description="address on which the worker listens")
+    advertise_host: str | None = Field(
+        None, description="host under which gateways reach the worker; unset: the one it listens on"
+    )
+    worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
+    idle_timeout_s: float = Field(
+        60, gt=0, description="a session without audio and keepalive for so long is ended (s)"
+    )
+    max_session_s: float = Field(14_400, gt=0, description="a session may last so long (s)")
+
+
+class Worker:
+    """All sessions of the worker, and what it says of itself."""
+
+    def __init__(self, settings: ReceiverSettings, pipeline: Pipeline, counts: dict[str, int]) -> None:
+        self._settings, self._pipeline = settings, pipeline
+        self._router = Router(counts)
+        self._intakes: dict[str, Intake] = {}
+        self._limits = Limits(settings.idle_timeout_s, settings.max_session_s)
+        self.capacity = settings.sessions_per_gpu * counts["asr"]
+        self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
+        self.metrics = open_metrics(settings.sockets / "metrics")
+
+    def deliver(self, message: Message, payload: bytes) -> None:
+        """Hand what a sender says to its session, if it is still here."""
+        if intake := self._intakes.get(getattr(message, "session", "")):
+            intake.deliver(message, payload)
+
+    async def serve(self, socket: ServerConnection) -> None:
+        """One session, from a gateway's connection to its close."""
+        assert socket.request is not None
+        query = dict(parse_qsl(urlsplit(socket.request.path).query, keep_blank_values=True))
+        session = query.get("session_id") or uuid.uuid4().hex
+        if session in self._intakes:
+            await socket.close(CloseCode.INVALID_REQUEST, f"session {session} is open already")
+            return
+        config = parse_query(query)
+        route = self._router.take()
+        intake = Intake(socket, opening(session, route, config), config, self._pipeline, self._limits)
+        self._intakes[session] = intake
+        self.metrics.sessions.inc()
+        try:
+            code = await intake.run()
+            log.info("session=%s ended code=%d audio=%.1fs", session, code, intake.lag.audio_s)
+        finally:
+            del self._intakes[session]
+            self._router.give_back(route)
+            self.metrics.sessions.dec()
+            self.metrics.audio.inc(intake.lag.audio_s)
+
+    def close_all(self) -> None:
+        """End all sessions: the worker is going away."""
+        for intake in self._intakes.values():
+            intake.outgoing.fail(CloseCode.RESTARTING, "the worker is going away")
+
+    def lag(self) -> float:
+        """Seconds of the session that is furthest behind."""
+        return max((i.lag.seconds() for i in self._intakes.values()), default=0.0)
+
+    def record(self) -> WorkerRecord:
+        """The worker as the registry knows it."""
+        s = self._settings
+        models = orjson.loads(self._pipeline.models or "[]")
+        return WorkerRecord(
+            self.worker_id,
+            f"ws://{s.advertise_host or s.receiver_host}:{s.receiver_port}",
+            self.capacity,
+            tuple(map(read_model, models)),
+            round(self.lag(), 3),
+        )
+
+    async def beat(self, registry: Registry) -> None:
+        """Register as soon as all stages are up, and say every second that they still are."""
+        registered, told = False, ""
+        while True:
+            missing = ", ".join(self._pipeline.missing())
+            if missing and missing != told:
+                log.info("waiting for %s", missing)
+            told = missing
+            if not missing and await self._register(registry) and not registered:
+                registered = True
+                log.info("worker %s is registered with %d places", self.worker_id, self.capacity)
+            self.metrics.lag.set(self.lag())
+            await asyncio.sleep(BEAT_S if registered else BEAT_S / 5)
+
+    async def _register(self, registry: Registry) -> bool:
+        with suppress(RegistryUnavailable):  # logged there; the next beat tries again
+            await registry.heartbeat(self.record())
+            return True
+        return False
+
+    def answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """What plain HTTP requests get, and what is wrong with a WebSocket request; else None."""
+        path = urlsplit(request.path).path
+        if path == "/healthz":
+            missing = self._pipeline.missing()
+            body = orjson.dumps({"status": "ok" if not missing else "incomplete", "missing": missing})
+            return _response(200 if not missing else 503, "application/json", body)
+        if path == "/metrics":
+            return _response(200, "text/plain; version=0.0.4", scrape(self._settings.sockets / "metrics"))
+        if path != PATH:
+            return _response(404, "text/plain", f"sessions are at {PATH}\n".encode())
+        try:
+            parse_query(dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True)))
+        except InvalidParameter as error:
+            return _response(400, "text/plain", f"{error.message}\n".encode())
+        return None
+
+
+def _response(status: int, kind: str, body: bytes) -> Response:
+    headers = Headers({"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status, "OK" if status == 200 else "Error", headers, body)
+
+
+@asynccontextmanager
+async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator[Server]:
+    """The WebSocket server.
+
+    Raises:
+        StartupError: the port is taken.
+    """
+    try:
+        server = await serve(
+            worker.serve,
+            settings.receiver_host,
+            settings.receiver_port,
+            process_request=worker.answer,
+            compression=None,
+            max_size=MAX_FRAME,
+            max_queue=FRAMES_AHEAD,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+        )
+    except OSError as error:
+        raise StartupError(
+            f"can't listen on {settings.receiver_host}:{settings.receiver_port} ({error.strerror});"
+            " set DALSTON_RECEIVER_PORT to a free port"
+        ) from None
+    try:
+        yield server
+    finally:
+        server.close(close_connections=True)
+
+
+async def run(settings: ReceiverSettings, stop: Stop) -> None:
+    """Serve until the signal, then end the sessions and drain the pipeline."""
+    counts = parse_fanout(settings.fanout)
+    loop = asyncio.get_running_loop()
+    pipeline = Pipeline(settings.sockets, counts, lambda m, p: worker.deliver(m, p))
+    worker = Worker(settings, pipeline, counts)
+    registry = Registry.connect(settings.redis)
+    async with listening(worker, settings):
+        pipeline.start()
+        beating = loop.create_task(worker.beat(registry))
+        await stop.wait(beating)
+        beating.cancel()
+        with suppress(RegistryUnavailable):
+            await registry.deregister(worker.worker_id)
+        worker.close_all()
+        pipeline.end()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pipeline.drained.wait(), DRAIN_S)
+    pipeline.close()
+    await registry.close()
+
+
+def main() -> None:
+    """Run the receiver as a process."""
+    stop = Stop()
+    settings = read_settings(ReceiverSettings)
+    configure_logging("receiver", settings.log_level)
+    held = lock(make_private_dir(settings.sockets) / "receiver.lock")
+    uvloop.run(run(settings, stop))
+    held.close()
+
+
+if __name__ == "__main__":
+    run_main("receiver", main)

@@ -1,0 +1,92 @@
+"""Environment variables in, frozen settings out; read once, in the `main()` of each process."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stages.errors import StartupError
+
+PREFIX = "DALSTON_"
+
+
+class Settings(BaseSettings):
+    """What every process reads."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    receiver_port: int = Field(9000, ge=1, le=65535, description="port of the worker")
+    redis_url: str | None = Field(
+        None, description="Redis to use; unset: the embedded server (a socket in the run folder)"
+    )
+    run_dir: Path | None = Field(
+        None,
+        description="folder of the sockets, mode 0700; unset: one in /tmp for each user and port",
+    )
+    data_dir: Path = Field(Path("data"), description="folder of what must outlive a restart")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="log level")
+
+    @property
+    def sockets(self) -> Path:
+        """The run folder: as set, or one that two users or two ports on a host do not share."""
+        name = f"dalston-{os.getuid()}-{self.receiver_port}"
+        return self.run_dir or Path(tempfile.gettempdir()) / name
+
+    @property
+    def redis_socket(self) -> Path:
+        """The Unix socket of the embedded Redis."""
+        return self.sockets / "redis.sock"
+
+    @property
+    def redis(self) -> str:
+        """The URL of the Redis in use."""
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+
+class WorkerSettings(Settings):
+    """What every process of a worker reads."""
+
+    fanout: str = Field("", description="processes of each stage, such as vad=2,asr=2; others have one")
+    sessions_per_gpu: int = Field(
+        4, ge=1, le=1024, description="places that a worker has for each of its ASR processes"
+    )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """The settings of one kind of process from the environment.
+
+    Raises:
+        StartupError: a variable has a bad value; the message names each of them.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise StartupError("bad setting: " + "; ".join(lines)) from None
+
+
+def make_private_dir(path: Path) -> Path:
+    """Make `path` (mode 0700), or check that an existing one is ours alone.
+
+    Raises:
+        StartupError: it belongs to somebody else, or others may write into it.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stat = path.stat()
+    if stat.st_uid != os.getuid():
+        raise StartupError(f"{path} belongs to another user; set {PREFIX}RUN_DIR to a folder of yours")
+    if stat.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def default_worker_id(port: int) -> str:
+    """A name for this worker that is stable over restarts: host and port."""
+    return f"{socket.gethostname()}-{port}"

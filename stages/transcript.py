@@ -1,0 +1,62 @@
+"""The transcript of one session: hypotheses in, texts that keep the protocol's promises out."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from stages.alignment import common_prefix, continuation, repeated
+
+AGREEING: Final = 3  # hypotheses in a row that must agree on a word before it is called stable
+UNSTABLE: Final = 2  # words at the end of a hypothesis that are never called stable
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The text of an utterance so far; the first `stable` characters will not change any more."""
+
+    text: str
+    stable: int
+
+
+@dataclass(slots=True)
+class UtteranceText:
+    """The text of one utterance while it grows.
+
+    Words on which the last hypotheses agree are frozen: later ones, and the final, go on behind them.
+    """
+
+    before: tuple[str, ...] = ()  # the last words of the utterance that this one overlaps
+    frozen: list[str] = field(default_factory=list)
+    _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
+
+    def partial(self, text: str) -> Partial:
+        """Take a hypothesis of the whole utterance."""
+        words = self._words(text)
+        self._recent.append(words)
+        if len(self._recent) == AGREEING:
+            first, *others = self._recent
+            agreed = min(common_prefix(first, other) for other in others)
+            longest = min(agreed, min(map(len, self._recent)) - UNSTABLE)
+            self.frozen += words[len(self.frozen) : max(longest, len(self.frozen))]
+        return Partial(" ".join(words), len(" ".join(self.frozen)))
+
+    def final(self, text: str) -> str:
+        """Take the last hypothesis: the text that stands."""
+        return " ".join(self._words(text))
+
+    def _words(self, text: str) -> list[str]:
+        words = text.split()
+        words = words[repeated(self.before, words) :]
+        if words[: len(self.frozen)] == self.frozen:
+            return words
+        return self.frozen + words[continuation(self.frozen, words) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A final: its number and text, its times in samples."""
+
+    utterance: int
+    text: str
+    start: int
+    end: int

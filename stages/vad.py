@@ -1,0 +1,241 @@
+"""The VAD stage: audio of all sessions in; utterances with their audio, and the boundaries, out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from stages.channels import Packet
+from stages.endpointer import (
+    WINDOW,
+    Boundary,
+    Ended,
+    Endpointer,
+    EndpointRules,
+    Started,
+    samples,
+)
+from stages.messages import (
+    BYTES_PER_SAMPLE,
+    Audio,
+    Close,
+    Configure,
+    Flush,
+    Message,
+    Open,
+    Route,
+    SessionFailed,
+    Silence,
+    SpeechEnd,
+    SpeechStart,
+    Stamps,
+)
+from stages.runner import StageProcess, Stop, configure_logging, run_main
+from stages.settings import WorkerSettings, read_settings
+from stages.silero import Floats, SileroVad, VadState
+
+PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
+KEEP: Final = samples(1_000)  # samples kept before the position: pre-roll and the speech not yet sure
+
+
+class Vad(Protocol):
+    """A model that tells speech from other sound."""
+
+    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
+        """Probabilities [B] for B windows."""
+        ...
+
+
+@dataclass(slots=True)
+class Speaker:
+    """One session: its audio around the present moment, and where in an utterance it is."""
+
+    opened: Open
+    endpointer: Endpointer
+    state: VadState = field(default_factory=VadState)
+    audio: bytearray = field(default_factory=bytearray)  # s16le from `base` on
+    base: int = 0  # sample index of the first sample in `audio`
+    received: int = 0
+    utterance: int = 0  # number of the utterance that is being said, or was said last
+    sent: int = 0  # the ASR stage has this utterance's audio up to here
+    told: int = 0  # the ASR stage knows of all audio up to here
+    stamps: Stamps = ()
+
+    @property
+    def route(self) -> Route:
+        """The processes that the session stays with."""
+        return self.opened.route
+
+    @property
+    def has_window(self) -> bool:
+        """Whether a whole window waits to be looked at."""
+        return self.received - self.endpointer.position >= WINDOW
+
+    def append(self, pcm: bytes, stamps: Stamps) -> None:
+        """Take samples that arrived."""
+        self.audio += pcm
+        self.received += len(pcm) // BYTES_PER_SAMPLE
+        self.stamps = stamps
+
+    def slice(self, start: int, end: int) -> bytes:
+        """The samples from `start` to `end`, as far as they are kept."""
+        low = max(0, start - self.base) * BYTES_PER_SAMPLE
+        return bytes(self.audio[low : (end - self.base) * BYTES_PER_SAMPLE])
+
+    def window(self) -> Floats:
+        """The next window, -1..1."""
+        at = self.endpointer.position
+        pcm = np.frombuffer(self.slice(at, at + WINDOW), "<i2")
+        return pcm.astype(np.float32) / np.float32(32768)
+
+    def forget(self) -> None:
+        """Drop the audio that nothing can ask for any more."""
+        surplus = self.endpointer.position - KEEP - self.base
+        if surplus > KEEP:
+            del self.audio[: surplus * BYTES_PER_SAMPLE]
+            self.base += surplus
+
+
+class VadStage:
+    """Looks at one window of every session that has one, in one batch, until none has."""
+
+    def __init__(self, vad: Vad, rules: EndpointRules, clock: Callable[[], int]) -> None:
+        self._vad, self._rules, self._clock = vad, rules, clock
+        self._speakers: dict[str, Speaker] = {}
+        self._waiting: dict[str, Speaker] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether a session has a window waiting."""
+        return bool(self._waiting)
+
+    def handle(self, message: Message, payload: bytes, now: int) -> Iterable[Packet]:
+        """Take one message; what is said in-band is acted on behind the audio before it."""
+        match message:
+            case Open():
+                rules = Endpointer(self._rules, samples(message.min_silence_ms))
+                self._speakers[message.session] = Speaker(message, rules)
+                yield message, b""
+            case Audio() if speaker := self._speakers.get(message.session):
+                speaker.append(payload, (*message.stamps, now))
+                if speaker.has_window:
+                    self._waiting[message.session] = speaker
+            case Flush() | Configure() | Close() if speaker := self._speakers.get(message.session):
+                yield from self._catch_up(speaker)
+                yield from self._control(speaker, message, now)
+            case SessionFailed():
+                yield message, b""
+
+    def work(self, now: int) -> Iterator[Packet]:
+        """Look at the next window of each session that has one."""
+        batch = list(self._waiting.values())
+        yield from self._look(batch)
+        for speaker in batch:
+            if not speaker.has_window:
+                del self._waiting[speaker.opened.session]
+                yield from self._forward(speaker)
+
+    def _catch_up(self, speaker: Speaker) -> Iterator[Packet]:
+        while speaker.has_window:
+            yield from self._look([speaker])
+        self._waiting.pop(speaker.opened.session, None)
+        yield from self._forward(speaker)
+
+    def _look(self, batch: Sequence[Speaker]) -> Iterator[Packet]:
+        if not batch:
+            return
+        windows = [speaker.window() for speaker in batch]
+        probabilities = self._vad(windows, [speaker.state for speaker in batch])
+        for speaker, window, probability in zip(batch, windows, probabilities, strict=True):
+            energy = float(np.dot(window, window))
+            for boundary in speaker.endpointer.feed(float(probability), energy):
+                yield from self._tell(speaker, boundary, None)
+            speaker.forget()
+
+    def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
+        if isinstance(message, Configure):
+            speaker.endpointer.min_silence = samples(message.min_silence_ms)
+            yield message, b""
+            return
+        ends = message.reason == "end" if isinstance(message, Close) else True
+        boundaries = speaker.endpointer.flush(speaker.received) if ends else []
+        speaker.stamps = (*message.stamps, now)
+        flush_id = message.flush_id if isinstance(message, Flush) else None
+        for boundary in boundaries:
+            yield from self._tell(speaker, boundary, flush_id)
+        yield from self._forward(speaker, whole=True)
+        if isinstance(message, Close):
+            del self._speakers[message.session]
+            yield replace(message, stamps=self._leave(speaker)), b""
+        elif not boundaries:
+            yield replace(message, stamps=self._leave(speaker)), b""
+
+    def _tell(self, speaker: Speaker, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
+        session, route = speaker.opened.session, speaker.route
+        if isinstance(boundary, Started):
+            speaker.utterance += 1
+            speaker.sent = boundary.start
+            yield SpeechStart(session, route, speaker.utterance, boundary.at), b""
+            return
+        yield from self._send_audio(speaker)
+        yield self._speech_end(speaker, boundary, flush_id), b""
+        if boundary.kind == "cut":
+            speaker.utterance += 1
+
+    def _speech_end(self, speaker: Speaker, end: Ended, flush_id: str | None) -> SpeechEnd:
+        return SpeechEnd(
+            speaker.opened.session,
+            speaker.route,
+            speaker.utterance,
+            end.at,
+            end.until,
+            end.kind,
+            end.resume,
+            max(speaker.endpointer.position, end.until),
+            flush_id,
+            self._leave(speaker),
+        )
+
+    def _forward(self, speaker: Speaker, whole: bool = False) -> Iterator[Packet]:
+        """Hand on the utterance's audio, or say now and then that there was none."""
+        if speaker.endpointer.in_speech:
+            yield from self._send_audio(speaker)
+        elif whole or speaker.received - speaker.told >= PROGRESS:
+            speaker.told = speaker.received
+            yield Silence(speaker.opened.session, speaker.route, speaker.received), b""
+
+    def _send_audio(self, speaker: Speaker) -> Iterator[Packet]:
+        if speaker.sent < speaker.received:
+            pcm = speaker.slice(speaker.sent, speaker.received)
+            message = Audio(speaker.opened.session, speaker.route, speaker.sent, self._leave(speaker))
+            speaker.sent = speaker.told = speaker.received
+            yield message, pcm
+
+    def _leave(self, speaker: Speaker) -> Stamps:
+        return (*speaker.stamps, self._clock())
+
+
+class VadSettings(WorkerSettings):
+    """What the VAD stage reads."""
+
+    max_utterance_s: float = Field(
+        12.0, ge=3, le=30, description="an utterance is cut at its quietest point before this (s)"
+    )
+
+
+def main() -> None:
+    """Run the stage as a process."""
+    import time
+
+    stop = Stop()
+    settings = read_settings(VadSettings)
+    configure_logging("vad", settings.log_level)
+    process = StageProcess("vad", settings, stop)
+    rules = EndpointRules(max_utterance=samples(settings.max_utterance_s * 1000))
+    process.run(VadStage(SileroVad(), rules, time.monotonic_ns))
+
+
+if __name__ == "__main__":
+    run_main("vad", main)
