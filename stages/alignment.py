@@ -7,6 +7,7 @@ from typing import Final
 
 REACH: Final = 8  # words; the overlap of two pieces is at most 1.2 s of speech, about 5
 STRAY: Final = 1  # words at a cut that only one side has: half a word, misheard
+ENDING: Final = 3  # letters that half a word shares with the whole one
 ALIKE: Final = 0.75  # difflib ratio from which two words count as the same one, misheard
 
 _NOT_WORD = re.compile(r"[^\w']+")
@@ -27,24 +28,34 @@ def repeated(before: Sequence[str], after: Sequence[str]) -> int:
     """How many words at the start of `after` repeat the end of `before`.
 
     The longest run of words counts that both have, if at most one stray word stands between it and the
-    cut on either side.
+    cut on either side: half a word, misheard. The first word of `after` may be the end of one of `before`.
     """
     tail, head = before[-REACH:], after[:REACH]
     best, words = 0, 0
     for i in range(len(tail)):
         for j in range(min(STRAY + 1, len(head))):
-            length = _run(tail[i:], head[j:])
+            length = _run(tail[i:], head[j:], first_may_be_cut=j == 0)
             left = len(tail) - i - length
-            if length and left <= STRAY and length - left - j > best:
-                best, words = length - left - j, j + length
+            score = 2 * length - left - j
+            if length and left <= STRAY and score > best:
+                best, words = score, j + length
     return words
 
 
-def _run(a: Sequence[str], b: Sequence[str]) -> int:
+def _run(a: Sequence[str], b: Sequence[str], *, first_may_be_cut: bool) -> int:
     length = 0
-    while length < min(len(a), len(b)) and same(a[length], b[length]):
+    while length < min(len(a), len(b)):
+        cut = first_may_be_cut and length == 0 and _is_end_of(b[0], a[0])
+        if not cut and not same(a[length], b[length]):
+            break
         length += 1
     return length
+
+
+def _is_end_of(part: str, word: str) -> bool:
+    """Whether `part` may be the rest of a `word` whose beginning was cut off."""
+    part, word = normal(part), normal(word)
+    return len(part) >= ENDING and word.endswith(part[-ENDING:])
 
 
 def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:

@@ -195,7 +195,7 @@ class AsrSettings(WorkerSettings):
         description="sessions in one forward pass; unset: DALSTON_SESSIONS_PER_GPU",
     )
     partial_interval_ms: int = Field(
-        200, ge=50, le=5000, description="new audio for which a partial is decoded (ms)"
+        200, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
     )
     asr_threads: int | None = Field(
         None,

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stages.alignment import REACH
 from stages.channels import Packet
 from stages.messages import (
     SAMPLE_RATE,
@@ -38,7 +37,7 @@ class Session:
 
     opened: Open
     number: int = 1  # of the utterance that is being said, or said next
-    text: UtteranceText = field(default_factory=UtteranceText)
+    text: UtteranceText = field(default_factory=lambda: UtteranceText(begins=True))
     shown: bool = False  # the client has seen a partial of it, so it must see its final
     segments: list[Segment] = field(default_factory=list)
     speech: int = 0  # samples
@@ -112,8 +111,7 @@ class AssemblerStage:
         self._align(session, said)
         text = session.text.final(said.text)
         shown, session.shown = session.shown, False
-        before = tuple(text.split()[-REACH:])
-        session.text = UtteranceText(before)
+        session.text = session.text.following(text)
         if not text and not shown and said.flush_id is None:
             return
         if text:

@@ -59,7 +59,8 @@ def _from_s16(data: bytes) -> Floats:
 
 def _from_f32(data: bytes) -> Floats:
     """Not-a-number is silence; infinities and what is beyond full scale are full scale."""
-    return np.clip(np.nan_to_num(np.frombuffer(data, "<f4"), nan=0.0), -1, 1).astype(np.float32)
+    samples = np.frombuffer(data, "<f4").astype(np.float32)
+    return np.asarray(np.clip(np.nan_to_num(samples, nan=0.0), -1, 1), np.float32)
 
 
 def _from_table(table: Floats) -> Callable[[bytes], Floats]:

@@ -1,7 +1,10 @@
 """Speech probabilities in, the boundaries of utterances out: the state machine of one session."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 from typing import Final, Literal, TypeAlias
 
 from stages.messages import SAMPLE_RATE
@@ -28,7 +31,8 @@ class EndpointRules:
     maybe: int = samples(96)  # silence after which the likely final is decoded ahead
     max_utterance: int = samples(12_000)  # then it is cut, so that nobody pays for talking long
     cut_search: int = samples(3_000)  # the quietest point is looked for in the last part of it
-    overlap: tuple[int, int] = (samples(300), samples(1_200))  # before a cut that is not in silence
+    overlap: tuple[int, int] = (samples(300), samples(1_200))  # before a cut that is not in a pause
+    pause: float = 0.01  # energy against the utterance's median (-20 dB) below which a point is a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Endpointer:
             return []
         at, self._candidate, self.in_speech = self._candidate, None, True
         self._start = max(at - self.rules.preroll, self._decoded, 0)
-        return [Started(at, self._start)]
+        return [Started(max(at, self._start), self._start)]
 
     def _feed_silence(self) -> list[Boundary]:
         assert self._silent_from is not None
@@ -115,23 +119,26 @@ class Endpointer:
     def _feed_speech(self) -> list[Boundary]:
         if not self._too_long():
             return []
-        cut = self._quietest(self.position - self.rules.cut_search, self.position)
+        # not further back, so that an overlap behind the cut still gets on
+        search = min(self.rules.cut_search, self.rules.max_utterance // 4)
+        cut, energy = self._quietest(self.position - search, self.position)
         nearest, farthest = self.rules.overlap
-        resume = self._quietest(cut - farthest, cut - nearest)
+        resume = cut
+        if energy > self.rules.pause * median(energy for _, energy in self._energies):
+            resume, _ = self._quietest(cut - farthest, cut - nearest)
         self._start, self._decoded = resume, cut
         return [Ended(cut, cut, "cut", resume)]
 
     def _too_long(self) -> bool:
         return self.position - self._start >= self.rules.max_utterance
 
-    def _quietest(self, low: int, high: int) -> int:
-        """The middle of the quietest three windows that begin between `low` and `high`."""
+    def _quietest(self, low: int, high: int) -> tuple[int, float]:
+        """The middle of the quietest two windows that begin between `low` and `high`; their mean energy."""
         inside = [(at, e) for at, e in self._energies if low <= at < high]
-        if len(inside) < 3:
-            return max(self._start, min(high, self.position))
-        triples = zip(inside, inside[1:], inside[2:], strict=False)
-        _, at = min((a[1] + b[1] + c[1], b[0]) for a, b, c in triples)
-        return at + WINDOW // 2
+        if len(inside) < 2:
+            return max(self._start, min(high, self.position)), math.inf
+        energy, at = min((a[1] + b[1], b[0]) for a, b in pairwise(inside))
+        return at, energy / 2
 
     def _remember(self, start: int, energy: float) -> None:
         self._energies.append((start, energy))

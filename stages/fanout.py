@@ -23,7 +23,7 @@ def parse_fanout(text: str) -> dict[str, int]:
     counts = dict.fromkeys(STAGES, 1)
     for part in filter(None, (p.strip() for p in text.split(","))):
         stage, _, count = part.partition("=")
-        if stage not in counts or not count.isdigit() or not 1 <= int(count) <= MAX_PROCESSES:
+        if stage not in counts or not count.isdecimal() or not 1 <= int(count) <= MAX_PROCESSES:
             raise StartupError(
                 f"DALSTON_FANOUT={text!r}: {part!r} is not one of {', '.join(STAGES)}"
                 f" with a number from 1 to {MAX_PROCESSES}, as in vad=2,asr=2"

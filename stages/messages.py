@@ -250,7 +250,7 @@ def decode(header: bytes | memoryview) -> Message:
         raise BadMessage(f"type number {kind} with {len(rest)} fields is unknown")
     for name, check, value in zip(_FIELDS[kind], _CHECKS[kind], rest, strict=True):
         if not check(value):
-            raise BadMessage(f"{_TYPES[kind].__name__}.{name} can't be {value!r:.40}")
+            raise BadMessage(f"{_TYPES[kind].__name__}.{name} can't be a {type(value).__name__} like this")
     return _TYPES[kind](*rest)  # type: ignore[no-any-return]
 
 

@@ -19,6 +19,7 @@ class Outgoing:
     def __init__(self, socket: ServerConnection) -> None:
         self._socket = socket
         self._frames: deque[bytes] = deque()
+        self._early: list[bytes] | None = []  # events of our own that wait for `session.begin`
         self._news = asyncio.Event()
         self._code: CloseCode | None = None
         self._error: BaseException | None = None
@@ -28,17 +29,23 @@ class Outgoing:
         if self._code is not None:
             return
         self._frames.append(frame)
+        self._begun()
         if len(self._frames) > MAX_FRAMES:
             self._frames.clear()
             self.fail(CloseCode.INTERNAL, "the results were not read")
         self._news.set()
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Queue an event of the receiver's own."""
-        self.put(orjson.dumps({"type": kind, **fields}))
+        """Queue an event of the receiver's own; it comes behind `session.begin`."""
+        frame = orjson.dumps({"type": kind, **fields})
+        if self._early is None:
+            self.put(frame)
+        elif len(self._early) < MAX_FRAMES:
+            self._early.append(frame)
 
     def fail(self, code: CloseCode, message: str) -> None:
         """Queue an `error` event and the end with its code."""
+        self._begun()  # or never
         self.tell("error", code=code.error, message=message, recoverable=False)
         self.end(code)
 
@@ -52,6 +59,10 @@ class Outgoing:
         """Stop at once: reading failed."""
         self._error = error
         self._news.set()
+
+    def _begun(self) -> None:
+        early, self._early = self._early, None
+        self._frames.extend(early or ())
 
     async def run(self) -> CloseCode:
         """Write until the end, and close the socket; the code with which the session closed.

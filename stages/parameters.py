@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
+import orjson
+
 from stages.errors import InvalidParameter
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
@@ -61,7 +63,9 @@ def apply_config(config: SessionConfig, message: Mapping[str, Any]) -> SessionCo
 
 def _as_text(value: Any) -> str:
     """A JSON value as the query string would spell it, so that one parser checks both."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, bool | int | float) else type(value).__name__
 
 
 def _integer(low: int, high: int) -> Callable[[str, str], int]:
@@ -106,8 +110,8 @@ def _model(name: str, text: str) -> str:
 
 def _vocabulary(name: str, text: str) -> tuple[str, ...]:
     try:
-        phrases = json.loads(text)
-    except (ValueError, RecursionError):
+        phrases = orjson.loads(text)  # unlike json, it refuses half a surrogate pair
+    except orjson.JSONDecodeError:
         phrases = None
     if (
         isinstance(phrases, list)

@@ -23,16 +23,11 @@ SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone
 
 
 class Pipeline:
-    """Sends to the VAD processes, and hands what the senders say to `deliver`."""
+    """Sends to the VAD processes, and reads what the senders say."""
 
-    def __init__(
-        self,
-        folder: Path,
-        counts: Mapping[str, int],
-        deliver: Callable[[Message, bytes], None],
-    ) -> None:
+    def __init__(self, folder: Path, counts: Mapping[str, int]) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._counts, self._deliver = counts, deliver
+        self._counts = counts
         where = [address(folder, STAGES[0], i) for i in range(counts[STAGES[0]])]
         self._outlet = Outlet(self._context, where, by_route(0))
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
@@ -42,9 +37,16 @@ class Pipeline:
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
 
-    def start(self) -> None:
-        """Begin to read; call it on the loop."""
-        for inbox, handle in ((self.inbox, self._take), (self._control, self._hear)):
+    def start(self, deliver: Callable[[Message, bytes], None]) -> None:
+        """Begin to read, on the running loop; `deliver` gets what the senders say and must not wait."""
+
+        def take(message: Message, payload: bytes) -> None:
+            if isinstance(message, EndOfStream):
+                self._end_of(message.source)
+            else:
+                deliver(message, payload)
+
+        for inbox, handle in ((self.inbox, take), (self._control, self._hear)):
             asyncio.get_running_loop().add_reader(inbox.fileno, self._drain, inbox, handle)
             self._drain(inbox, handle)
 
@@ -85,13 +87,10 @@ class Pipeline:
             for message, payload in packets:
                 handle(message, payload)
 
-    def _take(self, message: Message, payload: bytes) -> None:
-        if isinstance(message, EndOfStream):
-            self._ended.add(message.source)
-            if len(self._ended) == self._counts[STAGES[-1]]:
-                self.drained.set()
-        else:
-            self._deliver(message, payload)
+    def _end_of(self, sender: str) -> None:
+        self._ended.add(sender)
+        if len(self._ended) == self._counts[STAGES[-1]]:
+            self.drained.set()
 
     def _hear(self, message: Message, _payload: bytes) -> None:
         if isinstance(message, Alive):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -34,7 +35,11 @@ BEAT_S: Final = 1.0
 PATH: Final = "/v1/session"
 MAX_FRAME: Final = (1 << 20) + 1024  # the gateway refuses frames over 1 MiB
 FRAMES_AHEAD: Final = 2  # frames that websockets reads before we ask for them
-PING_S: Final = 10.0
+PING_S: Final = 10.0  # a gateway that is gone without a word is noticed after PING_S + PONG_S
+# A pong waits behind the audio that has not been read: the two ends' buffers, some 20 s of speech, which
+# takes less time than that to transcribe.
+PONG_S: Final = 30.0
+RECEIVE_BUFFER: Final = 128 << 10
 DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
 
 
@@ -46,10 +51,10 @@ class ReceiverSettings(WorkerSettings):
         None, description="host under which gateways reach the worker; unset: the one it listens on"
     )
     worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
-    idle_timeout_s: float = Field(
-        60, gt=0, description="a session without audio and keepalive for so long is ended (s)"
+    idle_timeout: float = Field(
+        60, gt=0, description="seconds without audio and keepalive until a session is ended"
     )
-    max_session_s: float = Field(14_400, gt=0, description="a session may last so long (s)")
+    max_session: float = Field(14_400, gt=0, description="seconds that a session may last")
 
 
 class Worker:
@@ -59,7 +64,7 @@ class Worker:
         self._settings, self._pipeline = settings, pipeline
         self._router = Router(counts)
         self._intakes: dict[str, Intake] = {}
-        self._limits = Limits(settings.idle_timeout_s, settings.max_session_s)
+        self._limits = Limits(settings.idle_timeout, settings.max_session)
         self.capacity = settings.sessions_per_gpu * counts["asr"]
         self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
         self.metrics = open_metrics(settings.sockets / "metrics")
@@ -69,17 +74,17 @@ class Worker:
         if intake := self._intakes.get(getattr(message, "session", "")):
             intake.deliver(message, payload)
 
-    async def serve(self, socket: ServerConnection) -> None:
+    async def serve(self, gateway: ServerConnection) -> None:
         """One session, from a gateway's connection to its close."""
-        assert socket.request is not None
-        query = dict(parse_qsl(urlsplit(socket.request.path).query, keep_blank_values=True))
+        assert gateway.request is not None
+        query = dict(parse_qsl(urlsplit(gateway.request.path).query, keep_blank_values=True))
         session = query.get("session_id") or uuid.uuid4().hex
         if session in self._intakes:
-            await socket.close(CloseCode.INVALID_REQUEST, f"session {session} is open already")
+            await gateway.close(CloseCode.INVALID_REQUEST, f"session {session} is open already")
             return
         config = parse_query(query)
         route = self._router.take()
-        intake = Intake(socket, opening(session, route, config), config, self._pipeline, self._limits)
+        intake = Intake(gateway, opening(session, route, config), config, self._pipeline, self._limits)
         self._intakes[session] = intake
         self.metrics.sessions.inc()
         try:
@@ -172,13 +177,15 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             max_size=MAX_FRAME,
             max_queue=FRAMES_AHEAD,
             ping_interval=PING_S,
-            ping_timeout=PING_S,
+            ping_timeout=PONG_S,
         )
     except OSError as error:
         raise StartupError(
             f"can't listen on {settings.receiver_host}:{settings.receiver_port} ({error.strerror});"
             " set DALSTON_RECEIVER_PORT to a free port"
         ) from None
+    for each in server.sockets:  # accepted sockets inherit it
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
         yield server
     finally:
@@ -189,11 +196,11 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
     """Serve until the signal, then end the sessions and drain the pipeline."""
     counts = parse_fanout(settings.fanout)
     loop = asyncio.get_running_loop()
-    pipeline = Pipeline(settings.sockets, counts, lambda m, p: worker.deliver(m, p))
+    pipeline = Pipeline(settings.sockets, counts)
     worker = Worker(settings, pipeline, counts)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings):
-        pipeline.start()
+        pipeline.start(worker.deliver)
         beating = loop.create_task(worker.beat(registry))
         await stop.wait(beating)
         beating.cancel()

@@ -4,10 +4,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from stages.alignment import common_prefix, continuation, repeated
+from stages.alignment import REACH, common_prefix, continuation, repeated
 
-AGREEING: Final = 3  # hypotheses in a row that must agree on a word before it is called stable
-UNSTABLE: Final = 2  # words at the end of a hypothesis that are never called stable
+AGREEING: Final = 5  # hypotheses in a row that must agree on a word before it is called stable
+UNSTABLE: Final = 5  # words at the end of a hypothesis that are never called stable
+# With these, freezing costs no accuracy on the test recordings and a quarter of the text shown is stable;
+# 3 and 2 make it half, for 2 points of word error rate: partials are decoded without context (measured).
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class UtteranceText:
     """
 
     before: tuple[str, ...] = ()  # the last words of the utterance that this one overlaps
+    begins: bool = False  # a sentence: what was said before has ended one
     frozen: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
 
@@ -44,9 +47,17 @@ class UtteranceText:
         """Take the last hypothesis: the text that stands."""
         return " ".join(self._words(text))
 
+    def following(self, text: str) -> "UtteranceText":
+        """The utterance behind this one, of which `text` was the final."""
+        if not text:
+            return UtteranceText(self.before, self.begins)
+        return UtteranceText(tuple(text.split()[-REACH:]), text[-1] in ".!?")
+
     def _words(self, text: str) -> list[str]:
         words = text.split()
         words = words[repeated(self.before, words) :]
+        if self.begins and words:
+            words[0] = words[0][0].upper() + words[0][1:]
         if words[: len(self.frozen)] == self.frozen:
             return words
         return self.frozen + words[continuation(self.frozen, words) :]

@@ -92,7 +92,10 @@ class Speaker:
 
     def forget(self) -> None:
         """Drop the audio that nothing can ask for any more."""
-        surplus = self.endpointer.position - KEEP - self.base
+        needed = self.endpointer.position - KEEP
+        if self.endpointer.in_speech:
+            needed = min(needed, self.sent)
+        surplus = needed - self.base
         if surplus > KEEP:
             del self.audio[: surplus * BYTES_PER_SAMPLE]
             self.base += surplus
@@ -220,8 +223,8 @@ class VadStage:
 class VadSettings(WorkerSettings):
     """What the VAD stage reads."""
 
-    max_utterance_s: float = Field(
-        12.0, ge=3, le=30, description="an utterance is cut at its quietest point before this (s)"
+    max_utterance: float = Field(
+        12.0, ge=3, le=30, description="seconds before which an utterance is cut at its quietest point"
     )
 
 
@@ -233,7 +236,7 @@ def main() -> None:
     settings = read_settings(VadSettings)
     configure_logging("vad", settings.log_level)
     process = StageProcess("vad", settings, stop)
-    rules = EndpointRules(max_utterance=samples(settings.max_utterance_s * 1000))
+    rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
     process.run(VadStage(SileroVad(), rules, time.monotonic_ns))
 
 

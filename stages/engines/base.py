@@ -38,6 +38,9 @@ class Job:
 
     audio: Floats
     draft: tuple[int, ...] = ()
+    language: str | None = None  # as the client said, or None to identify it
+    vocabulary: tuple[str, ...] = ()
+    word_timestamps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ decoder, as in speculative decoding (Leviathan et al., 2023, https://arxiv.org/a
 exact match: what agrees is kept, and decoding goes on from there token by token.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -29,6 +30,7 @@ Cache: TypeAlias = dict[str, Floats]
 TOKENS_PER_SECOND: Final = 6.5  # the model's own limit; speech has about half as many
 MIN_SAMPLES: Final = 1_600  # the encoder's convolutions need about 50 ms; shorter audio is padded
 LAYERS, HEADS, HEAD_SIZE, HIDDEN_SIZE = 6, 8, 36, 288
+DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # the model sometimes sets two commas at a pause
 SIMILAR: Final = 0.8  # encode together what is at least this long against the longest: little padding
 SPREAD: Final = 3  # decode together what differs by at most so many verified tokens
 FILES: Final = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
@@ -95,7 +97,8 @@ class Moonshine:
     def _transcript(self, sequence: Hypothesized) -> Transcript:
         complete = sequence.tokens[-1] == END
         tokens = sequence.tokens[1:-1] if complete else without_loop(sequence.tokens[1:])
-        return Transcript(self._tokenizer.text(tokens), tuple(tokens), cut_off=not complete, language="en")
+        text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
+        return Transcript(text, tuple(tokens), cut_off=not complete, language="en")
 
     def _encode(self, audio: list[Floats]) -> tuple[Floats, Ints]:
         """Hidden states [B, S, 288] and the mask at audio rate [B, T], padded to the longest."""

@@ -1,0 +1,33 @@
+"""`python -m broker`: watches the workers' heartbeats. Any number of these may run."""
+
+import asyncio
+import logging
+
+from broker.health import watch
+from broker.router import Router
+from broker.settings import WatchSettings
+from stages.runner import Stop, configure_logging, run_main
+from stages.settings import read_settings
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run until the signal."""
+    stop = Stop()
+    settings = read_settings(WatchSettings)
+    configure_logging("broker", settings.log_level)
+    asyncio.run(_watch(settings, stop))
+
+
+async def _watch(settings: WatchSettings, stop: Stop) -> None:
+    router = Router.connect(settings)
+    log.info("watching heartbeats, timeout %g s", settings.heartbeat_timeout)
+    try:
+        await watch(router, settings.watch_interval, stop)
+    finally:
+        await router.close()
+
+
+if __name__ == "__main__":
+    run_main("broker", main)

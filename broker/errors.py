@@ -1,0 +1,25 @@
+"""What can go wrong with the registry, as its callers see it.
+
+- `RegistryUnavailable`: Redis did not answer in time or refused; a later call may succeed.
+- `NoCapacity`: no worker has a free place for this session.
+- `SessionOver`: a place was asked for a session that has already been released.
+"""
+
+from stages.errors import DalstonError
+
+
+class RegistryUnavailable(DalstonError):
+    """Redis is away, too slow or refuses. What the call would have done may or may not be done."""
+
+
+class NoCapacity(DalstonError):
+    """No live worker has a free place; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class SessionOver(DalstonError):
+    """The session has been released; its id never gets a place again."""

@@ -1,0 +1,32 @@
+"""Heartbeats that stopped in, workers marked offline and freed sessions out."""
+
+import asyncio
+import logging
+
+from broker.errors import RegistryUnavailable
+from broker.router import Router
+from stages.runner import Stop
+
+log = logging.getLogger(__name__)
+
+
+async def watch(router: Router, interval: float, stop: Stop) -> None:
+    """Look for lost workers every `interval` seconds until the signal; Redis may come and go."""
+    clock = asyncio.get_running_loop().time
+    next_look = clock()
+    while not stop.requested:
+        if clock() >= next_look:
+            await look(router)
+            next_look = clock() + interval
+        await asyncio.sleep(min(0.05, interval))
+
+
+async def look(router: Router) -> None:
+    """Mark workers offline once, and say which."""
+    try:
+        lost = await router.sweep()
+    except RegistryUnavailable as error:
+        log.debug("%s", error)
+        return
+    for worker in lost:
+        log.warning("offline worker=%s sessions_freed=%d", worker.worker_id, len(worker.sessions))

@@ -1,0 +1,146 @@
+"""What the registry keeps: workers, their models and sessions, to and from the fields of Redis hashes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, get_args
+
+Status = Literal["ready", "busy", "draining", "offline"]
+EndStatus = Literal["ended", "error"]
+
+VARIANTS: Final = ("fast", "accurate")
+"""The names that are always valid as a model, whether or not a worker has one loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One loaded model. `languages` are ISO 639-1 codes, `features` what it can do."""
+
+    variant: str
+    name: str
+    engine: str
+    languages: tuple[str, ...]
+    features: Mapping[str, bool]
+
+    def answers_to(self, model: str) -> bool:
+        """Whether a client that asks for `model` means this one."""
+        return model in (self.variant, self.name)
+
+    def speaks(self, language: str) -> bool:
+        """Whether it supports `language`, or picks one itself for `auto`."""
+        return language == "auto" or language in self.languages
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """What a worker says of itself in a heartbeat.
+
+    `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the seconds by
+    which its session that is furthest behind is behind. A worker without a GPU leaves the memory out.
+    """
+
+    worker_id: str
+    endpoint: str
+    capacity: int
+    models: tuple[ModelInfo, ...]
+    lag: float = 0.0
+    draining: bool = False
+    gpu_memory_used: str | None = None
+    gpu_memory_total: str | None = None
+
+    def fields(self) -> dict[str, str]:
+        """The hash fields that the worker alone decides."""
+        known = {
+            "endpoint": self.endpoint,
+            "capacity": str(self.capacity),
+            "models_loaded": json.dumps([model.name for model in self.models]),
+            "models": json.dumps([asdict(model) for model in self.models]),
+            "lag": f"{self.lag:.3f}",
+            "last_heartbeat": utc_now(),
+        }
+        if self.gpu_memory_used is not None:
+            known["gpu_memory_used"] = self.gpu_memory_used
+        if self.gpu_memory_total is not None:
+            known["gpu_memory_total"] = self.gpu_memory_total
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as the registry knows it.
+
+    `status` is `offline` as soon as the heartbeat is too old; `heartbeat_ms` is on Redis's clock.
+    """
+
+    worker_id: str
+    endpoint: str
+    status: Status
+    capacity: int
+    active_sessions: int
+    models: tuple[ModelInfo, ...]
+    lag: float
+    last_heartbeat: str
+    heartbeat_ms: int
+    version: str
+    gpu_memory_used: str | None
+    gpu_memory_total: str | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it beats, draining or not."""
+        return self.status != "offline"
+
+    @property
+    def free(self) -> int:
+        """The places that a new session could get."""
+        return max(0, self.capacity - self.active_sessions) if self.status == "ready" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A place: `model` is the concrete model's name on worker `worker_id`."""
+
+    worker_id: str
+    endpoint: str
+    model: str
+
+
+def utc_now() -> str:
+    """Now, as the registry writes times: ISO 8601 in UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: bool) -> Worker | None:
+    """A worker from its hash, or None where the hash is not one of ours."""
+    try:
+        status: Any = fields["status"]
+        if status not in get_args(Status):
+            return None
+        return Worker(
+            worker_id=worker_id,
+            endpoint=fields["endpoint"],
+            status=status if fresh else "offline",
+            capacity=int(fields["capacity"]),
+            active_sessions=active,
+            models=tuple(read_model(model) for model in json.loads(fields["models"])),
+            lag=float(fields["lag"]),
+            last_heartbeat=fields["last_heartbeat"],
+            heartbeat_ms=int(fields["heartbeat_ms"]),
+            version=fields.get("version", ""),
+            gpu_memory_used=fields.get("gpu_memory_used"),
+            gpu_memory_total=fields.get("gpu_memory_total"),
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def read_model(model: Mapping[str, Any]) -> ModelInfo:
+    """A model from its JSON form, which is its fields."""
+    return ModelInfo(
+        variant=str(model["variant"]),
+        name=str(model["name"]),
+        engine=str(model["engine"]),
+        languages=tuple(map(str, model["languages"])),
+        features={str(name): bool(value) for name, value in model["features"].items()},
+    )

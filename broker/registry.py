@@ -1,0 +1,61 @@
+"""The worker's side of the registry: heartbeats in, a record in Redis out."""
+
+import uuid
+from importlib import metadata
+from typing import Final
+
+from broker.records import WorkerRecord, utc_now
+from broker.scripts import Scripts
+
+SESSION_TTL_S: Final = 3600  # of the records of sessions that a worker left behind
+
+
+class Registry:
+    """One worker process's entry. Every call may raise `RegistryUnavailable` within about a second."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+        # Tells this process from an earlier one of the same worker, whose sessions are gone with it.
+        self._incarnation = uuid.uuid4().hex
+        self._version = _version()
+
+    @classmethod
+    def connect(cls, url: str) -> "Registry":
+        """A registry at a Redis URL; nothing is sent before the first call.
+
+        Raises:
+            StartupError: `url` is not a Redis URL.
+        """
+        return cls(Scripts(url))
+
+    async def heartbeat(self, record: WorkerRecord) -> int:
+        """Register the worker, or say that it still lives; to be called every second.
+
+        Returns the number of sessions that an earlier process of this worker left behind, now freed.
+        """
+        pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
+        left = await self._scripts.run(
+            "heartbeat",
+            record.worker_id,
+            self._incarnation,
+            int(record.draining),
+            utc_now(),
+            SESSION_TTL_S,
+            *pairs,
+        )
+        return int(left)
+
+    async def deregister(self, worker_id: str) -> None:
+        """Forget the worker and free its sessions, unless a newer process has taken its name."""
+        await self._scripts.run("deregister", worker_id, self._incarnation, utc_now(), SESSION_TTL_S)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._scripts.close()
+
+
+def _version() -> dict[str, str]:
+    try:
+        return {"version": metadata.version("dalston-realtime")}
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return {}

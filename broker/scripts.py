@@ -1,0 +1,98 @@
+"""The one way to Redis: a script's name and arguments in, its answer or `RegistryUnavailable` out."""
+
+import asyncio
+import hashlib
+import logging
+from importlib import resources
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from broker import keys
+from broker.errors import RegistryUnavailable
+from stages.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S: Final = 1.0  # of one call, connecting included
+CONNECTIONS: Final = 16  # a call takes well under 1 ms, so more would only queue in Redis
+
+Argument = str | int | float
+
+
+class Scripts:
+    """The Lua scripts beside this file. Connects when it is first needed, and again after a loss."""
+
+    def __init__(self, url: str, deadline: float = DEADLINE_S) -> None:
+        """Use the Redis at `url`; a call takes at most `deadline` seconds.
+
+        Raises:
+            StartupError: `url` is not a Redis URL.
+        """
+        self._deadline = deadline
+        try:
+            pool: Any = BlockingConnectionPool.from_url(
+                url,
+                max_connections=CONNECTIONS,
+                timeout=deadline,
+                # `run` has the one deadline: redis-py's own for sending uses asyncio.wait_for, which on
+                # Python 3.11 swallows a cancellation that comes as the call ends.
+                socket_timeout=None,
+                socket_connect_timeout=None,
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=True,
+                protocol=2,
+            )
+        except ValueError as error:
+            raise StartupError(f"DALSTON_REDIS_URL={url!r}: {error}") from None
+        self._redis: Any = Redis.from_pool(pool)
+        self._sources: dict[str, tuple[str, str]] = {}
+        self.available = True  # as of the last call; until the first one there is nothing to report
+
+    async def run(self, name: str, *arguments: Argument) -> Any:
+        """Run the script `name`.lua and return its answer.
+
+        Raises:
+            RegistryUnavailable: no answer within the deadline, or an error; the script may have run.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                answer = await self._evaluate(name, arguments)
+        except TimeoutError:
+            raise self._lost(f"no answer within {self._deadline} s") from None
+        except (RedisError, OSError, EOFError) as error:
+            raise self._lost(str(error)) from error
+        if not self.available:
+            log.info("Redis is back")
+            self.available = True
+        return answer
+
+    async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> Any:
+        source, digest = self._source(name)
+        try:
+            return await self._redis.evalsha(digest, 0, *arguments)
+        except NoScriptError:
+            return await self._redis.eval(source, 0, *arguments)
+
+    def _lost(self, why: str) -> RegistryUnavailable:
+        """The error to raise; only the first of a row is logged."""
+        if self.available:
+            log.warning("Redis is away: %s", why)
+            self.available = False
+        return RegistryUnavailable(f"Redis: {why}")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+    def _source(self, name: str) -> tuple[str, str]:
+        if name not in self._sources:
+            folder = resources.files("broker")
+            common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))
+            source = keys.LUA_NAMES + common + script
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            self._sources[name] = source, digest
+        return self._sources[name]

@@ -1,0 +1,40 @@
+"""The settings of the session router."""
+
+from pydantic import Field
+
+from stages.settings import Settings
+
+
+class BrokerSettings(Settings):
+    """What the broker reads, and the gateway, which calls it as a library."""
+
+    heartbeat_timeout: float = Field(
+        5.0,
+        gt=0,
+        le=300,
+        description="seconds without a heartbeat until a worker counts as offline",
+    )
+    session_ttl: int = Field(
+        3600, ge=1, description="seconds for which the record of an ended session stays in Redis"
+    )
+    retry_after: float = Field(
+        5.0, ge=0, description="seconds that a refused client is told to wait before it tries again"
+    )
+
+
+class WatchSettings(BrokerSettings):
+    """What `python -m broker` reads."""
+
+    watch_interval: float = Field(
+        1.0, gt=0, le=60, description="seconds between two looks for workers that stopped beating"
+    )
+
+
+class EmbeddedRedisSettings(Settings):
+    """What `python -m broker.embedded_redis` reads."""
+
+    redis_maxmemory: str = Field(
+        "256mb",
+        pattern=r"^[0-9]+(kb|mb|gb)$",
+        description="memory limit of the embedded Redis; beyond it writes fail, nothing is evicted",
+    )

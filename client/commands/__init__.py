@@ -1,0 +1,1 @@
+"""The commands of `dalston-rt`, one module each, and what they share."""

@@ -1,0 +1,47 @@
+"""`make demo`: starts a server, plays a recording to it in real time, shows the text as it comes."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from client.errors import ClientError
+from client.formation import formation
+
+RECORDING: Final = "two_cities.wav"  # the opening of A Tale of Two Cities, 44 s
+
+
+def recording(name: str = RECORDING) -> Path:
+    """A recording that comes with the embedded model's wheel.
+
+    Raises:
+        ClientError: the wheel is not installed.
+    """
+    spec = find_spec("moonshine_voice")
+    if spec is None or spec.origin is None:
+        raise ClientError("moonshine-voice is not installed; pip install moonshine-voice==0.1.0")
+    return Path(spec.origin).parent / "assets" / name
+
+
+def main() -> int:
+    """Run the demo; the exit code of the transcription."""
+    try:
+        audio = recording()
+        print("starting a server of its own for the demo ...", flush=True)
+        with formation() as server:
+            print(f"{server.url} is ready. Playing {RECORDING}, as fast as it was spoken.\n", flush=True)
+            command = [sys.executable, "-m", "client.cli", "transcribe", str(audio)]
+            code = subprocess.call([*command, "--url", server.url, "--timing"])
+    except ClientError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print("\nThat was one session. `make run` starts a server that keeps running:")
+    print("    dalston-rt transcribe FILE, or a WebSocket client of yours (see README.md)")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What clients see: the WebSocket endpoint, the proxy to a worker, and REST."""

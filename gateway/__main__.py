@@ -1,0 +1,87 @@
+"""`python -m gateway`: serves clients until the signal, and says on stdout when it can."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import socket
+from typing import Final
+
+import uvloop
+
+from broker.errors import RegistryUnavailable
+from gateway.app import build_app
+from gateway.context import Gateway
+from gateway.server import bind, make_server
+from gateway.settings import GatewaySettings
+from gateway.stream import PATH
+from stages.runner import Stop, configure_logging, run_main
+from stages.settings import read_settings
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.25
+SIGNAL_S: Final = 0.05  # how late a signal may be noticed
+DRAIN_S: Final = 1.3  # with the next two within the 3 s that a signal leaves
+CLOSE_S: Final = 0.6
+RELEASE_S: Final = 0.3
+
+
+def main() -> None:
+    """Run until the signal."""
+    stop = Stop()
+    settings = read_settings(GatewaySettings)
+    configure_logging("gateway", settings.log_level)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its lines show query strings
+    _raise_file_limit()
+    with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, sock, stop))
+
+
+async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> None:
+    """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
+    gateway = Gateway(settings)
+    server = make_server(build_app(gateway), settings)
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    helpers = [
+        asyncio.create_task(gateway.releases.run()),
+        asyncio.create_task(announce(gateway, sock)),
+    ]
+    try:
+        while not stop.requested and not serving.done():  # noqa: ASYNC110 - set by a signal
+            await asyncio.sleep(SIGNAL_S)
+        await gateway.drain(DRAIN_S)
+        await server.finish(serving, CLOSE_S)
+        await gateway.releases.finish(RELEASE_S)
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await gateway.close()
+
+
+async def announce(gateway: Gateway, sock: socket.socket) -> None:
+    """Print the URL as soon as a worker can take a session."""
+    host, port = sock.getsockname()[:2]
+    log.info("listening on %s port %d, waiting for a worker", host, port)
+    while not await _has_capacity(gateway):  # noqa: ASYNC110 - an event of another process
+        await asyncio.sleep(LOOK_S)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"ready: ws://{shown}:{port}{PATH}", flush=True)
+
+
+async def _has_capacity(gateway: Gateway) -> bool:
+    with contextlib.suppress(RegistryUnavailable):
+        return await gateway.directory.has_capacity()
+    return False
+
+
+def _raise_file_limit() -> None:
+    """Two sockets a session: the usual 1,024 files would end at 500 sessions."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    run_main("gateway", main)

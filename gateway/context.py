@@ -1,0 +1,58 @@
+"""What every connection of a gateway shares."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from broker.router import Router
+from gateway.directory import Directory
+from gateway.metrics import GatewayMetrics
+from gateway.places import Releases
+from gateway.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One gateway process: its router, its view of the workers, its metrics, and whether it stops."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.metrics = GatewayMetrics()
+        self.router = Router.connect(settings)
+        self.directory = Directory(self.router, time.monotonic)
+        self.releases = Releases(self.router, self.metrics)
+        self.stopping = asyncio.Event()
+        self._connections = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.metrics.redis_available.set_function(lambda: float(self.router.available))
+
+    @contextmanager
+    def connection(self) -> Iterator[None]:
+        """Count a connection while it lasts."""
+        self._connections += 1
+        self._empty.clear()
+        self.metrics.connections.set(self._connections)
+        try:
+            yield
+        finally:
+            self._connections -= 1
+            self.metrics.connections.set(self._connections)
+            if not self._connections:
+                self._empty.set()
+
+    async def drain(self, deadline: float) -> None:
+        """Admit nobody any more, and wait up to `deadline` seconds until all clients are told."""
+        self.stopping.set()
+        try:
+            async with asyncio.timeout(deadline):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("connections that could not be closed in time: %d", self._connections)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self.router.close()

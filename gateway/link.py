@@ -1,0 +1,135 @@
+"""The gateway's connection to a worker: audio and messages in, protocol events without `seq` out."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final, NoReturn
+from urllib.parse import quote
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from broker.records import Allocation
+from stages.errors import CloseCode, DalstonError, SessionError
+
+PATH: Final = "/v1/session"
+MAX_EVENT_BYTES: Final = 8 << 20  # session.end carries the transcript of hours
+PING_S: Final = 10.0
+# A pong waits behind the audio that the worker has not taken yet: the send buffer below and what the
+# worker's side holds, about half a minute of speech, which takes less time than that to transcribe.
+PONG_S: Final = 30.0
+SEND_BUFFER: Final = 256 << 10
+MEASURE_S: Final = 2.0
+CLOSE_S: Final = 0.5
+
+
+class WorkerUnreachable(DalstonError):
+    """No connection to a worker came about."""
+
+
+class WorkerLink:
+    """One session's connection to its worker."""
+
+    def __init__(self, connection: ClientConnection, send_timeout: float) -> None:
+        self.latency: float | None = None  # the last ping's round trip in seconds, if measured
+        self._connection = connection
+        self._send_timeout = send_timeout
+
+    @classmethod
+    async def open(
+        cls,
+        allocation: Allocation,
+        session_id: str,
+        query: str,
+        connect_timeout: float,
+        send_timeout: float,
+    ) -> "WorkerLink":
+        """Connect to the allocated worker for the session that `query` describes; times in seconds.
+
+        Raises:
+            WorkerUnreachable: it refuses or does not answer in time.
+        """
+        uri = f"{allocation.endpoint}{PATH}?session_id={quote(session_id)}&{query}".rstrip("&")
+        try:
+            connection = await connect(
+                uri,
+                open_timeout=connect_timeout,
+                close_timeout=CLOSE_S,
+                ping_interval=PING_S,
+                ping_timeout=PONG_S,
+                max_size=MAX_EVENT_BYTES,
+                compression=None,
+                proxy=None,
+                user_agent_header=None,
+            )
+        except (OSError, WebSocketException, ValueError) as error:
+            raise WorkerUnreachable(f"worker {allocation.worker_id}: {error}") from error
+        raw_socket = connection.transport.get_extra_info("socket")
+        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        return cls(connection, send_timeout)
+
+    async def measure(self) -> NoReturn:
+        """Keep `latency` up to date; not by the connection's own pings, whose clock counts in ms."""
+        while True:
+            started = time.perf_counter()
+            try:
+                await (await self._connection.ping())
+            except ConnectionClosed:
+                await asyncio.Event().wait()
+            self.latency = time.perf_counter() - started
+            await asyncio.sleep(MEASURE_S)
+
+    async def send(self, frame: bytes | str) -> bool:
+        """Pass a client's frame on; waits while the worker takes none. False if it has closed.
+
+        Raises:
+            SessionError: the worker takes none for too long.
+        """
+        try:
+            async with asyncio.timeout(self._send_timeout):
+                await self._connection.send(frame)
+        except ConnectionClosed:
+            return False
+        except TimeoutError:
+            raise SessionError(CloseCode.INTERNAL, "the worker takes no audio") from None
+        return True
+
+    async def frames(self) -> AsyncIterator[bytes | str]:
+        """The worker's frames, until the connection is closed."""
+        try:
+            while True:
+                yield await self._connection.recv()
+        except ConnectionClosed:
+            return
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the worker closed with, None while it has not or where it was lost."""
+        frame = self._connection.protocol.close_rcvd
+        return frame.code if frame else None
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that came with it."""
+        return self._connection.close_reason or ""
+
+    async def close(self, code: int) -> None:
+        """Close, within `CLOSE_S` seconds; a worker that takes nothing any more is cut off."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._connection.close(code)
+        except TimeoutError:
+            self._connection.transport.abort()
+
+
+def decode_event(frame: bytes | str) -> dict[str, Any] | None:
+    """The event in a worker's frame, or None if it is not one."""
+    if isinstance(frame, bytes):
+        return None
+    try:
+        event = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None

@@ -1,0 +1,44 @@
+"""The gateway's metrics, in a registry of their own."""
+
+from functools import partial
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+DEPTHS: Final = (0, 1, 2, 5, 10, 50, 100, 500, 1000, 2000)
+
+
+class GatewayMetrics:
+    """Counters, gauges and histograms of one gateway process."""
+
+    content_type: Final = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        count, gauge, histogram = (partial(kind, registry=registry) for kind in (Counter, Gauge, Histogram))
+        prefix = "dalston_gateway_"
+        self.connections = gauge(prefix + "connections", "WebSocket connections open")
+        self.sessions = count(prefix + "sessions", "Sessions that ended, by reason", ["reason"])
+        self.refused = count(prefix + "refused", "Connections refused before the upgrade", ["status"])
+        self.routing = histogram(
+            prefix + "routing_seconds", "From the upgrade to an open worker connection", buckets=SECONDS
+        )
+        self.forwarding = histogram(
+            prefix + "forwarding_seconds", "From an event's arrival to its way out", buckets=SECONDS
+        )
+        self.outbox = histogram(
+            prefix + "outbox_events", "Events that wait behind the one that is sent", buckets=DEPTHS
+        )
+        self.dropped_partials = count(
+            prefix + "dropped_partials", "Partials replaced before a slow client took them"
+        )
+        self.undecodable = count(prefix + "undecodable", "Frames of workers that are not an event")
+        self.audio = count(prefix + "audio_seconds", "Audio passed to workers")
+        self.redis_available = gauge(prefix + "redis_available", "1 while Redis answers, 0 while not")
+        self.releases = gauge(prefix + "releases_waiting", "Places that wait to be given back")
+
+    def scrape(self) -> bytes:
+        """All of them in the Prometheus text format."""
+        return generate_latest(self._registry)

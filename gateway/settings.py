@@ -1,0 +1,29 @@
+"""The settings of the gateway."""
+
+from pydantic import Field
+
+from broker.settings import BrokerSettings
+
+
+class GatewaySettings(BrokerSettings):
+    """What the gateway reads."""
+
+    gateway_host: str = Field("127.0.0.1", description="address that clients connect to")
+    gateway_port: int = Field(
+        8000, ge=0, le=65535, description="port that clients connect to; 0: any free one"
+    )
+    handshake_timeout: float = Field(
+        10.0, gt=0, description="seconds from the connection to a complete request"
+    )
+    client_timeout: float = Field(
+        60.0, gt=0, description="seconds without a sign of the client's machine until it is gone"
+    )
+    flush_timeout: float = Field(
+        10.0, ge=0, description="seconds to get the last results to a client before the close"
+    )
+    worker_connect_timeout: float = Field(
+        2.0, gt=0, description="seconds to reach a worker before another one is tried"
+    )
+    worker_send_timeout: float = Field(
+        30.0, gt=0, description="seconds that a worker may take to accept one frame of audio"
+    )

@@ -1,0 +1,123 @@
+"""Messages with defaults for what a test does not care about."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from stages.channels import Packet
+from stages.messages import (
+    Audio,
+    Close,
+    Configure,
+    EndKind,
+    Event,
+    Flush,
+    Hypothesis,
+    Open,
+    Route,
+    SpeechEnd,
+    SpeechStart,
+    Stamps,
+)
+
+ROUTE: Route = (0, 0, 0, 0)
+SECOND = 16_000  # samples
+
+
+def opened(session: str = "s", **changes: Any) -> Open:
+    """A session with the protocol's defaults."""
+    values: dict[str, Any] = {
+        "model": "fast",
+        "language": "auto",
+        "interim_results": True,
+        "enable_vad": True,
+        "word_timestamps": False,
+        "min_silence_ms": 300,
+        "vocabulary": (),
+        "timing": False,
+    }
+    return Open(session, ROUTE, **values | changes)
+
+
+def pcm(values: Any) -> bytes:
+    """Samples as they travel: s16le."""
+    return np.asarray(values, "<i2").tobytes()
+
+
+def audio(start: int, samples: bytes | int, session: str = "s", stamps: Stamps = ()) -> Packet:
+    """Audio from sample `start` on; a number of samples counts up from 1 at `start`."""
+    if isinstance(samples, int):
+        samples = pcm((np.arange(start, start + samples) % 30_000) + 1)
+    return Audio(session, ROUTE, start, stamps), samples
+
+
+def flush(name: str = "f", session: str = "s", stamps: Stamps = ()) -> Flush:
+    """A client's flush."""
+    return Flush(session, ROUTE, name, stamps)
+
+
+def close(
+    received: int = 0,
+    reason: Literal["end", "gone"] = "end",
+    session: str = "s",
+    stamps: Stamps = (),
+) -> Close:
+    """The end of a session."""
+    return Close(session, ROUTE, reason, received, stamps)
+
+
+def configure(session: str = "s", **changes: Any) -> Configure:
+    """A client's change."""
+    values: dict[str, Any] = {"language": "auto", "interim_results": True, "min_silence_ms": 300}
+    return Configure(session, ROUTE, **values | changes)
+
+
+def speech_start(utterance: int = 1, at: int = 0, session: str = "s") -> SpeechStart:
+    """An utterance begins."""
+    return SpeechStart(session, ROUTE, utterance, at)
+
+
+def speech_end(
+    at: int,
+    kind: EndKind = "end",
+    *,
+    utterance: int = 1,
+    until: int | None = None,
+    resume: int | None = None,
+    flush_id: str | None = None,
+    session: str = "s",
+    stamps: Stamps = (),
+) -> SpeechEnd:
+    """An utterance ends at `at`; decode as far unless told otherwise."""
+    until = at if until is None else until
+    resume = until if resume is None else resume
+    return SpeechEnd(session, ROUTE, utterance, at, until, kind, resume, until, flush_id, stamps)
+
+
+def hypothesis(text: str, session: str = "s", **changes: Any) -> Hypothesis:
+    """A partial of the first second, unless told otherwise."""
+    values: dict[str, Any] = {
+        "utterance": 1,
+        "start": 0,
+        "end": SECOND,
+        "decided": SECOND,
+        "final": False,
+        "overlaps": False,
+        "language": None,
+        "confidence": None,
+        "words": (),
+        "flush_id": None,
+        "inference_ns": 0,
+        "stamps": (),
+    }
+    return Hypothesis(session=session, route=ROUTE, text=text, **values | changes)
+
+
+def final(text: str, session: str = "s", **changes: Any) -> Hypothesis:
+    """A final of the first second, unless told otherwise."""
+    return hypothesis(text, session, **{"final": True} | changes)
+
+
+def event(kind: str, session: str = "s", stamps: Stamps = (), inference_ns: int = 0, **fields: Any) -> Event:
+    """A protocol event."""
+    return Event(session, ROUTE, kind, fields, stamps, inference_ns)

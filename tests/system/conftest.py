@@ -1,0 +1,15 @@
+"""A real formation for the tests that need one, started once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from client.formation import Formation, formation
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Formation]:
+    """The whole Procfile, with two processes of every stage behind the receiver."""
+    fanout = "vad=2,asr=2,assembler=2,sender=2"
+    with formation(concurrency=fanout, fanout=fanout) as running:
+        yield running

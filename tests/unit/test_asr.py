@@ -1,0 +1,517 @@
+"""The ASR stage with an engine that says what audio it was given: order, urgency, guesses, context."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.records import ModelInfo
+from stages.asr import AsrSettings, AsrStage, threads_for
+from stages.channels import Packet
+from stages.engines.base import Features, Job, Transcript
+from stages.messages import (
+    Audio,
+    Close,
+    Configure,
+    Event,
+    Flush,
+    Hypothesis,
+    Message,
+    Progress,
+    SessionFailed,
+    Silence,
+    SpeechEnd,
+    SpeechStart,
+)
+from tests.builders import (
+    ROUTE,
+    SECOND,
+    audio,
+    close,
+    configure,
+    flush,
+    opened,
+    pcm,
+    speech_end,
+    speech_start,
+)
+from tests.play import Clock, at_once, of_type, play
+
+UNIT = SECOND // 4  # samples for which the echo says one word
+
+
+class EchoEngine:
+    """Says the value of every quarter of a second that it hears, `w7` for a quarter of sevens.
+
+    A quarter of zeros, or less than half a quarter, is no word. `seconds` is what a pass takes.
+    """
+
+    def __init__(self, clock: Clock, seconds: float = 0.0, longest_context: int = 0) -> None:
+        self._clock, self._seconds = clock, seconds
+        self.longest_context = longest_context
+        self.batches: list[list[Job]] = []
+        self.info = ModelInfo("fast", "echo", "echo", ("en",), Features(interim_results=True).flags())
+
+    def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
+        self.batches.append(list(jobs))
+        self._clock.spend(self._seconds)
+        return [Transcript(*self.hear(job)) for job in jobs]
+
+    def hear(self, job: Job) -> tuple[str, tuple[int, ...]]:
+        values = np.round(job.audio * 32768).astype(int)
+        groups = np.split(values, np.flatnonzero(np.diff(values)) + 1)
+        said = tuple(
+            int(group[0])
+            for group in groups
+            if len(group) and group[0]
+            for _ in range(round(len(group) / UNIT))
+        )
+        return " ".join(f"w{value}" for value in said), said
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
+
+
+class Bench:
+    """A stage, its engine and its clock."""
+
+    def __init__(self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0) -> None:
+        self.clock = Clock()
+        self.engine = EchoEngine(self.clock, seconds, longest_context)
+        self.stage = AsrStage(self.engine, max_batch, UNIT, self.clock)
+
+    def play(self, *history: Message | Packet) -> list[Packet]:
+        """Everything comes at once."""
+        return play(self.stage, at_once(*history), self.clock)
+
+    def one_by_one(self, *history: Message | Packet) -> list[Packet]:
+        """Each comes when all before it has been dealt with."""
+        return [packet for message in history for packet in self.play(message)]
+
+
+def words(start: int, *values: int, session: str = "s") -> Packet:
+    """A quarter of a second for each value, from quarter `start` on."""
+    return audio(start * UNIT, pcm(np.repeat(values, UNIT)), session)
+
+
+def texts(said: list[Packet]) -> list[tuple[str, str]]:
+    """Partials and finals, in order."""
+    return [("final" if h.final else "partial", h.text) for h in of_type(Hypothesis, said)]
+
+
+def finals(said: list[Packet]) -> list[str]:
+    return [h.text for h in of_type(Hypothesis, said) if h.final]
+
+
+def end(quarter: int, kind: str = "end", utterance: int = 1, **more: object) -> SpeechEnd:
+    return speech_end(quarter * UNIT, kind, utterance=utterance, **more)  # type: ignore[arg-type]
+
+
+def test_an_utterance_becomes_partials_and_a_final() -> None:
+    bench = Bench()
+    said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2), words(2, 3), end(3), close(3 * UNIT))
+    assert texts(said) == [("partial", "w1 w2"), ("partial", "w1 w2 w3"), ("final", "w1 w2 w3")]
+    last = of_type(Hypothesis, said)[-1]
+    assert (last.start, last.end, last.decided, last.utterance) == (0, 3 * UNIT, 3 * UNIT, 1)
+    assert isinstance(said[-1][0], Close)
+
+
+def test_only_the_newest_partial_of_a_session_is_worth_computing() -> None:
+    bench = Bench(seconds=1.0)
+    history = [(0.0, opened()), (0.0, speech_start())]
+    said = play(
+        bench.stage,
+        [*history, *[(k / 4, words(k, k + 1)) for k in range(9)]],  # type: ignore[list-item]
+        bench.clock,
+    )
+    assert texts(said) == [
+        ("partial", "w1 w2"),
+        ("partial", "w1 w2 w3 w4 w5 w6"),
+        ("partial", "w1 w2 w3 w4 w5 w6 w7 w8 w9"),
+    ]
+
+
+def test_audio_that_is_too_short_or_brings_too_little_gets_no_partial() -> None:
+    bench = Bench()
+    half = pcm(np.full(UNIT // 2, 3))
+    said = bench.one_by_one(
+        opened(), speech_start(), words(0, 1), words(1, 2), audio(2 * UNIT, half), audio(2 * UNIT + UNIT // 2, half)
+    )
+    assert texts(said) == [("partial", "w1 w2"), ("partial", "w1 w2 w3")]
+
+
+def test_finals_come_before_partials_and_likely_finals() -> None:
+    bench, names = Bench(max_batch=1), "abc"
+    bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
+    said = bench.play(
+        words(0, 1, 1, session="a"),
+        words(0, 2, 2, session="b"),
+        end(2, "maybe", session="b"),
+        words(0, 3, 3, session="c"),
+        end(2, session="c"),
+    )
+    assert texts(said) == [("final", "w3 w3"), ("partial", "w2 w2"), ("partial", "w1 w1")]
+
+
+def test_what_queued_while_the_engine_was_busy_is_one_batch() -> None:
+    bench, names = Bench(seconds=1.0, max_batch=4), "abcdef"
+    bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
+    begin = bench.clock.now / 1e9
+    play(
+        bench.stage,
+        [(begin + 0.1 * k, words(0, 1, 1, session=name)) for k, name in enumerate(names)],
+        bench.clock,
+    )
+    assert bench.engine.sizes == [1, 4, 1]
+
+
+def test_no_forward_pass_has_more_than_max_batch_sessions() -> None:
+    bench, names = Bench(max_batch=3), [f"s{k}" for k in range(7)]
+    bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
+    bench.play(*[words(0, 1, 1, session=name) for name in names])
+    assert bench.engine.sizes == [3, 3, 1]
+
+
+def test_the_result_of_a_likely_end_becomes_the_final_without_a_second_decode() -> None:
+    bench = Bench()
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
+    decodes = len(bench.engine.batches)
+    said = bench.play(words(3, 0), end(2, until=3 * UNIT))
+    assert texts(said) == [("final", "w1 w2")]
+    assert len(bench.engine.batches) == decodes
+    assert of_type(Hypothesis, said)[0].inference_ns == 0
+
+
+def test_a_flush_in_a_pause_takes_the_likely_end_too() -> None:
+    bench = Bench()
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
+    decodes = len(bench.engine.batches)
+    said = bench.play(end(2, "flush", until=3 * UNIT, flush_id="x"))
+    assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", "x")]
+    assert len(bench.engine.batches) == decodes
+
+
+def test_speech_that_goes_on_after_a_likely_end_is_decoded_again() -> None:
+    bench = Bench()
+    said = bench.one_by_one(
+        opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT), words(3, 4, 5), end(5)
+    )
+    assert texts(said) == [
+        ("partial", "w1 w2"),
+        ("partial", "w1 w2"),
+        ("partial", "w1 w2 w4 w5"),
+        ("final", "w1 w2 w4 w5"),
+    ]
+
+
+def test_the_final_holds_the_audio_up_to_its_end_only() -> None:
+    bench = Bench()
+    said = bench.play(opened(), speech_start(), words(0, 1, 2, 0, 9), end(2, until=3 * UNIT))
+    assert finals(said) == ["w1 w2"]
+
+
+def test_a_cut_carries_the_overlap_over() -> None:
+    bench = Bench()
+    said = bench.one_by_one(
+        opened(),
+        speech_start(),
+        words(0, 1, 2, 3, 4),
+        end(3, "cut", resume=2 * UNIT),
+        words(4, 5),
+        end(5, utterance=2),
+    )
+    cut, last = [h for h in of_type(Hypothesis, said) if h.final]
+    assert (cut.text, cut.start, cut.end, cut.overlaps) == ("w1 w2 w3", 0, 3 * UNIT, False)
+    assert (last.text, last.start, last.utterance, last.overlaps) == ("w3 w4 w5", 2 * UNIT, 2, True)
+    assert [e.utterance for e in of_type(SpeechEnd, said)] == [2]  # speech went on at the cut
+
+
+def test_a_flush_in_mid_word_is_answered_with_all_that_came() -> None:
+    bench = Bench()
+    said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush", flush_id="x"))
+    assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", "x")]
+    said = bench.play(speech_start(2), words(2, 3), end(3, "flush", utterance=2, flush_id="y"))
+    assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w3", "y")]
+
+
+def test_an_empty_flush_and_the_close_wait_for_the_finals_before_them() -> None:
+    bench = Bench()
+    bench.play(opened(), speech_start(), words(0, 1, 2))
+    said = bench.play(end(2), flush("x"), configure(), flush("y"), close(2 * UNIT))
+    kept = [m for m, _ in said if isinstance(m, Hypothesis | Flush | Configure | Close)]
+    assert [type(m).__name__ for m in kept] == ["Hypothesis", "Flush", "Configure", "Flush", "Close"]
+    assert [m.flush_id for m in kept if isinstance(m, Flush)] == ["x", "y"]
+
+
+def test_boundaries_of_speech_do_not_wait() -> None:
+    bench = Bench()
+    said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2, 3 * UNIT))
+    kinds = [type(m) for m, _ in said if isinstance(m, SpeechStart | SpeechEnd | Hypothesis)]
+    assert kinds == [SpeechStart, SpeechEnd, SpeechStart, Hypothesis]
+
+
+def test_several_finals_of_a_session_keep_their_order() -> None:
+    bench = Bench()
+    said = bench.play(
+        opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(2, 3), end(3, utterance=2)
+    )
+    assert finals(said) == ["w1 w2", "w3"]
+    assert bench.engine.sizes == [1, 1]
+
+
+def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
+    bench = Bench()
+    bench.play(opened(), speech_start(), words(0, 1, 2))
+    decodes = len(bench.engine.batches)
+    said = bench.play(words(2, 3), end(3), close(3 * UNIT, "gone"))
+    assert [type(m).__name__ for m, _ in said if not isinstance(m, Progress)] == ["SpeechEnd", "Close"]
+    assert bench.stage._listeners == {}
+    assert len(bench.engine.batches) == decodes
+    assert bench.play(words(3, 4), end(4), flush(), close()) == []
+
+
+def test_the_end_forgets_the_session_behind_its_last_final() -> None:
+    bench = Bench()
+    said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush"), close(2 * UNIT))
+    assert isinstance(said[-1][0], Close)
+    assert bench.stage._listeners == {}
+
+
+def test_progress_counts_what_has_been_dealt_with() -> None:
+    bench = Bench()
+    said = bench.play(opened(), Silence("s", ROUTE, SECOND))
+    assert [p.processed for p in of_type(Progress, said)] == [SECOND]
+    said = bench.play(speech_start(2), words(4, 1, 2, 3, 4), end(6, utterance=2), words(8, 5))
+    assert [p.processed for p in of_type(Progress, said)][-1] == 9 * UNIT
+
+
+def test_progress_waits_for_the_oldest_final() -> None:
+    bench = Bench()
+    bench.play(opened(), speech_start())
+    said = list(bench.stage.handle(*words(0, 1, 2, 3, 4), 0))
+    assert [p.processed for p in of_type(Progress, said)] == [4 * UNIT]
+    said = list(bench.stage.handle(end(4), b"", 0))
+    for k in range(4, 12):
+        said += bench.stage.handle(Silence("s", ROUTE, k * UNIT), b"", 0)
+    assert of_type(Progress, said) == []
+    assert [p.processed for p in of_type(Progress, bench.play())] == [11 * UNIT]
+
+
+@pytest.mark.parametrize("interim_results", [True, False])
+def test_partials_are_the_clients_choice(interim_results: bool) -> None:
+    bench = Bench()
+    said = bench.one_by_one(
+        opened(interim_results=interim_results),
+        speech_start(),
+        words(0, 1, 2),
+        end(2, "maybe"),
+        configure(interim_results=not interim_results),
+        words(2, 3),
+        end(3),
+    )
+    partials = [text for kind, text in texts(said) if kind == "partial"]
+    assert partials == (["w1 w2", "w1 w2"] if interim_results else ["w1 w2 w3"])
+    assert finals(said) == ["w1 w2 w3"]
+
+
+def test_a_hypothesis_that_ran_into_its_limit_is_not_shown_but_stands_as_a_final() -> None:
+    bench = Bench()
+    hear = bench.engine.transcribe
+    bench.engine.transcribe = lambda jobs: [  # type: ignore[method-assign]
+        Transcript(t.text, t.tokens, cut_off=True) for t in hear(jobs)
+    ]
+    said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2))
+    assert texts(said) == [("final", "w1 w2")]
+
+
+def test_the_last_hypothesis_is_the_draft_of_the_next() -> None:
+    bench = Bench()
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2), words(2, 3), end(3))
+    assert [job.draft for (job,) in bench.engine.batches] == [(), (1, 2), (1, 2, 3)]
+
+
+class TestContext:
+    """A short utterance is decoded together with what was said before it."""
+
+    @staticmethod
+    def talk(*utterances: tuple[int, tuple[int, ...]], longest: int = 20) -> tuple[Bench, list[Packet]]:
+        """Utterances of (first quarter, values), each decoded before the next begins."""
+        bench = Bench(longest_context=longest * UNIT)
+        said = bench.play(opened(interim_results=False))
+        for number, (start, values) in enumerate(utterances, 1):
+            last = end(start + len(values), utterance=number)
+            said += bench.play(speech_start(number), words(start, *values), last)
+        return bench, said
+
+    def test_it_is_heard_in_context_and_its_words_are_split_off(self) -> None:
+        bench, said = self.talk((0, (1, 2)), (4, (3,)), (6, (4, 5)))
+        assert finals(said) == ["w1 w2", "w3", "w4 w5"]
+        heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
+        assert heard == ["w1 w2", "w1 w2 w3", "w1 w2 w3 w4 w5"]
+        assert bench.engine.batches[1][0].draft == (1, 2)
+        assert [h.start for h in of_type(Hypothesis, said)] == [0, 4 * UNIT, 6 * UNIT]
+
+    def test_repeated_words_are_not_lost(self) -> None:
+        _, said = self.talk((0, (1, 1)), (3, (1, 1)), (6, (1,)))
+        assert finals(said) == ["w1 w1", "w1 w1", "w1"]
+
+    def test_a_pause_in_the_context_is_short(self) -> None:
+        bench, _ = self.talk((0, (1, 2)), (9, (3,)))
+        assert len(bench.engine.batches[1][0].audio) == 3 * UNIT + SECOND // 10
+
+    def test_what_was_said_long_ago_is_no_context(self) -> None:
+        bench, said = self.talk((0, (1, 2)), (11, (3,)))
+        assert bench.engine.hear(bench.engine.batches[1][0])[0] == "w3"
+        assert finals(said) == ["w1 w2", "w3"]
+
+    def test_a_context_that_makes_it_too_long_is_left_out(self) -> None:
+        bench, said = self.talk((0, (1, 2, 3)), (4, (4, 5, 6)), longest=6)
+        assert bench.engine.hear(bench.engine.batches[1][0])[0] == "w4 w5 w6"
+        assert finals(said) == ["w1 w2 w3", "w4 w5 w6"]
+
+    def test_a_context_begins_anew_when_it_is_long(self) -> None:
+        bench, said = self.talk((0, (1, 2, 3)), (3, (4, 5)), (5, (6,)), longest=8)
+        assert [bench.engine.hear(job)[0] for (job,) in bench.engine.batches] == [
+            "w1 w2 w3",
+            "w1 w2 w3 w4 w5",
+            "w4 w5 w6",
+        ]
+        assert finals(said) == ["w1 w2 w3", "w4 w5", "w6"]
+
+    def test_partials_are_decoded_alone(self) -> None:
+        bench = Bench(longest_context=20 * UNIT)
+        bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2))
+        bench.one_by_one(words(2, 3, 4))
+        assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w3 w4"
+
+    def test_a_likely_end_is_heard_in_context(self) -> None:
+        bench = Bench(longest_context=20 * UNIT)
+        bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(3, 4))
+        said = bench.one_by_one(end(4, "maybe", utterance=2), end(4, utterance=2))
+        assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w1 w2 w4"
+        assert texts(said) == [("partial", "w4"), ("final", "w4")]
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), max_size=8), st.integers(0, 24))
+    def test_an_echo_is_heard_right_however_it_is_split(self, said: list[list[int]], longest: int) -> None:
+        at, utterances = 0, list[tuple[int, tuple[int, ...]]]()
+        for values in said:
+            utterances.append((at, tuple(values)))
+            at += len(values) + 1
+        _, packets = self.talk(*utterances, longest=longest)
+        assert finals(packets) == [" ".join(f"w{v}" for v in values) for values in said]
+
+
+def test_a_session_begins_with_what_it_gets() -> None:
+    said = Bench().play(opened(timing=True, word_timestamps=True, vocabulary=("Dalston",), enable_vad=False))
+    (begin,) = of_type(Event, said)
+    assert begin.kind == "session.begin"
+    assert begin.fields["session_id"] == "s"
+    assert (begin.fields["model"], begin.fields["variant"], begin.fields["language"]) == ("echo", "fast", "en")
+    assert begin.fields["config"] == {
+        "interim_results": True,
+        "enable_vad": True,  # the model needs it
+        "word_timestamps": False,  # the model has none
+        "min_silence_ms": 300,
+        "vocabulary": [],
+        "timing": True,
+    }
+
+
+@pytest.mark.parametrize(("model", "known"), [("fast", True), ("echo", True), ("accurate", False)])
+def test_a_model_that_is_not_here_fails_the_session(model: str, known: bool) -> None:
+    said = Bench().play(opened(model=model), close(0, "gone"))
+    assert [f.code for f in of_type(SessionFailed, said)] == ([] if known else ["no_capacity"])
+    assert len(said) == (3 if known else 1)
+
+
+def test_stamps_and_inference_time_of_a_result() -> None:
+    bench = Bench(seconds=0.05)
+    bench.play(opened(), speech_start())
+    heard, payload = words(0, 1, 2)
+    assert isinstance(heard, Audio)
+    bench.clock.now = 5
+    said = bench.play((Audio("s", ROUTE, 0, (1, 2, 3, 4)), payload))
+    (partial,) = of_type(Hypothesis, said)
+    assert partial.stamps == (1, 2, 3, 4, 5, bench.clock.now)
+    assert partial.inference_ns == 50_000_000
+
+
+def test_words_have_times_on_the_sessions_clock() -> None:
+    bench = Bench()
+    hear = bench.engine.transcribe
+    bench.engine.transcribe = lambda jobs: [  # type: ignore[method-assign]
+        Transcript(t.text, words=(("w1", 0.0, 0.25, None), ("w2", 0.25, 0.5, 0.5))) for t in hear(jobs)
+    ]
+    said = bench.play(opened(word_timestamps=True), speech_start(), words(8, 1, 2), end(10))
+    (last,) = of_type(Hypothesis, said)
+    assert last.words == (("w1", 8 * UNIT, 9 * UNIT, None), ("w2", 9 * UNIT, 10 * UNIT, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("fanout", "threads", "expected"), [("", None, {1, 2}), ("asr=64", None, {1}), ("", 7, {7})]
+)
+def test_threads_share_the_cores(fanout: str, threads: int | None, expected: set[int]) -> None:
+    assert threads_for(AsrSettings(fanout=fanout, asr_threads=threads)) in expected
+
+
+Step = Callable[[int, int], list[Message | Packet]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    utterances=st.lists(
+        st.tuples(
+            st.lists(st.integers(1, 9), min_size=2, max_size=8),
+            st.sampled_from(["end", "guessed", "flush", "cut"]),
+            st.booleans(),  # an empty flush behind it
+        ),
+        max_size=6,
+    ),
+    busy=st.sampled_from([0.0, 0.3, 3.0]),
+    longest=st.sampled_from([0, 12]),
+)
+def test_every_word_is_in_a_final_once_and_in_order(
+    utterances: list[tuple[list[int], str, bool]], busy: float, longest: int
+) -> None:
+    bench, history, at, carried = Bench(busy, 4, longest * UNIT), list[Message | Packet]([opened()]), 0, False
+    expected: list[str] = []
+    for number, (values, kind, empty_flush) in enumerate(utterances, 1):
+        if not carried:
+            history.append(speech_start(number, at * UNIT))
+        history += [words(at + k, value) for k, value in enumerate(values)]
+        at += len(values)
+        carried = kind == "cut"
+        if kind == "guessed":
+            history.append(end(at, "maybe", number))
+        name = f"f{number}" if kind == "flush" else None
+        history.append(end(at, "end" if kind == "guessed" else kind, number, flush_id=name))
+        expected.append(" ".join(f"w{v}" for v in values))
+        if empty_flush and not carried:
+            history.append(flush(f"e{number}"))
+    if carried:
+        history.append(end(at, "flush", len(utterances) + 1))
+        expected.append("")
+    history.append(close(at * UNIT))
+    said = play(bench.stage, [(k / 4, packet) for k, packet in enumerate(history)], bench.clock)
+    assert finals(said) == expected
+    check_order(said)
+
+
+def check_order(said: list[Packet]) -> None:
+    """Partials before their final, finals in their order, flushes where they were asked, close last."""
+    last = 0
+    for message, _ in said:
+        if isinstance(message, Hypothesis):
+            assert message.utterance == last + 1
+            last += message.final
+        if isinstance(message, Flush):
+            match = re.fullmatch(r"e(\d+)", message.flush_id)
+            assert match
+            assert int(match[1]) == last
+    assert isinstance(said[-1][0], Close)
+    assert not any(isinstance(m, Hypothesis | Flush) and m.session != "s" for m, _ in said)

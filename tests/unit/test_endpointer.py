@@ -1,0 +1,203 @@
+"""Speech probabilities in, utterances out: histories with their boundaries, and what holds for all histories."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.endpointer import WINDOW, Boundary, Ended, Endpointer, EndpointRules, Started, samples
+
+RULES = EndpointRules()
+PROBABILITY = {".": 0.1, "~": 0.4, "s": 0.9}
+
+
+def endpointer(min_silence_ms: int = 300, max_utterance_ms: int = 12_000) -> Endpointer:
+    return Endpointer(EndpointRules(max_utterance=samples(max_utterance_ms)), samples(min_silence_ms))
+
+
+def hear(endpoints: Endpointer, history: str) -> list[Boundary]:
+    """Play one window for each letter: silence, doubtful, speech."""
+    return [b for letter in history for b in endpoints.feed(PROBABILITY[letter], 1.0)]
+
+
+def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]:
+    """Kind, place of the speech, and where the audio begins or ends; in windows."""
+    return [
+        ("start", b.at / WINDOW, b.start / WINDOW)
+        if isinstance(b, Started)
+        else (b.kind, b.at / WINDOW, b.until / WINDOW)
+        for b in boundaries
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "boundaries"),
+    [
+        ("", []),
+        ("." * 100, []),
+        ("~" * 100, []),
+        ("...s...", []),  # one window is too short
+        ("...s.s.s.", []),
+        ("..........ss", [("start", 10, 2)]),  # pre-roll: 8 windows
+        ("..ss", [("start", 2, 0)]),  # no more than there is
+        ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
+        ("..........~ss", [("start", 11, 3)]),
+        ("ss..", [("start", 0, 0)]),
+        ("ss...", [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss...ss", [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 5), ("maybe", 7, 10)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss" + "." * 10, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
+        (
+            "ss" + "." * 10 + "ss",  # the pre-roll does not reach into what is decoded already
+            [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
+        ),
+    ],
+)
+def test_histories(history: str, boundaries: list[tuple[str, float, float]]) -> None:
+    assert in_windows(hear(endpointer(), history)) == boundaries
+
+
+@pytest.mark.parametrize(("min_silence_ms", "windows"), [(100, 4), (300, 10), (1_000, 32), (3_000, 94)])
+def test_the_silence_that_ends_an_utterance_is_the_clients(min_silence_ms: int, windows: int) -> None:
+    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 5)
+    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * (windows - 1)))[-1][0] == "maybe"
+
+
+def test_a_shorter_silence_counts_at_once() -> None:
+    endpoints = endpointer(3_000)
+    hear(endpoints, "ss" + "." * 20)
+    endpoints.min_silence = samples(300)
+    assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
+
+
+def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ssss")
+    position = 4 * WINDOW + 100  # samples that make no window yet
+    assert endpoints.flush(position) == [Ended(position, position, "flush", position)]
+    assert endpoints.flush(position) == []
+    assert not endpoints.in_speech
+
+
+def test_flush_in_a_pause_leaves_the_pause_out() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ss..")
+    assert in_windows(endpoints.flush(4 * WINDOW)) == [("flush", 2, 4)]
+
+
+def test_flush_after_a_maybe_end_asks_for_what_is_decoded_already() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ss......")
+    assert in_windows(endpoints.flush(8 * WINDOW)) == [("flush", 2, 5)]
+
+
+def test_flush_with_nothing_said_says_nothing() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "....s")
+    assert endpoints.flush(5 * WINDOW) == []
+
+
+def test_speech_that_goes_on_after_a_flush_begins_where_the_flush_ended() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ssss")
+    position = 4 * WINDOW + 100
+    endpoints.flush(position)
+    assert hear(endpoints, "ss") == [Started(position, position)]
+
+
+def test_long_speech_is_cut_at_its_quietest_point_and_overlaps_there() -> None:
+    endpoints, boundaries = endpointer(), list[Boundary]()
+    for window in range(375):  # 12 s
+        energy = 0.1 if window in (329, 330) else 0.5 if window in (301, 302) else 1.0
+        boundaries += endpoints.feed(0.9, energy)
+    assert boundaries[1:] == [Ended(330 * WINDOW, 330 * WINDOW, "cut", 302 * WINDOW)]
+    assert endpoints.in_speech
+
+
+def test_a_cut_in_a_pause_needs_no_overlap() -> None:
+    endpoints, boundaries = endpointer(), list[Boundary]()
+    for window in range(375):
+        boundaries += endpoints.feed(0.9, 0.001 if window in (329, 330) else 1.0)
+    assert boundaries[1:] == [Ended(330 * WINDOW, 330 * WINDOW, "cut", 330 * WINDOW)]
+
+
+def test_a_pause_at_the_maximum_ends_the_utterance_without_a_cut() -> None:
+    assert in_windows(hear(endpointer(3_000), "s" * 370 + "." * 5)) == [
+        ("start", 0, 0),
+        ("maybe", 370, 373),
+        ("end", 370, 373),
+    ]
+
+
+runs = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.95]) | st.floats(0, 1),
+        st.integers(1, 12) | st.integers(1, 500),
+        st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 1),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(runs, st.sampled_from([100, 300, 3_000]), st.sampled_from([3_000, 3_500, 5_000, 12_000, 30_000]))
+def test_what_holds_for_all_histories(
+    runs: list[tuple[float, int, float, bool]], min_silence_ms: int, max_ms: int
+) -> None:
+    endpoints = endpointer(min_silence_ms, max_ms)
+    checked = Checked(samples(max_ms))
+    for probability, windows, energy, flush in runs:
+        for k in range(windows):
+            checked.see(endpoints.feed(probability, energy * (k % 7)), endpoints.position)
+            assert endpoints.in_speech == (checked.start is not None)
+        if flush:
+            position = endpoints.position + windows % WINDOW
+            checked.see(endpoints.flush(position), position)
+            assert endpoints.flush(position) == []
+            assert checked.start is None
+
+
+class Checked:
+    """The promises about boundaries, checked as they come."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        self.start: int | None = None  # of the utterance that is open
+        self.decoded = 0  # audio up to here is in an utterance
+        self.told = 0
+
+    def see(self, boundaries: list[Boundary], position: int) -> None:
+        for boundary in boundaries:
+            assert self.told <= boundary.at <= position
+            if isinstance(boundary, Started):
+                self.started(boundary)
+            else:
+                self.ended(boundary, position)
+        if self.start is not None:
+            assert position - self.start < self.longest + 2 * WINDOW
+
+    def started(self, boundary: Started) -> None:
+        assert self.start is None
+        assert self.decoded <= boundary.start <= boundary.at
+        assert boundary.at - boundary.start <= RULES.preroll
+        self.start, self.told = boundary.start, boundary.at
+
+    def ended(self, boundary: Ended, position: int) -> None:
+        assert self.start is not None
+        assert self.start < boundary.at <= boundary.until <= position
+        assert boundary.until - self.start < self.longest + 2 * WINDOW
+        if boundary.kind == "maybe":
+            return
+        self.decoded, self.told = boundary.until, boundary.at
+        if boundary.kind == "cut":
+            assert self.start + samples(500) < boundary.resume
+            assert 0 <= boundary.until - boundary.resume <= RULES.overlap[1]
+            self.start = boundary.resume
+        else:
+            assert boundary.resume == boundary.until
+            self.start = None

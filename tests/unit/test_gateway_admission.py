@@ -1,0 +1,68 @@
+"""What is refused before the upgrade, without a socket."""
+
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.errors import RegistryUnavailable
+from gateway.admission import MAX_QUERY_BYTES, Wish, admit, read_query
+from gateway.directory import View
+from stages.errors import InvalidParameter
+from stages.parameters import SessionConfig
+
+
+def test_a_query_is_decoded() -> None:
+    assert read_query(b"model=fast&vocabulary=%5B%22Gr%C3%BC%C3%9Fe+du%22%5D&empty=") == {
+        "model": "fast",
+        "vocabulary": '["Grüße du"]',
+        "empty": "",
+    }
+    assert read_query(b"") == {}
+
+
+@pytest.mark.parametrize(
+    ("query", "param", "says"),
+    [
+        (b"model=fast&model=fast", "model", "more than once"),
+        (b"%6dodel=fast&model=fast", "model", "more than once"),
+        (b"model=%ff", "query", "UTF-8"),
+        (b"model=\xff", "query", "UTF-8"),
+        (b"x=" + b"y" * MAX_QUERY_BYTES, "query", "longer than"),
+        (b"&".join(b"p%d=1" % n for n in range(101)), "query", "more than 100"),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_refused(query: bytes, param: str, says: str) -> None:
+    with pytest.raises(InvalidParameter, match=says) as refused:
+        read_query(query)
+    assert refused.value.param == param
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(query: bytes) -> None:
+    with contextlib.suppress(InvalidParameter):
+        assert isinstance(read_query(query), dict)
+
+
+class Away:
+    """A directory whose Redis is away."""
+
+    async def look(self) -> View:
+        """Nothing to see."""
+        raise RegistryUnavailable("away")
+
+
+def test_without_a_registry_only_the_query_is_judged() -> None:
+    wish = asyncio.run(admit(b"model=anything", Away()))
+    assert wish == Wish(SessionConfig(model="anything"), "model=anything")
+    with pytest.raises(InvalidParameter):
+        asyncio.run(admit(b"channels=9", Away()))
+
+
+def test_only_what_describes_the_session_goes_on_to_the_worker() -> None:
+    query = b"session_id=mine&vocabulary=%5B%22a+b%26c%22%5D&token=secret&x=1&language=en"
+    wish = asyncio.run(admit(query, Away()))
+    assert wish.query == "language=en&vocabulary=%5B%22a+b%26c%22%5D"
+    assert wish.config.vocabulary == ("a b&c",)

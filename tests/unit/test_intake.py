@@ -1,0 +1,321 @@
+"""A session in the receiver: what its frames become, when it is not read, and how it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import orjson
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosedOK
+
+from stages.errors import CloseCode
+from stages.intake import LEAST, SLICE, Intake, Limits, flush_id, opening, parse_control
+from stages.lag import CREDIT
+from stages.messages import (
+    Audio,
+    Close,
+    Configure,
+    Flush,
+    Frame,
+    Message,
+    Open,
+    Progress,
+    SessionFailed,
+)
+from stages.parameters import SessionConfig
+from stages.pipeline import Pipeline
+from tests.builders import ROUTE
+
+GONE = ConnectionClosedOK(None, None)
+PATIENT = Limits(idle_s=5, session_s=5)
+
+
+class Socket:
+    """Gives the frames of a test, then nothing; keeps what is written."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[str | bytes | Exception] = asyncio.Queue()
+        self.events: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+
+    async def recv(self) -> str | bytes:
+        frame = await self.frames.get()
+        if isinstance(frame, Exception):
+            raise frame
+        return frame
+
+    async def send(self, text: str) -> None:
+        self.events.append(orjson.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+
+class Pipe:
+    """Keeps what is sent; answers as the stages do: with begin, progress, and end."""
+
+    def __init__(self, processes: bool) -> None:
+        self.sent: list[tuple[Message, bytes]] = []
+        self.processes = processes
+        self.news = asyncio.Condition()
+        self.intake: Intake | None = None
+
+    async def send(self, message: Message, payload: bytes = b"") -> None:
+        self.sent.append((message, payload))
+        async with self.news:
+            self.news.notify_all()
+        assert self.intake is not None
+        if isinstance(message, Open):
+            self.intake.deliver(Frame("s", "session.begin"), b'{"type":"session.begin"}')
+        if isinstance(message, Audio) and self.processes:
+            self.intake.deliver(Progress("s", ROUTE, message.start + len(payload) // 2), b"")
+        if isinstance(message, Close) and message.reason == "end":
+            self.intake.deliver(Frame("s", "session.end"), b'{"type":"session.end"}')
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what is sent."""
+        async with asyncio.timeout(5), self.news:
+            await self.news.wait_for(condition)
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message for message, _ in self.sent]
+
+    @property
+    def audio(self) -> bytes:
+        return b"".join(payload for _, payload in self.sent)
+
+
+class Bench:
+    """A session on a socket and a pipeline that a test holds."""
+
+    def __init__(self, config: SessionConfig, limits: Limits, processes: bool) -> None:
+        self.socket, self.pipe = Socket(), Pipe(processes)
+        self.intake = self.pipe.intake = Intake(
+            cast(ServerConnection, self.socket),
+            opening("s", ROUTE, config),
+            config,
+            cast(Pipeline, self.pipe),
+            limits,
+        )
+
+    def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
+        for frame in frames:
+            self.socket.frames.put_nowait(
+                orjson.dumps(frame).decode() if isinstance(frame, dict) else frame
+            )
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The events behind `session.begin`."""
+        assert self.socket.events[0] == {"type": "session.begin"}
+        return self.socket.events[1:]
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        return self.socket.closed
+
+
+Act = Callable[[Bench], Awaitable[None]]
+
+
+def serve(
+    *frames: str | bytes | dict[str, Any] | Exception,
+    config: SessionConfig | None = None,
+    limits: Limits = PATIENT,
+    processes: bool = True,
+    act: Act | None = None,
+) -> Bench:
+    """Serve a session to its end: its frames are there at once, then `act` does what it does."""
+
+    async def run() -> Bench:
+        bench = Bench(config or SessionConfig(), limits, processes)
+        bench.frames(*frames)
+        async with asyncio.timeout(10):
+            task = asyncio.create_task(bench.intake.run())
+            if act is not None:
+                await act(bench)
+            await task
+        return bench
+
+    return asyncio.run(run())
+
+
+END = {"type": "end"}
+SECOND = bytes(range(250)) * 128  # 16,000 samples, no two slices alike
+
+
+def kinds(bench: Bench) -> list[str]:
+    """The types of what went into the pipeline; runs of audio count once."""
+    names = [type(m).__name__ for m in bench.pipe.messages]
+    return [n for n, before in zip(names, [None, *names], strict=False) if not n == before == "Audio"]
+
+
+def test_a_session_is_opened_its_audio_sent_on_and_closed() -> None:
+    bench = serve(SECOND, END)
+    assert kinds(bench) == ["Open", "Audio", "Close"]
+    assert bench.pipe.audio == SECOND
+    (close,) = (m for m in bench.pipe.messages if isinstance(m, Close))
+    assert (close.reason, close.received) == ("end", 16_000)
+    assert [e["type"] for e in bench.socket.events] == ["session.begin", "session.end"]
+    assert bench.closed == (1000, "")
+
+
+def test_audio_is_sliced_numbered_and_stamped() -> None:
+    bench = serve(SECOND + SECOND[:7], END)
+    audio = [(m, len(p)) for m, p in bench.pipe.sent if isinstance(m, Audio)]
+    assert all(size <= SLICE for _, size in audio)
+    at = 0
+    for message, size in audio:
+        assert message.start == at
+        at += size // 2
+        arrived, sent = message.stamps
+        assert arrived <= sent
+    assert at == 16_003  # half a sample is no sound
+
+
+def test_tiny_frames_are_collected() -> None:
+    pieces = [SECOND[at : at + 33] for at in range(0, 3_300, 33)]
+    bench = serve(*pieces, END)
+    assert bench.pipe.audio == SECOND[:3_300]
+    sizes = [len(p) for m, p in bench.pipe.sent if isinstance(m, Audio)]
+    assert all(size >= LEAST for size in sizes[:-1])
+
+
+def test_what_the_client_declared_is_decoded() -> None:
+    bench = serve(bytes([0xFF]) * 8_000, END, config=SessionConfig(encoding="mulaw", sample_rate=8_000))
+    assert bench.pipe.audio == bytes(32_000)
+
+
+def test_controls_go_behind_the_audio_before_them() -> None:
+    bench = serve(
+        SECOND[:100],
+        {"type": "flush", "id": "a"},
+        SECOND[100:200],
+        {"type": "config", "min_silence_ms": 700, "language": "en"},
+        {"type": "keepalive"},
+        {"type": "flush"},
+        END,
+    )
+    assert kinds(bench) == ["Open", "Audio", "Flush", "Configure", "Audio", "Flush", "Close"]
+    assert [m.flush_id for m in bench.pipe.messages if isinstance(m, Flush)] == ["a", ""]
+    (changed,) = (m for m in bench.pipe.messages if isinstance(m, Configure))
+    assert (changed.min_silence_ms, changed.language, changed.interim_results) == (700, "en", True)
+    assert bench.pipe.audio == SECOND[:200]
+
+
+NESTED = '{"type":"config","language":' + "[" * 1_000 + "]" * 1_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "[]",
+        "1",
+        "{}",
+        '{"type": "stop"}',
+        '{"type": ["end"]}',
+        '{"type": "flush", "id": 7}',
+        '{"type": "flush", "id": "\\ud800"}',
+        '{"type": "flush", "id": "' + "x" * 201 + '"}',
+        '{"type": "config", "min_silence_ms": 1}',
+        '{"type": "config", "language": null}',
+        NESTED,
+        "[" * 100_000,
+        "x" * 70_000,
+    ],
+    ids=lambda text: text[:36],
+)
+def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> None:
+    bench = serve(text, SECOND, END)
+    assert [(e["type"], e.get("code"), e.get("recoverable")) for e in bench.told] == [
+        ("error", "invalid_message", True),
+        ("session.end", None, None),
+    ]
+    assert bench.told[0]["message"]
+    assert bench.pipe.audio == SECOND
+    assert bench.closed == (1000, "")
+
+
+@pytest.mark.parametrize("text", ['{"type":"end"}', '{"type":"flush","id":"a","more":1}', '{"type":"keepalive"}'])
+def test_a_message_is_a_json_object_with_a_type(text: str) -> None:
+    assert parse_control(text) == orjson.loads(text)
+
+
+def test_a_flush_without_an_id_has_an_empty_one() -> None:
+    assert flush_id({"type": "flush"}) == ""
+
+
+def test_a_client_that_leaves_is_forgotten() -> None:
+    bench = serve(SECOND, GONE)
+    assert kinds(bench) == ["Open", "Audio", "Close"]
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
+    bench = serve(SECOND, limits=Limits(idle_s=0.05, session_s=5))
+    assert bench.closed == (4008, "idle_timeout")
+    assert bench.told[-1]["code"] == "idle_timeout"
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def test_a_session_has_a_longest_duration() -> None:
+    bench = serve(SECOND, limits=Limits(idle_s=5, session_s=0.05))
+    assert bench.closed == (4009, "session_too_long")
+    assert bench.told[-1]["code"] == "session_too_long"
+
+
+def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
+    async def fail(bench: Bench) -> None:
+        await bench.pipe.until(lambda: bool(bench.pipe.sent))
+        bench.intake.deliver(Frame("s", "error"), b'{"type":"error","code":"no_capacity"}')
+        bench.intake.deliver(SessionFailed("s", ROUTE, "no_capacity", "no model"), b"")
+
+    bench = serve(SECOND, act=fail)
+    assert [e["code"] for e in bench.told] == ["no_capacity"]
+    assert bench.closed == (4503, "no_capacity")
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
+    async def progress(bench: Bench) -> None:
+        def sent() -> int:
+            return len(bench.pipe.audio) // 2
+
+        await bench.pipe.until(lambda: sent() >= CREDIT)
+        assert sent() < CREDIT + SLICE
+        assert bench.intake.lag.received == sent()
+        waiting = bench.socket.frames.qsize()
+        assert waiting > 4
+        bench.intake.deliver(Progress("s", ROUTE, CREDIT), b"")
+        await bench.pipe.until(lambda: sent() >= 2 * CREDIT)
+        assert sent() < 2 * CREDIT + SLICE
+        assert bench.socket.frames.qsize() < waiting
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+
+    bench = serve(*[SECOND] * 12, END, processes=False, act=progress)
+    assert bench.pipe.audio == SECOND * 12
+    assert bench.closed == (1000, "")
+    assert [e["type"] for e in bench.told] == ["session.end"]  # a fast client is not warned
+
+
+def test_results_that_fall_behind_are_warned_about_and_then_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.lag.WARN_S", 0.1)
+    monkeypatch.setattr("stages.lag.LIMIT_S", 2.3)
+    monkeypatch.setattr("stages.lag.HELD_S", 0.2)
+    bench = serve(*[SECOND] * 3, processes=False)
+    assert bench.told[0]["type"] == "warning"
+    assert bench.told[0]["code"] == "processing_lag"
+    assert set(bench.told[0]) == {"type", "code", "message", "lag", "received", "processed"}
+    assert bench.told[-1]["code"] == "lag_exceeded"
+    assert bench.closed == (4010, "lag_exceeded")
+
+
+def test_an_opening_holds_what_the_client_asked_for() -> None:
+    config = SessionConfig(model="m", language="en", vocabulary=("a",), timing=True, min_silence_ms=500)
+    assert opening("s", ROUTE, config) == Open(
+        "s", ROUTE, "m", "en", True, True, False, 500, ("a",), True
+    )

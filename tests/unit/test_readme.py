@@ -1,0 +1,42 @@
+"""The README's settings table says what the code reads."""
+
+from pathlib import Path
+
+import pytest
+
+from broker.settings import EmbeddedRedisSettings, WatchSettings
+from gateway.settings import GatewaySettings
+from stages.asr import AsrSettings
+from stages.receiver import ReceiverSettings
+from stages.settings import PREFIX, Settings
+from stages.vad import VadSettings
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+KINDS = (GatewaySettings, ReceiverSettings, VadSettings, AsrSettings, WatchSettings, EmbeddedRedisSettings)
+
+
+def rows() -> dict[str, str]:
+    """A line of the table for each setting of each kind of process."""
+    found = {}
+    for kind in KINDS:
+        for name, field in kind.model_fields.items():
+            default = "" if field.default is None else f"`{field.default}`"
+            variable = f"`{PREFIX}{name.upper()}`"
+            found[variable] = f"| {variable} | {default if field.default != '' else ''} | {field.description} |"
+    return found
+
+
+def test_every_setting_has_its_line() -> None:
+    missing = [row for row in rows().values() if row not in README]
+    assert not missing, "paste these into README.md:\n" + "\n".join(missing)
+
+
+def test_no_line_is_out_of_date() -> None:
+    known = set(rows().values())
+    shown = [line for line in README.splitlines() if line.startswith(f"| `{PREFIX}")]
+    assert [line for line in shown if line not in known] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_setting_is_described(kind: type[Settings]) -> None:
+    assert all(field.description for field in kind.model_fields.values())

@@ -1,0 +1,287 @@
+"""The VAD stage: which audio goes on, once and in order, and what is said between it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.channels import Packet
+from stages.endpointer import WINDOW, EndpointRules, samples
+from stages.messages import (
+    Audio,
+    Close,
+    Configure,
+    Flush,
+    Message,
+    Open,
+    SessionFailed,
+    Silence,
+    SpeechEnd,
+    SpeechStart,
+)
+from stages.silero import Floats, VadState
+from stages.vad import VadStage
+from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm
+from tests.play import Clock, Moment, at_once, of_type, play
+
+CHUNK = SECOND // 10
+LOUD, QUIET = 20_000, 100
+
+
+class LoudIsSpeech:
+    """A VAD that takes loud windows for speech, and keeps how many it was given at a time."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
+        assert len(set(map(id, states))) == len(windows)
+        assert all(window.shape == (WINDOW,) for window in windows)
+        self.batches.append(len(windows))
+        return np.array([0.9 if np.abs(w).mean() > 0.3 else 0.1 for w in windows], np.float32)
+
+
+def stage(vad: LoudIsSpeech | None = None, clock: Clock | None = None, **rules: Any) -> VadStage:
+    return VadStage(vad or LoudIsSpeech(), EndpointRules(**rules), clock or Clock())
+
+
+def sound(*runs: tuple[int, int]) -> bytes:
+    """Runs of (loudness, samples); no two samples near each other are equal."""
+    parts = [np.full(length, loudness) for loudness, length in runs]
+    whole = np.concatenate([np.empty(0, int), *parts])
+    return pcm(whole + np.arange(len(whole)) % 5_000)
+
+
+def chunks(data: bytes, session: str = "s", size: int = CHUNK) -> list[Packet]:
+    """A session's audio as the receiver sends it."""
+    return [audio(at // 2, data[at : at + 2 * size], session) for at in range(0, len(data), 2 * size)]
+
+
+def live(packets: list[Packet], seconds: float = 0.1) -> list[Moment]:
+    """Each packet when it has been spoken."""
+    return [((k + 1) * seconds, packet) for k, packet in enumerate(packets)]
+
+
+def shape(said: list[Packet]) -> list[str]:
+    """The types of what was said; runs of audio and of silence count once."""
+    kinds = [type(message).__name__ for message, _ in said]
+    ends = [message.kind for message, _ in said if isinstance(message, SpeechEnd)]
+    named = [ends.pop(0) if kind == "SpeechEnd" else kind for kind in kinds]
+    return [k for k, before in zip(named, [None, *named], strict=False) if k != before]
+
+
+def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
+    """First sample and audio of each of the VAD's utterances, as the ASR stage takes them."""
+    found: dict[int, tuple[int, bytes]] = {}
+    number: int | None = None
+    for message, payload in said:
+        if isinstance(message, SpeechStart):
+            assert number is None
+            number = message.utterance
+        elif isinstance(message, Audio):
+            assert number is not None, "audio outside of an utterance"
+            start, before = found.setdefault(number, (message.start, b""))
+            assert message.start == start + len(before) // 2, "a gap, or audio twice"
+            found[number] = start, before + payload
+        elif isinstance(message, SpeechEnd) and message.kind == "cut":
+            start, before = found[message.utterance]
+            assert start <= message.resume <= message.until
+            number = message.utterance + 1
+            found[number] = message.resume, before[(message.resume - start) * 2 :]
+        elif isinstance(message, SpeechEnd) and message.kind != "maybe":
+            number = None
+    return found
+
+
+SENTENCE = sound((QUIET, SECOND), (LOUD, SECOND), (QUIET, SECOND))
+
+
+def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
+    said = play(stage(), live([(opened(), b""), *chunks(SENTENCE)]))
+    assert shape(said) == ["Open", "Silence", "SpeechStart", "Audio", "maybe", "Audio", "end", "Silence"]
+    (start,), (_, end) = of_type(SpeechStart, said), of_type(SpeechEnd, said)
+    assert abs(start.at - SECOND) < WINDOW
+    assert abs(end.at - 2 * SECOND) < WINDOW
+    assert end.at < end.until <= end.decided
+    first, data = heard(said)[1]
+    assert first == start.at - samples(256)
+    assert data == SENTENCE[2 * first : 2 * first + len(data)]
+
+
+def test_silence_is_reported_now_and_then_and_carries_no_audio() -> None:
+    said = play(stage(), live([(opened(), b""), *chunks(sound((QUIET, 2 * SECOND)))]))
+    assert shape(said) == ["Open", "Silence"]
+    ends = [silence.end for silence in of_type(Silence, said)]
+    assert ends == sorted(ends)
+    assert all(b - a <= SECOND // 2 for a, b in zip([0, *ends], ends, strict=False))
+
+
+def test_sessions_that_wait_are_looked_at_together() -> None:
+    vad, names = LoudIsSpeech(), [f"s{k}" for k in range(5)]
+    packets = [audio(0, 4 * WINDOW, name) for name in names] + [audio(4 * WINDOW, WINDOW, "s0")]
+    play(stage(vad), at_once(*map(opened, names), *packets))
+    assert vad.batches == [5, 5, 5, 5, 1]
+
+
+def test_sessions_do_not_mix() -> None:
+    packets = [p for pair in zip(chunks(SENTENCE, "a"), chunks(SENTENCE, "b"), strict=True) for p in pair]
+    both = play(stage(), live([(opened("a"), b""), (opened("b"), b""), *packets]))
+    for name in ("a", "b"):
+        assert heard([p for p in both if getattr(p[0], "session", "") == name]) == heard(
+            play(stage(), live([(opened(name), b""), *chunks(SENTENCE, name)]))
+        )
+
+
+def test_less_than_a_window_waits_for_the_rest() -> None:
+    vad = LoudIsSpeech()
+    play(stage(vad), at_once(opened(), audio(0, WINDOW - 1)))
+    assert vad.batches == []
+    play(stage(vad), at_once(opened(), audio(0, WINDOW - 1), audio(WINDOW - 1, 1)))
+    assert vad.batches == [1]
+
+
+def test_a_flush_is_acted_on_behind_the_audio_before_it() -> None:
+    speech = sound((LOUD, SECOND // 2 + 77))
+    said = play(stage(), at_once(opened(), *chunks(speech), flush("x"), close(len(speech) // 2)))
+    assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
+    (end,) = of_type(SpeechEnd, said)
+    assert (end.flush_id, end.until) == ("x", len(speech) // 2)
+    assert heard(said) == {1: (0, speech)}
+
+
+def test_a_flush_with_nothing_said_goes_on_behind_the_silence_before_it() -> None:
+    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND))), flush("x")))
+    assert shape(said) == ["Open", "Silence", "Flush"]
+    assert of_type(Silence, said)[-1].end == SECOND
+
+
+def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
+    data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
+    maybe, end = of_type(SpeechEnd, said)
+    assert (maybe.kind, end.kind) == ("maybe", "flush")
+    assert (maybe.at, maybe.until) == (end.at, end.until)
+
+
+def test_the_end_finishes_what_is_being_said() -> None:
+    data = sound((LOUD, SECOND))
+    said = play(stage(), at_once(opened(), *chunks(data), close(SECOND)))
+    assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
+    assert of_type(SpeechEnd, said)[0].flush_id is None
+
+
+def test_a_client_that_is_gone_is_forgotten_without_an_end() -> None:
+    vad_stage = stage()
+    said = play(vad_stage, at_once(opened(), *chunks(sound((LOUD, SECOND))), close(SECOND, "gone")))
+    assert of_type(SpeechEnd, said) == []
+    assert [c.reason for c in of_type(Close, said)] == ["gone"]
+    assert play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close())) == []
+    assert vad_stage._speakers == {}
+    assert not vad_stage.busy
+
+
+def test_a_session_may_come_again_under_its_name() -> None:
+    vad_stage = stage()
+    history = at_once(opened(), *chunks(SENTENCE), close(len(SENTENCE) // 2))
+    assert play(vad_stage, history) == play(vad_stage, history)
+
+
+def test_configure_changes_the_silence_from_here_on() -> None:
+    data = sound((LOUD, SECOND), (QUIET, SECOND), (LOUD, SECOND), (QUIET, SECOND))
+    packets = chunks(data)
+    history: list[Packet] = [(opened(), b""), *packets[:20], (configure(min_silence_ms=2_000), b"")]
+    said = play(stage(), live([*history, *packets[20:]]))
+    assert [end.kind for end in of_type(SpeechEnd, said)] == ["maybe", "end", "maybe"]
+    assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
+
+
+def test_a_long_utterance_is_cut_and_goes_on() -> None:
+    data = sound((LOUD, 8 * SECOND), (QUIET, SECOND))
+    said = play(stage(max_utterance=samples(5_000)), live([(opened(), b""), *chunks(data)]))
+    kinds = [(end.utterance, end.kind) for end in of_type(SpeechEnd, said)]
+    assert kinds == [(1, "cut"), (2, "maybe"), (2, "end")]
+    for start, piece in heard(said).values():
+        assert piece == data[2 * start : 2 * start + len(piece)]
+
+
+def test_stamps_say_when_the_audio_that_decided_came_and_when_the_result_left() -> None:
+    clock = Clock()
+    packets = [
+        (Audio("s", ROUTE, message.start, (k, k + 1)), payload)
+        for k, (message, payload) in enumerate(chunks(SENTENCE))
+        if isinstance(message, Audio)
+    ]
+    said = play(stage(clock=clock), live([(opened(), b""), *packets]), clock)
+    for message in [*of_type(Audio, said), *of_type(SpeechEnd, said)]:
+        received, sent, came, left = message.stamps
+        assert sent == received + 1
+        assert came <= left
+        assert came == round((received + 2) * 1e8)
+
+
+def test_what_is_not_the_vads_goes_on_or_is_left_out() -> None:
+    failed = SessionFailed("x", ROUTE, "internal", "why")
+    assert play(stage(), at_once(failed, audio(0, SECOND, "unknown"), flush(session="unknown"))) == [
+        (failed, b"")
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    runs=st.lists(st.tuples(st.sampled_from([LOUD, QUIET]), st.integers(1, 2 * SECOND)), max_size=8),
+    sizes=st.lists(st.integers(1, 4_000), min_size=1, max_size=5).map(lambda s: [*s, 1_000]),
+    controls=st.dictionaries(st.integers(0, 40), st.sampled_from(["flush", "config"]), max_size=5),
+    real_time=st.booleans(),
+)
+def test_every_utterance_is_a_slice_of_the_input(
+    runs: list[tuple[int, int]], sizes: list[int], controls: dict[int, str], real_time: bool
+) -> None:
+    data, history, at, count = sound(*runs), list[Packet]([(opened(), b"")]), 0, 0
+    while at < len(data) // 2:
+        size = sizes[count % len(sizes)]
+        history.append(audio(at, data[2 * at : 2 * (at + size)]))
+        if control := controls.get(count):
+            more: Message = flush(str(count)) if control == "flush" else configure(min_silence_ms=100)
+            history.append((more, b""))
+        at, count = at + size, count + 1
+    history.append((close(len(data) // 2), b""))
+    said = play(
+        stage(max_utterance=samples(3_000)), live(history) if real_time else at_once(*history)
+    )
+    for start, piece in heard(said).values():
+        assert piece == data[2 * start : 2 * start + len(piece)]
+    check_boundaries(said, heard(said))
+    flushes = [m.flush_id for m, _ in said if isinstance(m, Flush | SpeechEnd) and m.flush_id is not None]
+    assert flushes == [m.flush_id for m, _ in history if isinstance(m, Flush)]
+    assert isinstance(said[0][0], Open)
+    assert isinstance(said[-1][0], Close)
+
+
+def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]]) -> None:
+    """Each end's audio came before it, and utterances overlap only by a cut's overlap."""
+    free, decided = 0, list[int]()
+    for end in of_type(SpeechEnd, said):
+        start, data = audio_of[end.utterance]
+        assert free <= start < end.until <= start + len(data) // 2
+        assert end.until <= end.decided
+        if end.kind != "maybe":
+            free = end.resume
+            decided.append(end.utterance)
+    assert decided == list(range(1, len(decided) + 1))
+    assert [s.utterance for s in of_type(SpeechStart, said)] == sorted(
+        s.utterance for s in of_type(SpeechStart, said)
+    )
+
+
+@pytest.mark.parametrize("loudness", [QUIET, LOUD], ids=["silence", "speech"])
+def test_memory_stays_flat_over_hours(loudness: int) -> None:
+    vad_stage, kept = stage(), 0
+    chunk = sound((loudness, 8 * SECOND))
+    play(vad_stage, at_once(opened()))
+    for k in range(2 * 3_600 // 8 // 4):  # half an hour: what grows, has grown
+        play(vad_stage, at_once(audio(k * 8 * SECOND, chunk)))
+        kept = max(kept, len(vad_stage._speakers["s"].audio))
+        assert len(vad_stage._speakers["s"].endpointer._energies) < 200
+    assert kept <= len(chunk) + 2 * 2 * SECOND + 2 * WINDOW

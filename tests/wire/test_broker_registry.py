@@ -1,0 +1,398 @@
+"""Workers and places in a real Redis, one transition at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
+from broker.records import Allocation, ModelInfo, Worker, WorkerRecord
+from broker.registry import Registry
+from broker.router import Lost, Router
+from broker.settings import BrokerSettings
+from tests.redis_fixture import RedisServer
+from tests.wire.gateway_process import run, until
+
+TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
+LARGE = ModelInfo("accurate", "large", "whisper", ("en", "de"), {"streaming": False})
+RECORD = WorkerRecord("w1", "ws://127.0.0.1:9000", 2, (TINY, LARGE))
+
+
+class Both:
+    """A worker's registry and a gateway's router on the same Redis."""
+
+    def __init__(self, url: str, heartbeat_timeout: float = 5.0) -> None:
+        settings = BrokerSettings(redis_url=url, heartbeat_timeout=heartbeat_timeout)
+        self.registry, self.router = Registry.connect(url), Router.connect(settings)
+
+    async def worker(self, worker_id: str = "w1") -> Worker | None:
+        """What the router sees of a worker."""
+        return next((w for w in await self.router.workers() if w.worker_id == worker_id), None)
+
+    async def close(self) -> None:
+        """Close both."""
+        await self.registry.close()
+        await self.router.close()
+
+
+def on_redis(
+    test: Callable[[Both], Coroutine[Any, Any, None]], redis: RedisServer, timeout: float = 5.0
+) -> None:
+    """Run a test's coroutine with both ends connected."""
+
+    async def main() -> None:
+        both = Both(redis.url, timeout)
+        try:
+            await test(both)
+        finally:
+            await both.close()
+
+    run(main())
+
+
+def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(replace(RECORD, gpu_memory_used="4.2GB", lag=1.25))
+        with shared_redis.client() as look:
+            fields = look.hgetall("dalston:realtime:worker:w1")
+            assert look.smembers("dalston:realtime:workers") == {"w1"}
+        assert fields["endpoint"] == "ws://127.0.0.1:9000"
+        assert fields["status"] == "ready"
+        assert fields["capacity"] == "2"
+        assert fields["active_sessions"] == "0"
+        assert fields["gpu_memory_used"] == "4.2GB"
+        assert "gpu_memory_total" not in fields
+        assert fields["models_loaded"] == '["tiny", "large"]'
+        assert fields["last_heartbeat"].endswith("Z")
+        assert fields["lag"] == "1.250"
+        assert int(fields["heartbeat_ms"]) > 1_700_000_000_000
+        await it.registry.heartbeat(RECORD)
+        with shared_redis.client() as look:
+            assert not look.hexists("dalston:realtime:worker:w1", "gpu_memory_used")
+
+    on_redis(main, shared_redis)
+
+
+def test_an_allocation_writes_the_records_of_the_specification(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        place = await it.router.allocate("s1", "fast", "en")
+        assert place == Allocation("w1", "ws://127.0.0.1:9000", "tiny")
+        with shared_redis.client() as look:
+            assert look.smembers("dalston:realtime:worker:w1:sessions") == {"s1"}
+            assert look.smembers("dalston:realtime:sessions:active") == {"s1"}
+            session = look.hgetall("dalston:realtime:session:s1")
+        assert session.pop("started_at").endswith("Z")
+        assert session == {
+            "worker_id": "w1",
+            "status": "active",
+            "language": "en",
+            "model": "fast",
+            "model_name": "tiny",
+            "audio_duration": "0",
+            "enhance_on_end": "false",
+        }
+        assert (await it.router.sessions())["s1"]["worker_id"] == "w1"
+
+    on_redis(main, shared_redis)
+
+
+def test_a_worker_is_busy_while_it_is_full(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        async def state() -> tuple[str, int]:
+            worker = await it.worker()
+            assert worker is not None
+            return worker.status, worker.active_sessions
+
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", "fast", "auto")
+        assert await state() == ("ready", 1)
+        await it.router.allocate("s2", "fast", "auto")
+        assert await state() == ("busy", 2)
+        await it.registry.heartbeat(RECORD)
+        assert await state() == ("busy", 2)
+        with pytest.raises(NoCapacity, match="all places are taken") as refused:
+            await it.router.allocate("s3", "fast", "auto")
+        assert refused.value.retry_after == 5.0
+        assert "s3" not in await it.router.sessions()
+        assert await it.router.release("s1", "ended", 1.5)
+        assert await state() == ("ready", 1)
+
+    on_redis(main, shared_redis)
+
+
+def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        first = await it.router.allocate("s1", "fast", "auto")
+        assert await it.router.allocate("s1", "fast", "auto") == first
+        assert (await it.router.workers())[0].active_sessions == 1
+        assert await it.router.release("s1", "ended", 1.0)
+        assert not await it.router.release("s1", "error", 9.0)
+        assert (await it.router.workers())[0].active_sessions == 0
+        with shared_redis.client() as look:
+            assert look.hget("dalston:realtime:session:s1", "status") == "ended"
+            assert look.hget("dalston:realtime:session:s1", "audio_duration") == "1.000"
+
+    on_redis(main, shared_redis)
+
+
+def test_an_allocation_that_arrives_after_its_release_takes_no_place(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        assert not await it.router.release("s1", "error", 0)
+        with pytest.raises(SessionOver):
+            await it.router.allocate("s1", "fast", "auto")
+        assert (await it.router.workers())[0].active_sessions == 0
+        with shared_redis.client() as look:
+            assert look.ttl("dalston:realtime:session:s1") > 0
+
+    on_redis(main, shared_redis)
+
+
+@pytest.mark.parametrize(
+    ("model", "language", "expected"),
+    [
+        ("fast", "auto", "tiny"),
+        ("fast", "en", "tiny"),
+        ("accurate", "de", "large"),
+        ("large", "auto", "large"),
+        ("tiny", "en", "tiny"),
+        ("fast", "de", None),
+        ("other", "auto", None),
+        ("tiny", "fr", None),
+    ],
+)
+def test_a_place_fits_by_model_and_language(
+    shared_redis: RedisServer, model: str, language: str, expected: str | None
+) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        if expected is not None:
+            assert (await it.router.allocate("s", model, language)).model == expected
+        else:
+            with pytest.raises(NoCapacity, match="has the model"):
+                await it.router.allocate("s", model, language)
+
+    on_redis(main, shared_redis)
+
+
+def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: Both) -> None:
+        for worker_id, capacity, lag in (("a", 4, 2.0), ("b", 2, 1.0), ("c", 2, 3.0)):
+            await it.registry.heartbeat(replace(RECORD, worker_id=worker_id, capacity=capacity, lag=lag))
+        places = [(await it.router.allocate(f"s{n}", "fast", "auto")).worker_id for n in range(8)]
+        assert places == ["b", "a", "c", "a", "b", "a", "c", "a"]
+
+    on_redis(main, shared_redis)
+
+
+def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", "fast", "auto")
+        await it.registry.heartbeat(replace(RECORD, draining=True))
+        with pytest.raises(NoCapacity, match="no worker is there"):
+            await it.router.allocate("s2", "fast", "auto")
+        await it.router.release("s1", "ended", 1)
+        worker = await it.worker()
+        assert worker is not None
+        assert (worker.status, worker.active_sessions, worker.free) == ("draining", 0, 0)
+
+    on_redis(main, shared_redis)
+
+
+def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
+        assert (await it.router.allocate("s", "fast", "auto")).worker_id == "w1"
+        assert (await it.router.allocate("s", "fast", "auto", ["w1"])).worker_id == "w2"
+        assert [w.active_sessions for w in await it.router.workers()] == [0, 1]
+        with pytest.raises(NoCapacity):
+            await it.router.allocate("s", "fast", "auto", ["w1", "w2"])
+        assert [w.active_sessions for w in await it.router.workers()] == [0, 0]
+        assert await it.router.sessions() == {}
+
+    on_redis(main, shared_redis)
+
+
+def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", "fast", "auto")
+        await until(lambda: _offline(it))
+        with pytest.raises(NoCapacity, match="no worker is there"):
+            await it.router.allocate("s2", "fast", "auto")
+        assert await it.router.sweep() == [Lost("w1", ("s1",))]
+        assert await it.router.sweep() == []
+        with shared_redis.client() as look:
+            assert look.hget("dalston:realtime:session:s1", "status") == "error"
+            assert look.hget("dalston:realtime:worker:w1", "status") == "offline"
+            assert look.ttl("dalston:realtime:session:s1") > 0
+            assert look.ttl("dalston:realtime:worker:w1") > 0
+            assert not look.exists("dalston:realtime:sessions:active")
+        assert not await it.router.release("s1", "ended", 1)
+        await it.registry.heartbeat(RECORD)
+        worker = await it.worker()
+        assert worker is not None
+        assert (worker.status, worker.active_sessions) == ("ready", 0)
+        with shared_redis.client() as look:
+            assert look.ttl("dalston:realtime:worker:w1") == -1
+
+    on_redis(main, shared_redis, timeout=0.05)
+
+
+async def _offline(it: Both) -> bool:
+    worker = await it.worker()
+    return worker is not None and not worker.alive
+
+
+def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", "fast", "auto")
+        with shared_redis.client() as look:
+            look.delete("dalston:realtime:worker:w1")
+            assert await it.router.sweep() == []
+            assert await it.router.workers() == []
+            assert look.keys("dalston:realtime:worker*") == []
+
+    on_redis(main, shared_redis)
+
+
+def test_an_empty_redis_knows_the_worker_again_after_one_beat(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        with shared_redis.client() as look:
+            look.flushall()
+            look.script_flush()
+        assert await it.router.workers() == []
+        await it.registry.heartbeat(RECORD)
+        assert (await it.router.allocate("s", "fast", "auto")).worker_id == "w1"
+
+    on_redis(main, shared_redis)
+
+
+def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", "fast", "auto")
+        again = Registry.connect(shared_redis.url)
+        assert await again.heartbeat(RECORD) == 1
+        assert (await it.router.workers())[0].active_sessions == 0
+        assert await it.router.sessions() == {}
+        await it.registry.deregister("w1")  # the process before ends late
+        assert len(await it.router.workers()) == 1
+        await again.deregister("w1")
+        await again.deregister("w1")
+        with shared_redis.client() as look:
+            assert look.keys("dalston:realtime:worker*") == []
+        await again.close()
+
+    on_redis(main, shared_redis)
+
+
+def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        with shared_redis.client() as look:
+            look.sadd("dalston:realtime:workers", "strange")
+            look.hset("dalston:realtime:worker:strange", mapping={"status": "ready", "x": "\xff"})
+        await it.registry.heartbeat(RECORD)
+        assert [w.worker_id for w in await it.router.workers()] == ["w1"]
+
+    on_redis(main, shared_redis)
+
+
+def test_many_at_once_get_exactly_the_places_there_are(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        other = Both(shared_redis.url)
+        for number in range(5):
+            await it.registry.heartbeat(replace(RECORD, worker_id=f"w{number}", capacity=7))
+
+        async def ask(number: int) -> str | None:
+            router = (it if number % 2 else other).router
+            try:
+                return (await router.allocate(f"s{number}", "fast", "auto")).worker_id
+            except NoCapacity:
+                return None
+
+        given = [place for place in await asyncio.gather(*map(ask, range(100))) if place]
+        assert sorted(given) == sorted(f"w{n}" for n in range(5) for _ in range(7))
+        sessions = await it.router.sessions()
+        await asyncio.gather(*(other.router.release(s, "ended", 0) for s in [*sessions] * 2))
+        assert [w.active_sessions for w in await it.router.workers()] == [0] * 5
+        await other.close()
+
+    on_redis(main, shared_redis)
+
+
+@asynccontextmanager
+async def away(redis: RedisServer, how: str) -> AsyncIterator[None]:
+    """Redis killed, or hanging, for the duration of a block."""
+    redis.stop() if how == "killed" else redis.pause()
+    yield
+    redis.start() if how == "killed" else redis.go_on()
+
+
+@pytest.mark.parametrize("how", ["killed", "hanging"])
+def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServer, how: str) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        async with away(own_redis, how):
+            async with asyncio.timeout(3):
+                outcomes = await asyncio.gather(
+                    *(it.router.allocate(f"s{n}", "fast", "auto") for n in range(40)),
+                    it.registry.heartbeat(RECORD),
+                    it.router.workers(),
+                    return_exceptions=True,
+                )
+            assert {type(outcome) for outcome in outcomes} == {RegistryUnavailable}
+            assert not it.router.available
+        await it.registry.heartbeat(RECORD)
+        await asyncio.gather(*(it.router.release(f"s{n}", "error", 0) for n in range(40)))
+        assert it.router.available
+        worker = await it.worker()
+        assert worker is not None
+        assert (worker.status, worker.active_sessions) == ("ready", 0)
+
+    on_redis(main, own_redis)
+
+
+def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        await it.registry.heartbeat(RECORD)
+        with own_redis.client() as admin:
+            admin.config_set("maxmemory", "1")
+        with pytest.raises(RegistryUnavailable, match="OOM"):
+            await it.router.allocate("s", "fast", "auto")
+
+    on_redis(main, own_redis)
+
+
+def test_a_call_can_be_cancelled_at_any_moment(shared_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        async def beat() -> None:
+            while True:
+                await it.registry.heartbeat(RECORD)
+
+        for number in range(200):
+            beating = asyncio.create_task(beat())
+            for _ in range(number % 40):
+                await asyncio.sleep(0)
+            beating.cancel()
+            await asyncio.wait([beating])
+            assert beating.cancelled()
+
+    on_redis(main, shared_redis)

@@ -1,0 +1,190 @@
+"""Inbox and Outlet over real sockets: order, what does not decode, full queues, one process of a name."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import zmq
+
+from stages.channels import AUDIO_HWM, MAX_IPC_PATH, Inbox, Outlet, Packet, address, by_route, only
+from stages.errors import StartupError
+from stages.messages import EndOfStream, Message, Progress, encode
+from stages.runner import lock
+
+DEADLINE_MS = 5_000
+
+
+class Bench:
+    """Sockets in a folder of their own; all of them are closed at the end, or the test hangs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._open: list[Inbox | Outlet] = []
+
+    def inbox(self, index: int = 0) -> Inbox:
+        inbox = Inbox(self.context, address(self.folder, "vad", index))
+        self._open.append(inbox)
+        return inbox
+
+    def outlet(self, processes: int = 1, pick: Callable[[Message], int] = only) -> Outlet:
+        where = [address(self.folder, "vad", index) for index in range(processes)]
+        outlet = Outlet(self.context, where, pick)
+        self._open.append(outlet)
+        return outlet
+
+    def raw(self) -> zmq.Socket[bytes]:
+        """A writer that is none of ours."""
+        socket = self.context.socket(zmq.PUSH)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(address(self.folder, "vad", 0))
+        return socket
+
+    def close(self) -> None:
+        for socket in self._open:
+            socket.close()
+        self.context.term()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with TemporaryDirectory(prefix="dalston-") as folder:
+        bench = Bench(Path(folder))
+        yield bench
+        bench.close()
+
+
+def message(number: int, process: int = 0) -> Progress:
+    return Progress("s", (process,), number)
+
+
+def take(inbox: Inbox, count: int) -> list[Packet]:
+    """So many messages; each must come within the deadline."""
+    packets: list[Packet] = []
+    while len(packets) < count:
+        came = inbox.take(DEADLINE_MS)
+        assert came, f"{len(packets)} of {count} messages came"
+        packets += came
+    return packets
+
+
+def test_messages_come_in_order_with_their_payloads(bench: Bench) -> None:
+    inbox, outlet = bench.inbox(), bench.outlet()
+    sent: list[Packet] = [(message(k), bytes([k % 256]) * (k % 7)) for k in range(300)]
+    for packet in sent:
+        outlet.send(*packet)
+    assert take(inbox, 300) == sent
+
+
+def test_a_writer_may_come_before_its_reader(bench: Bench) -> None:
+    outlet = bench.outlet()
+    outlet.send(message(1))
+    assert take(bench.inbox(), 1) == [(message(1), b"")]
+
+
+def test_a_session_stays_with_the_process_of_its_route(bench: Bench) -> None:
+    first, second = bench.inbox(0), bench.inbox(1)
+    outlet = bench.outlet(2, by_route(0))
+    for k in range(10):
+        outlet.send(message(k, process=k % 2))
+    outlet.send_to_all(EndOfStream("receiver"))
+    for process, inbox in enumerate((first, second)):
+        *messages, end = [m for m, _ in take(inbox, 6)]
+        assert messages == [message(k, process) for k in range(process, 10, 2)]
+        assert end == EndOfStream("receiver")
+
+
+def test_what_does_not_decode_is_counted_and_dropped(bench: Bench) -> None:
+    inbox, raw = bench.inbox(), bench.raw()
+    bad: list[list[bytes]] = [[b""], [b"hello"], [b"\xc1", b"audio"], [encode(message(1)), b"a", b"b"]]
+    for parts in [*bad, [encode(message(1))], *bad, [encode(message(2)), b"audio"]]:
+        raw.send_multipart(parts)
+    assert take(inbox, 2) == [(message(1), b""), (message(2), b"audio")]
+    assert inbox.dropped == 2 * len(bad)
+    raw.close()
+
+
+def test_nothing_comes_from_an_empty_inbox(bench: Bench) -> None:
+    assert bench.inbox().take(0) == []
+
+
+def test_an_inbox_gives_at_most_as_many_as_asked(bench: Bench) -> None:
+    inbox, outlet = bench.inbox(), bench.outlet()
+    for k in range(10):
+        outlet.send(message(k))
+    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    assert [m for m, _ in take(inbox, 9)] == [message(k) for k in range(1, 10)]
+
+
+def fill(outlet: Outlet) -> int:
+    """How many messages a queue takes that nobody reads."""
+    count = 0
+    try:
+        while True:
+            outlet.send(message(count), b"x" * 3_200, zmq.NOBLOCK)
+            count += 1
+    except zmq.Again:
+        return count
+
+
+def test_a_queue_without_a_reader_is_bounded(bench: Bench) -> None:
+    assert fill(bench.outlet()) == AUDIO_HWM
+
+
+def test_a_full_queue_blocks_its_writer_and_loses_nothing(bench: Bench) -> None:
+    inbox, outlet, total = bench.inbox(), bench.outlet(), 4 * AUDIO_HWM
+    sent: list[int] = []
+    stuck = threading.Event()
+
+    def write() -> None:
+        for k in range(total):
+            try:
+                outlet.send(message(k), b"x" * 3_200, zmq.NOBLOCK)
+            except zmq.Again:
+                stuck.set()
+                outlet.send(message(k), b"x" * 3_200)
+            sent.append(k)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert stuck.wait(DEADLINE_MS / 1_000), "nothing bounded the queue"
+    assert len(sent) < total
+    assert [m for m, _ in take(inbox, total)] == [message(k) for k in range(total)]
+    writer.join(DEADLINE_MS / 1_000)
+    assert len(sent) == total
+
+
+def test_a_closing_outlet_lets_its_last_messages_leave(bench: Bench) -> None:
+    inbox, outlet = bench.inbox(), bench.outlet()
+    for k in range(100):
+        outlet.send(message(k))
+    outlet.close()
+    assert len(take(inbox, 100)) == 100
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="set a shorter DALSTON_RUN_DIR"):
+        address(tmp_path / ("x" * MAX_IPC_PATH), "vad", 0)
+    fits = Path("/" + "x" * (MAX_IPC_PATH - len("//vad.1")))
+    assert len(address(fits, "vad", 0)) == len("ipc://") + MAX_IPC_PATH
+
+
+def test_a_second_process_of_a_name_is_refused(bench: Bench) -> None:
+    code = (
+        "import sys; from pathlib import Path; from stages.runner import lock, run_main;"
+        "run_main('vad', lambda: lock(Path(sys.argv[1])).close())"
+    )
+    path = bench.folder / "vad.1.lock"
+    held = lock(path)
+    started = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert started.returncode == 1
+    assert started.stderr.startswith("vad: vad.1 runs already in ")
+    assert "DALSTON_RUN_DIR" in started.stderr
+    held.close()
+    subprocess.run([sys.executable, "-c", code, str(path)], timeout=20, check=True)

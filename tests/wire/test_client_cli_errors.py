@@ -1,0 +1,165 @@
+"""What goes wrong on the command line: one line that says it, and an exit code."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from client.url import STREAM_PATH
+from tests.wire.client_commands import recording, rt
+from tests.wire.fake_server import Call, fake_server
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """0.35 s of noise at 8 kHz in stereo."""
+    return recording(tmp_path / "talk.wav")
+
+
+async def no_capacity(call: Call) -> None:
+    await call.fail(4503, "no_capacity", "all 4 places are taken", retry_after=2)
+
+
+async def breaks_off(call: Call) -> None:
+    await call.begin()
+    await call.hear()
+    await call.say("transcript.final", utterance=1, text="So far.", start=0.0, end=0.1)
+    call.socket.transport.abort()
+
+
+async def malformed(call: Call) -> None:
+    await call.begin()
+    await call.socket.send("\x1b[2J{")
+    await call.socket.wait_closed()
+
+
+def test_a_file_that_fails_does_not_hide_the_others(tmp_path: Path) -> None:
+    bad = tmp_path / "notes.wav"
+    bad.write_text("no audio")
+    files = [tmp_path / "gone.wav", recording(tmp_path / "one.flac"), bad]
+    out = tmp_path / "out"
+    with fake_server() as server:
+        result = rt(
+            server,
+            "transcribe",
+            "--fast",
+            "--save",
+            "txt",
+            "--output-dir",
+            out,
+            *files,
+            recording(tmp_path / "two.ogg"),
+        )
+
+    assert result.exit_code == 2
+    assert f"dalston-rt: {files[0]}: no such file\n" in result.stderr
+    assert f"dalston-rt: {bad}: not audio that can be read" in result.stderr
+    assert {path.name for path in out.iterdir()} == {"one.txt", "two.txt"}
+
+
+def test_two_files_that_would_be_saved_as_one_are_refused_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    files = [recording(tmp_path / "a.wav"), recording(tmp_path / "a.flac")]
+    with fake_server() as server:
+        result = rt(server, "transcribe", "--save", "txt", *files)
+
+    assert result.exit_code == 2
+    assert "a.txt" in result.stderr
+    assert server.queries == []
+
+
+def test_no_server(talk: Path) -> None:
+    result = rt(None, "transcribe", talk)
+
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == (
+        f"dalston-rt: {talk}: no server answers at ws://127.0.0.1:1 (connection refused);"
+        " start one with `make run`, or give its address with --url or DALSTON_URL"
+    )
+
+
+def test_a_bad_url(talk: Path) -> None:
+    result = rt(None, "transcribe", "--url", "localhost:8000", talk)
+
+    assert result.exit_code == 2
+    assert "ws://127.0.0.1:8000" in result.stderr
+
+
+def test_a_bad_option_is_named() -> None:
+    result = rt(None, "transcribe", "--save", "docx", "a.wav")
+
+    assert result.exit_code == 2
+    assert "docx" in result.stderr
+
+
+def test_no_capacity(talk: Path) -> None:
+    with fake_server(no_capacity) as server:
+        result = rt(server, "transcribe", talk)
+
+    assert result.exit_code == 4
+    assert result.stderr.splitlines()[-1] == (
+        f"dalston-rt: {talk}: no free place: all 4 places are taken; try again in 2 s, or add a worker"
+    )
+
+
+def test_a_refused_parameter(talk: Path) -> None:
+    message = "min_silence_ms must be a whole number from 100 to 3000, not '7'"
+    body = {"error": {"code": "invalid_parameter", "param": "min_silence_ms", "message": message}}
+    with fake_server(answers={STREAM_PATH: (400, body)}) as server:
+        result = rt(server, "transcribe", "--min-silence-ms", 7, talk)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_session_that_breaks_off_keeps_what_was_said(talk: Path) -> None:
+    with fake_server(breaks_off) as server:
+        result = rt(server, "transcribe", "--save", "json", talk)
+
+    assert result.exit_code == 5
+    assert result.stdout == "   0:00.0  So far.\n"
+    assert "connection_lost" in result.stderr
+    assert "1 utterance, incomplete" in result.stderr
+    saved = json.loads(talk.with_suffix(".json").read_text())
+    assert (saved["transcript"], saved["complete"]) == ("So far.", False)
+
+
+def test_a_server_of_another_protocol(talk: Path) -> None:
+    with fake_server(malformed) as server:
+        result = rt(server, "transcribe", talk)
+
+    assert result.exit_code == 5
+    assert "not JSON" in result.stderr.splitlines()[-1]
+    assert "\x1b" not in result.stderr
+
+
+def test_a_transcript_that_can_not_be_saved_is_still_shown(talk: Path) -> None:
+    talk.with_suffix(".txt").mkdir()
+    with fake_server() as server:
+        result = rt(server, "transcribe", "--fast", "--save", "txt", talk)
+
+    assert result.exit_code == 2
+    assert "Good bye." in result.stdout
+    assert "talk.txt: can't be written" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["workers", "models"])
+def test_no_server_to_ask(command: str) -> None:
+    result = rt(None, command)
+
+    assert result.exit_code == 3
+    assert result.stderr.startswith("dalston-rt: no server answers at ws://127.0.0.1:1")
+
+
+def test_no_microphone_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+
+    result = rt(None, "mic")
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "dalston-rt: the microphone needs the extra: pip install 'dalston-realtime[mic]'\n"
+    )

@@ -1,0 +1,178 @@
+"""The command line as a process of its own: pipes, terminals and Ctrl-C."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from client import rest
+from tests.unit.test_client_microphone import FakeSoundDevice
+from tests.wire.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
+from tests.wire.fake_server import Call, fake_server
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """0.35 s of noise at 8 kHz in stereo."""
+    return recording(tmp_path / "talk.wav")
+
+
+def test_raw_pcm_on_standard_input() -> None:
+    pcm = np.random.default_rng(1).bytes(8_000)
+    with fake_server() as server:
+        piped = subprocess.run(
+            [*COMMAND, "transcribe", "-", "--url", server.url],
+            input=pcm,
+            capture_output=True,
+            timeout=DEADLINE,
+            check=True,
+        )
+
+    assert piped.stdout.decode().splitlines()[-1].endswith("Good bye.")
+    assert bytes(server.audio) == pcm
+    assert server.frames == [3_200, 3_200, 1_600]
+
+
+def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(16_000 * 600), 16_000)
+    running: list[subprocess.Popen[str]] = []
+
+    async def script(call: Call) -> None:
+        await call.begin()
+        await call.hear()
+        running[0].send_signal(signal.SIGINT)
+        await call.hear_until("end")
+        await call.say("transcript.final", utterance=1, text="Until then.", start=0.0, end=0.1)
+        await call.end("Until then.")
+
+    with fake_server(script) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "transcribe", str(path), str(path), "--url", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        out, err = process.communicate(timeout=DEADLINE)
+
+    assert process.returncode == 130
+    assert out == "   0:00.0  Until then.\n"
+    assert "Traceback" not in err
+    assert len(server.queries) == 1  # the second file is not begun
+
+
+def test_a_second_ctrl_c_waits_for_nothing(talk: Path) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+
+    async def script(call: Call) -> None:
+        await call.begin()
+        await call.hear()
+        running[0].send_signal(signal.SIGINT)
+        await call.hear_until("end")
+        running[0].send_signal(signal.SIGINT)
+        await call.socket.wait_closed()
+
+    with fake_server(script) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "transcribe", str(talk), "--url", server.url], stderr=subprocess.PIPE
+        )
+        running.append(process)
+        _, err = process.communicate(timeout=DEADLINE)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_the_microphone_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice(rates=(44_100,), chunks=3))
+
+    async def script(call: Call) -> None:
+        await call.begin()
+        for _ in range(3):
+            await call.hear()
+        os.kill(os.getpid(), signal.SIGINT)
+        await call.hear_until("end")
+        await call.say("transcript.final", utterance=1, text="One two.", start=0.0, end=0.1)
+        await call.end("One two.")
+
+    with fake_server(script) as server:
+        result = rt(server, "mic", "--save", "txt", "--output-dir", tmp_path)
+
+    assert result.exit_code == 0
+    assert result.stdout == "   0:00.0  One two.\n"
+    assert server.queries == [{"model": "fast", "sample_rate": "44100"}]
+    assert (tmp_path / "microphone.txt").read_text() == "One two.\n"
+
+
+def test_a_reader_that_goes_away_is_no_traceback(talk: Path) -> None:
+    with fake_server() as server:
+        process = subprocess.Popen(
+            [*COMMAND, "transcribe", "--json", str(talk), "--url", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        process.stdout.close()
+        _, err = process.communicate(timeout=DEADLINE)
+
+    assert process.returncode == 1
+    assert err == b""
+
+
+def test_a_terminal_shows_partials_in_place(talk: Path) -> None:
+    ours, theirs = pty.openpty()
+    with fake_server() as server:
+        process = subprocess.Popen(
+            [*COMMAND, "transcribe", str(talk), "--url", server.url],
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        )
+        os.close(theirs)
+        shown = read_all(ours)
+        assert process.wait(DEADLINE) == 0
+
+    assert "Hello world." in shown
+    assert "tiny · en" in shown
+    assert shown.rindex("Good bye.") < shown.rindex("2 utterances")
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def read_all(fd: int) -> str:
+    """Everything on a terminal until its last writer is gone."""
+    parts = []
+    try:
+        while part := os.read(fd, 65_536):
+            parts.append(part)
+    except OSError:  # how Linux says that the other side is closed
+        pass
+    os.close(fd)
+    return b"".join(parts).decode()
+
+
+def test_workers_on_a_terminal_until_ctrl_c() -> None:
+    ours, theirs = pty.openpty()
+    with fake_server(answers={rest.WORKERS: (200, {"workers": [WORKER]})}) as server:
+        process = subprocess.Popen(
+            [*COMMAND, "workers", "--url", server.url],
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        )
+        os.close(theirs)
+        shown = b""
+        while shown.count(b"host-9000") < 2:  # drawn, and drawn again in place
+            shown += os.read(ours, 65_536)
+        process.send_signal(signal.SIGINT)
+        shown += read_all(ours).encode()
+        assert process.wait(DEADLINE) == 130
+
+    assert b"Traceback" not in shown
+    assert shown.endswith(b"\x1b[?25h")  # the cursor comes back

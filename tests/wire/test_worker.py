@@ -1,0 +1,212 @@
+"""A whole worker: real processes, real sockets, real models, and sessions as a gateway opens them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soxr
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.recordings import BECKETT, as_pcm, recording
+from tests.redis_fixture import RedisServer, redis_server
+from tests.wire.gateway_process import run
+from tests.wire.worker_process import WorkerProcess, read_events, send_audio, worker_process
+
+FANOUT = "vad=2,asr=2,assembler=2,sender=2"
+Events = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def worker(registry: RedisServer) -> Iterator[WorkerProcess]:
+    with worker_process(registry.url, FANOUT) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def beckett() -> bytes:
+    return as_pcm(recording("beckett.wav"))
+
+
+async def transcribe(worker: WorkerProcess, pcm: bytes, query: str = "", *controls: dict[str, Any]) -> Events:
+    """A session that sends audio as fast as it is taken, then its controls, then its end."""
+    async with worker.connect(query) as session:
+        reader = asyncio.create_task(read_events(session))
+        await send_audio(session, pcm)
+        for control in (*controls, {"type": "end"}):
+            await session.send(json.dumps(control))
+        events = await reader
+        assert session.close_code == 1000, events
+        return events
+
+
+def words(text: str) -> list[str]:
+    """A text without case and punctuation."""
+    return re.sub(r"[^\w' ]", "", text.lower()).split()
+
+
+def finals(events: Events) -> Events:
+    return [e for e in events if e["type"] == "transcript.final"]
+
+
+def check(events: Events) -> None:
+    """The protocol's promises about one session."""
+    assert events[0]["type"] == "session.begin"
+    assert events[-1]["type"] == "session.end"
+    assert [f["utterance"] for f in finals(events)] == list(range(1, len(finals(events)) + 1))
+    assert events[-1]["transcript"] == " ".join(f["text"] for f in finals(events) if f["text"])
+    open_number = 1
+    for event in events:
+        if event["type"] == "transcript.partial":
+            assert event["utterance"] == open_number
+        open_number += event["type"] == "transcript.final"
+
+
+def test_many_sessions_at_once_are_heard_right(worker: WorkerProcess, beckett: bytes) -> None:
+    async def sessions() -> list[Events]:
+        return await asyncio.gather(*[transcribe(worker, beckett, f"session_id=s{k}") for k in range(6)])
+
+    for number, events in enumerate(run(sessions())):
+        check(events)
+        assert events[0]["session_id"] == f"s{number}"
+        assert words(events[-1]["transcript"]) == words(BECKETT)
+        assert events[-1]["audio_duration"] == pytest.approx(9.963, abs=0.001)
+        assert 3 < events[-1]["speech_duration"] < 9
+
+
+def test_silence_gives_no_text_and_a_flush_its_answer(worker: WorkerProcess) -> None:
+    events = run(transcribe(worker, bytes(5 * 32_000), "", {"type": "flush", "id": "x"}))
+    assert [e["type"] for e in events] == ["session.begin", "transcript.final", "session.end"]
+    assert (events[1]["text"], events[1]["flush_id"]) == ("", "x")
+    assert events[2]["transcript"] == ""
+
+
+def test_a_flush_in_speech_is_answered_once(worker: WorkerProcess, beckett: bytes) -> None:
+    half = beckett[: 4 * 32_000]
+    events = run(transcribe(worker, half, "", {"type": "flush", "id": "x"}, {"type": "flush", "id": "y"}))
+    check(events)
+    assert [f["flush_id"] for f in finals(events) if "flush_id" in f] == ["x", "y"]
+    assert finals(events)[-1]["text"] == ""
+
+
+def test_other_encodings_are_heard_too(worker: WorkerProcess) -> None:
+    wide = soxr.resample(recording("beckett.wav"), 16_000, 44_100)
+    stereo = np.stack([wide, wide], axis=1).astype("<f4").tobytes()
+    query = "encoding=pcm_f32le&sample_rate=44100&channels=2&interim_results=false&timing=true"
+    events = run(transcribe(worker, stereo, query))
+    check(events)
+    assert words(events[-1]["transcript"]) == words(BECKETT)
+    assert not [e for e in events if e["type"] == "transcript.partial"]
+    times = finals(events)[0]["timing"]
+    assert times["total"] == pytest.approx(
+        sum(ms for step, ms in times.items() if step not in ("total", "endpoint_wait")), abs=0.1
+    )
+
+
+def test_a_session_that_leaves_in_the_middle_disturbs_nobody(worker: WorkerProcess, beckett: bytes) -> None:
+    async def leave() -> None:
+        async with worker.connect() as session:
+            await send_audio(session, beckett[: 3 * 32_000])
+
+    async def sessions() -> Events:
+        events, *_ = await asyncio.gather(transcribe(worker, beckett), leave(), leave(), leave())
+        return events
+
+    assert words(run(sessions())[-1]["transcript"]) == words(BECKETT)
+
+
+def test_messages_that_are_none_leave_the_session_going(worker: WorkerProcess, beckett: bytes) -> None:
+    deep = {"type": "config", "language": json.loads("[" * 900 + "]" * 900)}
+    events = run(transcribe(worker, beckett, "", {"type": "stop"}, deep))
+    assert [e["code"] for e in events if e["type"] == "error"] == ["invalid_message"] * 2
+    assert words(events[-1]["transcript"]) == words(BECKETT)
+
+
+def test_a_model_that_is_not_here_is_refused(worker: WorkerProcess) -> None:
+    async def ask() -> tuple[Events, int | None]:
+        async with worker.connect("model=accurate") as session:
+            return await read_events_to_close(session), session.close_code
+
+    events, code = run(ask())
+    assert [(e["type"], e["code"]) for e in events] == [("error", "no_capacity")]
+    assert code == 4503
+
+
+async def read_events_to_close(session: ClientConnection) -> Events:
+    """All events, also where the close is not a normal one."""
+    events: Events = []
+    try:
+        while True:
+            events.append(json.loads(await session.recv()))
+    except ConnectionClosed:
+        return events
+
+
+@pytest.mark.parametrize("query", ["sample_rate=7", "vocabulary=%5B%22%5Cud800%22%5D", "encoding=opus"])
+def test_a_bad_parameter_is_refused_before_the_upgrade(worker: WorkerProcess, query: str) -> None:
+    async def ask() -> None:
+        async with worker.connect(query):
+            pass
+
+    with pytest.raises(InvalidStatus) as refused:
+        run(ask())
+    assert refused.value.response.status_code == 400
+
+
+def test_the_worker_is_registered_with_its_models(worker: WorkerProcess, registry: RedisServer) -> None:
+    with registry.client() as client:
+        fields: Any = client.hgetall("dalston:realtime:worker:w")
+    assert fields["status"] == "ready"
+    assert fields["capacity"] == "8"
+    assert json.loads(fields["models_loaded"]) == ["moonshine-tiny-en"]
+    assert fields["endpoint"] == f"ws://127.0.0.1:{worker.port}"
+
+
+def test_all_processes_metrics_are_in_one_scrape(worker: WorkerProcess, beckett: bytes) -> None:
+    run(transcribe(worker, beckett))
+    text = worker.get("/metrics").text
+    for stage in ("vad", "asr", "assembler", "sender"):
+        assert f'dalston_stage_queue_messages_count{{stage="{stage}"}}' in text
+    assert re.search(r'dalston_asr_batch_size_count\{kind="final",reason="drained"\} [1-9]', text)
+    assert re.search(r"^dalston_worker_sessions 0", text, re.MULTILINE)
+
+
+def test_other_paths_are_unknown(worker: WorkerProcess) -> None:
+    assert isinstance(worker.get("/"), httpx.Response)
+    assert worker.get("/").status_code == 404
+
+
+def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, beckett: bytes) -> None:
+    with worker_process(registry.url, "sender=2") as worker:
+
+        async def speak_until_the_end() -> tuple[Events, int | None]:
+            async with worker.connect() as session:
+                await send_audio(session, beckett)
+                begin = json.loads(await session.recv())
+                worker.terminate()
+                return [begin, *await read_events_to_close(session)], session.close_code
+
+        events, code = run(speak_until_the_end())
+        assert worker.exits() == dict.fromkeys(worker.names, 0), worker.logs()
+    assert (events[-1]["type"], events[-1]["code"], code) == ("error", "restarting", 1012)
+    with registry.client() as client:
+        assert client.exists("dalston:realtime:worker:w") == 0
+
+
+def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> None:
+    with worker_process(registry.url, "assembler=2") as worker:
+        worker.kill("assembler.2")
+        worker.wait_for_health(503, ["assembler.2"], deadline=10)
+        worker.start_again("assembler.2")
+        worker.wait_for_health(200, [], deadline=10)
