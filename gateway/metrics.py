@@ -17,7 +17,8 @@ class GatewayMetrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
-        count, gauge, histogram = (partial(kind, registry=registry) for kind in (Counter, Gauge, Histogram))
+        count, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
         prefix = "dalston_gateway_"
         self.connections = gauge(prefix + "connections", "WebSocket connections open")
         self.sessions = count(prefix + "sessions", "Sessions that ended, by reason", ["reason"])

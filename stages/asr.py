@@ -98,7 +98,12 @@ class AsrStage:
             return
         interim = message.interim_results and info.features["interim_results"]
         self._listeners[message.session] = Listener(
-            message, self._interval, self._engine.longest_context, interim
+            message,
+            self._interval,
+            self._engine.longest_context,
+            interim,
+            message.start,
+            message.start,
         )
         yield message, b""
         fields = session_begin(message, info)

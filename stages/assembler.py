@@ -60,7 +60,7 @@ class AssemblerStage:
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
         if isinstance(message, Open):
-            self._sessions[message.session] = Session(message)
+            self._sessions[message.session] = Session(message, message.utterance)
             yield message, b""
         elif isinstance(message, Event | Progress | SessionFailed | Configure):
             yield message, b""

@@ -67,11 +67,11 @@ class Endpointer:
     min_silence: int  # samples of silence that end an utterance
     in_speech: bool = False
     position: int = 0  # end of the last window
+    decoded: int = 0  # what an earlier utterance has decoded is not decoded again
     _start: int = 0  # of the utterance's audio
     _candidate: int | None = None  # where speech may have begun
     _silent_from: int | None = None
     _maybe_until: int | None = None
-    _decoded: int = 0  # what an earlier utterance has decoded is not decoded again
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
 
     def feed(self, probability: float, energy: float) -> list[Boundary]:
@@ -103,7 +103,7 @@ class Endpointer:
         if self._candidate is None or self.position - self._candidate < self.rules.min_speech:
             return []
         at, self._candidate, self.in_speech = self._candidate, None, True
-        self._start = max(at - self.rules.preroll, self._decoded, 0)
+        self._start = max(at - self.rules.preroll, self.decoded, 0)
         return [Started(max(at, self._start), self._start)]
 
     def _feed_silence(self) -> list[Boundary]:
@@ -126,7 +126,7 @@ class Endpointer:
         resume = cut
         if energy > self.rules.pause * median(energy for _, energy in self._energies):
             resume, _ = self._quietest(cut - farthest, cut - nearest)
-        self._start, self._decoded = resume, cut
+        self._start, self.decoded = resume, cut
         return [Ended(cut, cut, "cut", resume)]
 
     def _too_long(self) -> bool:
@@ -149,6 +149,6 @@ class Endpointer:
     def _end(self, at: int, until: int, kind: Literal["end", "flush"]) -> Ended:
         self.in_speech = False
         self._silent_from = self._maybe_until = None
-        self._decoded = until
+        self.decoded = until
         self._energies.clear()
         return Ended(at, until, kind, until)

@@ -69,7 +69,7 @@ class Intake:
         self._pending = bytearray()  # samples that are too few for a message yet
         self._progress = asyncio.Event()
         self._closed = False  # a Close has gone into the pipeline
-        self.lag = Lag()
+        self.lag = Lag(opened.start, opened.start)
         self.outgoing = Outgoing(socket)
 
     def deliver(self, message: Message, payload: bytes) -> None:

@@ -26,7 +26,7 @@ EndKind = Literal["maybe", "end", "cut", "flush"]
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A session begins; `stamps` start at the moment at which its place was taken."""
+    """A session begins, or goes on after its worker was lost: at sample `start`, with `utterance` next."""
 
     session: str
     route: Route
@@ -38,6 +38,8 @@ class Open:
     min_silence_ms: int
     vocabulary: tuple[str, ...]
     timing: bool
+    start: int = 0
+    utterance: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 import uvloop
 from pydantic import Field
+from websockets import http11
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -39,6 +40,8 @@ PING_S: Final = 10.0  # a gateway that is gone without a word is noticed after P
 # A pong waits behind the audio that has not been read: the two ends' buffers, some 20 s of speech, which
 # takes less time than that to transcribe.
 PONG_S: Final = 30.0
+CLOSE_S: Final = 0.5  # for the answer to a close, which stands behind audio that is not read any more
+MAX_LINE: Final = 80 << 10  # bytes of a request line: 100 phrases of 50 characters, percent-encoded
 RECEIVE_BUFFER: Final = 128 << 10
 DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
 
@@ -178,6 +181,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             max_queue=FRAMES_AHEAD,
             ping_interval=PING_S,
             ping_timeout=PONG_S,
+            close_timeout=CLOSE_S,
         )
     except OSError as error:
         raise StartupError(
@@ -199,7 +203,7 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
     pipeline = Pipeline(settings.sockets, counts)
     worker = Worker(settings, pipeline, counts)
     registry = Registry.connect(settings.redis)
-    async with listening(worker, settings):
+    async with listening(worker, settings) as server:
         pipeline.start(worker.deliver)
         beating = loop.create_task(worker.beat(registry))
         await stop.wait(beating)
@@ -207,9 +211,12 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
         worker.close_all()
-        pipeline.end()
+        server.close(close_connections=False)
         with suppress(TimeoutError):
-            await asyncio.wait_for(pipeline.drained.wait(), DRAIN_S)
+            async with asyncio.timeout(DRAIN_S):
+                await server.wait_closed()  # each session's end goes into the pipeline before its own
+                pipeline.end()
+                await pipeline.drained.wait()
     pipeline.close()
     await registry.close()
 
@@ -219,6 +226,7 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(ReceiverSettings)
     configure_logging("receiver", settings.log_level)
+    http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")
     uvloop.run(run(settings, stop))
     held.close()

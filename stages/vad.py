@@ -101,6 +101,13 @@ class Speaker:
             self.base += surplus
 
 
+def speaker_at(opened: Open, rules: EndpointRules) -> Speaker:
+    """A session at the sample with which it begins here."""
+    at = opened.start
+    endpointer = Endpointer(rules, samples(opened.min_silence_ms), position=at, decoded=at)
+    return Speaker(opened, endpointer, base=at, received=at, sent=at, told=at)
+
+
 class VadStage:
     """Looks at one window of every session that has one, in one batch, until none has."""
 
@@ -118,8 +125,7 @@ class VadStage:
         """Take one message; what is said in-band is acted on behind the audio before it."""
         match message:
             case Open():
-                rules = Endpointer(self._rules, samples(message.min_silence_ms))
-                self._speakers[message.session] = Speaker(message, rules)
+                self._speakers[message.session] = speaker_at(message, self._rules)
                 yield message, b""
             case Audio() if speaker := self._speakers.get(message.session):
                 speaker.append(payload, (*message.stamps, now))

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from stages.channels import Packet
@@ -57,11 +56,3 @@ def at_once(*packets: Message | Packet) -> list[Moment]:
 def of_type(kind: type[M], packets: Iterable[Packet]) -> list[M]:
     """The messages of one type."""
     return [message for message, _ in packets if isinstance(message, kind)]
-
-
-def without_stamps(packets: Iterable[Packet]) -> list[Message]:
-    """The messages, for comparisons in which time does not matter."""
-    return [
-        replace(message, stamps=()) if hasattr(message, "stamps") else message  # type: ignore[call-arg]
-        for message, _ in packets
-    ]

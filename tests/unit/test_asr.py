@@ -139,7 +139,12 @@ def test_audio_that_is_too_short_or_brings_too_little_gets_no_partial() -> None:
     bench = Bench()
     half = pcm(np.full(UNIT // 2, 3))
     said = bench.one_by_one(
-        opened(), speech_start(), words(0, 1), words(1, 2), audio(2 * UNIT, half), audio(2 * UNIT + UNIT // 2, half)
+        opened(),
+        speech_start(),
+        words(0, 1),
+        words(1, 2),
+        audio(2 * UNIT, half),
+        audio(2 * UNIT + UNIT // 2, half),
     )
     assert texts(said) == [("partial", "w1 w2"), ("partial", "w1 w2 w3")]
 
@@ -411,7 +416,11 @@ def test_a_session_begins_with_what_it_gets() -> None:
     (begin,) = of_type(Event, said)
     assert begin.kind == "session.begin"
     assert begin.fields["session_id"] == "s"
-    assert (begin.fields["model"], begin.fields["variant"], begin.fields["language"]) == ("echo", "fast", "en")
+    assert (begin.fields["model"], begin.fields["variant"], begin.fields["language"]) == (
+        "echo",
+        "fast",
+        "en",
+    )
     assert begin.fields["config"] == {
         "interim_results": True,
         "enable_vad": True,  # the model needs it

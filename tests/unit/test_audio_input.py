@@ -83,7 +83,9 @@ def test_an_incomplete_last_sample_is_no_sound(encoding: Encoding) -> None:
         (3.4e38, 32_767),
     ],
 )
-def test_floats_beyond_full_scale_are_full_scale_and_not_a_number_is_silence(value: float, sample: int) -> None:
+def test_floats_beyond_full_scale_are_full_scale_and_not_a_number_is_silence(
+    value: float, sample: int
+) -> None:
     assert samples_of(convert(np.array([value], "<f4").tobytes(), "pcm_f32le")).tolist() == [sample]
 
 

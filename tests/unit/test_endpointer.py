@@ -1,4 +1,4 @@
-"""Speech probabilities in, utterances out: histories with their boundaries, and what holds for all histories."""
+"""Speech probabilities in, utterances out: histories, and what holds for all of them."""
 
 from collections.abc import Sequence
 

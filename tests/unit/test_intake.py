@@ -9,7 +9,6 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
-from stages.errors import CloseCode
 from stages.intake import LEAST, SLICE, Intake, Limits, flush_id, opening, parse_control
 from stages.lag import CREDIT
 from stages.messages import (
@@ -102,9 +101,7 @@ class Bench:
 
     def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
         for frame in frames:
-            self.socket.frames.put_nowait(
-                orjson.dumps(frame).decode() if isinstance(frame, dict) else frame
-            )
+            self.socket.frames.put_nowait(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -240,7 +237,9 @@ def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> No
     assert bench.closed == (1000, "")
 
 
-@pytest.mark.parametrize("text", ['{"type":"end"}', '{"type":"flush","id":"a","more":1}', '{"type":"keepalive"}'])
+@pytest.mark.parametrize(
+    "text", ['{"type":"end"}', '{"type":"flush","id":"a","more":1}', '{"type":"keepalive"}']
+)
 def test_a_message_is_a_json_object_with_a_type(text: str) -> None:
     assert parse_control(text) == orjson.loads(text)
 
@@ -316,6 +315,4 @@ def test_results_that_fall_behind_are_warned_about_and_then_end_it(monkeypatch: 
 
 def test_an_opening_holds_what_the_client_asked_for() -> None:
     config = SessionConfig(model="m", language="en", vocabulary=("a",), timing=True, min_silence_ms=500)
-    assert opening("s", ROUTE, config) == Open(
-        "s", ROUTE, "m", "en", True, True, False, 500, ("a",), True
-    )
+    assert opening("s", ROUTE, config) == Open("s", ROUTE, "m", "en", True, True, False, 500, ("a",), True)

@@ -48,7 +48,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values_of(arguments[0]), max_size=5).map(tuple)
     if origin is tuple:
         return st.tuples(*map(values_of, arguments))
-    return st.one_of(map(values_of, arguments)) if arguments else SIMPLE[hint]
+    return st.one_of([values_of(a) for a in arguments]) if arguments else SIMPLE[hint]
 
 
 def messages_of(kind: type[Any]) -> st.SearchStrategy[Message]:
@@ -56,7 +56,7 @@ def messages_of(kind: type[Any]) -> st.SearchStrategy[Message]:
     return st.builds(kind, **{name: values_of(hint) for name, hint in get_type_hints(kind).items()})
 
 
-messages = st.one_of(map(messages_of, TYPES))
+messages = st.one_of([messages_of(kind) for kind in TYPES])
 
 
 @given(messages)

@@ -133,7 +133,17 @@ class TestTokenizer:
     """Token numbers in, text out."""
 
     def test_pieces_become_text(self, tmp_path: Path) -> None:
-        pieces = [b"<unk>", b"<s>", b"</s>", "▁Zü".encode(), b"rich", "▁".encode(), b"\xe6\x9d", b"\xb1", b"x" * 300]
+        pieces = [
+            b"<unk>",
+            b"<s>",
+            b"</s>",
+            "▁Zü".encode(),
+            b"rich",
+            "▁".encode(),
+            b"\xe6\x9d",
+            b"\xb1",
+            b"x" * 300,
+        ]
         data = b""
         for piece in pieces:
             size = len(piece)

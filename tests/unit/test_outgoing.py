@@ -13,7 +13,6 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from stages.errors import CloseCode
 from stages.outgoing import MAX_FRAMES, Outgoing
 
-
 BEGIN = b'{"type":"session.begin"}'
 
 

@@ -143,7 +143,9 @@ def test_a_result_that_was_not_stamped_everywhere_has_no_timing(stamps: tuple[in
 def test_timing_is_the_clients_choice(wanted: bool) -> None:
     clock = Clock()
     clock.now = 155 * MS
-    result = event("transcript.final", stamps=STAMPS[:-1], inference_ns=30 * MS, text="a", endpoint_wait=300.0)
+    result = event(
+        "transcript.final", stamps=STAMPS[:-1], inference_ns=30 * MS, text="a", endpoint_wait=300.0
+    )
     (frame,) = frames(play(SenderStage(clock), at_once(opened(timing=wanted), result), clock))
     assert frame["text"] == "a"
     assert "endpoint_wait" not in frame

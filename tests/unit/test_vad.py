@@ -214,7 +214,8 @@ def test_stamps_say_when_the_audio_that_decided_came_and_when_the_result_left() 
         if isinstance(message, Audio)
     ]
     said = play(stage(clock=clock), live([(opened(), b""), *packets]), clock)
-    for message in [*of_type(Audio, said), *of_type(SpeechEnd, said)]:
+    stamped: list[Audio | SpeechEnd] = [*of_type(Audio, said), *of_type(SpeechEnd, said)]
+    for message in stamped:
         received, sent, came, left = message.stamps
         assert sent == received + 1
         assert came <= left
@@ -247,9 +248,7 @@ def test_every_utterance_is_a_slice_of_the_input(
             history.append((more, b""))
         at, count = at + size, count + 1
     history.append((close(len(data) // 2), b""))
-    said = play(
-        stage(max_utterance=samples(3_000)), live(history) if real_time else at_once(*history)
-    )
+    said = play(stage(max_utterance=samples(3_000)), live(history) if real_time else at_once(*history))
     for start, piece in heard(said).values():
         assert piece == data[2 * start : 2 * start + len(piece)]
     check_boundaries(said, heard(said))

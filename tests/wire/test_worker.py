@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import soxr
@@ -106,7 +105,8 @@ def test_other_encodings_are_heard_too(worker: WorkerProcess) -> None:
     query = "encoding=pcm_f32le&sample_rate=44100&channels=2&interim_results=false&timing=true"
     events = run(transcribe(worker, stereo, query))
     check(events)
-    assert words(events[-1]["transcript"]) == words(BECKETT)
+    misheard = [a for a, b in zip(words(events[-1]["transcript"]), words(BECKETT), strict=True) if a != b]
+    assert len(misheard) <= 1  # resampled twice, it is not the same sound
     assert not [e for e in events if e["type"] == "transcript.partial"]
     times = finals(events)[0]["timing"]
     assert times["total"] == pytest.approx(
@@ -166,7 +166,7 @@ def test_a_bad_parameter_is_refused_before_the_upgrade(worker: WorkerProcess, qu
 
 def test_the_worker_is_registered_with_its_models(worker: WorkerProcess, registry: RedisServer) -> None:
     with registry.client() as client:
-        fields: Any = client.hgetall("dalston:realtime:worker:w")
+        fields: Any = client.hgetall(f"dalston:realtime:worker:{worker.worker_id}")
     assert fields["status"] == "ready"
     assert fields["capacity"] == "8"
     assert json.loads(fields["models_loaded"]) == ["moonshine-tiny-en"]
@@ -183,7 +183,6 @@ def test_all_processes_metrics_are_in_one_scrape(worker: WorkerProcess, beckett:
 
 
 def test_other_paths_are_unknown(worker: WorkerProcess) -> None:
-    assert isinstance(worker.get("/"), httpx.Response)
     assert worker.get("/").status_code == 404
 
 
@@ -199,9 +198,10 @@ def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, 
 
         events, code = run(speak_until_the_end())
         assert worker.exits() == dict.fromkeys(worker.names, 0), worker.logs()
+        assert "ERROR" not in worker.logs()
     assert (events[-1]["type"], events[-1]["code"], code) == ("error", "restarting", 1012)
     with registry.client() as client:
-        assert client.exists("dalston:realtime:worker:w") == 0
+        assert client.exists(f"dalston:realtime:worker:{worker.worker_id}") == 0
 
 
 def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> None:

@@ -1,4 +1,4 @@
-"""A real worker for tests: the receiver and its stages as processes of their own, in a folder of their own."""
+"""A real worker for tests: the receiver and its stages as processes, in a folder of their own."""
 
 import asyncio
 import json
@@ -37,11 +37,12 @@ class WorkerProcess:
 
     def __init__(self, folder: Path, redis_url: str, fanout: str, **settings: str) -> None:
         self.folder, self.port = folder, free_port()
+        self.worker_id = f"w{self.port}"
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")} | {
             "DALSTON_RUN_DIR": str(folder),
             "DALSTON_RECEIVER_PORT": str(self.port),
             "DALSTON_REDIS_URL": redis_url,
-            "DALSTON_WORKER_ID": "w",
+            "DALSTON_WORKER_ID": self.worker_id,
             "DALSTON_FANOUT": fanout,
             **{f"DALSTON_{name.upper()}": value for name, value in settings.items()},
         }
