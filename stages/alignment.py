@@ -55,7 +55,7 @@ def _run(a: Sequence[str], b: Sequence[str], *, first_may_be_cut: bool) -> int:
 def _is_end_of(part: str, word: str) -> bool:
     """Whether `part` may be the rest of a `word` whose beginning was cut off."""
     part, word = normal(part), normal(word)
-    return len(part) >= ENDING and word.endswith(part[-ENDING:])
+    return ENDING <= len(part) <= len(word) and word.endswith(part[-ENDING:])
 
 
 def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:

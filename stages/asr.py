@@ -3,19 +3,20 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias, cast
 
 import orjson
 from pydantic import Field
 
 from broker.records import ModelInfo
-from stages.batcher import Batch, next_batch
+from stages.batcher import Batch, Kind, Work, next_batch
 from stages.channels import Packet
 from stages.endpointer import samples
-from stages.engines.base import Engine
+from stages.engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from stages.errors import CloseCode
 from stages.fanout import parse_fanout
+from stages.inference import Failure, Inference
 from stages.listener import Listener
 from stages.messages import (
     Audio,
@@ -33,34 +34,64 @@ from stages.messages import (
     SpeechStart,
 )
 from stages.metrics import StageMetrics
+from stages.replies import Replies
 from stages.runner import StageProcess, Stop, configure_logging, run_main
 from stages.settings import WorkerSettings, read_settings
+from stages.stream_listener import StreamListener
 
+MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
 PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
 
 
+AnyListener: TypeAlias = Listener | StreamListener
+
+
+@dataclass(slots=True)
+class Served:
+    """One session and the engine that serves it."""
+
+    listener: AnyListener
+    inference: Inference
+    reported: int  # the receiver knows that all audio up to here has been dealt with
+    failures: int = 0  # utterances in a row
+
+
 class AsrStage:
-    """Whenever the engine is free, the oldest and most urgent work of several sessions goes into it."""
+    """Whenever the device is free, the most urgent work of several sessions goes into one engine.
+
+    With several engines, the one whose work has waited longest is next.
+    """
 
     def __init__(
         self,
-        engine: Engine,
+        engines: Sequence[Engine],
         max_batch: int,
         partial_interval: int,
         clock: Callable[[], int],
         metrics: StageMetrics | None = None,
     ) -> None:
-        self._engine, self._max_batch, self._interval = engine, max_batch, partial_interval
-        self._clock, self._metrics = clock, metrics
-        self._listeners: dict[str, Listener] = {}
-        self._batch: Batch[Listener] | None = None
+        self._inferences = [Inference(engine, max_batch) for engine in engines]
+        self._interval, self._clock, self._metrics = partial_interval, clock, metrics
+        self._sessions: dict[str, Served] = {}
+        self._next: tuple[Inference, Batch[Served]] | None = None
+
+    @property
+    def places(self) -> int:
+        """Sessions that the device holds, as found out the hard way; 0 while there was no trouble."""
+        return min((i.max_batch for i in self._inferences if i.shrunk), default=0)
 
     @property
     def busy(self) -> bool:
         """Whether there is something to decode; looked at afresh each time."""
-        works = (listener.waiting() for listener in self._listeners.values())
-        self._batch = next_batch((w for w in works if w is not None), self._max_batch)
-        return self._batch is not None
+        batches = ((i, next_batch(self._waiting(i), i.max_batch)) for i in self._inferences)
+        ready = [(inference, batch) for inference, batch in batches if batch is not None]
+        self._next = min(ready, key=lambda pair: pair[1].since, default=None)
+        return self._next is not None
+
+    def _waiting(self, inference: Inference) -> Iterator[Work[Served]]:
+        for served in self._sessions.values():
+            if served.inference is inference and (work := served.listener.waiting()):
+                yield Work(served, work.kind, work.since)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
@@ -68,48 +99,68 @@ class AsrStage:
             yield from self._open(message)
         elif isinstance(message, SessionFailed):
             yield message, b""
-        elif listener := self._listeners.get(getattr(message, "session", "")):
-            yield from self._hear(listener, message, payload, now)
-            yield from self._flush(listener)
+        elif served := self._sessions.get(getattr(message, "session", "")):
+            yield from self._hear(served, message, payload, now)
+            yield from self._flush(served)
 
     def work(self, now: int) -> Iterator[Packet]:
         """One forward pass over the next batch."""
-        if self._batch is None and not self.busy:
+        if self._next is None and not self.busy:
             return
-        assert self._batch is not None
-        batch, self._batch = self._batch, None
-        jobs = [listener.job(batch.kind) for listener in batch.items]
+        assert self._next is not None
+        (inference, batch), self._next = self._next, None
+        jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
-        transcripts = self._engine.transcribe(jobs)
+        results = inference.run(jobs)
         spent = self._clock() - before
         self._measure(batch, spent)
-        for listener, job, transcript in zip(batch.items, jobs, transcripts, strict=True):
-            listener.take(batch.kind, job, transcript, spent)
-            yield from self._flush(listener)
+        for served, job, result in zip(batch.items, jobs, results, strict=True):
+            yield from self._take(served, batch.kind, job, result, spent)
+            yield from self._flush(served)
+
+    def _take(
+        self, served: Served, kind: Kind, job: Any, result: Transcript | Failure, spent: int
+    ) -> Iterator[Packet]:
+        if isinstance(result, Transcript):
+            served.failures = 0
+            served.listener.take(kind, job, result, spent)
+            return
+        served.failures += 1
+        served.listener.fail(kind, result.why)
+        if served.failures >= MAX_FAILURES:
+            opened = served.listener.replies.opened
+            text = f"{MAX_FAILURES} utterances in a row could not be transcribed"
+            yield SessionFailed(opened.session, opened.route, CloseCode.INTERNAL.error, text), b""
 
     def _open(self, message: Open) -> Iterator[Packet]:
-        info = self._engine.info
-        if message.model not in (info.variant, info.name):
-            text = f"this worker has no model {message.model}; it has {info.variant} ({info.name})"
-            yield (
-                SessionFailed(message.session, message.route, CloseCode.NO_CAPACITY.error, text),
-                b"",
-            )
-            return
-        interim = message.interim_results and info.features["interim_results"]
-        self._listeners[message.session] = Listener(
-            message,
-            self._interval,
-            self._engine.longest_context,
-            interim,
-            message.start,
-            message.start,
-        )
-        yield message, b""
-        fields = session_begin(message, info)
-        yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
+        for inference in self._inferences:
+            info = inference.engine.info
+            if info.answers_to(message.model):
+                self._sessions[message.session] = self._serve(message, inference)
+                yield message, b""
+                fields = session_begin(message, info)
+                yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
+                return
+        names = ", ".join(f"{i.engine.info.variant} ({i.engine.info.name})" for i in self._inferences)
+        text = f"this worker has no model {message.model}; it has {names}"
+        failed = SessionFailed(message.session, message.route, CloseCode.NO_CAPACITY.error, text)
+        yield failed, b""
 
-    def _hear(self, listener: Listener, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+    def _serve(self, opened: Open, inference: Inference) -> Served:
+        engine, start = inference.engine, opened.start
+        interim = opened.interim_results and engine.info.features["interim_results"]
+        if engine.info.features["streaming"]:
+            streaming = cast(StreamingEngine, engine)
+            return Served(
+                StreamListener(Replies(opened, interim), streaming.chunk_samples, streaming.drop, start),
+                inference,
+                start,
+            )
+        context = cast(UtteranceEngine, engine).longest_context
+        return Served(Listener(Replies(opened, interim), self._interval, context, start), inference, start)
+
+    def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+        listener = served.listener
         match message:
             case Audio():
                 listener.hear(message.start, payload, (*message.stamps, now), now)
@@ -121,15 +172,15 @@ class AsrStage:
             case SpeechEnd():
                 yield from self._speech_end(listener, message, now)
             case Flush():
-                listener.say_in_order(replace(message, stamps=(*message.stamps, now)))
+                listener.replies.say(replace(message, stamps=(*message.stamps, now)))
             case Configure():
-                possible = self._engine.info.features["interim_results"]
-                listener.interim_results = message.interim_results and possible
-                listener.say_in_order(message)
+                possible = served.inference.engine.info.features["interim_results"]
+                listener.replies.interim_results = message.interim_results and possible
+                listener.replies.say(message)
             case Close():
                 yield from self._close(listener, message, now)
 
-    def _speech_end(self, listener: Listener, message: SpeechEnd, now: int) -> Iterator[Packet]:
+    def _speech_end(self, listener: AnyListener, message: SpeechEnd, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
         if message.kind == "maybe":
             listener.maybe(message, now)
@@ -138,33 +189,36 @@ class AsrStage:
         if message.kind != "cut":
             yield message, b""
 
-    def _close(self, listener: Listener, message: Close, now: int) -> Iterator[Packet]:
+    def _close(self, listener: AnyListener, message: Close, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
         if message.reason == "gone":
-            del self._listeners[message.session]
+            listener.abandon()
+            del self._sessions[message.session]
             yield message, b""
         else:
-            listener.say_in_order(message)
+            listener.replies.say(message)
 
-    def _flush(self, listener: Listener) -> Iterator[Packet]:
+    def _flush(self, served: Served) -> Iterator[Packet]:
         """What may leave now, stamped; and how far the session has got."""
-        for message, payload in listener.ready():
+        listener = served.listener
+        for message, payload in listener.replies.ready():
             if isinstance(message, Hypothesis | Flush | Close):
                 yield replace(message, stamps=(*message.stamps, self._clock())), payload
             else:
                 yield message, payload
             if isinstance(message, Close):
-                del self._listeners[message.session]
-        processed = listener.processed()
-        if processed - listener.reported >= PROGRESS:
-            listener.reported = processed
-            yield Progress(listener.opened.session, listener.opened.route, processed), b""
+                del self._sessions[message.session]
+        processed, opened = listener.processed, listener.replies.opened
+        if processed - served.reported >= PROGRESS:
+            served.reported = processed
+            yield Progress(opened.session, opened.route, processed), b""
 
-    def _measure(self, batch: Batch[Listener], spent: int) -> None:
+    def _measure(self, batch: Batch[Served], spent: int) -> None:
         if self._metrics is not None:
             kind = batch.kind.name.lower()
             self._metrics.inference.labels(kind).observe(spent / 1e9)
             self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
+            self._metrics.places.set(self.places)
 
 
 def session_begin(opened: Open, info: ModelInfo) -> dict[str, Any]:
@@ -232,7 +286,7 @@ def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, Itera
 
     engine = Moonshine(threads=threads_for(settings))
     stage = AsrStage(
-        engine,
+        [engine],
         settings.max_batch or settings.sessions_per_gpu,
         samples(settings.partial_interval_ms),
         time.monotonic_ns,
@@ -248,7 +302,8 @@ def main() -> None:
     configure_logging("asr", settings.log_level)
     process = StageProcess("asr", settings, stop)
     stage, models = build(settings, process.metrics)
-    process.run(stage, describe(list(models)))
+    about = describe(list(models))
+    process.run(stage, lambda: (about, stage.places))
 
 
 if __name__ == "__main__":

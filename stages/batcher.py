@@ -1,7 +1,7 @@
 """Which sessions go into the next forward pass: work that waits in, a batch out. Pure, no clock."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -14,6 +14,7 @@ class Kind(IntEnum):
     FINAL = 0  # somebody waits for it
     AHEAD = 1  # the likely final, decoded before the end is sure
     PARTIAL = 2  # only the newest of a session is worth computing
+    STEP = 3  # the next chunk of a streaming engine, which knows no other kind
 
 
 Reason: TypeAlias = Literal["full", "drained"]
@@ -31,22 +32,24 @@ class Work(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """What goes into one forward pass, oldest first."""
+    """What goes into one forward pass, oldest first; `since` is when the oldest began to wait (ns)."""
 
     items: tuple[T, ...]
     kind: Kind
     reason: Reason
+    since: int = field(default=0, compare=False)
 
 
 def next_batch(waiting: Iterable[Work[T]], max_batch: int) -> Batch[T] | None:
-    """The oldest work of the most urgent kind, of up to `max_batch` sessions.
+    """The oldest work of the most urgent kind, of up to `max_batch` sessions of one engine.
 
-    Kinds are not mixed: a final must not wait for the audio of the partials beside it.
+    Kinds are not mixed: a final must not wait for the audio of the partials beside it. A session has at
+    most one piece of work in a batch, so one with much to do does not starve the others.
     """
     works = sorted(waiting, key=lambda w: (w.kind, w.since))
     if not works:
         return None
-    kind = works[0].kind
-    same = [w.item for w in works if w.kind is kind]
+    first = works[0]
+    same = [w.item for w in works if w.kind is first.kind]
     reason: Reason = "full" if len(same) >= max_batch else "drained"
-    return Batch(tuple(same[:max_batch]), kind, reason)
+    return Batch(tuple(same[:max_batch]), first.kind, reason, first.since)

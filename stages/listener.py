@@ -1,7 +1,5 @@
 """One session in the ASR stage: the audio of its utterances, and what is still to be decoded."""
 
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,9 +7,9 @@ import numpy as np
 
 from stages.alignment import continuation, normal
 from stages.batcher import Kind, Work
-from stages.channels import Packet
 from stages.engines.base import Floats, Job, Transcript
-from stages.messages import SAMPLE_RATE, Hypothesis, Message, Open, SpeechEnd, Stamps
+from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
+from stages.replies import Replies, Said
 
 FIRST_PARTIAL: Final = SAMPLE_RATE // 2  # less audio than this gives no words worth showing
 COST_PER_LENGTH: Final = 24  # an utterance gets a partial at most every 1/24 of its length
@@ -56,6 +54,11 @@ class Utterance:
     _audio: Floats = field(default_factory=lambda: np.empty(GROWTH, np.float32))
 
     @property
+    def said(self) -> Said:
+        """How a hypothesis names it."""
+        return Said(self.number, max(0, self.start), self.overlaps)
+
+    @property
     def end(self) -> int:
         """The sample after the last one that is here."""
         return self.start + self.length
@@ -77,28 +80,16 @@ class Utterance:
         return self._audio[: max(0, min(until - self.start, self.length))]
 
 
-@dataclass(frozen=True, slots=True)
-class PendingFinal:
-    """An utterance whose end is decided and whose last decode is to come."""
-
-    utterance: Utterance
-    end: SpeechEnd
-    since: int  # ns
-
-
 @dataclass(slots=True)
 class Listener:
-    """The session. `outgoing` keeps the order: what must follow a final waits behind it."""
+    """A session of an engine that decodes whole utterances, and their beginnings for partials."""
 
-    opened: Open
+    replies: Replies[Utterance]
     partial_interval: int  # samples between two partials
     longest_context: int  # samples of a context and an utterance together
-    interim_results: bool
-    received: int = 0  # all audio up to here has come
-    reported: int = 0  # and the receiver knows that all up to here has been dealt with
+    received: int  # all audio up to here has come
     utterance: Utterance | None = None
     context: Context | None = None
-    outgoing: deque[Packet | PendingFinal] = field(default_factory=deque)
 
     def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
         """Take audio of the utterance that is being said."""
@@ -131,9 +122,9 @@ class Listener:
         if utterance.guess is not None and _same(utterance.guess[0], end):
             heard = utterance.guess[1]
             self.context = heard.context
-            self.say_in_order(self._final(utterance, end, heard.transcript, 0))
+            self.replies.say(self.replies.final(utterance.said, end, heard.transcript, 0))
         else:
-            self.outgoing.append(PendingFinal(utterance, end, now))
+            self.replies.await_final(utterance, end, now)
 
     def _carry_over(self, before: Utterance, cut: SpeechEnd) -> None:
         after = Utterance(cut.utterance + 1, cut.resume, cut.resume < cut.until)
@@ -141,63 +132,68 @@ class Listener:
         after.stamps = cut.stamps
         self.utterance = after
 
-    def say_in_order(self, message: Message) -> None:
-        """Pass a message on behind the finals that are still to come."""
-        self.outgoing.append((message, b""))
-
-    def ready(self) -> Iterator[Packet]:
-        """What may leave now."""
-        while self.outgoing and not isinstance(self.outgoing[0], PendingFinal):
-            yield self.outgoing.popleft()  # type: ignore[misc]
+    def abandon(self) -> None:
+        """The session is gone: nothing outside of this object remembers it."""
 
     def waiting(self) -> Work["Listener"] | None:
         """The most urgent work of this session, if there is any."""
-        if self.outgoing and isinstance(head := self.outgoing[0], PendingFinal):
+        if head := self.replies.head:
             return Work(self, Kind.FINAL, head.since)
         utterance = self.utterance
         if utterance is None:
             return None
         if utterance.maybe is not None:
             return Work(self, Kind.AHEAD, utterance.since)
-        if self.interim_results and _partial_is_due(utterance, self.partial_interval):
+        if self.replies.interim_results and _partial_is_due(utterance, self.partial_interval):
             return Work(self, Kind.PARTIAL, utterance.since)
         return None
 
     def job(self, kind: Kind) -> Job:
         """What to decode for the work that `waiting` named."""
         utterance, until = self._due(kind)
-        audio = utterance.audio(until)
+        audio, draft = utterance.audio(until), utterance.draft
         if kind is not Kind.PARTIAL and (context := self._context_for(utterance, audio)):
-            joined = np.concatenate([context.audio, _gap(context, utterance), audio])
-            return Job(joined, (*context.tokens, *utterance.draft))
-        return Job(audio, utterance.draft)
+            audio = np.concatenate([context.audio, _gap(context, utterance), audio])
+            draft = (*context.tokens, *draft)
+        opened = self.replies.opened
+        language = None if opened.language == "auto" else opened.language
+        return Job(audio, draft, language, opened.vocabulary, opened.word_timestamps)
 
     def take(self, kind: Kind, job: Job, transcript: Transcript, inference_ns: int) -> None:
         """Queue what becomes of the result of `job`."""
         utterance, until = self._due(kind)
         if kind is Kind.PARTIAL:
             utterance.draft, utterance.decoded = transcript.tokens, until - utterance.start
-            self._say_partial(utterance, transcript, until, utterance.stamps, inference_ns)
+            self.replies.partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
             return
         heard = self._hear_in_context(utterance, job, transcript, until)
         if kind is Kind.FINAL:
-            head = self.outgoing[0]
-            assert isinstance(head, PendingFinal)
+            assert self.replies.head is not None
+            end = self.replies.head.end
             self.context = heard.context
-            final = self._final(utterance, head.end, heard.transcript, inference_ns)
-            self.outgoing[0] = (final, b"")
+            self.replies.settle(self.replies.final(utterance.said, end, heard.transcript, inference_ns))
             return
         assert utterance.maybe is not None
         stamps = utterance.maybe.stamps
         utterance.guess, utterance.maybe = (utterance.maybe, heard), None
         utterance.decoded = until - utterance.start
-        self._say_partial(utterance, heard.transcript, until, stamps, inference_ns)
+        self.replies.partial(utterance.said, heard.transcript, until, stamps, inference_ns)
+
+    def fail(self, kind: Kind, why: str) -> None:
+        """The engine can't decode what is due: the utterance is given up."""
+        error = self.replies.failed(why)
+        if head := self.replies.head:
+            nothing = self.replies.final(head.utterance.said, head.end, Transcript(""), 0)
+            self.replies.settle(error, nothing)
+        else:
+            self.utterance = None
+            self.replies.say(error)
 
     def _due(self, kind: Kind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""
         if kind is Kind.FINAL:
-            head = self.outgoing[0]
-            assert isinstance(head, PendingFinal)
+            head = self.replies.head
+            assert head is not None
             return head.utterance, head.end.until
         assert self.utterance is not None
         maybe = self.utterance.maybe
@@ -228,58 +224,10 @@ class Listener:
             return Heard(mine, Context(job.audio, whole, transcript.tokens, until))
         return Heard(mine, Context(utterance.audio(until), words, utterance.draft, until))
 
-    def _say_partial(
-        self,
-        utterance: Utterance,
-        transcript: Transcript,
-        until: int,
-        stamps: Stamps,
-        inference_ns: int,
-    ) -> None:
-        if self.interim_results and transcript.text and not transcript.cut_off:
-            message = self._hypothesis(utterance, transcript, inference_ns)
-            self.say_in_order(replace(message, end=until, decided=until, stamps=stamps))
-
-    def _final(
-        self, utterance: Utterance, end: SpeechEnd, transcript: Transcript, inference_ns: int
-    ) -> Hypothesis:
-        return replace(
-            self._hypothesis(utterance, transcript, inference_ns),
-            end=max(utterance.start, end.at),
-            decided=end.decided,
-            final=True,
-            flush_id=end.flush_id,
-            stamps=end.stamps,
-        )
-
-    def _hypothesis(self, utterance: Utterance, transcript: Transcript, inference_ns: int) -> Hypothesis:
-        start = utterance.start
-        words = tuple(
-            (word, start + round(a * SAMPLE_RATE), start + round(b * SAMPLE_RATE), confidence)
-            for word, a, b, confidence in transcript.words
-        )
-        return Hypothesis(
-            session=self.opened.session,
-            route=self.opened.route,
-            utterance=utterance.number,
-            text=transcript.text,
-            start=start,
-            end=start,
-            decided=start,
-            final=False,
-            overlaps=utterance.overlaps,
-            language=transcript.language,
-            confidence=transcript.confidence,
-            words=words if self.opened.word_timestamps else (),
-            flush_id=None,
-            inference_ns=inference_ns,
-            stamps=(),
-        )
-
+    @property
     def processed(self) -> int:
         """All audio up to here has been dealt with, but for the oldest final that is to come."""
-        finals = (item.end.until for item in self.outgoing if isinstance(item, PendingFinal))
-        return min(finals, default=self.received)
+        return self.replies.earliest_pending(self.received)
 
 
 def _gap(context: Context, utterance: Utterance) -> Floats:

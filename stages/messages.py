@@ -187,11 +187,15 @@ class SessionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A stage process is up; sent to the receiver every second. `models` is JSON, from `asr` only."""
+    """A stage process is up; sent to the receiver every second.
+
+    From `asr` only: `models` is JSON, `places` how many sessions its device holds, 0 if it has no say.
+    """
 
     stage: str
     index: int
-    models: str
+    models: str = ""
+    places: int = 0
 
 
 @dataclass(frozen=True, slots=True)

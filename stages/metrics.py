@@ -61,6 +61,11 @@ class StageMetrics:
             ["kind", "reason"],
             buckets=BATCH_SIZES,
         )
+        self.places = Gauge(
+            "dalston_asr_places",
+            "Sessions that the device holds, as found out by running out of memory; 0: no trouble so far",
+            multiprocess_mode="livesum",
+        )
         self.drops = Counter("dalston_dropped_total", "What was dropped, by reason", ["reason"])
         self.audio = Counter("dalston_audio_seconds_total", "Audio received")
         self._counted = 0

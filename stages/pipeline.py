@@ -34,6 +34,7 @@ class Pipeline:
         self._control = Inbox(self._context, address(folder, "control", 0))
         self._beats: dict[tuple[str, int], float] = {}
         self.models = ""  # JSON, as the ASR stage says
+        self._places: dict[int, int] = {}  # of each ASR process whose device holds fewer than configured
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
 
@@ -68,6 +69,10 @@ class Pipeline:
             if self._beats.get((stage, index), 0.0) < limit
         ]
 
+    def capacity(self, places: int) -> int:
+        """Sessions that all ASR processes hold, where each is configured for `places`."""
+        return sum(min(places, self._places.get(i, places)) for i in range(self._counts["asr"]))
+
     def end(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""
         self._outlet.send_to_all(EndOfStream("receiver"))
@@ -96,3 +101,5 @@ class Pipeline:
         if isinstance(message, Alive):
             self._beats[message.stage, message.index] = time.monotonic()
             self.models = message.models or self.models
+            if message.places:
+                self._places[message.index] = message.places

@@ -68,7 +68,6 @@ class Worker:
         self._router = Router(counts)
         self._intakes: dict[str, Intake] = {}
         self._limits = Limits(settings.idle_timeout, settings.max_session)
-        self.capacity = settings.sessions_per_gpu * counts["asr"]
         self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
         self.metrics = open_metrics(settings.sockets / "metrics")
 
@@ -104,6 +103,10 @@ class Worker:
         for intake in self._intakes.values():
             intake.outgoing.fail(CloseCode.RESTARTING, "the worker is going away")
 
+    def capacity(self) -> int:
+        """Places of the worker: less than configured where a device has run out of memory."""
+        return self._pipeline.capacity(self._settings.sessions_per_gpu)
+
     def lag(self) -> float:
         """Seconds of the session that is furthest behind."""
         return max((i.lag.seconds() for i in self._intakes.values()), default=0.0)
@@ -115,7 +118,7 @@ class Worker:
         return WorkerRecord(
             self.worker_id,
             f"ws://{s.advertise_host or s.receiver_host}:{s.receiver_port}",
-            self.capacity,
+            self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),
         )
@@ -130,7 +133,7 @@ class Worker:
             told = missing
             if not missing and await self._register(registry) and not registered:
                 registered = True
-                log.info("worker %s is registered with %d places", self.worker_id, self.capacity)
+                log.info("worker %s is registered with %d places", self.worker_id, self.capacity())
             self.metrics.lag.set(self.lag())
             await asyncio.sleep(BEAT_S if registered else BEAT_S / 5)
 

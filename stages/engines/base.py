@@ -12,6 +12,10 @@ from broker.records import ModelInfo
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 
+class OutOfMemory(Exception):
+    """The device has no room for a batch; a smaller one may fit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """What a model can do; clients see it in `session.begin`."""
@@ -44,6 +48,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next audio of one stream, which is one utterance.
+
+    `audio` has as many samples as the engine's `chunk_samples`, or fewer in the `last` one. `language`,
+    `vocabulary` and `word_timestamps` are those of a `Job`, and do not change in a stream.
+    """
+
+    stream: int
+    audio: Floats
+    first: bool
+    last: bool
+    language: str | None = None
+    vocabulary: tuple[str, ...] = ()
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What an engine heard. `cut_off` says that it ran into its limit: the text's end is not sound."""
 
@@ -55,12 +76,12 @@ class Transcript:
     words: tuple[tuple[str, float, float, float | None], ...] = ()  # word, start s, end s, confidence
 
 
-class Engine(Protocol):
-    """A model that transcribes several sessions' audio in one step."""
+class UtteranceEngine(Protocol):
+    """A model that transcribes whole utterances, or their beginnings, of several sessions in one step."""
 
     @property
     def info(self) -> ModelInfo:
-        """What it is and can do."""
+        """What it is and can do; `streaming` is false."""
         ...
 
     @property
@@ -72,5 +93,41 @@ class Engine(Protocol):
         ...
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
-        """One forward pass over all jobs; the result of a job does not depend on the others."""
+        """One forward pass over all jobs; the result of a job does not depend on the others.
+
+        Raises:
+            OutOfMemory: the batch does not fit the device.
+        """
         ...
+
+
+class StreamingEngine(Protocol):
+    """A model that transcribes audio as it arrives, several streams in one step."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is and can do; `streaming` is true."""
+        ...
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples that one step takes of a stream."""
+        ...
+
+    def transcribe(self, jobs: Sequence[Chunk]) -> list[Transcript]:
+        """One step of at most one chunk of each stream; the text of each stream from its beginning on.
+
+        The result of a stream does not depend on the others. Its `last` chunk gives all that is known
+        (words, confidence) and frees the stream.
+
+        Raises:
+            OutOfMemory: the batch does not fit the device; no stream has moved on.
+        """
+        ...
+
+    def drop(self, stream: int) -> None:
+        """Free a stream that will not be finished; nothing happens if it is not open."""
+        ...
+
+
+Engine: TypeAlias = UtteranceEngine | StreamingEngine

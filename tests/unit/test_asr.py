@@ -82,7 +82,7 @@ class Bench:
     def __init__(self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0) -> None:
         self.clock = Clock()
         self.engine = EchoEngine(self.clock, seconds, longest_context)
-        self.stage = AsrStage(self.engine, max_batch, UNIT, self.clock)
+        self.stage = AsrStage([self.engine], max_batch, UNIT, self.clock)
 
     def play(self, *history: Message | Packet) -> list[Packet]:
         """Everything comes at once."""
@@ -274,7 +274,7 @@ def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
     decodes = len(bench.engine.batches)
     said = bench.play(words(2, 3), end(3), close(3 * UNIT, "gone"))
     assert [type(m).__name__ for m, _ in said if not isinstance(m, Progress)] == ["SpeechEnd", "Close"]
-    assert bench.stage._listeners == {}
+    assert bench.stage._sessions == {}
     assert len(bench.engine.batches) == decodes
     assert bench.play(words(3, 4), end(4), flush(), close()) == []
 
@@ -283,7 +283,7 @@ def test_the_end_forgets_the_session_behind_its_last_final() -> None:
     bench = Bench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush"), close(2 * UNIT))
     assert isinstance(said[-1][0], Close)
-    assert bench.stage._listeners == {}
+    assert bench.stage._sessions == {}
 
 
 def test_progress_counts_what_has_been_dealt_with() -> None:

@@ -1,0 +1,118 @@
+"""What the ASR stage says of one session, in order: what must follow a final waits behind it."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from stages.channels import Packet
+from stages.engines.base import Transcript
+from stages.messages import SAMPLE_RATE, Event, Hypothesis, Message, Open, SpeechEnd, Stamps
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[T]):
+    """An utterance whose end is decided and whose last decode is to come."""
+
+    utterance: T
+    end: SpeechEnd
+    since: int  # ns
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An utterance as a hypothesis names it: the VAD's number, its first sample, whether it overlaps."""
+
+    number: int
+    start: int
+    overlaps: bool = False
+
+
+@dataclass(slots=True)
+class Replies(Generic[T]):
+    """The session's way out. `interim_results` may change at any time."""
+
+    opened: Open
+    interim_results: bool
+    queue: deque[Packet | Pending[T]] = field(default_factory=deque)
+
+    def say(self, message: Message) -> None:
+        """Pass a message on behind the finals that are still to come."""
+        self.queue.append((message, b""))
+
+    def await_final(self, utterance: T, end: SpeechEnd, since: int) -> None:
+        """Keep the place of a final."""
+        self.queue.append(Pending(utterance, end, since))
+
+    @property
+    def head(self) -> Pending[T] | None:
+        """The final that is to come next, if all before it has left."""
+        return self.queue[0] if self.queue and isinstance(self.queue[0], Pending) else None
+
+    def settle(self, *messages: Message) -> None:
+        """Put what has become of the head into its place."""
+        self.queue.popleft()
+        self.queue.extendleft((message, b"") for message in reversed(messages))
+
+    def ready(self) -> Iterator[Packet]:
+        """What may leave now."""
+        while self.queue and not isinstance(item := self.queue[0], Pending):
+            self.queue.popleft()
+            yield item
+
+    def pending(self) -> list[Pending[T]]:
+        """The finals that are to come, oldest first."""
+        return [item for item in self.queue if isinstance(item, Pending)]
+
+    def earliest_pending(self, otherwise: int) -> int:
+        """The sample up to which the oldest final that is to come goes."""
+        return min((item.end.until for item in self.pending()), default=otherwise)
+
+    def partial(
+        self, said: Said, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
+    ) -> None:
+        """Say an unfinished utterance, up to sample `until`, if it is worth showing."""
+        if self.interim_results and transcript.text and not transcript.cut_off:
+            message = self._hypothesis(said, transcript, inference_ns)
+            self.say(replace(message, end=until, decided=until, stamps=stamps))
+
+    def final(self, said: Said, end: SpeechEnd, transcript: Transcript, inference_ns: int) -> Hypothesis:
+        """The message that says a finished utterance."""
+        return replace(
+            self._hypothesis(said, transcript, inference_ns),
+            end=max(said.start, end.at),
+            decided=end.decided,
+            final=True,
+            flush_id=end.flush_id,
+            stamps=end.stamps,
+        )
+
+    def failed(self, why: str) -> Event:
+        """The message that says that an utterance is lost; the session goes on."""
+        fields = {"code": "transcription_failed", "message": why, "recoverable": True}
+        return Event(self.opened.session, self.opened.route, "error", fields, (), 0)
+
+    def _hypothesis(self, said: Said, transcript: Transcript, inference_ns: int) -> Hypothesis:
+        words = tuple(
+            (word, said.start + round(a * SAMPLE_RATE), said.start + round(b * SAMPLE_RATE), confidence)
+            for word, a, b, confidence in transcript.words
+        )
+        return Hypothesis(
+            session=self.opened.session,
+            route=self.opened.route,
+            utterance=said.number,
+            text=transcript.text,
+            start=said.start,
+            end=said.start,
+            decided=said.start,
+            final=False,
+            overlaps=said.overlaps,
+            language=transcript.language,
+            confidence=transcript.confidence,
+            words=words if self.opened.word_timestamps else (),
+            flush_id=None,
+            inference_ns=inference_ns,
+            stamps=(),
+        )
