@@ -220,8 +220,14 @@ class Intake:
         await self._hear(self._input.finish(), arrived, waited=True)
         await self._drain_pending(arrived)
         await self._close("end")
-        await asyncio.sleep(END_S)  # until the session's end cancels it
-        raise SessionError(CloseCode.INTERNAL, f"the transcript was not complete after {END_S:.0f} s")
+        try:
+            async with asyncio.timeout(END_S):
+                await self._socket.wait_closed()
+        except TimeoutError:
+            raise SessionError(
+                CloseCode.INTERNAL, f"the transcript was not complete after {END_S:.0f} s"
+            ) from None
+        self.outgoing.leave()
 
     async def _close(self, reason: Literal["end", "gone"]) -> None:
         if not self._closed:

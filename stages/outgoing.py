@@ -23,6 +23,7 @@ class Outgoing:
         self._news = asyncio.Event()
         self._code: CloseCode | None = None
         self._error: BaseException | None = None
+        self._gone = False
 
     def put(self, frame: bytes) -> None:
         """Queue a frame; nothing may follow the end."""
@@ -55,6 +56,11 @@ class Outgoing:
             self._code = code
         self._news.set()
 
+    def leave(self) -> None:
+        """Stop at once: the socket is gone."""
+        self._gone = True
+        self._news.set()
+
     def abort(self, error: BaseException) -> None:
         """Stop at once: reading failed."""
         self._error = error
@@ -70,7 +76,7 @@ class Outgoing:
         A socket that is gone is a client that left (`NORMAL`).
         """
         try:
-            while self._error is None:
+            while self._error is None and not self._gone:
                 if self._frames:
                     await self._socket.send(self._frames.popleft().decode())
                 elif self._code is not None:
@@ -82,6 +88,6 @@ class Outgoing:
                     await self._news.wait()
         except ConnectionClosed:
             return CloseCode.NORMAL
-        if isinstance(self._error, ConnectionClosed):
+        if self._error is None or isinstance(self._error, ConnectionClosed):
             return CloseCode.NORMAL
         raise self._error

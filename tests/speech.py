@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from client.demo import recording
+from tests.recordings import BECKETT, recording
+
+__all__ = ["BECKETT", "TWO_CITIES", "dense", "samples", "word_error_rate", "words", "write_wav"]
 
 Samples: TypeAlias = npt.NDArray[np.int16]
 
-BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
 TWO_CITIES = """It was the best of times, it was the worst of times, it was the age of wisdom, it was
 the age of foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season
 of Light, it was the season of Darkness, it was the spring of hope, it was the winter of despair, we had
@@ -27,11 +28,7 @@ only."""
 @cache
 def samples(name: str) -> Samples:
     """A recording of the moonshine-voice wheel as 16 kHz mono s16le."""
-    import soxr
-
-    audio, rate = soundfile.read(recording(name), dtype="float32", always_2d=True)
-    resampled = soxr.resample(audio.mean(axis=1), rate, 16_000)
-    return np.clip(resampled * 32768, -32768, 32767).astype("<i2")
+    return np.clip(recording(name) * 32768, -32768, 32767).astype("<i2")
 
 
 def dense(name: str, window: int = 480, floor: int = 150, margin: int = 3) -> Samples:
