@@ -8,6 +8,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 FANOUT  ?= $(DALSTON_FANOUT)
 STAMP   := $(VENV)/.installed
+TESTED  := $(VENV)/.installed-for-tests
 CODE    := stages broker gateway client tests
 
 export DALSTON_FANOUT := $(FANOUT)
@@ -19,14 +20,21 @@ export PYTHONUNBUFFERED := 1
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(STAMP)  ## make .venv and install the project
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+install: $(STAMP)  ## make .venv and install the project with what runs without a GPU
 
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Python 3.11 or newer is needed"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian, apt install python3-venv"; exit 1; }
 	@echo "installing into $(VENV) (a minute or two the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) --editable '.[whisper]'
+	@touch $@
+
+$(TESTED): $(STAMP)
+	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
+	@$(PIP) --editable '.[whisper,parakeet,dev]'
 	@touch $@
 
 run: install  ## start the server: honcho, with the embedded Redis
@@ -35,16 +43,16 @@ run: install  ## start the server: honcho, with the embedded Redis
 demo: install  ## start a server, play a real recording to it, watch it become text
 	@python -m client.demo
 
-test: install  ## run all tests
+test: $(TESTED)  ## run all tests
 	@python -m pytest
 
-check: install  ## format, lint, types, tests
+check: $(TESTED)  ## format, lint, types, tests
 	@ruff format --check $(CODE)
 	@ruff check $(CODE)
 	@mypy
 	@python -m pytest
 
-format: install  ## format the code
+format: $(TESTED)  ## format the code
 	@ruff check --fix-only --quiet $(CODE)
 	@ruff format $(CODE)
 

@@ -1,8 +1,9 @@
 """The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
 
+import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
@@ -14,8 +15,10 @@ from stages.batcher import Batch, Kind, Work, next_batch
 from stages.channels import Packet
 from stages.endpointer import samples
 from stages.engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
+from stages.engines.catalog import default, describe, load, parse
 from stages.errors import CloseCode
 from stages.fanout import parse_fanout
+from stages.greeting import session_begin
 from stages.inference import Failure, Inference
 from stages.listener import Listener
 from stages.messages import (
@@ -37,20 +40,22 @@ from stages.metrics import StageMetrics
 from stages.replies import Replies
 from stages.runner import StageProcess, Stop, configure_logging, run_main
 from stages.settings import WorkerSettings, read_settings
-from stages.stream_listener import StreamListener
+from stages.stream_listener import Stream, StreamListener
+
+log = logging.getLogger(__name__)
 
 MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
 PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
-
 
 AnyListener: TypeAlias = Listener | StreamListener
 
 
 @dataclass(slots=True)
 class Served:
-    """One session and the engine that serves it."""
+    """One session, the model that it asked for, and the engine that serves it."""
 
     listener: AnyListener
+    info: ModelInfo
     inference: Inference
     reported: int  # the receiver knows that all audio up to here has been dealt with
     failures: int = 0  # utterances in a row
@@ -64,13 +69,15 @@ class AsrStage:
 
     def __init__(
         self,
-        engines: Sequence[Engine],
+        engines: Mapping[str, Engine],
         max_batch: int,
         partial_interval: int,
         clock: Callable[[], int],
         metrics: StageMetrics | None = None,
     ) -> None:
-        self._inferences = [Inference(engine, max_batch) for engine in engines]
+        inferences = {id(engine): Inference(engine, max_batch) for engine in engines.values()}
+        self._inferences = list(inferences.values())
+        self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
         self._sessions: dict[str, Served] = {}
         self._next: tuple[Inference, Batch[Served]] | None = None
@@ -133,31 +140,30 @@ class AsrStage:
             yield SessionFailed(opened.session, opened.route, CloseCode.INTERNAL.error, text), b""
 
     def _open(self, message: Open) -> Iterator[Packet]:
-        for inference in self._inferences:
-            info = inference.engine.info
+        for info, inference in self._models:
             if info.answers_to(message.model):
-                self._sessions[message.session] = self._serve(message, inference)
+                self._sessions[message.session] = self._serve(message, info, inference)
                 yield message, b""
                 fields = session_begin(message, info)
                 yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
                 return
-        names = ", ".join(f"{i.engine.info.variant} ({i.engine.info.name})" for i in self._inferences)
+        names = ", ".join(f"{info.variant} ({info.name})" for info, _ in self._models)
         text = f"this worker has no model {message.model}; it has {names}"
         failed = SessionFailed(message.session, message.route, CloseCode.NO_CAPACITY.error, text)
         yield failed, b""
 
-    def _serve(self, opened: Open, inference: Inference) -> Served:
+    def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> Served:
         engine, start = inference.engine, opened.start
-        interim = opened.interim_results and engine.info.features["interim_results"]
-        if engine.info.features["streaming"]:
+        interim = opened.interim_results and info.features["interim_results"]
+        listener: AnyListener
+        if info.features["streaming"]:
             streaming = cast(StreamingEngine, engine)
-            return Served(
-                StreamListener(Replies(opened, interim), streaming.chunk_samples, streaming.drop, start),
-                inference,
-                start,
-            )
-        context = cast(UtteranceEngine, engine).longest_context
-        return Served(Listener(Replies(opened, interim), self._interval, context, start), inference, start)
+            replies = Replies[Stream](opened, interim)
+            listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
+        else:
+            context = cast(UtteranceEngine, engine).longest_context
+            listener = Listener(Replies(opened, interim), self._interval, context, start)
+        return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         listener = served.listener
@@ -174,7 +180,7 @@ class AsrStage:
             case Flush():
                 listener.replies.say(replace(message, stamps=(*message.stamps, now)))
             case Configure():
-                possible = served.inference.engine.info.features["interim_results"]
+                possible = served.info.features["interim_results"]
                 listener.replies.interim_results = message.interim_results and possible
                 listener.replies.say(message)
             case Close():
@@ -221,31 +227,14 @@ class AsrStage:
             self._metrics.places.set(self.places)
 
 
-def session_begin(opened: Open, info: ModelInfo) -> dict[str, Any]:
-    """The fields of `session.begin`: what the client asked for, and what it gets."""
-    features = info.features
-    language = opened.language
-    if language == "auto" and len(info.languages) == 1:
-        language = info.languages[0]
-    return {
-        "session_id": opened.session,
-        "model": info.name,
-        "variant": info.variant,
-        "language": language,
-        "config": {
-            "interim_results": opened.interim_results and features["interim_results"],
-            "enable_vad": opened.enable_vad or features["requires_vad"],
-            "word_timestamps": opened.word_timestamps and features["word_timestamps"],
-            "min_silence_ms": opened.min_silence_ms,
-            "vocabulary": list(opened.vocabulary) if features["vocabulary"] else [],
-            "timing": opened.timing,
-        },
-        "features": dict(features),
-    }
-
-
 class AsrSettings(WorkerSettings):
     """What the ASR stage reads."""
+
+    models: str | None = Field(
+        None,
+        description="variants and what serves them, such as"
+        " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
+    )
 
     max_batch: int | None = Field(
         None,
@@ -275,24 +264,20 @@ def threads_for(settings: AsrSettings) -> int:
     return max(1, min(2, cores // parse_fanout(settings.fanout)["asr"]))
 
 
-def describe(models: Sequence[ModelInfo]) -> str:
-    """Models as the receiver registers them: JSON."""
-    return orjson.dumps(list(models)).decode()
-
-
-def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, Iterable[ModelInfo]]:
-    """The stage with its engine loaded."""
-    from stages.engines.moonshine import Moonshine
-
-    engine = Moonshine(threads=threads_for(settings))
+def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
+    """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
+    specs = parse(settings.models) if settings.models else default()
+    engines = load(specs, threads_for(settings))
     stage = AsrStage(
-        [engine],
+        engines,
         settings.max_batch or settings.sessions_per_gpu,
         samples(settings.partial_interval_ms),
         time.monotonic_ns,
         metrics,
     )
-    return stage, [engine.info]
+    for info in describe(engines):
+        log.info("%s is %s (%s)", info.variant, info.name, info.engine)
+    return stage, orjson.dumps(describe(engines)).decode()
 
 
 def main() -> None:
@@ -302,8 +287,7 @@ def main() -> None:
     configure_logging("asr", settings.log_level)
     process = StageProcess("asr", settings, stop)
     stage, models = build(settings, process.metrics)
-    about = describe(list(models))
-    process.run(stage, lambda: (about, stage.places))
+    process.run(stage, lambda: (models, stage.places))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,14 @@ class Session:
     segments: list[Segment] = field(default_factory=list)
     speech: int = 0  # samples
     speech_at: int | None = None
+    overlaps: bool = False  # its first utterance may repeat what another worker made final
+
+
+def opened(message: Open) -> Session:
+    """A session as it begins here."""
+    before = message.before
+    text = UtteranceText(before, begins=not before or before[-1][-1] in ".!?", frozen=list(message.frozen))
+    return Session(message, message.utterance, text, message.shown, overlaps=message.overlaps)
 
 
 class AssemblerStage:
@@ -60,7 +68,7 @@ class AssemblerStage:
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
         if isinstance(message, Open):
-            self._sessions[message.session] = Session(message, message.utterance)
+            self._sessions[message.session] = opened(message)
             yield message, b""
         elif isinstance(message, Event | Progress | SessionFailed | Configure):
             yield message, b""
@@ -112,6 +120,7 @@ class AssemblerStage:
         text = session.text.final(said.text)
         shown, session.shown = session.shown, False
         session.text = session.text.following(text)
+        session.overlaps = session.overlaps and not text
         if not text and not shown and said.flush_id is None:
             return
         if text:
@@ -123,7 +132,7 @@ class AssemblerStage:
 
     def _align(self, session: Session, said: Hypothesis) -> None:
         """Only an utterance that overlaps the one before it may lose words to it."""
-        if not said.overlaps:
+        if not said.overlaps and not session.overlaps:
             session.text.before = ()
 
     def _close(self, session: Session, message: Close, now: int) -> Iterator[Packet]:

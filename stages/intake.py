@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import orjson
@@ -45,10 +45,11 @@ Json: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a session may be idle, and how long it may be; seconds."""
+    """How long a session may be idle, and how long it may be; seconds. Whether to tell the progress."""
 
     idle_s: float
     session_s: float
+    progress: bool = False
 
 
 class Intake:
@@ -82,6 +83,8 @@ class Intake:
             case Progress(processed=processed):
                 self.lag.processed = max(self.lag.processed, processed)
                 self._progress.set()
+                if self._limits.progress:
+                    self.outgoing.tell("progress", processed=round(processed / SAMPLE_RATE, 3))
             case SessionFailed(code=code):
                 self.outgoing.end(close_code(code))
 
@@ -252,6 +255,26 @@ def opening(session: str, route: Route, config: SessionConfig) -> Open:
         config.vocabulary,
         config.timing,
     )
+
+
+def reopening(opened: Open, query: Mapping[str, str]) -> Open:
+    """`opened` where a gateway says that the session began on another worker; bad values are 0 and nothing.
+
+    `clock` is in samples, `utterance` the next number; the rest is as in `Open`, words joined by spaces.
+    """
+    return replace(
+        opened,
+        start=_whole(query.get("clock", "0")),
+        utterance=max(1, _whole(query.get("utterance", "1"))),
+        before=tuple(query.get("before", "").split()),
+        overlaps=query.get("overlaps") == "true",
+        frozen=tuple(query.get("frozen", "").split()),
+        shown=query.get("shown") == "true",
+    )
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 def parse_control(text: str) -> Json:

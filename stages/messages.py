@@ -26,7 +26,11 @@ EndKind = Literal["maybe", "end", "cut", "flush"]
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A session begins, or goes on after its worker was lost: at sample `start`, with `utterance` next."""
+    """A session begins, or goes on after its worker was lost: at sample `start`, with `utterance` next.
+
+    Then `before` are the last words that are final, which the first ones repeat where it `overlaps`;
+    `frozen` are words of the next utterance that stand, of which the client may have been `shown` more.
+    """
 
     session: str
     route: Route
@@ -40,6 +44,10 @@ class Open:
     timing: bool
     start: int = 0
     utterance: int = 1
+    before: tuple[str, ...] = ()
+    overlaps: bool = False
+    frozen: tuple[str, ...] = ()
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import orjson
 from stages.errors import InvalidParameter
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
+Overflow = Literal["reject", "queue", "degrade"]
 
 SAMPLE_RATES: Final = (8_000, 48_000)  # Hz, inclusive
 MIN_SILENCE_MS: Final = (100, 3_000)  # ms, inclusive
@@ -36,6 +37,7 @@ class SessionConfig:
     min_silence_ms: int = 300
     vocabulary: tuple[str, ...] = ()
     timing: bool = False
+    overflow: Overflow | None = None  # None: as the server does
 
 
 def parse_query(query: Mapping[str, str]) -> SessionConfig:
@@ -137,4 +139,5 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "min_silence_ms": _integer(*MIN_SILENCE_MS),
     "vocabulary": _vocabulary,
     "timing": _boolean,
+    "overflow": _one_of(*get_args(Overflow)),
 }

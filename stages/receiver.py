@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,8 +23,8 @@ from broker.records import WorkerRecord, read_model
 from broker.registry import Registry
 from stages.errors import CloseCode, InvalidParameter, StartupError
 from stages.fanout import Router, parse_fanout
-from stages.intake import Intake, Limits, opening
-from stages.messages import Message
+from stages.intake import Intake, Limits, opening, reopening
+from stages.messages import SAMPLE_RATE, Message
 from stages.metrics import open_metrics, scrape
 from stages.parameters import parse_query
 from stages.pipeline import Pipeline
@@ -86,7 +87,9 @@ class Worker:
             return
         config = parse_query(query)
         route = self._router.take()
-        intake = Intake(gateway, opening(session, route, config), config, self._pipeline, self._limits)
+        opened = reopening(opening(session, route, config), query)
+        limits = replace(self._limits, progress=query.get("progress") == "true")
+        intake = Intake(gateway, opened, config, self._pipeline, limits)
         self._intakes[session] = intake
         self.metrics.sessions.inc()
         try:
@@ -96,7 +99,7 @@ class Worker:
             del self._intakes[session]
             self._router.give_back(route)
             self.metrics.sessions.dec()
-            self.metrics.audio.inc(intake.lag.audio_s)
+            self.metrics.audio.inc(intake.lag.audio_s - opened.start / SAMPLE_RATE)
 
     def close_all(self) -> None:
         """End all sessions: the worker is going away."""

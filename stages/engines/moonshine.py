@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import takewhile
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,6 +19,7 @@ import onnxruntime as ort
 
 from broker.records import ModelInfo
 from stages.engines.base import Features, Floats, Job, Transcript
+from stages.engines.loops import without_loop
 from stages.engines.moonshine_tokens import END, START, Tokenizer
 from stages.errors import StartupError
 from stages.messages import SAMPLE_RATE
@@ -179,17 +179,6 @@ class Moonshine:
         )
         names = (name.replace("present", "past_key_values") for name in self._outputs[1:])
         return logits, dict(zip(names, present, strict=True))
-
-
-def without_loop(tokens: list[int]) -> list[int]:
-    """Tokens without what a model that ran on says again and again at their end."""
-    for period in range(1, len(tokens) // 2 + 1):
-        repeated = 0
-        tail = zip(reversed(tokens), reversed(tokens[:-period]), strict=False)
-        repeated = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tail))
-        if repeated >= max(period, 3):
-            return tokens[: len(tokens) - repeated]
-    return tokens
 
 
 def _accept(sequence: Hypothesized, best: npt.NDArray[np.int64]) -> None:

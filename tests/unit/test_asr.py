@@ -82,7 +82,7 @@ class Bench:
     def __init__(self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0) -> None:
         self.clock = Clock()
         self.engine = EchoEngine(self.clock, seconds, longest_context)
-        self.stage = AsrStage([self.engine], max_batch, UNIT, self.clock)
+        self.stage = AsrStage({"fast": self.engine}, max_batch, UNIT, self.clock)
 
     def play(self, *history: Message | Packet) -> list[Packet]:
         """Everything comes at once."""

@@ -20,9 +20,9 @@ def rows() -> dict[str, str]:
     found = {}
     for kind in KINDS:
         for name, field in kind.model_fields.items():
-            default = "" if field.default is None else f"`{field.default}`"
+            default = "" if field.default in (None, "") else f"`{field.default}`"
             variable = f"`{PREFIX}{name.upper()}`"
-            found[variable] = f"| {variable} | {default if field.default != '' else ''} | {field.description} |"
+            found[variable] = f"| {variable} | {default} | {field.description} |"
     return found
 
 

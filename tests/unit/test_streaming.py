@@ -75,7 +75,7 @@ class EchoJobs:
 
 
 def stage_of(*engines: Any, clock: Clock, max_batch: int = 4) -> AsrStage:
-    return AsrStage(engines, max_batch, CHUNK, clock)
+    return AsrStage({e.info.variant: e for e in engines}, max_batch, CHUNK, clock)
 
 
 def words(start: int, *values: int, session: str = "s") -> Packet:

@@ -1,0 +1,1 @@
+"""What every engine has to keep to, with real weights."""
