@@ -18,10 +18,12 @@ from stages.engines.base import Engine, StreamingEngine, Transcript, UtteranceEn
 from stages.engines.catalog import default, describe, load, parse
 from stages.errors import CloseCode
 from stages.fanout import parse_fanout
+from stages.gpu import Gpu, GpuMemory
 from stages.greeting import session_begin
 from stages.inference import Failure, Inference
 from stages.listener import Listener
 from stages.messages import (
+    Alive,
     Audio,
     Close,
     Configure,
@@ -287,7 +289,15 @@ def main() -> None:
     configure_logging("asr", settings.log_level)
     process = StageProcess("asr", settings, stop)
     stage, models = build(settings, process.metrics)
-    process.run(stage, lambda: (models, stage.places))
+    gpu = Gpu()
+
+    def beat(alive: Alive) -> Alive:
+        memory = gpu.memory() or GpuMemory(0, 0)
+        return replace(
+            alive, models=models, places=stage.places, gpu_used=memory.used, gpu_total=memory.total
+        )
+
+    process.run(stage, beat)
 
 
 if __name__ == "__main__":

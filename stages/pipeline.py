@@ -14,6 +14,7 @@ import zmq
 
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.fanout import STAGES
+from stages.gpu import GpuMemory
 from stages.messages import Alive, EndOfStream, Message
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,7 @@ class Pipeline:
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
         self._control = Inbox(self._context, address(folder, "control", 0))
         self._beats: dict[tuple[str, int], float] = {}
-        self.models = ""  # JSON, as the ASR stage says
-        self._places: dict[int, int] = {}  # of each ASR process whose device holds fewer than configured
+        self._asr: dict[int, Alive] = {}  # the last beat of each ASR process
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
 
@@ -69,9 +69,22 @@ class Pipeline:
             if self._beats.get((stage, index), 0.0) < limit
         ]
 
+    @property
+    def models(self) -> str:
+        """The models of the worker as its ASR processes say, which all have the same: JSON."""
+        return next((beat.models for beat in self._asr.values()), "[]")
+
+    @property
+    def gpu_memory(self) -> GpuMemory | None:
+        """What the devices of all ASR processes have in use together; None without a GPU."""
+        beats = self._asr.values()
+        total = sum(beat.gpu_total for beat in beats)
+        return GpuMemory(sum(beat.gpu_used for beat in beats), total) if total else None
+
     def capacity(self, places: int) -> int:
         """Sessions that all ASR processes hold, where each is configured for `places`."""
-        return sum(min(places, self._places.get(i, places)) for i in range(self._counts["asr"]))
+        beats = (self._asr.get(i) for i in range(self._counts["asr"]))
+        return sum(min(places, beat.places) if beat and beat.places else places for beat in beats)
 
     def end(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""
@@ -100,6 +113,5 @@ class Pipeline:
     def _hear(self, message: Message, _payload: bytes) -> None:
         if isinstance(message, Alive):
             self._beats[message.stage, message.index] = time.monotonic()
-            self.models = message.models or self.models
-            if message.places:
-                self._places[message.index] = message.places
+            if message.stage == "asr":
+                self._asr[message.index] = message

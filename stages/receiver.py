@@ -23,6 +23,7 @@ from broker.records import WorkerRecord, read_model
 from broker.registry import Registry
 from stages.errors import CloseCode, InvalidParameter, StartupError
 from stages.fanout import Router, parse_fanout
+from stages.gpu import gigabytes
 from stages.intake import Intake, Limits, opening, reopening
 from stages.messages import SAMPLE_RATE, Message
 from stages.metrics import open_metrics, scrape
@@ -117,13 +118,16 @@ class Worker:
     def record(self) -> WorkerRecord:
         """The worker as the registry knows it."""
         s = self._settings
-        models = orjson.loads(self._pipeline.models or "[]")
+        models = orjson.loads(self._pipeline.models)
+        memory = self._pipeline.gpu_memory
         return WorkerRecord(
             self.worker_id,
             f"ws://{s.advertise_host or s.receiver_host}:{s.receiver_port}",
             self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),
+            gpu_memory_used=gigabytes(memory.used) if memory else None,
+            gpu_memory_total=gigabytes(memory.total) if memory else None,
         )
 
     async def beat(self, registry: Registry) -> None:

@@ -132,16 +132,16 @@ class StageProcess:
         where = [address(folder, after, i) for i in range(counts[after])]
         return Outlet(self._context, where, by_route(position + 1))
 
-    def run(self, stage: Stage, about: Callable[[], tuple[str, int]] = lambda: ("", 0)) -> None:
+    def run(self, stage: Stage, beat: Callable[[Alive], Alive] = lambda alive: alive) -> None:
         """Serve until every writer has said that its stream has ended.
 
-        `about` gives the models and the places for the beat.
+        `beat` may add to what the receiver hears every second.
         """
         log.info("ready")
         next_beat = 0.0
         while len(self._ended) < self._writers:
             if (now := time.monotonic()) >= next_beat:
-                self._beat(*about())
+                self._beat(beat)
                 next_beat = now + BEAT_S
             self._take(stage)
             if stage.busy:
@@ -164,10 +164,10 @@ class StageProcess:
         for message, payload in packets:
             self.outlet.send(message, payload)
 
-    def _beat(self, models: str, places: int) -> None:
+    def _beat(self, beat: Callable[[Alive], Alive]) -> None:
         self.metrics.dropped(self.name, self.inbox)
         try:
-            self._control.send(Alive(self.name, self.index, models, places), flags=zmq.NOBLOCK)
+            self._control.send(beat(Alive(self.name, self.index)), flags=zmq.NOBLOCK)
         except zmq.Again:
             log.debug("the receiver takes no beats yet")
 

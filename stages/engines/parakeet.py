@@ -21,7 +21,7 @@ from stages.engines.parakeet_nemo import (
     BoostingTreeModelConfig,
     Frame,
 )
-from stages.engines.parakeet_pipeline import Pipeline
+from stages.engines.parakeet_pipeline import Pipeline, StreamsLost
 from stages.errors import StartupError
 from stages.messages import SAMPLE_RATE
 
@@ -108,7 +108,8 @@ class Parakeet:
         self._checkpoint, self._streams = found, streams
         self._open: dict[int, Heard] = {}
         self._ahead: dict[int, Transcript] = {}  # of streams that moved on in a step that others did not fit
-        self._only_lower = not any(c.isupper() for token in self._tokens() for c in token)
+        tokens = self._pipeline.model.joint.vocabulary
+        self._only_lower = not any(c.isupper() for token in tokens if token[0] != "<" for c in token)
 
     @property
     def info(self) -> ModelInfo:
@@ -163,12 +164,41 @@ class Parakeet:
             options=self._options(job) if job.first else None,
         )
 
+    def _options(self, job: Chunk) -> Any:
+        phrases = self._phrases(job.vocabulary)
+        if not phrases:
+            return ASRRequestOptions()
+        tree = BoostingTreeModelConfig(key_phrases_list=phrases, context_score=1.0, depth_scaling=2.0)
+        # each stream has its own: NeMo keeps in it where the tree lies
+        return ASRRequestOptions(biasing_cfg=BiasingRequestItemConfig(tree, boosting_model_alpha=BOOST))
+
+    def _phrases(self, vocabulary: Sequence[str]) -> list[str]:
+        """Those that the checkpoint can spell, in its own case."""
+        phrases = [" ".join(phrase.split()) for phrase in vocabulary]
+        if self._only_lower:
+            phrases = [phrase.lower() for phrase in phrases]
+        tokenizer = self._pipeline.tokenizer
+        unknown = {tokenizer.unk_id} if hasattr(tokenizer, "unk_id") else set()
+        return [p for p in dict.fromkeys(phrases) if p and not unknown & set(tokenizer.text_to_ids(p))]
+
     def _step(self, frames: Sequence[Any], jobs: dict[int, Chunk]) -> dict[int, Transcript]:
         try:
             outputs = self._pipeline.step(frames)
         except torch.OutOfMemoryError as error:
             raise OutOfMemory(str(error).partition("\n")[0]) from error
-        except Exception:
-            ...
+        except StreamsLost:
+            for frame in frames:
+                self._open.pop(frame.stream_id, None)
             raise
         return {output.stream_id: self._take(jobs[output.stream_id], output) for output in outputs}
+
+    def _take(self, job: Chunk, output: Any) -> Transcript:
+        heard = self._open.setdefault(job.stream, Heard())
+        heard.samples += len(job.audio)
+        heard.add(output)
+        languages = self._checkpoint.languages
+        language = job.language or (languages[0] if len(languages) == 1 else None)
+        if job.last:
+            del self._open[job.stream]
+            return heard.final(language, word_timestamps=job.word_timestamps)
+        return Transcript((heard.text + output.partial_transcript).strip(), language=language)

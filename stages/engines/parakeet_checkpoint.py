@@ -17,7 +17,7 @@ EXAMPLES: Final = (
 DEFAULT_CHUNK_MS: Final = 160
 """What a cache-aware checkpoint hears in one step unless told otherwise, or what comes nearest to it."""
 UNNORMALIZED: Final = (None, "", "NA", "None")
-EUROPEAN: Final = tuple("bg cs da de el en es et fi fr hr hu it lt lv mt nl pl pt ro ru sk sl sv uk".split())
+EUROPEAN: Final = tuple(["bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"])
 LANGUAGES: Final = {"parakeet-tdt-0.6b-v3": EUROPEAN}
 """Those of the checkpoint's card, as its configuration does not say; others know English."""
 IN_NAME: Final = re.compile(r"^stt_([a-z]{2})_")  # as NVIDIA names checkpoints of one other language

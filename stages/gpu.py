@@ -1,0 +1,46 @@
+"""How much of a GPU's memory is in use, as its driver says; nothing on a host without one."""
+
+import os
+from dataclasses import dataclass
+
+import pynvml
+
+
+@dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """Bytes of one device."""
+
+    used: int
+    total: int
+
+
+class Gpu:
+    """The device of this process: the first that it may see. Does nothing where there is no driver."""
+
+    def __init__(self) -> None:
+        self._handle = None
+        try:
+            pynvml.nvmlInit()
+            self._handle = _first_visible(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+        except pynvml.NVMLError:
+            return
+
+    def memory(self) -> GpuMemory | None:
+        """What is in use now; None without a GPU."""
+        if self._handle is None:
+            return None
+        info = pynvml.nvmlDeviceGetMemoryInfo(self._handle)
+        return GpuMemory(int(info.used), int(info.total))
+
+
+def _first_visible(visible: str) -> object:
+    """The handle of the first device that CUDA_VISIBLE_DEVICES names: an index, a UUID, or nothing."""
+    first = visible.split(",", maxsplit=1)[0].strip()
+    if first and not first.isdigit():
+        return pynvml.nvmlDeviceGetHandleByUUID(first)
+    return pynvml.nvmlDeviceGetHandleByIndex(int(first or 0))
+
+
+def gigabytes(size: int) -> str:
+    """Bytes as the registry writes them, such as `4.2GB`."""
+    return f"{size / 1e9:.1f}".removesuffix(".0") + "GB"
