@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from client.errors import ClientError
 from client.formation import formation
+from stages.errors import DalstonError
+from stages.wheels import folder_of
 
 RECORDING: Final = "two_cities.wav"  # the opening of A Tale of Two Cities, 44 s
 
@@ -16,12 +16,9 @@ def recording(name: str = RECORDING) -> Path:
     """A recording that comes with the embedded model's wheel.
 
     Raises:
-        ClientError: the wheel is not installed.
+        StartupError: the wheel is not installed.
     """
-    spec = find_spec("moonshine_voice")
-    if spec is None or spec.origin is None:
-        raise ClientError("moonshine-voice is not installed; pip install moonshine-voice==0.1.0")
-    return Path(spec.origin).parent / "assets" / name
+    return folder_of("moonshine_voice", "moonshine-voice==0.1.0") / "assets" / name
 
 
 def main() -> int:
@@ -33,7 +30,7 @@ def main() -> int:
             print(f"{server.url} is ready. Playing {RECORDING}, as fast as it was spoken.\n", flush=True)
             command = [sys.executable, "-m", "client.cli", "transcribe", str(audio)]
             code = subprocess.call([*command, "--url", server.url, "--timing"])
-    except ClientError as error:
+    except DalstonError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

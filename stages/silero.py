@@ -1,6 +1,5 @@
 """Silero VAD on ONNX Runtime: windows of several sessions in, their speech probabilities out."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -11,7 +10,9 @@ import onnxruntime as ort
 from stages.endpointer import WINDOW
 from stages.errors import StartupError
 from stages.messages import SAMPLE_RATE
+from stages.wheels import folder_of
 
+WHEEL: Final = "silero-vad==6.2.3"
 CONTEXT: Final = 64  # samples of the window before that the model sees again
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -36,7 +37,7 @@ class SileroVad:
     def __init__(self, path: Path | None = None) -> None:
         path = path or weights()
         if not path.is_file():
-            raise StartupError(f"the VAD's weights are not at {path}; pip install silero-vad==6.2.3")
+            raise StartupError(f"the VAD's weights are not at {path}; pip install {WHEEL}")
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -56,12 +57,9 @@ class SileroVad:
 
 
 def weights() -> Path:
-    """Where the silero-vad wheel has its ONNX file; found without importing it, which imports torch.
+    """Where the silero-vad wheel has its ONNX file.
 
     Raises:
         StartupError: the wheel is not installed.
     """
-    spec = find_spec("silero_vad")
-    if spec is None or spec.origin is None:
-        raise StartupError("silero-vad is not installed; pip install silero-vad==6.2.3")
-    return Path(spec.origin).parent / "data" / "silero_vad.onnx"
+    return folder_of("silero_vad", WHEEL) / "data" / "silero_vad.onnx"

@@ -9,7 +9,6 @@ exact match: what agrees is kept, and decoding goes on from there token by token
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -23,10 +22,12 @@ from stages.engines.loops import without_loop
 from stages.engines.moonshine_tokens import END, START, Tokenizer
 from stages.errors import StartupError
 from stages.messages import SAMPLE_RATE
+from stages.wheels import folder_of
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Cache: TypeAlias = dict[str, Floats]
 
+WHEEL: Final = "moonshine-voice==0.1.0"  # later ones carry no weights
 TOKENS_PER_SECOND: Final = 6.5  # the model's own limit; speech has about half as many
 MIN_SAMPLES: Final = 1_600  # the encoder's convolutions need about 50 ms; shorter audio is padded
 LAYERS, HEADS, HEAD_SIZE, HIDDEN_SIZE = 6, 8, 36, 288
@@ -63,9 +64,7 @@ class Moonshine:
         folder = folder or weights()
         for name in FILES:
             if not (folder / name).is_file():
-                raise StartupError(
-                    f"Moonshine's {name} is not in {folder}; pip install moonshine-voice==0.1.0"
-                )
+                raise StartupError(f"Moonshine's {name} is not in {folder}; pip install {WHEEL}")
         encoder, decoder, tokenizer = (folder / name for name in FILES)
         self._encoder = _load(encoder, threads)
         self._decoder = _load(decoder, threads)
@@ -235,12 +234,9 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def weights() -> Path:
-    """Where the moonshine-voice wheel has the model; found without importing it.
+    """Where the moonshine-voice wheel has the model.
 
     Raises:
         StartupError: the wheel is not installed.
     """
-    spec = find_spec("moonshine_voice")
-    if spec is None or spec.origin is None:
-        raise StartupError("moonshine-voice is not installed; pip install moonshine-voice==0.1.0")
-    return Path(spec.origin).parent / "assets" / "tiny-en"
+    return folder_of("moonshine_voice", WHEEL) / "assets" / "tiny-en"

@@ -124,7 +124,7 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path, missing: str) -
 
 
 def test_a_missing_wheel_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.engines.moonshine.find_spec", lambda _: None)
+    monkeypatch.setattr("stages.wheels.find_spec", lambda _: None)
     with pytest.raises(StartupError, match="moonshine-voice is not installed; pip install"):
         Moonshine()
 

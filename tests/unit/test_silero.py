@@ -54,6 +54,6 @@ def test_missing_weights_are_named_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.silero.find_spec", lambda _: None)
+    monkeypatch.setattr("stages.wheels.find_spec", lambda _: None)
     with pytest.raises(StartupError, match="silero-vad is not installed; pip install"):
         SileroVad()

@@ -1,0 +1,84 @@
+"""What a process says when it can't start: one line that names what is wrong and what would be right."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client.formation import free_ports
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short one: a socket's path has 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="dalston-") as name:
+        yield Path(name)
+
+
+def complaint(module: str, folder: Path, **environ: str) -> str:
+    """What a process that must not start says; it ends by itself, with a code that is not 0."""
+    (port,) = free_ports(1)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
+    settings = {"DALSTON_RUN_DIR": str(folder / "run"), "DALSTON_RECEIVER_PORT": str(port)}
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        env={**kept, **settings, **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(module.rpartition(".")[2])]
+    assert "Traceback" not in done.stderr
+    return line
+
+
+def shadow(folder: Path, package: str) -> dict[str, str]:
+    """An installed package without its files."""
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").touch()
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_the_models_files_are_missing(folder: Path) -> None:
+    line = complaint(
+        "stages.asr", folder, DALSTON_MODELS="fast=moonshine:tiny-en", **shadow(folder, "moonshine_voice")
+    )
+    assert "encoder_model.ort is not in" in line
+    assert "pip install moonshine-voice==0.1.0" in line
+
+
+def test_the_vads_weights_are_missing(folder: Path) -> None:
+    line = complaint("stages.vad", folder, **shadow(folder, "silero_vad"))
+    assert "pip install silero-vad==6.2.3" in line
+
+
+def test_the_workers_port_is_taken(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = complaint("stages.receiver", folder, DALSTON_RECEIVER_PORT=str(port))
+    assert f"127.0.0.1:{port}" in line
+    assert "set DALSTON_RECEIVER_PORT to a free port" in line
+
+
+@pytest.mark.parametrize(
+    ("module", "environ", "said"),
+    [
+        ("stages.vad", {"DALSTON_FANOUT": "vda=2"}, "'vda=2' is not one of vad, asr, assembler, sender"),
+        ("stages.vad", {"HONCHO_PROCESS_NAME": "vad.3"}, "process 3 of vad, but DALSTON_FANOUT says 1"),
+        ("stages.asr", {"DALSTON_SESSIONS_PER_GPU": "many"}, "DALSTON_SESSIONS_PER_GPU='many'"),
+        ("stages.asr", {"DALSTON_MODELS": "fast=sphinx:4"}, "unknown engine 'sphinx'"),
+        ("stages.sender", {"DALSTON_RUN_DIR": "/tmp/" + "x" * 100}, "set a shorter DALSTON_RUN_DIR"),
+        ("stages.receiver", {"DALSTON_REDIS_URL": "http://x"}, "DALSTON_REDIS_URL"),
+    ],
+)
+def test_a_bad_setting_is_named(folder: Path, module: str, environ: dict[str, str], said: str) -> None:
+    assert said in complaint(module, folder, **environ)
