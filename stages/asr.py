@@ -15,7 +15,7 @@ from stages.batcher import Batch, Kind, Work, next_batch
 from stages.channels import Packet
 from stages.endpointer import samples
 from stages.engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
-from stages.engines.catalog import default, describe, load, parse
+from stages.engines.catalog import Room, default, describe, load, parse
 from stages.errors import CloseCode
 from stages.fanout import parse_fanout
 from stages.gpu import Gpu, GpuMemory
@@ -247,6 +247,9 @@ class AsrSettings(WorkerSettings):
     partial_interval_ms: int = Field(
         200, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
     )
+    chunk_ms: int | None = Field(
+        None, ge=80, le=5000, description="milliseconds of audio in a step of a streaming model; unset: 160"
+    )
     asr_threads: int | None = Field(
         None,
         ge=1,
@@ -269,7 +272,8 @@ def threads_for(settings: AsrSettings) -> int:
 def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
     specs = parse(settings.models) if settings.models else default()
-    engines = load(specs, threads_for(settings))
+    room = Room(threads_for(settings), settings.sessions_per_gpu, settings.chunk_ms)
+    engines = load(specs, room)
     stage = AsrStage(
         engines,
         settings.max_batch or settings.sessions_per_gpu,

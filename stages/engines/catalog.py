@@ -4,10 +4,9 @@ import ctypes
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from broker.records import VARIANTS, ModelInfo
 from stages.engines.base import Engine
@@ -38,33 +37,48 @@ class ModelSpec:
         return self.engine, self.checkpoint
 
 
-def _moonshine(checkpoint: str, threads: int) -> Engine:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an engine may use: CPU threads of a forward pass, sessions at a time, the step of a stream.
+
+    `chunk_ms` is for streaming engines; None is the engine's own choice.
+    """
+
+    threads: int = 1
+    sessions: int = 4
+    chunk_ms: int | None = None
+
+
+def _moonshine(checkpoint: str, room: Room) -> Engine:
     from stages.engines.moonshine import Moonshine
 
     if checkpoint == MOONSHINE:
-        return Moonshine(threads=threads)
+        return Moonshine(threads=room.threads)
     folder = Path(checkpoint).expanduser()
     if not folder.is_dir():
         raise StartupError(f"no Moonshine model {checkpoint!r}: {MOONSHINE}, or a folder with its files")
-    return Moonshine(folder, threads)
+    return Moonshine(folder, room.threads)
 
 
-def _whisper(checkpoint: str, threads: int) -> Engine:
+def _whisper(checkpoint: str, room: Room) -> Engine:
     from stages.engines.whisper import Whisper
 
-    return Whisper(checkpoint, threads)
+    return Whisper(checkpoint, room.threads)
 
 
-def _parakeet(checkpoint: str, threads: int) -> Engine:
-    module: Any = import_module("stages.engines.parakeet")
-    return cast(Engine, module.Parakeet(checkpoint, threads))
+def _parakeet(checkpoint: str, room: Room) -> Engine:
+    from stages.engines.parakeet import Parakeet
+
+    # one stream of a session may still end while the next begins
+    streams = 2 * room.sessions
+    return Parakeet(checkpoint, room.threads, streams=streams, chunk_ms=room.chunk_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """An engine: how it is built, the library it needs, and the extra that installs that."""
 
-    build: Callable[[str, int], Engine]
+    build: Callable[[str, Room], Engine]
     library: str
     extra: str
 
@@ -133,8 +147,8 @@ def has_gpu(driver: str = "libcuda.so.1") -> bool:
     return not cuda.cuInit(0) and not cuda.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
 
 
-def load(specs: Iterable[ModelSpec], threads: int) -> dict[str, Engine]:
-    """The engine of each variant; `threads` are those of one forward pass on a CPU.
+def load(specs: Iterable[ModelSpec], room: Room) -> dict[str, Engine]:
+    """The engine of each variant.
 
     Raises:
         StartupError: an engine's library or its checkpoint is not there; says what would work.
@@ -143,19 +157,19 @@ def load(specs: Iterable[ModelSpec], threads: int) -> dict[str, Engine]:
     engines: dict[str, Engine] = {}
     for spec in specs:
         if spec.source not in loaded:
-            loaded[spec.source] = _load(spec, threads)
+            loaded[spec.source] = _load(spec, room)
         engines[spec.variant] = loaded[spec.source]
     return engines
 
 
-def _load(spec: ModelSpec, threads: int) -> Engine:
+def _load(spec: ModelSpec, room: Room) -> Engine:
     kind = KINDS[spec.engine]
     if not _is_installed(kind.library):
         raise StartupError(
             f"{spec.variant}={spec.engine}:{spec.checkpoint} needs {kind.library}, which is not installed;"
             f" pip install 'dalston-realtime{kind.extra}', or set DALSTON_MODELS to another engine"
         )
-    return kind.build(spec.checkpoint, threads)
+    return kind.build(spec.checkpoint, room)
 
 
 def describe(engines: Mapping[str, Engine]) -> list[ModelInfo]:

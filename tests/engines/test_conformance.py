@@ -11,7 +11,7 @@ import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from stages.engines.base import Chunk, Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
-from stages.engines.catalog import load, parse
+from stages.engines.catalog import Room, load, parse
 from stages.messages import SAMPLE_RATE
 from tests.engines.recordings import cut, noise, utterances
 
@@ -70,7 +70,7 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 @pytest.fixture(scope="module")
 def engine(candidate: Candidate) -> Iterator[Engine]:
     """The engine, loaded once."""
-    yield from load(parse(candidate.spec), threads=1).values()
+    yield from load(parse(candidate.spec), Room()).values()
 
 
 def hear(engine: Engine, *jobs: Job) -> list[Transcript]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from stages.engines import catalog
-from stages.engines.catalog import ModelSpec, default, describe, has_gpu, load, parse
+from stages.engines.catalog import ModelSpec, Room, default, describe, has_gpu, load, parse
 from stages.errors import StartupError
 
 MOONSHINE = ModelSpec("fast", "moonshine", "tiny-en")
@@ -100,17 +100,17 @@ def test_a_missing_library_names_its_extra(
 ) -> None:
     installed(monkeypatch)
     with pytest.raises(StartupError) as error:
-        load([spec], threads=1)
+        load([spec], Room())
     assert extra in str(error.value)
 
 
 def test_an_unknown_moonshine_model_is_refused() -> None:
     with pytest.raises(StartupError, match="tiny-en, or a folder"):
-        load([ModelSpec("fast", "moonshine", "huge")], threads=1)
+        load([ModelSpec("fast", "moonshine", "huge")], Room())
 
 
 def test_variants_of_one_checkpoint_share_one_engine() -> None:
-    engines = load([MOONSHINE, ModelSpec("accurate", "moonshine", "tiny-en")], threads=1)
+    engines = load([MOONSHINE, ModelSpec("accurate", "moonshine", "tiny-en")], Room())
     assert engines["fast"] is engines["accurate"]
     assert [info.variant for info in describe(engines)] == ["fast", "accurate"]
 
@@ -125,8 +125,8 @@ def test_variants_of_one_checkpoint_share_one_engine() -> None:
 )
 def test_only_the_used_engine_is_imported(spec: ModelSpec, used: str, unused: tuple[str, ...]) -> None:
     code = (
-        "import sys; from stages.engines.catalog import default, load, parse; default();"
-        f"load(parse('{spec.variant}={spec.engine}:{spec.checkpoint}'), 1);"
+        "import sys; from stages.engines.catalog import Room, default, load, parse; default();"
+        f"load(parse('{spec.variant}={spec.engine}:{spec.checkpoint}'), Room());"
         f"assert {used!r} in sys.modules; print([m for m in {unused!r} if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
