@@ -1,7 +1,6 @@
 """The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from stages.endpointer import samples
 from stages.engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from stages.engines.catalog import Room, default, describe, load, parse
 from stages.errors import CloseCode
-from stages.fanout import parse_fanout
 from stages.gpu import Gpu, GpuMemory
 from stages.greeting import session_begin
 from stages.inference import Failure, Inference
@@ -245,34 +243,18 @@ class AsrSettings(WorkerSettings):
         description="sessions in one forward pass; unset: DALSTON_SESSIONS_PER_GPU",
     )
     partial_interval_ms: int = Field(
-        200, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
+        300, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
     )
     chunk_ms: int | None = Field(
         None, ge=80, le=5000, description="milliseconds of audio in a step of a streaming model; unset: 160"
     )
-    asr_threads: int | None = Field(
-        None,
-        ge=1,
-        le=256,
-        description="CPU threads of one forward pass; unset: the cores shared out",
-    )
-
-
-def threads_for(settings: AsrSettings) -> int:
-    """Threads of one engine: as set, else the cores shared among the ASR processes, at most 2.
-
-    A second thread brings little for this size of model (measured), and other stages need the rest.
-    """
-    if settings.asr_threads is not None:
-        return settings.asr_threads
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min(2, cores // parse_fanout(settings.fanout)["asr"]))
+    asr_threads: int = Field(1, ge=1, le=256, description="CPU threads of one forward pass")
 
 
 def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
     specs = parse(settings.models) if settings.models else default()
-    room = Room(threads_for(settings), settings.sessions_per_gpu, settings.chunk_ms)
+    room = Room(settings.asr_threads, settings.sessions_per_gpu, settings.chunk_ms)
     engines = load(specs, room)
     stage = AsrStage(
         engines,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.records import ModelInfo
-from stages.asr import AsrSettings, AsrStage, threads_for
+from stages.asr import AsrStage
 from stages.channels import Packet
 from stages.engines.base import Features, Job, Transcript
 from stages.messages import (
@@ -459,13 +459,6 @@ def test_words_have_times_on_the_sessions_clock() -> None:
     said = bench.play(opened(word_timestamps=True), speech_start(), words(8, 1, 2), end(10))
     (last,) = of_type(Hypothesis, said)
     assert last.words == (("w1", 8 * UNIT, 9 * UNIT, None), ("w2", 9 * UNIT, 10 * UNIT, 0.5))
-
-
-@pytest.mark.parametrize(
-    ("fanout", "threads", "expected"), [("", None, {1, 2}), ("asr=64", None, {1}), ("", 7, {7})]
-)
-def test_threads_share_the_cores(fanout: str, threads: int | None, expected: set[int]) -> None:
-    assert threads_for(AsrSettings(fanout=fanout, asr_threads=threads)) in expected
 
 
 Step = Callable[[int, int], list[Message | Packet]]
