@@ -7,18 +7,18 @@ told apart by their checksum.
 
 import json
 import random
-import subprocess
 import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
+
+from tests.checkpoints import espeak
 
 Samples = npt.NDArray[np.float32]
 
@@ -132,10 +132,9 @@ def speak(recipe: Recipe) -> Samples:
     """Speech as espeak-ng gives it, at 16 kHz; no samples where nothing is said."""
     if not recipe.text:
         return np.zeros(0, dtype=np.float32)
-    command = ["espeak-ng", "--stdout", "-v", recipe.voice, "-s", str(recipe.words_per_minute)]
-    command += ["-p", str(recipe.pitch), "-g", str(recipe.word_gap), recipe.text]
-    wav = subprocess.run(command, check=True, capture_output=True).stdout
-    samples, rate = soundfile.read(BytesIO(wav), dtype="float32")
+    samples, rate = espeak.speak(
+        recipe.text, recipe.voice, recipe.words_per_minute, recipe.pitch, recipe.word_gap
+    )
     return np.asarray(soxr.resample(samples, rate, RATE), dtype=np.float32)
 
 

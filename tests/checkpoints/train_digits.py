@@ -1,6 +1,6 @@
 """Makes and scores the digits checkpoint: a seed goes in, a `.nemo` file comes out.
 
-From the root of the repository, with espeak-ng, torch, nemo_toolkit[asr] 3.0 and typer installed:
+From the root of the repository, with espeakng-loader, torch, nemo_toolkit[asr] 3.0 and typer installed:
 
     python -m tests.checkpoints.train_digits synthesize --data DIR
     python -m tests.checkpoints.train_digits train --data DIR
