@@ -41,7 +41,7 @@ class ModelSpec:
 class Room:
     """What an engine may use: CPU threads of a forward pass, sessions at a time, the step of a stream.
 
-    `chunk_ms` is for streaming engines; None is the engine's own choice.
+    `chunk_ms` is for cache-aware models; None is the engine's own choice.
     """
 
     threads: int = 1
@@ -66,12 +66,22 @@ def _whisper(checkpoint: str, room: Room) -> Engine:
     return Whisper(checkpoint, room.threads)
 
 
+def _instant(checkpoint: str, _room: Room) -> Engine:
+    from stages.engines.instant import Instant
+
+    return Instant(checkpoint)
+
+
 def _parakeet(checkpoint: str, room: Room) -> Engine:
     from stages.engines.parakeet import Parakeet
+    from stages.engines.parakeet_checkpoint import locate
 
     # one stream of a session may still end while the next begins
     streams = 2 * room.sessions
-    return Parakeet(checkpoint, room.threads, streams=streams, chunk_ms=room.chunk_ms)
+    kind = locate(checkpoint).kind
+    # a buffered model hears all of its buffer again in each step: a short one would cost too much
+    chunk_ms = room.chunk_ms if kind == "cache_aware" else None
+    return Parakeet(checkpoint, room.threads, kind=kind, streams=streams, chunk_ms=chunk_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "moonshine": Kind(_moonshine, "onnxruntime", ""),
     "parakeet": Kind(_parakeet, "nemo", "[parakeet]"),
     "whisper": Kind(_whisper, "faster_whisper", "[whisper]"),
+    "instant": Kind(_instant, "numpy", ""),  # for measuring; transcribes nothing
 }
 
 

@@ -4,7 +4,7 @@ A stream is an utterance from its first sample on. What NeMo is used for: featur
 their state (`nemo.collections.asr.inference`); where utterances begin and end is the VAD's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Final
@@ -15,20 +15,14 @@ import torch
 from broker.records import ModelInfo
 from stages.engines.base import Chunk, Features, OutOfMemory, Transcript
 from stages.engines.parakeet_checkpoint import Kind, locate
-from stages.engines.parakeet_nemo import (
-    ASRRequestOptions,
-    BiasingRequestItemConfig,
-    BoostingTreeModelConfig,
-    Frame,
-)
+from stages.engines.parakeet_nemo import Frame
 from stages.engines.parakeet_pipeline import Pipeline, StreamsLost
+from stages.engines.parakeet_vocabulary import Vocabularies
 from stages.errors import StartupError
 from stages.messages import SAMPLE_RATE
 
 STREAMS: Final = 64
 """Open streams unless told otherwise; one of a 0.6B cache-aware model holds some 4 MB of its device."""
-BOOST: Final = 2.0
-"""Weight of a vocabulary. 1 to 4 left what was said alone, 8 made words up (measured)."""
 
 
 class NotOpen(Exception):
@@ -101,15 +95,18 @@ class Parakeet:
             self._pipeline = Pipeline(found, device, streams, chunk_ms)
         except torch.OutOfMemoryError:
             raise StartupError(f"{found.name} with {streams} streams does not fit the GPU's memory") from None
-        except RuntimeError as error:  # NeMo's "Failed to load model", with the reason in its first line
+        except StartupError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever NeMo finds wrong, with the reason in its first line
             reason = str(error).partition("\n")[0]
             raise StartupError(f"{found.path} can't be loaded: {reason}") from None
-        self.chunk_samples = self._pipeline.chunk_samples
+        self.chunk_samples, self.stream_bytes = self._pipeline.chunk_samples, self._pipeline.stream_bytes
         self._checkpoint, self._streams = found, streams
         self._open: dict[int, Heard] = {}
         self._ahead: dict[int, Transcript] = {}  # of streams that moved on in a step that others did not fit
-        tokens = self._pipeline.model.joint.vocabulary
-        self._only_lower = not any(c.isupper() for token in tokens if token[0] != "<" for c in token)
+        self._vocabularies = Vocabularies(
+            str(found.path), self._pipeline.tokenizer, self._pipeline.model.joint.vocabulary
+        )
 
     @property
     def info(self) -> ModelInfo:
@@ -142,7 +139,7 @@ class Parakeet:
         if self._open.pop(stream, None) is not None:
             self._pipeline.forget(stream)
 
-    def _admit(self, jobs: Any) -> None:
+    def _admit(self, jobs: Collection[Chunk]) -> None:
         for job in jobs:
             if len(job.audio) > self.chunk_samples or not (job.last or len(job.audio) == self.chunk_samples):
                 raise ValueError(f"a chunk of {len(job.audio)} samples, not of {self.chunk_samples}")
@@ -161,25 +158,8 @@ class Parakeet:
             is_first=job.first,
             is_last=job.last,
             length=len(job.audio),
-            options=self._options(job) if job.first else None,
+            options=self._vocabularies.options(job.vocabulary) if job.first else None,
         )
-
-    def _options(self, job: Chunk) -> Any:
-        phrases = self._phrases(job.vocabulary)
-        if not phrases:
-            return ASRRequestOptions()
-        tree = BoostingTreeModelConfig(key_phrases_list=phrases, context_score=1.0, depth_scaling=2.0)
-        # each stream has its own: NeMo keeps in it where the tree lies
-        return ASRRequestOptions(biasing_cfg=BiasingRequestItemConfig(tree, boosting_model_alpha=BOOST))
-
-    def _phrases(self, vocabulary: Sequence[str]) -> list[str]:
-        """Those that the checkpoint can spell, in its own case."""
-        phrases = [" ".join(phrase.split()) for phrase in vocabulary]
-        if self._only_lower:
-            phrases = [phrase.lower() for phrase in phrases]
-        tokenizer = self._pipeline.tokenizer
-        unknown = {tokenizer.unk_id} if hasattr(tokenizer, "unk_id") else set()
-        return [p for p in dict.fromkeys(phrases) if p and not unknown & set(tokenizer.text_to_ids(p))]
 
     def _step(self, frames: Sequence[Any], jobs: dict[int, Chunk]) -> dict[int, Transcript]:
         try:

@@ -17,7 +17,12 @@ EXAMPLES: Final = (
 DEFAULT_CHUNK_MS: Final = 160
 """What a cache-aware checkpoint hears in one step unless told otherwise, or what comes nearest to it."""
 UNNORMALIZED: Final = (None, "", "NA", "None")
-EUROPEAN: Final = tuple(["bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk"])
+# fmt: off
+EUROPEAN: Final = (
+    "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it",
+    "lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru", "sk", "sl", "sv", "uk",
+)
+# fmt: on
 LANGUAGES: Final = {"parakeet-tdt-0.6b-v3": EUROPEAN}
 """Those of the checkpoint's card, as its configuration does not say; others know English."""
 IN_NAME: Final = re.compile(r"^stt_([a-z]{2})_")  # as NVIDIA names checkpoints of one other language
@@ -64,18 +69,22 @@ def locate(model: str, kind: Kind | None = None) -> Checkpoint:
     config = _read(path, model)
     _check_transducer(config, model)
     contexts = _contexts(config.encoder)
-    found = "cache_aware" if _streams(config, contexts) else "buffered"
+    found: Kind = "cache_aware" if _streams(config, contexts) else "buffered"
     if kind == "cache_aware" and found != kind:
         raise StartupError(f"the encoder of {model} keeps no cache: it streams only as kind=buffered")
     name = path.stem if model.endswith(".nemo") else model.rpartition("/")[2]
     return Checkpoint(
         path,
         name,
-        kind or found,  # type: ignore[arg-type]
+        kind or found,
         _languages(name),
         contexts,
-        round(config.preprocessor.window_stride * config.encoder.subsampling_factor * 1000),
-        config.preprocessor.get("normalize"),
+        round(
+            config.preprocessor.get("window_stride", 0.01)
+            * config.encoder.get("subsampling_factor", 4)
+            * 1000
+        ),
+        _normalize(config),
     )
 
 
@@ -99,9 +108,7 @@ def _read(path: Path, model: str) -> Any:
     try:
         config = ASRModel.restore_from(str(path), return_config=True)
     except Exception as error:  # noqa: BLE001 - whatever tarfile, omegaconf and NeMo raise
-        raise StartupError(
-            f"{model} is no checkpoint of NeMo's ({_line(error)}): give {EXAMPLES}"
-        ) from None
+        raise StartupError(f"{model} is no checkpoint of NeMo's ({_line(error)}): give {EXAMPLES}") from None
     if not all(part in config for part in ("target", "preprocessor", "encoder")):
         raise StartupError(f"{model} is no ASR model of NeMo's: give {EXAMPLES}")
     return config
@@ -133,8 +140,14 @@ def _streams(config: Any, contexts: tuple[tuple[int, int], ...]) -> bool:
         encoder.get("att_context_style") == "chunked_limited"
         and encoder.get("conv_context_size") == "causal"
         and min(min(context) for context in contexts) >= 0
-        and config.preprocessor.get("normalize") in UNNORMALIZED
+        and _normalize(config) in UNNORMALIZED
     )
+
+
+def _normalize(config: Any) -> str | None:
+    """What NeMo does where the configuration says nothing is to normalize."""
+    found = config.preprocessor.get("normalize", "per_feature")
+    return None if found is None else str(found)
 
 
 def _languages(name: str) -> tuple[str, ...]:

@@ -29,12 +29,19 @@ class CacheAware:
     @property
     def chunk_samples(self) -> int:
         """Samples of a step."""
-        return round(self.nemo.chunk_size_in_secs * SAMPLE_RATE)
+        return round(float(self.nemo.chunk_size_in_secs) * SAMPLE_RATE)
 
     @property
     def point_of_no_return(self) -> tuple[Any, str]:
         """The method that writes what a step has found out into the streams."""
         return self.nemo.context_manager, "update_cache"
+
+    @property
+    def stream_bytes(self) -> int:
+        """What an open stream holds on the device."""
+        caches = self.nemo.context_manager
+        held = (caches.cache_last_channel, caches.cache_last_time, self.nemo.bufferer.feature_buffer)
+        return sum(int(tensor.nbytes) for tensor in held) // int(caches.num_slots)
 
     def parts(self, frames: Sequence[Any]) -> list[list[Any]]:
         """The steps that NeMo makes of one: last frames are encoded apart. First, as that frees slots."""
@@ -76,12 +83,17 @@ class Buffered:
     @property
     def chunk_samples(self) -> int:
         """Samples of a step."""
-        return round(self.nemo.chunk_size * SAMPLE_RATE)
+        return round(float(self.nemo.chunk_size) * SAMPLE_RATE)
 
     @property
     def point_of_no_return(self) -> tuple[Any, str]:
         """The method that writes what a step has found out into the streams."""
         return self.nemo, "decode_step"
+
+    @property
+    def stream_bytes(self) -> int:
+        """What an open stream holds on the device but for its decoder's state: its audio is elsewhere."""
+        return 0
 
     def parts(self, frames: Sequence[Any]) -> list[list[Any]]:
         """The steps that NeMo makes of one."""
@@ -119,7 +131,7 @@ class Pipeline:
             _honour_normalization(self._nemo, checkpoint.normalize)
         self._moved = False
         self._watch(*self._kind.point_of_no_return)
-        self.chunk_samples = self._kind.chunk_samples
+        self.chunk_samples, self.stream_bytes = self._kind.chunk_samples, self._kind.stream_bytes
         self.parts = self._kind.parts
 
     @property
@@ -182,7 +194,7 @@ def _honour_normalization(nemo: Any, normalize: str | None) -> None:
     def preprocess(buffers: Any, buffer_lens: Any, expected_feature_buffer_len: int) -> tuple[Any, Any]:
         features, lengths = nemo.preprocessor(input_signal=buffers, length=buffer_lens)
         features = drop_trailing_features(features, expected_feature_buffer_len)
-        features = normalize_batch(features, lengths, normalize)[0]
+        features = normalize_batch(features, lengths, normalize or "NA")[0]
         return features, lengths.clamp(max=features.shape[2])
 
     nemo.preprocess = preprocess

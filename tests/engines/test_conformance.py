@@ -1,8 +1,9 @@
 """Every engine keeps to the same rules, with real weights."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from pathlib import Path
+from typing import Literal, cast
 
 import jiwer
 import numpy as np
@@ -10,25 +11,29 @@ import psutil
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from stages.engines.base import Chunk, Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
+from stages.engines.base import Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
 from stages.engines.catalog import Room, load, parse
 from stages.messages import SAMPLE_RATE
-from tests.engines.recordings import cut, noise, utterances
+from tests.engines.recordings import noise, utterances
+from tests.engines.streams import chunks, play
 
 normalized = EnglishTextNormalizer()
+CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "digits.nemo"
 Offline = Callable[[list[Floats]], list[str]]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An engine as DALSTON_MODELS names it, and its library's own offline result.
+    """An engine, speech that it knows, and its library's own offline result.
 
     `tolerance` is the share of words in which the two may differ.
     """
 
-    spec: str
+    name: str
+    load: Callable[[], Engine]
     offline: Offline
     tolerance: float
+    speech: Callable[[], list[Floats]] = utterances
 
 
 def moonshine_offline(audio: list[Floats]) -> list[str]:
@@ -52,15 +57,48 @@ def whisper_offline(audio: list[Floats]) -> list[str]:
     return [" ".join(s.text for s in library.transcribe(x, temperature=0)[0]) for x in audio]
 
 
+def nemo_offline(audio: list[Floats]) -> list[str]:
+    """What NeMo says of whole files."""
+    from stages.engines.parakeet_nemo import ASRModel
+
+    library = ASRModel.restore_from(str(CHECKPOINT))
+    return [said.text for said in library.transcribe(audio, batch_size=1, verbose=False)]
+
+
+def digits() -> list[Floats]:
+    """Five utterances of voices that the digits checkpoint has not heard."""
+    from tests.engines.digits import spoken
+
+    return [utterance.audio for utterance in spoken(5)]
+
+
+def from_catalog(spec: str) -> Callable[[], Engine]:
+    """An engine as DALSTON_MODELS names it."""
+    return lambda: next(iter(load(parse(spec), Room()).values()))
+
+
+def parakeet(kind: Literal["cache_aware", "buffered"]) -> Callable[[], Engine]:
+    """The digits checkpoint in one of NeMo's two streaming pipelines."""
+
+    def build() -> Engine:
+        from stages.engines.parakeet import Parakeet
+
+        return Parakeet(str(CHECKPOINT), kind=kind, streams=8)
+
+    return build
+
+
 CANDIDATES = (
     # the library cuts by its own VAD and often hears one word more at the beginning
-    Candidate("fast=moonshine:tiny-en", moonshine_offline, tolerance=0.10),
+    Candidate("moonshine", from_catalog("fast=moonshine:tiny-en"), moonshine_offline, tolerance=0.10),
     # the library decodes with timestamps, which words depend on a little
-    Candidate("accurate=whisper:tiny.en", whisper_offline, tolerance=0.05),
+    Candidate("whisper", from_catalog("accurate=whisper:tiny.en"), whisper_offline, tolerance=0.05),
+    Candidate("parakeet cache-aware", parakeet("cache_aware"), nemo_offline, 0.05, digits),
+    Candidate("parakeet buffered", parakeet("buffered"), nemo_offline, 0.05, digits),
 )
 
 
-@pytest.fixture(scope="module", params=CANDIDATES, ids=lambda candidate: candidate.spec)
+@pytest.fixture(scope="module", params=CANDIDATES, ids=lambda candidate: candidate.name)
 def candidate(request: pytest.FixtureRequest) -> Candidate:
     """Each engine in turn."""
     found: Candidate = request.param
@@ -68,9 +106,15 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 
 @pytest.fixture(scope="module")
-def engine(candidate: Candidate) -> Iterator[Engine]:
+def engine(candidate: Candidate) -> Engine:
     """The engine, loaded once."""
-    yield from load(parse(candidate.spec), Room()).values()
+    return candidate.load()
+
+
+@pytest.fixture(scope="module")
+def speech(candidate: Candidate) -> list[Floats]:
+    """Five utterances that it knows."""
+    return candidate.speech()
 
 
 def hear(engine: Engine, *jobs: Job) -> list[Transcript]:
@@ -82,57 +126,43 @@ def hear(engine: Engine, *jobs: Job) -> list[Transcript]:
 
 def stream(engine: StreamingEngine, jobs: Sequence[Job]) -> list[Transcript]:
     """Steps over all streams that go on, until all have ended."""
-    finals: dict[int, Transcript] = {}
-    at, size = 0, engine.chunk_samples
-    while len(finals) < len(jobs):
-        chunks = [chunk(number, job, at, size) for number, job in enumerate(jobs) if number not in finals]
-        results = engine.transcribe(chunks)
-        finals |= {c.stream: result for c, result in zip(chunks, results, strict=True) if c.last}
-        at += size
-    return [finals[number] for number in range(len(jobs))]
-
-
-def chunk(number: int, job: Job, at: int, size: int) -> Chunk:
-    """The chunk of a job from sample `at` on."""
-    return Chunk(
-        number,
-        job.audio[at : at + size],
-        first=at == 0,
-        last=at + size >= len(job.audio),
-        language=job.language,
-        vocabulary=job.vocabulary,
-        word_timestamps=job.word_timestamps,
-    )
+    wishes = [
+        {"language": j.language, "vocabulary": j.vocabulary, "word_timestamps": j.word_timestamps}
+        for j in jobs
+    ]
+    streams = [chunks(engine, job.audio, **wish) for job, wish in zip(jobs, wishes, strict=True)]
+    return play(engine, streams, together=len(streams))
 
 
 def wants(audio: Floats) -> Job:
     """A job that asks for everything."""
-    return Job(audio, language="en", vocabulary=("Dalston",), word_timestamps=True)
+    return Job(audio, language="en", vocabulary=("dalston",), word_timestamps=True)
 
 
-def test_the_text_is_that_of_the_engines_own_library(candidate: Candidate, engine: Engine) -> None:
-    audio = utterances()
-    ours = [normalized(hear(engine, Job(x))[0].text) for x in audio]
-    theirs = [normalized(text) for text in candidate.offline(audio)]
+def test_the_text_is_that_of_the_engines_own_library(
+    candidate: Candidate, engine: Engine, speech: list[Floats]
+) -> None:
+    ours = [normalized(hear(engine, Job(x))[0].text) for x in speech]
+    theirs = [normalized(text) for text in candidate.offline(speech)]
     assert jiwer.wer(theirs, ours) <= candidate.tolerance, list(zip(theirs, ours, strict=True))
 
 
-def test_a_batch_of_four_says_what_four_alone_say(engine: Engine) -> None:
-    jobs = [Job(audio, word_timestamps=True) for audio in utterances()[:4]]
+def test_a_batch_of_four_says_what_four_alone_say(engine: Engine, speech: list[Floats]) -> None:
+    jobs = [Job(audio, word_timestamps=True) for audio in speech[:4]]
     together = hear(engine, *jobs)
     alone = [hear(engine, job)[0] for job in jobs]
     assert [normalized(t.text) for t in together] == [normalized(t.text) for t in alone]
 
 
-def test_a_neighbour_that_says_nothing_changes_nothing(engine: Engine) -> None:
-    speech = Job(utterances()[0])
+def test_a_neighbour_that_says_nothing_changes_nothing(engine: Engine, speech: list[Floats]) -> None:
+    speech = Job(speech[0])
     (alone,) = hear(engine, speech)
     beside = hear(engine, Job(noise(0.05, 0.1)), speech, Job(np.zeros(8_000, np.float32)))
     assert normalized(beside[1].text) == normalized(alone.text)
 
 
-def test_50_ms_of_speech_give_a_result(engine: Engine) -> None:
-    (result,) = hear(engine, wants(cut("two_cities", 1.5, 1.55)))
+def test_50_ms_of_speech_give_a_result(engine: Engine, speech: list[Floats]) -> None:
+    (result,) = hear(engine, wants(speech[0][16_000:16_800]))
     assert len(result.text.split()) <= 3
     assert all(0 <= start <= end <= 0.05 for _, start, end, _ in result.words)
 
@@ -147,21 +177,23 @@ def test_nothing_at_all_is_no_error(engine: Engine) -> None:
     assert len(result.text.split()) <= 1
 
 
-def test_a_result_has_what_the_features_say_and_no_more(engine: Engine) -> None:
+def test_a_result_has_what_the_features_say_and_no_more(engine: Engine, speech: list[Floats]) -> None:
     features = engine.info.features
-    (result,) = hear(engine, wants(utterances()[0]))
+    (result,) = hear(engine, wants(speech[0]))
     assert bool(result.words) == features["word_timestamps"]
     assert (result.confidence is not None) == features["confidence"]
     assert result.language in engine.info.languages
 
 
-def test_word_times_come_only_where_they_are_wanted(engine: Engine) -> None:
-    (result,) = hear(engine, Job(utterances()[0]))
+def test_word_times_come_only_where_they_are_wanted(engine: Engine, speech: list[Floats]) -> None:
+    (result,) = hear(engine, Job(speech[0]))
     assert result.words == ()
 
 
-def test_words_are_in_order_within_the_audio_and_make_up_the_text(engine: Engine) -> None:
-    audio = utterances()[2]
+def test_words_are_in_order_within_the_audio_and_make_up_the_text(
+    engine: Engine, speech: list[Floats]
+) -> None:
+    audio = speech[2]
     (result,) = hear(engine, wants(audio))
     times = [at for _, start, end, _ in result.words for at in (start, end)]
     assert times == sorted(times)
@@ -171,15 +203,15 @@ def test_words_are_in_order_within_the_audio_and_make_up_the_text(engine: Engine
     assert [word for word, *_ in result.words] == words
 
 
-def test_a_vocabulary_leaves_what_was_said_alone(engine: Engine) -> None:
-    job = Job(utterances()[1])
-    plain, asked = (hear(engine, j)[0] for j in (job, replace(job, vocabulary=("Dalston",))))
+def test_a_vocabulary_leaves_what_was_said_alone(engine: Engine, speech: list[Floats]) -> None:
+    job = Job(speech[1])
+    plain, asked = (hear(engine, j)[0] for j in (job, replace(job, vocabulary=("dalston",))))
     assert normalized(asked.text) == normalized(plain.text)
     assert asked == plain or engine.info.features["vocabulary"]
 
 
-def test_memory_stays_flat_over_many_short_jobs(engine: Engine) -> None:
-    jobs = [Job(cut("two_cities", 1.2, 1.2 + seconds)) for seconds in (0.3, 0.5, 0.8)]
+def test_memory_stays_flat_over_many_short_jobs(engine: Engine, speech: list[Floats]) -> None:
+    jobs = [Job(speech[0][: round(seconds * SAMPLE_RATE)]) for seconds in (0.3, 0.5, 0.8)]
 
     def run(times: int) -> list[Transcript]:
         return [result for _ in range(times) for result in hear(engine, *jobs)]
