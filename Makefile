@@ -1,4 +1,4 @@
-# make run | demo | test | check | clean. Each sets up .venv by itself first.
+# make run | demo | bench | test | check | clean. Each sets up .venv by itself first.
 
 -include .env
 export
@@ -9,13 +9,14 @@ BIN     := $(VENV)/bin
 FANOUT  ?= $(DALSTON_FANOUT)
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
-CODE    := stages broker gateway client tests
+BENCHED := $(VENV)/.installed-for-bench
+CODE    := stages broker gateway client bench tests
 
 export DALSTON_FANOUT := $(FANOUT)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo test check format clean help
+.PHONY: install run demo bench bench-guard test chaos check gpu-check format clean help
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,7 +35,12 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(TESTED): $(STAMP)
 	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
-	@$(PIP) --editable '.[whisper,parakeet,dev]'
+	@$(PIP) --editable '.[whisper,parakeet,bench,dev]'
+	@touch $@
+
+$(BENCHED): $(STAMP)
+	@echo "installing what the benchmark needs"
+	@$(PIP) --editable '.[whisper,bench]'
 	@touch $@
 
 run: install  ## start the server: honcho, with the embedded Redis
@@ -43,14 +49,26 @@ run: install  ## start the server: honcho, with the embedded Redis
 demo: install  ## start a server, play a real recording to it, watch it become text
 	@python -m client.demo
 
+bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --help" for more
+	@dalston-rt bench $(ARGS)
+
+bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make bench-guard REV=HEAD
+	@dalston-rt bench guard --rev '$(or $(REV),HEAD)' $(ARGS)
+
 test: $(TESTED)  ## run all tests
 	@python -m pytest
+
+chaos: $(TESTED)  ## kill and cut 50 times while clients speak
+	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
 
 check: $(TESTED)  ## format, lint, types, tests
 	@ruff format --check $(CODE)
 	@ruff check $(CODE)
 	@mypy
 	@python -m pytest
+
+gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
+	@python -m bench.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
 
 format: $(TESTED)  ## format the code
 	@ruff check --fix-only --quiet $(CODE)

@@ -3,7 +3,7 @@
 -- Returns 1 if the worker was there.
 local worker, incarnation, now, ttl = unpack(ARGV)
 if redis.call('HGET', worker_key(worker), 'incarnation') ~= incarnation then return 0 end
-free_sessions(worker, now, ttl)
+lose(worker, now, ttl)
 redis.call('DEL', worker_key(worker))
 redis.call('SREM', WORKERS, worker)
 return 1

@@ -1,4 +1,4 @@
-"""Heartbeats that stopped in, workers marked offline and freed sessions out."""
+"""Heartbeats and leases that stopped in, workers marked offline and freed sessions out."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 async def watch(router: Router, interval: float, stop: Stop) -> None:
-    """Look for lost workers every `interval` seconds until the signal; Redis may come and go."""
+    """Look for lost workers and gateways every `interval` seconds until the signal; Redis may come and go."""
     clock = asyncio.get_running_loop().time
     next_look = clock()
     while not stop.requested:
@@ -22,11 +22,13 @@ async def watch(router: Router, interval: float, stop: Stop) -> None:
 
 
 async def look(router: Router) -> None:
-    """Mark workers offline once, and say which."""
+    """Mark workers offline and free sessions once, and say which."""
     try:
-        lost = await router.sweep()
+        swept = await router.sweep()
     except RegistryUnavailable as error:
         log.debug("%s", error)
         return
-    for worker in lost:
+    for worker in swept.lost:
         log.warning("offline worker=%s sessions_freed=%d", worker.worker_id, len(worker.sessions))
+    if swept.expired:
+        log.warning("sessions of a gateway that is gone: %d freed", len(swept.expired))

@@ -6,11 +6,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
+from stages.parameters import Overflow
+
 Status = Literal["ready", "busy", "draining", "offline"]
 EndStatus = Literal["ended", "error"]
 
 VARIANTS: Final = ("fast", "accurate")
 """The names that are always valid as a model, whether or not a worker has one loaded."""
+
+SMALLER: Final = {"accurate": "fast"}
+"""The variant that stands in for another one where there is no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,9 @@ class WorkerRecord:
     """What a worker says of itself in a heartbeat.
 
     `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the seconds by
-    which its session that is furthest behind is behind. A worker without a GPU leaves the memory out.
+    which its session that is furthest behind is behind, `sessions` the ids of those that it serves. Where
+    clients accept less, `degraded_capacity` may go beyond the capacity. A worker without a GPU leaves the
+    memory out.
     """
 
     worker_id: str
@@ -48,12 +55,15 @@ class WorkerRecord:
     draining: bool = False
     gpu_memory_used: str | None = None
     gpu_memory_total: str | None = None
+    degraded_capacity: int = 0
+    sessions: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, str]:
         """The hash fields that the worker alone decides."""
         known = {
             "endpoint": self.endpoint,
             "capacity": str(self.capacity),
+            "degraded_capacity": str(max(self.capacity, self.degraded_capacity)),
             "models_loaded": json.dumps([model.name for model in self.models]),
             "models": json.dumps([asdict(model) for model in self.models]),
             "lag": f"{self.lag:.3f}",
@@ -98,12 +108,51 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """The place that a session asks for.
+
+    `model` is a variant or a concrete name. A model that has more of the `features` is preferred.
+    `overflow` says what to do where all places are taken; `first` lets it wait ahead of newcomers.
+    """
+
+    model: str = "fast"
+    language: str = "auto"
+    features: tuple[str, ...] = ()
+    overflow: Overflow = "reject"
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Allocation:
-    """A place: `model` is the concrete model's name on worker `worker_id`."""
+    """A place: `model` is the concrete model's name on worker `worker_id`, `variant` its variant.
+
+    `degraded` is whether the session gets less than it asked for.
+    """
 
     worker_id: str
     endpoint: str
     model: str
+    variant: str = ""
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A session that waits: its position from 1, and the seconds until its turn where they are known."""
+
+    position: int
+    expected_wait: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running session and its place, as its gateway knows them; `age` in seconds."""
+
+    session_id: str
+    wanted: Wanted
+    place: Allocation
+    started_at: str
+    age: float
 
 
 def utc_now() -> str:

@@ -1,13 +1,27 @@
 """The worker's side of the registry: heartbeats in, a record in Redis out."""
 
+import json
 import uuid
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Final
 
 from broker.records import WorkerRecord, utc_now
-from broker.scripts import Scripts
+from broker.scripts import LEASE_MS, Scripts
 
 SESSION_TTL_S: Final = 3600  # of the records of sessions that a worker left behind
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What the registry says to a heartbeat.
+
+    `left` counts the sessions that an earlier process of this worker left behind, now freed. `drain` is
+    set where the worker was asked to get nothing new: the seconds that its sessions have from then on.
+    """
+
+    left: int
+    drain: float | None
 
 
 class Registry:
@@ -28,22 +42,27 @@ class Registry:
         """
         return cls(Scripts(url))
 
-    async def heartbeat(self, record: WorkerRecord) -> int:
-        """Register the worker, or say that it still lives; to be called every second.
-
-        Returns the number of sessions that an earlier process of this worker left behind, now freed.
-        """
+    async def heartbeat(self, record: WorkerRecord) -> Beat:
+        """Register the worker, or say that it still lives; to be called every second."""
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
-        left = await self._scripts.run(
+        left, drain = await self._scripts.run(
             "heartbeat",
             record.worker_id,
             self._incarnation,
             int(record.draining),
+            json.dumps(record.sessions),
             utc_now(),
             SESSION_TTL_S,
+            LEASE_MS,
             *pairs,
         )
-        return int(left)
+        return Beat(int(left), None if drain < 0 else float(drain))
+
+    async def offline(self, worker_id: str) -> bool:
+        """Say that the worker can't serve until it beats again; whether that is new."""
+        return bool(
+            await self._scripts.run("offline", worker_id, self._incarnation, utc_now(), SESSION_TTL_S)
+        )
 
     async def deregister(self, worker_id: str) -> None:
         """Forget the worker and free its sessions, unless a newer process has taken its name."""

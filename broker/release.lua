@@ -3,11 +3,15 @@
 -- ARGV: session, status (ended or error), audio duration (s), now (ISO), session TTL (s)
 -- Returns 1 if the session held a place.
 local session, status, audio_duration, now, ttl = unpack(ARGV)
-local before, worker = unpack(redis.call('HMGET', session_key(session), 'status', 'worker_id'))
-if before and before ~= 'active' then return 0 end
-end_session(session, status, now, ttl)
+local waited = leave_queue(session)
+local before, by, worker = unpack(redis.call('HMGET', session_key(session), 'status', 'ended_by', 'worker_id'))
+if before and before ~= 'active' and by ~= 'sweep' then return 0 end
+end_session(session, status, 'gateway', now, ttl)
 redis.call('HSET', session_key(session), 'audio_duration', audio_duration)
-if not worker then return 0 end
-redis.call('SREM', worker_sessions_key(worker), session)
-refresh(worker)
-return 1
+local held = worker and redis.call('SREM', worker_sessions_key(worker), session) or 0
+if held == 1 then
+  note_ending(now_ms())
+  refresh(worker)
+end
+if held == 1 or waited == 1 then wake() end
+return held

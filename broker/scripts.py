@@ -6,21 +6,19 @@ import logging
 from importlib import resources
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from broker import keys
+from broker.connection import connect
 from broker.errors import RegistryUnavailable
-from stages.errors import StartupError
 
 log = logging.getLogger(__name__)
 
 DEADLINE_S: Final = 1.0  # of one call, connecting included
 CONNECTIONS: Final = 16  # a call takes well under 1 ms, so more would only queue in Redis
+LEASE_MS: Final = 8_000  # of a place: a gateway that is gone frees its places within 10 s
 
-Argument = str | int | float
+Argument = str | int | float | bytes
 
 
 class Scripts:
@@ -33,22 +31,7 @@ class Scripts:
             StartupError: `url` is not a Redis URL.
         """
         self._deadline = deadline
-        try:
-            pool: Any = BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS,
-                timeout=deadline,
-                # `run` has the one deadline: redis-py's own for sending uses asyncio.wait_for, which on
-                # Python 3.11 swallows a cancellation that comes as the call ends.
-                socket_timeout=None,
-                socket_connect_timeout=None,
-                retry=Retry(NoBackoff(), 0),
-                decode_responses=True,
-                protocol=2,
-            )
-        except ValueError as error:
-            raise StartupError(f"DALSTON_REDIS_URL={url!r}: {error}") from None
-        self._redis: Any = Redis.from_pool(pool)
+        self._redis = connect(url, CONNECTIONS, deadline)
         self._sources: dict[str, tuple[str, str]] = {}
         self.available = True  # as of the last call; until the first one there is nothing to report
 

@@ -18,7 +18,13 @@ class BrokerSettings(Settings):
         3600, ge=1, description="seconds for which the record of an ended session stays in Redis"
     )
     retry_after: float = Field(
-        5.0, ge=0, description="seconds that a refused client is told to wait before it tries again"
+        5.0,
+        ge=0,
+        description="seconds after which a refused client may try again, where nothing better is known",
+    )
+
+    queue_length: int = Field(
+        100, ge=0, le=1000, description="sessions that may wait for a place, on all gateways together"
     )
 
 
@@ -26,7 +32,7 @@ class WatchSettings(BrokerSettings):
     """What `python -m broker` reads."""
 
     watch_interval: float = Field(
-        1.0, gt=0, le=60, description="seconds between two looks for workers that stopped beating"
+        1.0, gt=0, le=2, description="seconds between two looks for workers that stopped beating"
     )
 
 

@@ -1,19 +1,22 @@
--- Mark the workers whose heartbeat is too old offline, and free their sessions.
--- ARGV: heartbeat timeout (ms), now (ISO), session TTL (s)
--- Returns {{worker, session, session, ...}, ...} of those that were not offline before.
-local timeout_ms, now, ttl = unpack(ARGV)
-local lost = {}
+-- Mark the workers whose heartbeat is too old offline and free their sessions, and those of gateways that
+-- are gone.
+-- ARGV: heartbeat timeout (ms), lease (ms), now (ISO), session TTL (s)
+-- Returns {{{worker, session, session, ...}, ...} of those that were not offline before, {session, ...}}.
+local timeout_ms, lease_ms, now_iso, ttl = unpack(ARGV)
+local now, lost = now_ms(), {}
+local since = reached_since(now)
 for _, worker in ipairs(redis.call('SMEMBERS', WORKERS)) do
   local status = redis.call('HGET', worker_key(worker), 'status')
   if not status then
-    free_sessions(worker, now, ttl)
+    free_sessions(worker, now_iso, ttl)
     redis.call('SREM', WORKERS, worker)
-  elseif status ~= 'offline' and not is_fresh(worker, tonumber(timeout_ms)) then
+  elseif status ~= 'offline' and now - since > tonumber(timeout_ms)
+      and not is_fresh(worker, tonumber(timeout_ms)) then
     local entry = {worker}
-    for _, session in ipairs(free_sessions(worker, now, ttl)) do entry[#entry + 1] = session end
-    redis.call('HSET', worker_key(worker), 'status', 'offline', 'active_sessions', 0)
-    redis.call('EXPIRE', worker_key(worker), ttl)
+    for _, session in ipairs(lose(worker, now_iso, ttl)) do entry[#entry + 1] = session end
     lost[#lost + 1] = entry
   end
 end
-return lost
+local expired = free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
+if #expired > 0 then wake() end
+return {lost, expired}

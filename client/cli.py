@@ -7,6 +7,8 @@ can't be reached; 4 it has no free place; 5 the session broke off and the transc
 
 import typer
 
+from client.commands import bench
+from client.commands.drain import drain
 from client.commands.exits import HELP
 from client.commands.mic import mic
 from client.commands.models import models
@@ -26,6 +28,8 @@ app.command(epilog=HELP)(transcribe)
 app.command(epilog=HELP)(mic)
 app.command(epilog=HELP)(workers)
 app.command(epilog=HELP)(models)
+app.add_typer(bench.app, name="bench")
+app.command(epilog=HELP)(drain)
 
 
 def main() -> None:

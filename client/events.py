@@ -54,10 +54,15 @@ class SessionBegin(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionResumed(_Event):
-    """A lost session goes on; events from `replayed_from` are sent again."""
+    """A lost session goes on; events from `replayed_from` were sent again.
+
+    So many seconds of audio and so many messages have arrived: the client goes on behind them.
+    """
 
     session_id: str
     replayed_from: int | None = None
+    audio_received: float | None = None  # not rounded
+    messages_received: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,8 @@ class FormationError(ClientError):
 class Formation:
     """The processes of the Procfile. `log` is everything that they printed so far."""
 
-    def __init__(self, folder: Path, concurrency: str = "", **settings: str) -> None:
-        """Start it; `settings` are environment variables without their prefix, such as `fanout`."""
+    def __init__(self, folder: Path, concurrency: str = "", root: Path = ROOT, **settings: str) -> None:
+        """Start the code in `root`; `settings` are environment variables without their prefix (`fanout`)."""
         self.port, self.worker_port = free_ports(2)
         self.log: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
@@ -44,8 +44,8 @@ class Formation:
         command += ["--concurrency", concurrency] if concurrency else []
         self.process = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env=_environment({**defaults, **settings}),
+            cwd=root,
+            env=_environment(root, {**defaults, **settings}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,14 +98,14 @@ class Formation:
 
 
 @contextmanager
-def formation(concurrency: str = "", **settings: str) -> Iterator[Formation]:
-    """A server that is ready for sessions, stopped at the end.
+def formation(concurrency: str = "", root: Path = ROOT, **settings: str) -> Iterator[Formation]:
+    """A server with the code in `root` that is ready for sessions, stopped at the end.
 
     Raises:
         FormationError: it did not become ready.
     """
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
-        server = Formation(Path(folder), concurrency, **settings)
+        server = Formation(Path(folder), concurrency, root, **settings)
         try:
             server.wait_for(READY)
             yield server
@@ -125,9 +125,9 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def _environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Our own environment without another server's settings, and with the interpreter's commands first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
     named = {f"DALSTON_{name.upper()}": value for name, value in settings.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **named, "PATH": path, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

@@ -1,6 +1,7 @@
 """The REST calls: what the server offers and how busy it is, as JSON objects."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -43,11 +44,28 @@ async def status(url: str = DEFAULT_URL) -> dict[str, Any]:
     raise ProtocolError(f"{STATUS} did not answer with a JSON object")
 
 
+async def drain(url: str, worker_id: str, seconds: float | None) -> None:
+    """Have a worker get nothing new and move its sessions after `seconds`; None takes that back.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    path = f"{WORKERS}/{quote(worker_id, safe='')}/drain"
+    if seconds is None:
+        await _call("DELETE", url, path)
+    else:
+        await _call("POST", url, f"{path}?seconds={seconds:g}")
+
+
 async def _get(base: str, path: str) -> Any:
+    return await _call("GET", base, path)
+
+
+async def _call(method: str, base: str, path: str) -> Any:
     url = rest_url(base, path)
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not is_loopback(base)) as http:
-            response = await http.get(url)
+            response = await http.request(method, url)
     except httpx.TransportError as error:
         raise UnreachableError(base, _why(error)) from error
     answer = _json(response)

@@ -6,46 +6,41 @@
         async for event in session:
             ...
 
-The errors are in `client.errors`. Times are seconds on the session's audio clock.
+A connection that is lost is opened again, and the session goes on where it was: the events show a
+`SessionResumed` and nothing is missing or said twice. The errors are in `client.errors`. Times are seconds
+on the session's audio clock.
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypedDict, Unpack
 
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidMessage,
-    InvalidStatus,
-    ProxyError,
-)
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
+from client.connection import open_connection, retry
 from client.errors import (
     ClientError,
     ConnectionLostError,
     ProtocolError,
-    UnreachableError,
+    SessionClosedError,
     one_line,
-    refused,
     session_closed,
 )
 from client.events import Event, ServerError, SessionBegin, SessionEnd, SessionResumed, parse_event
 from client.inbox import Inbox
-from client.url import DEFAULT_URL, is_loopback, stream_url
+from client.sent import Sent
+from client.url import DEFAULT_URL, stream_url
 from stages.errors import CloseCode
 
 MAX_FRAME: Final = 1 << 20  # bytes of audio that the protocol allows in a frame
-MAX_EVENT: Final = 8 << 20  # bytes of one event; the transcript of a day is smaller
-SEND_BUFFER: Final = 128 << 10  # bytes, 4 s of audio: a ping or a flush does not wait behind more
-OPEN_TIMEOUT: Final = 10.0  # s
-CLOSE_TIMEOUT: Final = 2.0  # s
-PING_INTERVAL: Final = 5.0  # s between measurements of the round trip
-PING_TIMEOUT: Final = 60.0  # s; a pong waits behind the audio that a busy server has not read yet
+RESUME_FOR: Final = 30.0  # s for which a lost connection is tried again
+TRIES: Final = 5  # connections in a row that bring nothing new
+MAX_AWAY: Final = 30.0  # s of audio that are taken while there is no connection
+SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
+RESUMABLE: Final = ("internal", "restarting")  # errors that are no news if the session goes on
 
 
 class StreamOptions(TypedDict, total=False):
@@ -69,29 +64,34 @@ async def transcribe_stream(
     model: str = "fast",
     sample_rate: int = 16_000,
     headers: Mapping[str, str] | None = None,
+    resume_for: float = RESUME_FOR,
     **options: Unpack[StreamOptions],
 ) -> "AsyncIterator[Session]":
     """A session on the server at `url` (ws, wss, http or https), closed at the end of the block.
 
     `model` is a variant or a concrete model, `sample_rate` is in Hz, `headers` go with the
-    upgrade (such as `Authorization`).
+    upgrade (such as `Authorization`). A lost connection is tried again for `resume_for` seconds.
 
     Raises:
         UsageError: `url` is not a URL of a server.
         UnreachableError: nothing answers there.
         RefusedError: an HTTP status instead of the upgrade; bad values: `InvalidParameterError`.
     """
-    target = stream_url(url, {"model": model, "sample_rate": sample_rate, **options})
-    connection = await _connect(target, url, headers)
-    session = Session(connection)
-    tasks = [asyncio.create_task(session._read()), asyncio.create_task(session._first_ping())]
+    asked = {"model": model, "sample_rate": sample_rate, **options}
+
+    async def connect(resume: str | None) -> ClientConnection:
+        return await open_connection(stream_url(url, asked | {"resume": resume}), url, headers)
+
+    sample = SAMPLE_BYTES.get(options.get("encoding") or "", 2) * (options.get("channels") or 1)
+    session = Session(connect, await connect(None), Sent(sample * sample_rate, sample), resume_for)
+    running = asyncio.create_task(session._run())
     try:
         yield session
     finally:
-        await connection.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        session._resume_for = 0.0
+        await session._connection.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 class Session:
@@ -102,15 +102,26 @@ class Session:
     partials are left out.
     """
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(
+        self,
+        connect: Callable[[str | None], Awaitable[ClientConnection]],
+        connection: ClientConnection,
+        sent: Sent,
+        resume_for: float,
+    ) -> None:
         self.session_id: str | None = None
         self.last_seq: int | None = None
-        self._connection = connection
+        self._connect, self._connection = connect, connection
+        self._sent, self._resume_for = sent, resume_for
+        self._connected = True
+        self._moved = asyncio.Event()
         self._inbox = Inbox()
         self._over = asyncio.Event()
         self._failure: ClientError | None = None
         self._last_error: ServerError | None = None
+        self._held: ServerError | None = None  # an error that is no news if the session goes on
         self._complete = False
+        self._tries_left = TRIES
         self._end_sent = False
 
     @property
@@ -122,7 +133,7 @@ class Session:
     def resume_point(self) -> str | None:
         """What the `resume` parameter takes to go on where this session broke off.
 
-        Only after an error that is `resumable`, and only on servers that offer it.
+        The session does so by itself; this is for another process that takes it over.
         """
         if self.session_id is None:
             return None
@@ -177,38 +188,112 @@ class Session:
         await self._send(orjson.dumps(message).decode())
 
     async def _send(self, frame: str | bytes) -> None:
-        try:
-            await self._connection.send(frame)
-        except ConnectionClosed:
-            await self._over.wait()
+        """Queue a frame, and wait until it was sent, or while too much waits for a connection."""
+        self._check_open()
+        self._sent.add(frame)
+        self._notice()
+        while self._sent.waiting > (0 if self._connected else self._sent.seconds(MAX_AWAY)):
+            await self._moved.wait()
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self._over.is_set():
             raise self._failure or ConnectionLostError(
                 CloseCode.NORMAL, "ended", "nothing can be sent after the end"
-            ) from None
+            )
 
-    async def _read(self) -> None:
+    def _notice(self) -> None:
+        """Wake who waits for something to move."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _run(self) -> None:
+        """One connection after the other, until the session ends or can't go on."""
+        try:
+            self._failure = await self._serve(resumed=False)
+            while self._can_resume() and await self._reconnect():
+                self._failure = await self._serve(resumed=self.session_id is not None)
+        finally:
+            if self._held is not None:
+                self._inbox.put(self._held)
+            self._inbox.close(self._failure)
+            self._over.set()
+            self._notice()
+
+    def _can_resume(self) -> bool:
+        failure = self._failure
+        may = self._resume_for > 0 and self._tries_left > 0
+        self._tries_left -= 1
+        if self.session_id is None:  # nothing has been heard of it: it begins anew
+            may = may and self._sent.go_back(0.0, 0)
+        return may and isinstance(failure, SessionClosedError) and failure.resumable
+
+    async def _reconnect(self) -> bool:
+        """Whether there is a connection again."""
+        connection = await retry(lambda: self._connect(self.resume_point), self._resume_for)
+        self._connection = connection or self._connection
+        return connection is not None
+
+    async def _serve(self, *, resumed: bool) -> ClientError | None:
+        """Read one connection to its end, and send beside it; why it ended, None after `session.end`."""
+        self._connected = not resumed
+        tasks = [asyncio.create_task(self._first_ping())]
+        if not resumed:
+            tasks.append(asyncio.create_task(self._send_all()))
         try:
             async for frame in self._connection:
                 event = parse_event(frame)
+                if resumed and not self._goes_on(event):
+                    self._tries_left = 0
+                    return self._failure
+                if isinstance(event, SessionResumed):
+                    tasks.append(asyncio.create_task(self._send_all()))
                 self._note(event)
-                self._inbox.put(event)
-            self._failure = self._reason()
         except ConnectionClosed:
-            self._failure = self._reason()
+            pass
         except ProtocolError as error:
-            self._failure = error
             await self._connection.close(CloseCode.INVALID_REQUEST, "malformed event")
+            return error
         finally:
-            self._inbox.close(self._failure)
-            self._over.set()
+            self._connected = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self._reason()
+
+    def _goes_on(self, event: Event) -> bool:
+        """Send again what did not arrive; false if that is not possible, or the server knows no resuming."""
+        if not isinstance(event, SessionResumed):
+            return not isinstance(event, SessionBegin)
+        self._held = self._last_error = None
+        self._connected = self._sent.go_back(event.audio_received or 0.0, event.messages_received or 0)
+        return self._connected
+
+    async def _send_all(self) -> None:
+        """Send what waits, in order."""
+        while True:
+            while (frame := self._sent.head()) is not None:
+                try:
+                    await self._connection.send(frame)
+                except ConnectionClosed:
+                    return
+                self._sent.done()
+                self._notice()
+            await self._moved.wait()
 
     def _note(self, event: Event) -> None:
         self.last_seq = event.seq if event.seq is not None else self.last_seq
+        self._complete = self._complete or isinstance(event, SessionEnd)
         if isinstance(event, SessionBegin | SessionResumed):
             self.session_id = event.session_id
         elif isinstance(event, ServerError):
             self._last_error = event
-        elif isinstance(event, SessionEnd):
-            self._complete = True
+            if not event.recoverable and event.code in RESUMABLE and self._resume_for > 0:
+                self._held = event
+                return
+        elif not isinstance(event, SessionResumed):
+            self._tries_left = TRIES
+        self._inbox.put(event)
 
     def _reason(self) -> ClientError | None:
         """Why the connection is closed: None after `session.end`, otherwise an error."""
@@ -226,48 +311,3 @@ class Session:
             await (await self._connection.ping())
         except ConnectionClosed:
             return
-
-
-async def _connect(target: str, base: str, headers: Mapping[str, str] | None) -> ClientConnection:
-    try:
-        connection = await connect(
-            target,
-            additional_headers=headers,
-            proxy=None if is_loopback(base) else True,
-            compression=None,
-            max_size=MAX_EVENT,
-            open_timeout=OPEN_TIMEOUT,
-            close_timeout=CLOSE_TIMEOUT,
-            ping_interval=PING_INTERVAL,
-            ping_timeout=PING_TIMEOUT,
-        )
-    except InvalidStatus as error:
-        body = error.response.body or b""
-        raise refused(error.response.status_code, _decoded(body)) from None
-    except (InvalidMessage, ProxyError, OSError, TimeoutError) as error:
-        raise UnreachableError(base, _why(error)) from error
-    except InvalidHandshake as error:
-        raise UnreachableError(base, f"not a WebSocket server: {one_line(error)}") from error
-    _limit_send_buffer(connection)
-    return connection
-
-
-def _limit_send_buffer(connection: ClientConnection) -> None:
-    sock = connection.transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-
-
-def _decoded(body: bytes | bytearray) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return bytes(body).decode(errors="replace")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {OPEN_TIMEOUT:g} s"
-    return one_line(getattr(error, "strerror", None) or error, 120)

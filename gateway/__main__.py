@@ -13,6 +13,7 @@ from broker.errors import RegistryUnavailable
 from gateway.app import build_app
 from gateway.context import Gateway
 from gateway.server import bind, make_server
+from gateway.sessions import Sessions
 from gateway.settings import GatewaySettings
 from gateway.stream import PATH
 from stages.runner import Stop, configure_logging, run_main
@@ -22,9 +23,10 @@ log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.25
 SIGNAL_S: Final = 0.05  # how late a signal may be noticed
-DRAIN_S: Final = 1.3  # with the next two within the 3 s that a signal leaves
+DRAIN_S: Final = 1.3  # with the next three within the 3 s that a signal leaves
 CLOSE_S: Final = 0.6
 RELEASE_S: Final = 0.3
+HAND_OVER_S: Final = 0.5
 
 
 def main() -> None:
@@ -41,23 +43,35 @@ def main() -> None:
 async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> None:
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
     gateway = Gateway(settings)
-    server = make_server(build_app(gateway), settings)
+    gateway.vault.name_address(own_address(settings, sock))
+    sessions = Sessions(gateway)
+    server = make_server(build_app(gateway, sessions), settings)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     helpers = [
-        asyncio.create_task(gateway.releases.run()),
+        asyncio.create_task(gateway.run()),
         asyncio.create_task(announce(gateway, sock)),
     ]
     try:
         while not stop.requested and not serving.done():  # noqa: ASYNC110 - set by a signal
             await asyncio.sleep(SIGNAL_S)
         await gateway.drain(DRAIN_S)
+        await sessions.finish(HAND_OVER_S)
         await server.finish(serving, CLOSE_S)
-        await gateway.releases.finish(RELEASE_S)
+        await gateway.places.finish(RELEASE_S)
     finally:
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
         await gateway.close()
+
+
+def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
+    """The host:port at which other gateways reach this one."""
+    host, port = sock.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = socket.gethostname()
+    host = settings.gateway_advertise_host or host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def announce(gateway: Gateway, sock: socket.socket) -> None:

@@ -33,14 +33,16 @@ class Wish:
     query: str
 
 
-async def admit(query_string: bytes, directory: Views) -> Wish:
-    """What a client asks for, if it is a session that could be served.
+async def admit(query_string: bytes, directory: Views, overflow_allowed: str) -> Wish:
+    """What a client asks for, if it is a session that could be served; see the setting of that name.
 
     Raises:
         InvalidParameter: it is not.
     """
     query = read_query(query_string)
     config = parse_query(query)
+    if config.overflow and config.overflow not in overflow_allowed.split(","):
+        raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
     # Only what describes the session goes on: no credentials, no session id of the client's choice.
     wish = Wish(config, urlencode({name: query[name] for name in PARAMETERS if name in query}))
     try:

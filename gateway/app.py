@@ -7,21 +7,23 @@ from starlette.routing import Route, WebSocketRoute
 from gateway.context import Gateway
 from gateway.replies import http_error, unknown_socket
 from gateway.rest import Rest
+from gateway.sessions import Sessions
 from gateway.stream import PATH, Stream
 
 
-def build_app(gateway: Gateway) -> Starlette:
+def build_app(gateway: Gateway, sessions: Sessions) -> Starlette:
     """The ASGI application of one gateway; other dialects get their routes here."""
     rest = Rest(gateway)
     return Starlette(
         routes=[
-            WebSocketRoute(PATH, Stream(gateway).__call__),
+            WebSocketRoute(PATH, Stream(gateway, sessions).__call__),
             WebSocketRoute("/{path:path}", unknown_socket),
             Route(PATH, rest.upgrade_required),
             Route("/healthz", rest.healthz),
             Route("/readyz", rest.readyz),
             Route("/v1/models", rest.models),
             Route("/v1/realtime/workers", rest.workers),
+            Route("/v1/realtime/workers/{worker_id:path}/drain", rest.drain, methods=["POST", "DELETE"]),
             Route("/v1/realtime/status", rest.status),
             Route("/metrics", rest.metrics),
         ],

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from broker.router import Router
+from gateway.announcements import WorkerLost, listen
 from gateway.directory import Directory
+from gateway.link import LinkTerms
 from gateway.metrics import GatewayMetrics
-from gateway.places import Releases
+from gateway.places import Places
 from gateway.settings import GatewaySettings
+from gateway.vault import Vault
+from stages.secret import internal_secret
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +27,22 @@ class Gateway:
         self.metrics = GatewayMetrics()
         self.router = Router.connect(settings)
         self.directory = Directory(self.router, time.monotonic)
-        self.releases = Releases(self.router, self.metrics)
+        self.places = Places(self.router, self.metrics, settings.overflow, settings.queue_timeout)
+        self.worker_lost = WorkerLost()
+        self.link_terms = LinkTerms(
+            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
+        )
+        self.vault = Vault(self.router.scripts, settings.redis, settings.resume_window)
         self.stopping = asyncio.Event()
         self._connections = 0
         self._empty = asyncio.Event()
         self._empty.set()
         self.metrics.redis_available.set_function(lambda: float(self.router.available))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        return self._connections >= self.settings.max_connections
 
     @contextmanager
     def connection(self) -> Iterator[None]:
@@ -44,6 +58,14 @@ class Gateway:
             if not self._connections:
                 self._empty.set()
 
+    async def run(self) -> None:
+        """Hold the sessions' places, and hear what the registry announces, until cancelled."""
+        await asyncio.gather(
+            self.places.run(),
+            self.vault.run(),
+            listen(self.settings.redis, self.router, self.worker_lost, self.places.news),
+        )
+
     async def drain(self, deadline: float) -> None:
         """Admit nobody any more, and wait up to `deadline` seconds until all clients are told."""
         self.stopping.set()
@@ -56,3 +78,4 @@ class Gateway:
     async def close(self) -> None:
         """Close the connections to Redis."""
         await self.router.close()
+        await self.vault.close()

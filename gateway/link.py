@@ -4,12 +4,13 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from broker.records import Allocation
 from stages.errors import CloseCode, DalstonError, SessionError
@@ -23,10 +24,20 @@ PONG_S: Final = 30.0
 SEND_BUFFER: Final = 256 << 10
 MEASURE_S: Final = 2.0
 CLOSE_S: Final = 0.5
+UNAUTHORIZED: Final = 401
 
 
 class WorkerUnreachable(DalstonError):
     """No connection to a worker came about."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTerms:
+    """How to connect: seconds to get a connection, seconds that a frame may take, and the shared secret."""
+
+    connect_timeout: float
+    send_timeout: float
+    secret: str
 
 
 class WorkerLink:
@@ -43,10 +54,9 @@ class WorkerLink:
         allocation: Allocation,
         session_id: str,
         query: str,
-        connect_timeout: float,
-        send_timeout: float,
+        terms: LinkTerms,
     ) -> "WorkerLink":
-        """Connect to the allocated worker for the session that `query` describes; times in seconds.
+        """Connect to the allocated worker for the session that `query` describes.
 
         Raises:
             WorkerUnreachable: it refuses or does not answer in time.
@@ -55,7 +65,8 @@ class WorkerLink:
         try:
             connection = await connect(
                 uri,
-                open_timeout=connect_timeout,
+                open_timeout=terms.connect_timeout,
+                additional_headers={"Authorization": f"Bearer {terms.secret}"},
                 close_timeout=CLOSE_S,
                 ping_interval=PING_S,
                 ping_timeout=PONG_S,
@@ -64,11 +75,13 @@ class WorkerLink:
                 proxy=None,
                 user_agent_header=None,
             )
+        except InvalidStatus as error:
+            raise WorkerUnreachable(_refused(allocation.worker_id, error.response.status_code)) from error
         except (OSError, WebSocketException, ValueError) as error:
             raise WorkerUnreachable(f"worker {allocation.worker_id}: {error}") from error
         raw_socket = connection.transport.get_extra_info("socket")
         raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        return cls(connection, send_timeout)
+        return cls(connection, terms.send_timeout)
 
     async def measure(self) -> NoReturn:
         """Keep `latency` up to date; not by the connection's own pings, whose clock counts in ms."""
@@ -122,6 +135,12 @@ class WorkerLink:
                 await self._connection.close(code)
         except TimeoutError:
             self._connection.transport.abort()
+
+
+def _refused(worker_id: str, status: int) -> str:
+    if status == UNAUTHORIZED:
+        return f"worker {worker_id} has another DALSTON_INTERNAL_SECRET"
+    return f"worker {worker_id} refused with HTTP {status}"
 
 
 def decode_event(frame: bytes | str) -> dict[str, Any] | None:

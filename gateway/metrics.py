@@ -38,6 +38,7 @@ class GatewayMetrics:
         self.undecodable = count(prefix + "undecodable", "Frames of workers that are not an event")
         self.audio = count(prefix + "audio_seconds", "Audio passed to workers")
         self.redis_available = gauge(prefix + "redis_available", "1 while Redis answers, 0 while not")
+        self.queued = gauge(prefix + "queued", "Sessions that wait for a place")
         self.releases = gauge(prefix + "releases_waiting", "Places that wait to be given back")
 
     def scrape(self) -> bytes:

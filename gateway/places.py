@@ -1,82 +1,136 @@
-"""Places given back for certain, even while Redis is away for a moment."""
+"""A session in, a place on a worker out: at once, after a wait, or less than was asked for."""
 
 import asyncio
 import logging
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final
 
-from broker.errors import RegistryUnavailable
-from broker.records import EndStatus
+from broker.errors import NoCapacity, RegistryUnavailable
+from broker.records import Allocation, EndStatus, Queued, Wanted
 from broker.router import Router
+from gateway.leases import Leases
 from gateway.metrics import GatewayMetrics
+from gateway.releases import Releases
+from gateway.tasks import Bell
+from stages.parameters import Overflow, SessionConfig
 
 log = logging.getLogger(__name__)
 
-RETRY_S: Final = 0.5
-KEEP_TRYING_S: Final = 300.0  # after that, the worker's or the broker's own clean-up has to do
-MAX_WAITING: Final = 10_000  # sessions that ended while Redis was away; a few MB
+ASK_S: Final = 1.0  # how often a session that waits says that it still does
+
+OnQueued = Callable[[int, float | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Release:
-    status: EndStatus
-    audio_duration: float
-    until: float
+class Places:
+    """All places of one gateway: taken, held under a lease, and given back for certain."""
 
-
-class Releases:
-    """Gives places back in the background, in order, until Redis has taken each."""
-
-    def __init__(self, router: Router, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, router: Router, metrics: GatewayMetrics, overflow: Overflow, queue_timeout: float
+    ) -> None:
+        self.news = Bell()  # rung when a place may be free
         self._router, self._metrics = router, metrics
-        self._waiting: OrderedDict[str, _Release] = OrderedDict()
-        self._some, self._none = asyncio.Event(), asyncio.Event()
-        self._none.set()
+        self._overflow, self._queue_timeout = overflow, queue_timeout
+        self._leases = Leases(router)
+        self._releases = Releases(router, metrics)
+        self._leaving: set[asyncio.Task[None]] = set()
 
-    def add(self, session_id: str, status: EndStatus, audio_duration: float) -> None:
-        """Have the session's place given back soon; `audio_duration` in seconds."""
-        until = asyncio.get_running_loop().time() + KEEP_TRYING_S
-        self._waiting[session_id] = _Release(status, audio_duration, until)
-        if len(self._waiting) > MAX_WAITING:
-            self._give_up(next(iter(self._waiting)))
-        self._changed()
+    async def take(
+        self,
+        session_id: str,
+        config: SessionConfig,
+        avoid: Collection[str] = (),
+        *,
+        running: bool = False,
+        on_queued: OnQueued | None = None,
+    ) -> Allocation:
+        """A place by the overflow strategy, held from now on until `give_back` or `hand_over`.
+
+        A session that waits is told its position and the seconds until its turn (None: not known) by
+        `on_queued`, at first and on every change. One that is `running` already, and lost its worker,
+        goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
+
+        Raises:
+            NoCapacity: there is no place, or none came free in time.
+            SessionOver: the session has been given back.
+            RegistryUnavailable: Redis is away; the session may hold a place.
+        """
+        wanted = self._wanted(config, running)
+        place = await self._router.allocate(session_id, wanted, avoid)
+        if isinstance(place, Queued):
+            with self._metrics.queued.track_inprogress():
+                place = await self._wait(session_id, wanted, avoid, place, on_queued or (lambda *_: None))
+        self._leases.hold(session_id, wanted, place)
+        return place
+
+    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> None:
+        """Have the session's place given back soon, if it holds one; `audio_duration` in seconds."""
+        self._leases.drop(session_id)
+        self._releases.add(session_id, status, audio_duration)
+
+    def hand_over(self, session_id: str, seconds: float) -> None:
+        """Leave the session's place, for `seconds` from now, to another gateway that takes it."""
+        self._leases.drop(session_id)
+        self._in_background(self._extend(session_id, seconds))
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        clock = asyncio.get_running_loop().time
-        while True:
-            await self._some.wait()
-            session_id, release = next(iter(self._waiting.items()))
-            if await self._try(session_id, release):
-                self._waiting.pop(session_id, None)
-            elif clock() > release.until:
-                self._give_up(session_id)
-            else:
-                await asyncio.sleep(RETRY_S)
-            self._changed()
+        """Renew leases and give places back until cancelled."""
+        await asyncio.gather(self._leases.run(), self._releases.run())
 
     async def finish(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every place is given back."""
+        """Wait up to `deadline` seconds until every place is given back or handed over."""
+        await self._releases.finish(deadline)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=deadline)
+
+    def _wanted(self, config: SessionConfig, running: bool) -> Wanted:
+        features = [("word_timestamps", config.word_timestamps), ("vocabulary", bool(config.vocabulary))]
+        return Wanted(
+            config.model,
+            config.language,
+            tuple(name for name, asked in features if asked),
+            config.overflow or self._overflow,
+            running,
+        )
+
+    async def _wait(
+        self,
+        session_id: str,
+        wanted: Wanted,
+        avoid: Collection[str],
+        queued: Allocation | Queued,
+        on_queued: OnQueued,
+    ) -> Allocation:
+        clock = asyncio.get_running_loop().time
+        until, shown = clock() + self._queue_timeout, 0
         try:
-            async with asyncio.timeout(deadline):
-                await self._none.wait()
-        except TimeoutError:
-            log.warning("places not given back: %d", len(self._waiting))
+            while isinstance(queued, Queued):
+                if queued.position != shown:
+                    on_queued(queued.position, queued.expected_wait)
+                    shown = queued.position
+                if clock() >= until:
+                    raise NoCapacity("no place came free in time", await self.retry_after())
+                await self.news.wait(min(ASK_S, max(0.0, until - clock())))
+                with suppress(RegistryUnavailable):  # its position is kept for a while
+                    queued = await self._router.allocate(session_id, wanted, avoid)
+            return queued
+        finally:
+            if isinstance(queued, Queued):
+                self._in_background(self._leave(session_id))
 
-    async def _try(self, session_id: str, release: _Release) -> bool:
-        try:
-            await self._router.release(session_id, release.status, release.audio_duration)
-        except RegistryUnavailable as error:
-            log.debug("release session=%s: %s", session_id, error)
-            return False
-        return True
+    async def retry_after(self) -> float:
+        """Seconds after which a client that is refused may find a place."""
+        return await self._router.retry_after()
 
-    def _give_up(self, session_id: str) -> None:
-        self._waiting.pop(session_id, None)
-        log.error("gave up the release of session=%s", session_id)
+    async def _leave(self, session_id: str) -> None:
+        with suppress(RegistryUnavailable):  # then the position lapses
+            await self._router.leave(session_id)
 
-    def _changed(self) -> None:
-        self._metrics.releases.set(len(self._waiting))
-        for event, wanted in ((self._some, bool(self._waiting)), (self._none, not self._waiting)):
-            event.set() if wanted else event.clear()
+    async def _extend(self, session_id: str, seconds: float) -> None:
+        with suppress(RegistryUnavailable):  # then the lease runs out sooner
+            await self._router.renew([session_id], seconds)
+
+    def _in_background(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.create_task(coroutine)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)

@@ -1,5 +1,6 @@
 """JSON answers of one shape: `{"error": {"code": ..., "message": ...}}` where something is wrong."""
 
+import math
 from typing import Any
 
 import orjson
@@ -22,6 +23,13 @@ class Reply(JSONResponse):
 def error_reply(status: int, code: str, message: str, **more: Any) -> Reply:
     """The answer that says what is wrong."""
     return Reply({"error": {"code": code, "message": message} | more}, status)
+
+
+def no_capacity_reply(message: str, retry_after: float) -> Reply:
+    """503 for a client that may find a place in `retry_after` seconds."""
+    reply = error_reply(503, "no_capacity", message, retry_after=retry_after)
+    reply.headers["Retry-After"] = str(math.ceil(retry_after))
+    return reply
 
 
 async def http_error(request: Request, error: Exception) -> Reply:

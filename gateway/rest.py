@@ -1,7 +1,7 @@
 """REST: what the registry says of workers and models, and whether this gateway can serve."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +10,11 @@ from broker.errors import RegistryUnavailable
 from broker.records import VARIANTS, ModelInfo, Worker
 from gateway.context import Gateway
 from gateway.directory import View
-from gateway.replies import Reply, error_reply
+from gateway.replies import Reply, error_reply, no_capacity_reply
+from stages.errors import InvalidParameter
+
+DRAIN_S: Final = 300.0
+MAX_DRAIN_S: Final = 86_400
 
 
 class Rest:
@@ -34,7 +38,13 @@ class Rest:
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
         why = "all places are taken" if view.status == "at_capacity" else "no worker is there"
-        return error_reply(503, "no_capacity", why)
+        return no_capacity_reply(why, await self._retry_after())
+
+    async def _retry_after(self) -> float:
+        try:
+            return await self._gateway.places.retry_after()
+        except RegistryUnavailable:
+            return self._gateway.settings.retry_after
 
     async def models(self, _request: Request) -> Reply:
         """Variants and concrete models, and on how many workers each is loaded."""
@@ -50,6 +60,21 @@ class Rest:
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
         return Reply({"workers": [describe_worker(w) for w in view.workers], "total": len(view.workers)})
+
+    async def drain(self, request: Request) -> Reply:
+        """POST: the worker gets nothing new, and after `seconds` its sessions move. DELETE takes it back."""
+        worker_id, text = request.path_params["worker_id"], request.query_params.get("seconds")
+        undo = request.method == "DELETE"
+        try:
+            seconds = None if undo else read_seconds(text)
+            known = await self._gateway.router.drain(worker_id, seconds)
+        except InvalidParameter as error:
+            return error_reply(400, "invalid_parameter", error.message, param=error.param)
+        except RegistryUnavailable as error:
+            return error_reply(503, "registry_unavailable", str(error))
+        if not known:
+            return error_reply(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
+        return Reply({"worker_id": worker_id, "draining": not undo})
 
     async def status(self, _request: Request) -> Reply:
         """The totals; a registry that is away is the status `unavailable`."""
@@ -69,6 +94,21 @@ class Rest:
         reply = error_reply(426, "upgrade_required", "this is a WebSocket endpoint")
         reply.headers["Upgrade"] = "websocket"
         return reply
+
+
+def read_seconds(text: str | None) -> float:
+    """The seconds that the sessions of a draining worker have.
+
+    Raises:
+        InvalidParameter: it is not a number from 0 to a day.
+    """
+    try:
+        seconds = DRAIN_S if text is None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_DRAIN_S:
+        raise InvalidParameter("seconds", f"seconds must be a number from 0 to {MAX_DRAIN_S}")
+    return seconds
 
 
 def describe_models(view: View) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from broker.settings import BrokerSettings
+from stages.parameters import Overflow
 
 
 class GatewaySettings(BrokerSettings):
@@ -27,3 +28,23 @@ class GatewaySettings(BrokerSettings):
     worker_send_timeout: float = Field(
         30.0, gt=0, description="seconds that a worker may take to accept one frame of audio"
     )
+    resume_window: float = Field(
+        30.0,
+        ge=0,
+        description="seconds for which a client that lost its connection may come back; 0: not at all",
+    )
+    gateway_advertise_host: str | None = Field(
+        None, description="host under which other gateways reach this one; unset: the one it listens on"
+    )
+    overflow: Overflow = Field(
+        "reject", description="what to do where all places are taken: reject, queue or degrade"
+    )
+    queue_timeout: float = Field(
+        30.0, ge=0, description="seconds that a session waits for a place before it is refused"
+    )
+    overflow_allowed: str = Field(
+        "reject,queue,degrade",
+        pattern=r"^((reject|queue|degrade)(,(reject|queue|degrade))*)?$",
+        description="what clients may ask for themselves with overflow=",
+    )
+    max_connections: int = Field(4096, ge=1, description="WebSocket connections of this gateway at once")

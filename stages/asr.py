@@ -246,7 +246,7 @@ class AsrSettings(WorkerSettings):
         300, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
     )
     chunk_ms: int | None = Field(
-        None, ge=80, le=5000, description="milliseconds of audio in a step of a streaming model; unset: 160"
+        None, ge=80, le=5000, description="milliseconds in a step of a cache-aware Parakeet; unset: 160"
     )
     asr_threads: int = Field(1, ge=1, le=256, description="CPU threads of one forward pass")
 

@@ -15,6 +15,7 @@ import zmq
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.fanout import STAGES
 from stages.gpu import GpuMemory
+from stages.guard import Guard
 from stages.messages import Alive, EndOfStream, Message
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Pipeline:
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
         self._control = Inbox(self._context, address(folder, "control", 0))
         self._beats: dict[tuple[str, int], float] = {}
+        self._guard = Guard(folder, self._died)
+        self.died = asyncio.Event()  # a process ended: `missing` has to be asked
         self._asr: dict[int, Alive] = {}  # the last beat of each ASR process
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
@@ -96,6 +99,7 @@ class Pipeline:
         for inbox in (self.inbox, self._control):
             loop.remove_reader(inbox.fileno)
             inbox.close()
+        self._guard.close()
         self._outlet.close()
         self._context.term()
 
@@ -113,5 +117,11 @@ class Pipeline:
     def _hear(self, message: Message, _payload: bytes) -> None:
         if isinstance(message, Alive):
             self._beats[message.stage, message.index] = time.monotonic()
+            self._guard.watch(message.stage, message.index)
             if message.stage == "asr":
                 self._asr[message.index] = message
+
+    def _died(self, stage: str, index: int) -> None:
+        log.warning("%s.%d is gone", stage, index + 1)
+        self._beats.pop((stage, index), None)
+        self.died.set()

@@ -21,6 +21,7 @@ from websockets.http11 import Request, Response
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord, read_model
 from broker.registry import Registry
+from stages.attendance import Attendance
 from stages.errors import CloseCode, InvalidParameter, StartupError
 from stages.fanout import Router, parse_fanout
 from stages.gpu import gigabytes
@@ -30,11 +31,11 @@ from stages.metrics import open_metrics, scrape
 from stages.parameters import parse_query
 from stages.pipeline import Pipeline
 from stages.runner import Stop, configure_logging, lock, run_main
+from stages.secret import internal_secret, is_authorized
 from stages.settings import WorkerSettings, default_worker_id, make_private_dir, read_settings
 
 log = logging.getLogger(__name__)
 
-BEAT_S: Final = 1.0
 PATH: Final = "/v1/session"
 MAX_FRAME: Final = (1 << 20) + 1024  # the gateway refuses frames over 1 MiB
 FRAMES_AHEAD: Final = 2  # frames that websockets reads before we ask for them
@@ -60,6 +61,12 @@ class ReceiverSettings(WorkerSettings):
         60, gt=0, description="seconds without audio and keepalive until a session is ended"
     )
     max_session: float = Field(14_400, gt=0, description="seconds that a session may last")
+    degraded_sessions_per_gpu: int = Field(
+        6,
+        ge=1,
+        le=1024,
+        description="the same with those of the overflow strategy `degrade`; never fewer than the places",
+    )
 
 
 class Worker:
@@ -71,6 +78,10 @@ class Worker:
         self._intakes: dict[str, Intake] = {}
         self._limits = Limits(settings.idle_timeout, settings.max_session)
         self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
+        self.died = pipeline.died
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._secret = internal_secret(settings)
         self.metrics = open_metrics(settings.sockets / "metrics")
 
     def deliver(self, message: Message, payload: bytes) -> None:
@@ -92,30 +103,38 @@ class Worker:
         limits = replace(self._limits, progress=query.get("progress") == "true")
         intake = Intake(gateway, opened, config, self._pipeline, limits)
         self._intakes[session] = intake
+        self.idle.clear()
         self.metrics.sessions.inc()
         try:
             code = await intake.run()
             log.info("session=%s ended code=%d audio=%.1fs", session, code, intake.lag.audio_s)
         finally:
             del self._intakes[session]
+            if not self._intakes:
+                self.idle.set()
             self._router.give_back(route)
             self.metrics.sessions.dec()
             self.metrics.audio.inc(intake.lag.audio_s - opened.start / SAMPLE_RATE)
 
-    def close_all(self) -> None:
-        """End all sessions: the worker is going away."""
+    def close_all(self, code: CloseCode, why: str) -> None:
+        """End all sessions: the worker is going away, or a stage of it is gone."""
         for intake in self._intakes.values():
-            intake.outgoing.fail(CloseCode.RESTARTING, "the worker is going away")
+            intake.outgoing.fail(code, why)
 
     def capacity(self) -> int:
         """Places of the worker: less than configured where a device has run out of memory."""
         return self._pipeline.capacity(self._settings.sessions_per_gpu)
 
+    def missing(self) -> list[str]:
+        """The stage processes that are not there."""
+        self.metrics.lag.set(self.lag())
+        return self._pipeline.missing()
+
     def lag(self) -> float:
         """Seconds of the session that is furthest behind."""
         return max((i.lag.seconds() for i in self._intakes.values()), default=0.0)
 
-    def record(self) -> WorkerRecord:
+    def record(self, draining: bool = False) -> WorkerRecord:
         """The worker as the registry knows it."""
         s = self._settings
         models = orjson.loads(self._pipeline.models)
@@ -126,29 +145,13 @@ class Worker:
             self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),
+            draining,
             gpu_memory_used=gigabytes(memory.used) if memory else None,
             gpu_memory_total=gigabytes(memory.total) if memory else None,
+            degraded_capacity=self._pipeline.capacity(s.degraded_sessions_per_gpu),
+            # Behind the dot a gateway tells the links of one session apart.
+            sessions=tuple(sorted({session.partition(".")[0] for session in self._intakes})),
         )
-
-    async def beat(self, registry: Registry) -> None:
-        """Register as soon as all stages are up, and say every second that they still are."""
-        registered, told = False, ""
-        while True:
-            missing = ", ".join(self._pipeline.missing())
-            if missing and missing != told:
-                log.info("waiting for %s", missing)
-            told = missing
-            if not missing and await self._register(registry) and not registered:
-                registered = True
-                log.info("worker %s is registered with %d places", self.worker_id, self.capacity())
-            self.metrics.lag.set(self.lag())
-            await asyncio.sleep(BEAT_S if registered else BEAT_S / 5)
-
-    async def _register(self, registry: Registry) -> bool:
-        with suppress(RegistryUnavailable):  # logged there; the next beat tries again
-            await registry.heartbeat(self.record())
-            return True
-        return False
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """What plain HTTP requests get, and what is wrong with a WebSocket request; else None."""
@@ -161,6 +164,14 @@ class Worker:
             return _response(200, "text/plain; version=0.0.4", scrape(self._settings.sockets / "metrics"))
         if path != PATH:
             return _response(404, "text/plain", f"sessions are at {PATH}\n".encode())
+        if not is_authorized(request.headers.get("Authorization"), self._secret):
+            return _response(401, "text/plain", b"sessions are for gateways, with the internal secret\n")
+        return self._refusal(request)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """What a gateway gets instead of a session, None if nothing is wrong."""
+        if missing := self._pipeline.missing():
+            return _response(503, "text/plain", f"waiting for {', '.join(missing)}\n".encode())
         try:
             parse_query(dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True)))
         except InvalidParameter as error:
@@ -215,12 +226,14 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
         pipeline.start(worker.deliver)
-        beating = loop.create_task(worker.beat(registry))
+        attendance = Attendance(worker, registry)
+        beating = loop.create_task(attendance.run())
         await stop.wait(beating)
+        await attendance.leave(settings.drain_timeout)
         beating.cancel()
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
-        worker.close_all()
+        worker.close_all(CloseCode.RESTARTING, "the worker is going away")
         server.close(close_connections=False)
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
@@ -235,6 +248,7 @@ def main() -> None:
     """Run the receiver as a process."""
     stop = Stop()
     settings = read_settings(ReceiverSettings)
+    stop.extend(settings.drain_timeout)
     configure_logging("receiver", settings.log_level)
     http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final, NoReturn, Protocol
+from typing import IO, Any, Final, NoReturn, Protocol
 
 import zmq
 
@@ -53,7 +53,11 @@ class Stop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request)
 
-    async def wait(self, task: "asyncio.Future[None]") -> None:
+    def extend(self, seconds: float) -> None:
+        """Have the countdown take so much longer; to be called before the signal."""
+        self._grace += seconds
+
+    async def wait(self, task: "asyncio.Future[Any]") -> None:
         """Wait for the signal, or for `task` to end first, which it only does with an error."""
         while not self.requested and not task.done():
             await asyncio.wait([task], timeout=POLL_S)
@@ -109,6 +113,7 @@ class StageProcess:
 
     def __init__(self, name: str, settings: WorkerSettings, stop: Stop) -> None:
         self.name, self.index, self._stop = name, process_index(), stop
+        stop.extend(settings.drain_timeout)
         counts = parse_fanout(settings.fanout)
         if self.index >= counts[name]:
             raise StartupError(
@@ -185,9 +190,12 @@ def lock(path: Path) -> IO[str]:
     Raises:
         StartupError: another process holds it.
     """
-    handle = path.open("w")
+    handle = path.open("a")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
     except OSError:
         handle.close()
         raise StartupError(

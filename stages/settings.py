@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         description="folder of the sockets, mode 0700; unset: one in /tmp for each user and port",
     )
     data_dir: Path = Field(Path("data"), description="folder of what must outlive a restart")
+    internal_secret: str | None = Field(
+        None,
+        min_length=16,
+        description="secret between gateways and workers; unset: one in the data folder, made at first start",
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="log level")
 
     @property
@@ -53,6 +58,9 @@ class WorkerSettings(Settings):
     fanout: str = Field("", description="processes of each stage, such as vad=2,asr=2; others have one")
     sessions_per_gpu: int = Field(
         4, ge=1, le=1024, description="places that a worker has for each of its ASR processes"
+    )
+    drain_timeout: float = Field(
+        0.5, ge=0, description="seconds that the sessions of a worker have to end after the signal"
     )
 
 

@@ -52,6 +52,7 @@ _BY_STATUS = {
     400: ExitCode.USAGE,
     401: ExitCode.USAGE,
     403: ExitCode.USAGE,
+    404: ExitCode.USAGE,
     429: ExitCode.NO_CAPACITY,
     503: ExitCode.NO_CAPACITY,
 }

@@ -1,7 +1,7 @@
 """Events and figures in; the words that say them to a person out."""
 
 from client.errors import one_line
-from client.events import Event, ServerError, ServerWarning, SessionBegin, SessionQueued
+from client.events import Event, ServerError, ServerWarning, SessionBegin, SessionQueued, SessionResumed
 from client.session import StreamOptions
 from client.transcript import Transcript
 
@@ -25,6 +25,8 @@ def remark(event: Event) -> str | None:
         return f"error: {one_line(event.message)} ({one_line(event.code, 40)})"
     if isinstance(event, SessionBegin) and event.degraded:
         return f"warning: no place with the wanted model; {one_line(event.model)} answers instead"
+    if isinstance(event, SessionResumed):
+        return "the connection was lost and is back; nothing is missing"
     if isinstance(event, SessionQueued):
         wait = "" if event.expected_wait is None else f", about {event.expected_wait:.0f} s"
         return f"waiting for a free place (position {event.position}{wait})"

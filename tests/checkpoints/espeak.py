@@ -21,7 +21,7 @@ Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 class Voice(ctypes.Structure):
     """`espeak_VOICE`: what a voice is chosen by where it has no name of its own."""
 
-    _fields_: Final = (
+    _fields_ = (
         ("name", ctypes.c_char_p),
         ("languages", ctypes.c_char_p),
         ("identifier", ctypes.c_char_p),
@@ -57,7 +57,6 @@ def _speak(text: str, voice: str, parameters: tuple[int, int, int]) -> tuple[npt
     library, rate = _library()
     pieces: list[npt.NDArray[np.int16]] = []
 
-    @Callback
     def take(samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
             pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
@@ -69,7 +68,8 @@ def _speak(text: str, voice: str, parameters: tuple[int, int, int]) -> tuple[npt
             raise ValueError(f"espeak-ng has no voice {voice!r}")
     for parameter, value in zip(PARAMETERS, parameters, strict=True):
         library.espeak_SetParameter(parameter, value, 0)
-    library.espeak_SetSynthCallback(take)
+    callback = Callback(take)  # must live as long as the library may call it
+    library.espeak_SetSynthCallback(callback)
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)
     library.espeak_Synchronize()

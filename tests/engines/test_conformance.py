@@ -155,9 +155,9 @@ def test_a_batch_of_four_says_what_four_alone_say(engine: Engine, speech: list[F
 
 
 def test_a_neighbour_that_says_nothing_changes_nothing(engine: Engine, speech: list[Floats]) -> None:
-    speech = Job(speech[0])
-    (alone,) = hear(engine, speech)
-    beside = hear(engine, Job(noise(0.05, 0.1)), speech, Job(np.zeros(8_000, np.float32)))
+    said = Job(speech[0])
+    (alone,) = hear(engine, said)
+    beside = hear(engine, Job(noise(0.05, 0.1)), said, Job(np.zeros(8_000, np.float32)))
     assert normalized(beside[1].text) == normalized(alone.text)
 
 

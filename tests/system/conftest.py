@@ -11,5 +11,5 @@ from client.formation import Formation, formation
 def server() -> Iterator[Formation]:
     """The whole Procfile, with two processes of every stage behind the receiver."""
     fanout = "vad=2,asr=2,assembler=2,sender=2"
-    with formation(concurrency=fanout, fanout=fanout) as running:
+    with formation(concurrency=fanout, fanout=fanout, resume_window="5") as running:
         yield running

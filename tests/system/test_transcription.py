@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
@@ -55,7 +56,7 @@ def test_a_monologue_without_a_pause_is_cut_and_put_together_again(server: Forma
     ("query", "bytes_per_sample"),
     [({"encoding": "pcm_f32le"}, 4), ({"sample_rate": 8000, "encoding": "mulaw"}, 1)],
 )
-def test_other_encodings(server: Formation, query: dict[str, object], bytes_per_sample: int) -> None:
+def test_other_encodings(server: Formation, query: dict[str, Any], bytes_per_sample: int) -> None:
     import numpy as np
     import soundfile
     import soxr

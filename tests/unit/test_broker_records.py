@@ -40,7 +40,9 @@ def test_an_old_heartbeat_is_offline_whatever_the_hash_says() -> None:
     assert (worker.status, worker.alive, worker.free) == ("offline", False, 0)
 
 
-@pytest.mark.parametrize("broken", sorted(set(FIELDS) - {"models_loaded", "gpu_memory_total"}))
+@pytest.mark.parametrize(
+    "broken", sorted(set(FIELDS) - {"models_loaded", "gpu_memory_total", "degraded_capacity"})
+)
 def test_a_hash_that_is_not_a_worker_is_none(broken: str) -> None:
     without = {name: value for name, value in FIELDS.items() if name != broken}
     assert read_worker("w", without, 0, True) is None

@@ -55,14 +55,22 @@ class Away:
 
 
 def test_without_a_registry_only_the_query_is_judged() -> None:
-    wish = asyncio.run(admit(b"model=anything", Away()))
+    wish = asyncio.run(admit(b"model=anything", Away(), "reject"))
     assert wish == Wish(SessionConfig(model="anything"), "model=anything")
     with pytest.raises(InvalidParameter):
-        asyncio.run(admit(b"channels=9", Away()))
+        asyncio.run(admit(b"channels=9", Away(), "reject"))
 
 
 def test_only_what_describes_the_session_goes_on_to_the_worker() -> None:
     query = b"session_id=mine&vocabulary=%5B%22a+b%26c%22%5D&token=secret&x=1&language=en"
-    wish = asyncio.run(admit(query, Away()))
+    wish = asyncio.run(admit(query, Away(), "reject"))
     assert wish.query == "language=en&vocabulary=%5B%22a+b%26c%22%5D"
     assert wish.config.vocabulary == ("a b&c",)
+
+
+def test_only_what_the_server_allows_may_be_asked_for() -> None:
+    wish = asyncio.run(admit(b"overflow=queue", Away(), "reject,queue"))
+    assert wish.config.overflow == "queue"
+    with pytest.raises(InvalidParameter, match="does not allow overflow=degrade") as refused:
+        asyncio.run(admit(b"overflow=degrade", Away(), "reject,queue"))
+    assert refused.value.param == "overflow"

@@ -9,7 +9,7 @@ from broker.errors import RegistryUnavailable
 from gateway.ending import Ending
 from gateway.link import decode_event
 from gateway.metrics import GatewayMetrics
-from gateway.places import Releases
+from gateway.releases import Releases
 from gateway.tasks import first_of
 from stages.errors import CloseCode
 
@@ -96,7 +96,7 @@ class FlakyRouter:
 def releasing(router: Any, monkeypatch: pytest.MonkeyPatch, **limits: Any) -> Releases:
     """Releases that retry at once."""
     for name, value in ({"RETRY_S": 0.0} | limits).items():
-        monkeypatch.setattr(f"gateway.places.{name}", value)
+        monkeypatch.setattr(f"gateway.releases.{name}", value)
     return Releases(router, GatewayMetrics())
 
 

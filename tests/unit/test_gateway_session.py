@@ -11,7 +11,7 @@ from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation
 from gateway.admission import Wish
 from gateway.context import Gateway
-from gateway.session import Session
+from gateway.sessions import Sessions
 from gateway.settings import GatewaySettings
 from stages.parameters import SessionConfig
 
@@ -30,6 +30,11 @@ class FakeClient:
             raise self._failure
         self.events.append(orjson.loads(text))
 
+    async def receive(self) -> dict[str, Any]:
+        """Nothing ever comes."""
+        await asyncio.Event().wait()
+        return {}
+
     async def close(self, code: int, reason: str) -> None:
         """The end."""
         if self._failure:
@@ -37,16 +42,16 @@ class FakeClient:
         self.closed = code, reason
 
 
-class FakeRouter:
-    """A router whose next answers are set by hand."""
+class FakePlaces:
+    """Places whose next answers are set by hand."""
 
     def __init__(self, *answers: Allocation | Exception) -> None:
         self.answers = list(answers)
         self.avoided: list[tuple[str, ...]] = []
-        self.available = True
+        self.given_back: list[str] = []
 
-    async def allocate(
-        self, _session: str, _model: str, _language: str, avoid: tuple[str, ...]
+    async def take(
+        self, _session: str, _config: SessionConfig, avoid: tuple[str, ...], **_more: Any
     ) -> Allocation:
         """The next answer."""
         self.avoided.append(avoid)
@@ -55,18 +60,21 @@ class FakeRouter:
             raise answer
         return answer
 
+    def give_back(self, _session: str, status: str, _audio: float) -> None:
+        """Note it."""
+        self.given_back.append(status)
 
-def serve(client: Any, router: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Gateway, list[str]]:
-    """Serve a client to its end; the gateway, and the status of each place that was given back."""
 
-    async def main() -> tuple[Gateway, list[str]]:
-        gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere"))
-        released: list[str] = []
-        gateway.router = router
-        monkeypatch.setattr(gateway.releases, "add", lambda _id, status, _s: released.append(status))
+def serve(client: Any, places: Any) -> Gateway:
+    """Serve a client to its end."""
+
+    async def main() -> Gateway:
+        gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
+        gateway.places = places
+        sessions = Sessions(gateway)
         async with asyncio.timeout(5):
-            await Session(gateway, client, Wish(SessionConfig(), "")).run()
-        return gateway, released
+            await sessions.serve(client, sessions.begin(Wish(SessionConfig(), "")))
+        return gateway
 
     return asyncio.run(main())
 
@@ -74,11 +82,9 @@ def serve(client: Any, router: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Ga
 NOWHERE = Allocation("w1", "ws://127.0.0.1:1", "tiny")
 
 
-def test_a_fault_of_ours_costs_one_session(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = FakeClient()
-    gateway, released = serve(client, FakeRouter(ZeroDivisionError("a bug")), monkeypatch)
+def test_a_fault_of_ours_costs_one_session(caplog: pytest.LogCaptureFixture) -> None:
+    client, places = FakeClient(), FakePlaces(ZeroDivisionError("a bug"))
+    gateway = serve(client, places)
     assert client.events == [
         {
             "type": "error",
@@ -89,34 +95,34 @@ def test_a_fault_of_ours_costs_one_session(
         }
     ]
     assert client.closed == (1011, "internal")
-    assert released == ["error"]
+    assert places.given_back == ["error"]
     assert "ZeroDivisionError" in caplog.text
     assert b'dalston_gateway_sessions_total{reason="internal"} 1.0' in gateway.metrics.scrape()
 
 
-def test_a_client_without_a_place_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = FakeClient()
-    _, released = serve(client, FakeRouter(NoCapacity("all places are taken", 7.0)), monkeypatch)
+def test_a_client_without_a_place_holds_none() -> None:
+    client, places = FakeClient(), FakePlaces(NoCapacity("all places are taken", 7.0))
+    serve(client, places)
     assert client.events[0]["retry_after"] == 7.0
     assert client.closed == (4503, "no_capacity")
-    assert released == []
+    assert places.given_back == ["error"]  # holds where nothing is held, too
 
 
-def test_a_place_that_may_have_been_given_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = FakeClient()
-    _, released = serve(client, FakeRouter(RegistryUnavailable("no answer")), monkeypatch)
+def test_a_place_that_may_have_been_given_is_given_back() -> None:
+    client, places = FakeClient(), FakePlaces(RegistryUnavailable("no answer"))
+    serve(client, places)
     assert client.events[0]["message"] == "no worker can be reached"
     assert client.closed == (4503, "no_capacity")
-    assert released == ["error"]
+    assert places.given_back == ["error"]
 
 
-def test_two_workers_are_tried_and_not_three(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_are_tried_and_not_three() -> None:
     client = FakeClient()
-    router = FakeRouter(NOWHERE, Allocation("w2", "ws://127.0.0.1:1", "tiny"))
-    _, released = serve(client, router, monkeypatch)
-    assert router.avoided == [(), ("w1",)]
+    places = FakePlaces(NOWHERE, Allocation("w2", "ws://127.0.0.1:1", "tiny"))
+    serve(client, places)
+    assert places.avoided == [(), ("w1",)]
     assert client.closed == (4503, "no_capacity")
-    assert released == ["error"]
+    assert places.given_back == ["error"]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +130,9 @@ def test_two_workers_are_tried_and_not_three(monkeypatch: pytest.MonkeyPatch) ->
     [WebSocketDisconnect(1006), RuntimeError("Unexpected ASGI message 'websocket.send'")],
 )
 def test_a_client_that_is_gone_at_the_end_is_no_fault(
-    failure: Exception, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _, released = serve(FakeClient(failure), FakeRouter(RegistryUnavailable("away")), monkeypatch)
-    assert released == ["error"]
+    places = FakePlaces(RegistryUnavailable("away"))
+    serve(FakeClient(failure), places)
+    assert places.given_back == ["error"]
     assert "Traceback" not in caplog.text

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.engines.base import Floats, Job, Transcript
-from stages.engines.moonshine import FILES, Moonshine, weights, without_loop
+from stages.engines.loops import without_loop
+from stages.engines.moonshine import FILES, Moonshine, weights
 from stages.engines.moonshine_tokens import Tokenizer
 from stages.errors import StartupError
 from tests.recordings import BECKETT, recording

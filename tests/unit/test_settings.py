@@ -47,7 +47,7 @@ def test_two_ports_share_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         (ReceiverSettings, "WORKER_ID", "w", "worker_id", "w"),
     ],
 )
-def test_a_variable_is_read(  # noqa: PLR0917 (a table with four columns)
+def test_a_variable_is_read(
     monkeypatch: pytest.MonkeyPatch,
     kind: type[Settings],
     name: str,

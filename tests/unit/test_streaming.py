@@ -15,7 +15,7 @@ from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
 from stages.messages import Close, Event, Hypothesis, Message, Progress, SessionFailed, SpeechEnd
 from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start
-from tests.play import Clock, at_once, of_type, play
+from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 4
 
@@ -216,7 +216,7 @@ def test_two_engines_take_turns_by_age() -> None:
     run(stage, clock, opened("a"), opened("b", model="accurate"), speech_start(session="a"))
     run(stage, clock, speech_start(session="b"), words(0, 1, 2, session="b"))
     begin = clock.now / 1e9
-    history = [(begin, end(2, session="b")), (begin + 0.1, words(0, 1, session="a"))]
+    history: list[Moment] = [(begin, end(2, session="b")), (begin + 0.1, words(0, 1, session="a"))]
     said = play(stage, history, clock)
     assert [h.session for h in of_type(Hypothesis, said)] == ["b", "a"]
 

@@ -30,7 +30,7 @@ def whole_session(url: str) -> tuple[list[Event], ClientError | None]:
     """One chunk, the end, and whatever comes back."""
 
     async def play() -> tuple[list[Event], ClientError | None]:
-        async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
+        async with asyncio.timeout(DEADLINE), transcribe_stream(url, resume_for=0) as session:
             try:
                 await session.send(CHUNK)
                 await session.end()

@@ -36,13 +36,13 @@ class Call:
     def __init__(self, server: FakeServer, socket: ServerConnection) -> None:
         self.server = server
         self.socket = socket
-        self._seq = 0
+        self.seq = 0
         self._received = 0  # bytes of audio
 
     async def say(self, kind: str, **fields: Any) -> None:
         """Send an event with the next `seq`."""
-        self._seq += 1
-        await self.socket.send(json.dumps({"type": kind, "seq": self._seq, **fields}))
+        self.seq += 1
+        await self.socket.send(json.dumps({"type": kind, "seq": self.seq, **fields}))
 
     async def hear(self) -> dict[str, Any] | int:
         """The next message, or the number of bytes in the next audio frame."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -62,6 +63,7 @@ async def echo(visit: Visit) -> None:
         if isinstance(frame, bytes):
             audio += len(frame)
             await visit.event("transcript.partial", utterance=0, text=str(audio))
+            await visit.event("progress", processed=audio / 32_000)
             continue
         message = read_message(frame)
         if message["type"] == "flush":
@@ -77,6 +79,7 @@ class FakeWorker:
     def __init__(self, worker_id: str, port: int, capacity: int, models: tuple[ModelInfo, ...]) -> None:
         self.record = WorkerRecord(worker_id, f"ws://127.0.0.1:{port}", capacity, models)
         self.visits: list[Visit] = []
+        self.open: list[str] = []
         self.server: Server
         self.tolerant = False  # whether Redis may be away
 
@@ -84,7 +87,8 @@ class FakeWorker:
         """Beat until cancelled."""
         while True:
             try:
-                await registry.heartbeat(self.record)
+                sessions = tuple(sorted({session.partition(".")[0] for session in self.open}))
+                await registry.heartbeat(replace(self.record, sessions=sessions))
             except RegistryUnavailable:
                 assert self.tolerant
             await asyncio.sleep(BEAT_S)
@@ -97,6 +101,7 @@ async def fake_worker(
     worker_id: str = "worker-1",
     capacity: int = 4,
     models: tuple[ModelInfo, ...] = (MODEL,),
+    degraded_capacity: int = 0,
 ) -> AsyncIterator[FakeWorker]:
     """A registered worker for the duration of a block."""
     worker: FakeWorker
@@ -104,12 +109,18 @@ async def fake_worker(
     async def handle(connection: ServerConnection) -> None:
         visit = Visit(connection)
         worker.visits.append(visit)
-        with suppress(ConnectionClosed):
-            await behaviour(visit)
+        session = visit.query.get("session_id", [""])[0]
+        worker.open.append(session)
+        try:
+            with suppress(ConnectionClosed):
+                await behaviour(visit)
+        finally:
+            worker.open.remove(session)
 
     async with serve(handle, "127.0.0.1", 0, compression=None, close_timeout=1) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         worker = FakeWorker(worker_id, port, capacity, models)
+        worker.record = replace(worker.record, degraded_capacity=degraded_capacity)
         worker.server = server
         registry = Registry.connect(redis_url)
         await registry.heartbeat(worker.record)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 PATH = "/v1/audio/transcriptions/stream"
 DEADLINE_S = 15.0
+SECRET = "the secret of the tests"
 
 
 class Process:
@@ -30,6 +31,7 @@ class Process:
 
     def __init__(self, module: str, **settings: str) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")}
+        environment["DALSTON_INTERNAL_SECRET"] = SECRET
         environment |= {f"DALSTON_{name.upper()}": value for name, value in settings.items()}
         self._process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -126,7 +128,8 @@ class GatewayProcess:
 @contextmanager
 def gateway_process(redis_url: str, **settings: str) -> Iterator[GatewayProcess]:
     """A gateway for the duration of a block."""
-    settings = {"gateway_port": "0", "heartbeat_timeout": "2"} | settings
+    defaults = {"gateway_port": "0", "heartbeat_timeout": "2", "resume_window": "0.5"}
+    settings = defaults | {"internal_secret": SECRET} | settings
     with process("gateway", redis_url=redis_url, **settings) as started:
         yield GatewayProcess(started)
 
@@ -143,11 +146,11 @@ def gateway(_shared_gateway: GatewayProcess, shared_redis: RedisServer) -> Gatew
     return _shared_gateway
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a test's coroutine, at most `DEADLINE_S` seconds."""
+def run(main: Coroutine[Any, Any, T], deadline: float = DEADLINE_S) -> T:
+    """Run a test's coroutine, at most `deadline` seconds."""
 
     async def bounded() -> T:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline):
             return await main
 
     return asyncio.run(bounded())
@@ -156,16 +159,17 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 async def until(condition: Callable[[], Awaitable[Any]], deadline: float = DEADLINE_S) -> None:
     """Ask again and again until `condition` holds; it is an event of another process."""
     async with asyncio.timeout(deadline):
-        while not await condition():  # noqa: ASYNC110
+        while not await condition():
             await asyncio.sleep(0.01)
 
 
 class Client:
     """A client of the protocol that checks `seq` as it reads."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, seq: int = 0) -> None:
         self.connection = connection
-        self._seq = 0
+        self.seq = seq
+        self.session_id = ""
 
     async def send(self, frame: bytes | dict[str, Any]) -> None:
         """Send audio or a message."""
@@ -176,8 +180,8 @@ class Client:
         """The next event, or the next of a kind."""
         while True:
             event: dict[str, Any] = orjson.loads(await self.connection.recv())
-            self._seq += 1
-            assert event["seq"] == self._seq
+            self.seq += 1
+            assert event["seq"] == self.seq
             if kind in (None, event["type"]):
                 return event
 

@@ -1,4 +1,4 @@
-"""Any order of beats, allocations, releases, losses and restarts keeps the places exact."""
+"""Any order of beats, allocations, waits, releases, losses and restarts keeps the places exact."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from broker import keys
 from broker.errors import NoCapacity, SessionOver
-from broker.records import ModelInfo, WorkerRecord
-from broker.registry import Registry
+from broker.records import Allocation, Held, ModelInfo, Queued, Wanted, WorkerRecord
+from broker.registry import Beat, Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
 from tests.redis_fixture import RedisServer
 
 MODEL = ModelInfo("fast", "tiny", "fake", ("en",), {})
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
-SESSIONS = st.sampled_from([f"s{number}" for number in range(12)])
+SESSIONS = st.sampled_from([f"s{number}" for number in range(9)])
 
 
 @dataclass
@@ -25,8 +26,37 @@ class Expected:
     """What a worker should look like."""
 
     capacity: int
-    draining: bool
+    draining: bool = False  # by itself
+    drained: bool = False  # because it was asked to
     sessions: set[str] = field(default_factory=set)
+
+    def record(self, worker: str) -> WorkerRecord:
+        """What it says of itself."""
+        return WorkerRecord(
+            worker,
+            f"ws://{worker}",
+            self.capacity,
+            (MODEL,),
+            draining=self.draining,
+            sessions=tuple(sorted(self.sessions)),
+        )
+
+    @property
+    def status(self) -> str:
+        """What the registry says of it."""
+        if self.draining or self.drained:
+            return "draining"
+        return "busy" if len(self.sessions) >= self.capacity else "ready"
+
+
+def choose(taken: dict[str, int], workers: dict[str, Expected], avoid: set[str]) -> str | None:
+    """The worker with the largest share of free places, by name where shares are equal."""
+    shares = {
+        worker: (expected.capacity - taken[worker]) / expected.capacity
+        for worker, expected in sorted(workers.items())
+        if expected.status != "draining" and worker not in avoid and taken[worker] < expected.capacity
+    }
+    return max(shares, key=lambda worker: shares[worker]) if shares else None
 
 
 def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
@@ -42,6 +72,8 @@ def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
             self.registries: dict[str, Registry] = {}
             self.workers: dict[str, Expected] = {}
             self.over: set[str] = set()
+            self.drained: set[str] = set()
+            self.waiting: list[str] = []
 
         def teardown(self) -> None:
             self.runner.run(self.router.close())
@@ -52,88 +84,167 @@ def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
         def holder(self, session: str) -> str | None:
             return next((w for w, e in self.workers.items() if session in e.sessions), None)
 
-        @rule(worker=WORKERS, capacity=st.integers(1, 4), draining=st.booleans())
-        def beat(self, worker: str, capacity: int, draining: bool) -> None:
-            registry = self.registries.setdefault(worker, Registry.connect(redis.url))
-            record = WorkerRecord(worker, f"ws://{worker}", capacity, (MODEL,), 0.0, draining)
-            assert self.runner.run(registry.heartbeat(record)) == 0
-            expected = self.workers.setdefault(worker, Expected(capacity, draining))
-            expected.capacity, expected.draining = capacity, draining
+        def expected_place(self, session: str, avoid: set[str]) -> str | None:
+            """Where it gets a place, behind those who wait before it."""
+            taken = {worker: len(expected.sessions) for worker, expected in self.workers.items()}
+            for waiting in self.waiting:
+                if waiting == session:
+                    break
+                if (worker := choose(taken, self.workers, set())) is not None:
+                    taken[worker] += 1
+            return choose(taken, self.workers, avoid)
 
-        @rule(worker=WORKERS)
-        def restart(self, worker: str) -> None:
+        def beat_now(self, worker: str) -> Beat:
+            registry = self.registries.setdefault(worker, Registry.connect(redis.url))
+            return self.runner.run(registry.heartbeat(self.workers[worker].record(worker)))
+
+        @initialize(capacity=st.integers(1, 2))
+        def begin(self, capacity: int) -> None:
+            for number in (1, 2):
+                self.beat(f"w{number}", capacity, draining=False)
+
+        @rule(worker=WORKERS, capacity=st.integers(1, 3), draining=st.booleans())
+        def beat(self, worker: str, capacity: int, draining: bool) -> None:
+            expected = self.workers.setdefault(worker, Expected(capacity))
+            expected.capacity, expected.draining = capacity, draining
+            expected.drained = worker in self.drained
+            assert self.beat_now(worker) == Beat(0, 30.0 if expected.drained else None)
+
+        @rule(worker=WORKERS, on=st.booleans())
+        def drain(self, worker: str, on: bool) -> None:
+            known = self.runner.run(self.router.drain(worker, 30.0 if on else None))
+            if known:
+                self.drained = self.drained | {worker} if on else self.drained - {worker}
+            if worker in self.workers:
+                assert known
+                self.workers[worker].drained = on
+                self.beat_now(worker)
+
+        @rule(worker=WORKERS, how=st.sampled_from(["restarts", "leaves", "says so", "is silent"]))
+        def lose_a_worker(self, worker: str, how: str) -> None:
             if worker not in self.workers:
                 return
-            self.runner.run(self.registries[worker].close())
-            self.registries[worker] = Registry.connect(redis.url)
-            record = WorkerRecord(worker, f"ws://{worker}", 2, (MODEL,))
-            freed = self.runner.run(self.registries[worker].heartbeat(record))
-            assert freed == len(self.workers[worker].sessions)
-            self.over |= self.workers[worker].sessions
-            self.workers[worker] = Expected(2, False)
-
-        @rule(worker=WORKERS)
-        def leave(self, worker: str) -> None:
-            if worker in self.workers:
-                self.runner.run(self.registries[worker].deregister(worker))
-                self.over |= self.workers.pop(worker).sessions
-
-        @rule(worker=WORKERS)
-        def stop_beating(self, worker: str) -> None:
-            if worker in self.workers:
+            sessions = self.workers.pop(worker).sessions
+            registry = self.registries[worker]
+            if how == "restarts":
+                self.runner.run(self.registries.pop(worker).close())
+                self.workers[worker] = Expected(2)
+                assert self.beat_now(worker) == Beat(len(sessions), None)
+            elif how == "leaves":
+                self.runner.run(registry.deregister(worker))
+            elif how == "says so":
+                assert self.runner.run(registry.offline(worker))
+                assert not self.runner.run(registry.offline(worker))
+            else:
                 with redis.client() as look:
-                    look.hset(f"dalston:realtime:worker:{worker}", "heartbeat_ms", 1)
-                (lost,) = self.runner.run(self.router.sweep())
-                assert set(lost.sessions) == self.workers[worker].sessions
-                self.over |= self.workers.pop(worker).sessions
+                    look.hset(keys.worker(worker), "heartbeat_ms", 1)
+                    look.hset(keys.PULSE, "since", 1)
+                (lost,) = self.runner.run(self.router.sweep()).lost
+                assert set(lost.sessions) == sessions
+            if how in ("restarts", "leaves"):
+                self.drained.discard(worker)
 
-        @rule(session=SESSIONS, avoid=st.sets(WORKERS, max_size=1))
-        def allocate(self, session: str, avoid: set[str]) -> None:
+        @rule(gone=st.sets(SESSIONS))
+        def lose_a_gateway(self, gone: set[str]) -> None:
+            gone = {session for session in gone if self.holder(session)}
+            with redis.client() as look:
+                look.hset(keys.PULSE, "since", 1)
+                for session in gone:
+                    look.zadd(keys.LEASES, {session: 1})
+            assert set(self.runner.run(self.router.sweep()).expired) == gone
+            for session in gone:
+                self.workers[self.holder(session) or ""].sessions.remove(session)
+
+        @rule()
+        def forget_everything(self) -> None:
+            with redis.client() as look:
+                look.flushall()
+            self.over, self.drained, self.waiting = set(), set(), []
+            for worker, expected in self.workers.items():
+                expected.drained = False
+                self.beat_now(worker)
+            held = [
+                Held(session, Wanted(), Allocation(worker, "", "tiny", "fast"), "2025-01-28T12:00:00Z", 1.0)
+                for worker, expected in self.workers.items()
+                for session in expected.sessions
+            ]
+            unknown = self.runner.run(self.router.renew(each.session_id for each in held))
+            assert unknown == {each.session_id for each in held}
+            assert self.runner.run(self.router.restore(held)) == len(held)
+            assert not self.runner.run(self.router.renew(each.session_id for each in held))
+
+        @rule(sessions=st.lists(SESSIONS, min_size=1, max_size=6, unique=True), wait=st.booleans())
+        def allocate_some(self, sessions: list[str], wait: bool) -> None:
+            for session in sessions:
+                self.allocate(session, set(), wait)
+
+        @rule(session=SESSIONS, avoid=st.sets(WORKERS, min_size=1, max_size=1))
+        def move(self, session: str, avoid: set[str]) -> None:
+            self.allocate(session, avoid, wait=False)
+
+        def allocate(self, session: str, avoid: set[str], wait: bool) -> None:
             holder = self.holder(session)
-            if holder in avoid:
+            if wait or session in self.waiting:
+                avoid = set()
+            if holder is not None and holder in avoid:
                 self.workers[holder].sessions.remove(session)
-            shares = {
-                worker: (e.capacity - len(e.sessions)) / e.capacity
-                for worker, e in self.workers.items()
-                if not e.draining and worker not in avoid and len(e.sessions) < e.capacity
-            }
+                holder = None
+            expected = holder or self.expected_place(session, avoid)
             try:
-                place = self.runner.run(self.router.allocate(session, "fast", "auto", avoid))
+                wanted = Wanted(overflow="queue" if wait else "reject")
+                place = self.runner.run(self.router.allocate(session, wanted, avoid))
             except SessionOver:
                 assert session in self.over
+                return
             except NoCapacity:
-                assert not shares
-            else:
-                assert session not in self.over
-                if holder is not None and holder not in avoid:
-                    assert place.worker_id == holder
-                else:
-                    assert shares[place.worker_id] == max(shares.values())
-                    self.workers[place.worker_id].sessions.add(session)
+                assert expected is None
+                assert not wait
+                self.waiting = [each for each in self.waiting if each != session]
+                return
+            assert session not in self.over
+            if isinstance(place, Queued):
+                assert wait
+                assert expected is None
+                if session not in self.waiting:
+                    self.waiting.append(session)
+                assert place.position == self.waiting.index(session) + 1
+                return
+            assert place.worker_id == expected
+            self.workers[place.worker_id].sessions.add(session)
+            self.waiting = [each for each in self.waiting if each != session]
 
-        @rule(session=SESSIONS)
-        def release(self, session: str) -> None:
-            holder = self.holder(session)
-            held = self.runner.run(self.router.release(session, "ended", 1.0))
-            assert held == (holder is not None)
-            if holder is not None:
-                self.workers[holder].sessions.remove(session)
-            self.over.add(session)
+        @rule(sessions=st.lists(SESSIONS, min_size=1, max_size=4, unique=True), queue=st.booleans())
+        def end_some(self, sessions: list[str], queue: bool) -> None:
+            for session in sessions:
+                self.end(session, queue)
+
+        def end(self, session: str, only_the_queue: bool) -> None:
+            if only_the_queue:
+                assert self.runner.run(self.router.leave(session)) == (session in self.waiting)
+            else:
+                holder = self.holder(session)
+                held = self.runner.run(self.router.release(session, "ended", 1.0))
+                assert held == (holder is not None)
+                if holder is not None:
+                    self.workers[holder].sessions.remove(session)
+                self.over.add(session)
+            self.waiting = [each for each in self.waiting if each != session]
 
         @invariant()
         def redis_agrees(self) -> None:
             with redis.client() as look:
                 for worker, expected in self.workers.items():
-                    key = f"dalston:realtime:worker:{worker}"
-                    assert look.smembers(f"{key}:sessions") == expected.sessions
-                    count = len(expected.sessions)
-                    status = "busy" if count >= expected.capacity else "ready"
-                    assert look.hget(key, "active_sessions") == str(count)
-                    assert look.hget(key, "status") == ("draining" if expected.draining else status)
+                    assert look.smembers(keys.worker_sessions(worker)) == expected.sessions
+                    assert look.hget(keys.worker(worker), "active_sessions") == str(len(expected.sessions))
+                    assert look.hget(keys.worker(worker), "status") == expected.status
                 active = set().union(*(e.sessions for e in self.workers.values()))
-                assert look.smembers("dalston:realtime:sessions:active") == active
+                assert look.smembers(keys.ACTIVE) == active
+                assert set(look.zrange(keys.LEASES, 0, -1)) == active
+                assert set(look.zrange(keys.STARTED, 0, -1)) == active
+                assert look.zrange(keys.QUEUE, 0, -1) == self.waiting
+                assert set(look.hkeys(keys.QUEUE_REQUESTS)) == set(self.waiting)
                 for session in active:
-                    assert look.hget(f"dalston:realtime:session:{session}", "status") == "active"
+                    assert look.hget(keys.session(session), "status") == "active"
 
     return Places
 
@@ -143,8 +254,8 @@ def test_places_stay_exact(shared_redis: RedisServer) -> None:
     run_state_machine_as_test(
         places_machine(shared_redis),
         settings=settings(
-            max_examples=25,
-            stateful_step_count=25,
+            max_examples=20,
+            stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
-from broker.records import ModelInfo, WorkerRecord
+from broker.records import ModelInfo, Wanted, WorkerRecord
 from broker.registry import Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
@@ -27,7 +27,7 @@ async def lose_a_worker(broker: Process, url: str, name: str, skip: int = 0) -> 
     registry, router = Registry.connect(url), Router.connect(BrokerSettings(redis_url=url))
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
     for number in range(2):
-        await router.allocate(f"{name}-{number}", "fast", "auto")
+        await router.allocate(f"{name}-{number}", Wanted())
     line = await asyncio.to_thread(broker.line, f"offline worker={name}", skip)
     assert await router.sessions() == {}
     await registry.close()

@@ -1,7 +1,7 @@
 """Workers and places in a real Redis, one transition at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.records import Allocation, ModelInfo, Worker, WorkerRecord
-from broker.registry import Registry
-from broker.router import Lost, Router
+from broker.records import Allocation, ModelInfo, Wanted, Worker, WorkerRecord
+from broker.registry import Beat, Registry
+from broker.router import Lost, Router, Swept
 from broker.settings import BrokerSettings
 from tests.redis_fixture import RedisServer
 from tests.wire.gateway_process import run, until
@@ -31,6 +31,12 @@ class Both:
     async def worker(self, worker_id: str = "w1") -> Worker | None:
         """What the router sees of a worker."""
         return next((w for w in await self.router.workers() if w.worker_id == worker_id), None)
+
+    async def place(self, session: str, wanted: Wanted, avoid: Collection[str] = ()) -> Allocation:
+        """The place of a session, which is there at once."""
+        found = await self.router.allocate(session, wanted, avoid)
+        assert isinstance(found, Allocation)
+        return found
 
     async def close(self) -> None:
         """Close both."""
@@ -79,8 +85,8 @@ def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisS
 def test_an_allocation_writes_the_records_of_the_specification(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        place = await it.router.allocate("s1", "fast", "en")
-        assert place == Allocation("w1", "ws://127.0.0.1:9000", "tiny")
+        place = await it.router.allocate("s1", Wanted("fast", "en"))
+        assert place == Allocation("w1", "ws://127.0.0.1:9000", "tiny", "fast")
         with shared_redis.client() as look:
             assert look.smembers("dalston:realtime:worker:w1:sessions") == {"s1"}
             assert look.smembers("dalston:realtime:sessions:active") == {"s1"}
@@ -92,6 +98,8 @@ def test_an_allocation_writes_the_records_of_the_specification(shared_redis: Red
             "language": "en",
             "model": "fast",
             "model_name": "tiny",
+            "variant": "fast",
+            "degraded": "0",
             "audio_duration": "0",
             "enhance_on_end": "false",
         }
@@ -108,14 +116,14 @@ def test_a_worker_is_busy_while_it_is_full(shared_redis: RedisServer) -> None:
             return worker.status, worker.active_sessions
 
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", "fast", "auto")
+        await it.router.allocate("s1", Wanted())
         assert await state() == ("ready", 1)
-        await it.router.allocate("s2", "fast", "auto")
+        await it.router.allocate("s2", Wanted())
         assert await state() == ("busy", 2)
         await it.registry.heartbeat(RECORD)
         assert await state() == ("busy", 2)
         with pytest.raises(NoCapacity, match="all places are taken") as refused:
-            await it.router.allocate("s3", "fast", "auto")
+            await it.router.allocate("s3", Wanted())
         assert refused.value.retry_after == 5.0
         assert "s3" not in await it.router.sessions()
         assert await it.router.release("s1", "ended", 1.5)
@@ -127,8 +135,8 @@ def test_a_worker_is_busy_while_it_is_full(shared_redis: RedisServer) -> None:
 def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        first = await it.router.allocate("s1", "fast", "auto")
-        assert await it.router.allocate("s1", "fast", "auto") == first
+        first = await it.router.allocate("s1", Wanted())
+        assert await it.router.allocate("s1", Wanted()) == first
         assert (await it.router.workers())[0].active_sessions == 1
         assert await it.router.release("s1", "ended", 1.0)
         assert not await it.router.release("s1", "error", 9.0)
@@ -147,7 +155,7 @@ def test_an_allocation_that_arrives_after_its_release_takes_no_place(
         await it.registry.heartbeat(RECORD)
         assert not await it.router.release("s1", "error", 0)
         with pytest.raises(SessionOver):
-            await it.router.allocate("s1", "fast", "auto")
+            await it.router.allocate("s1", Wanted())
         assert (await it.router.workers())[0].active_sessions == 0
         with shared_redis.client() as look:
             assert look.ttl("dalston:realtime:session:s1") > 0
@@ -174,10 +182,10 @@ def test_a_place_fits_by_model_and_language(
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         if expected is not None:
-            assert (await it.router.allocate("s", model, language)).model == expected
+            assert (await it.place("s", Wanted(model, language))).model == expected
         else:
             with pytest.raises(NoCapacity, match="has the model"):
-                await it.router.allocate("s", model, language)
+                await it.router.allocate("s", Wanted(model, language))
 
     on_redis(main, shared_redis)
 
@@ -188,7 +196,7 @@ def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
     async def main(it: Both) -> None:
         for worker_id, capacity, lag in (("a", 4, 2.0), ("b", 2, 1.0), ("c", 2, 3.0)):
             await it.registry.heartbeat(replace(RECORD, worker_id=worker_id, capacity=capacity, lag=lag))
-        places = [(await it.router.allocate(f"s{n}", "fast", "auto")).worker_id for n in range(8)]
+        places = [(await it.place(f"s{n}", Wanted())).worker_id for n in range(8)]
         assert places == ["b", "a", "c", "a", "b", "a", "c", "a"]
 
     on_redis(main, shared_redis)
@@ -197,10 +205,10 @@ def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
 def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", "fast", "auto")
+        await it.router.allocate("s1", Wanted())
         await it.registry.heartbeat(replace(RECORD, draining=True))
         with pytest.raises(NoCapacity, match="no worker is there"):
-            await it.router.allocate("s2", "fast", "auto")
+            await it.router.allocate("s2", Wanted())
         await it.router.release("s1", "ended", 1)
         worker = await it.worker()
         assert worker is not None
@@ -215,11 +223,11 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
-        assert (await it.router.allocate("s", "fast", "auto")).worker_id == "w1"
-        assert (await it.router.allocate("s", "fast", "auto", ["w1"])).worker_id == "w2"
+        assert (await it.place("s", Wanted())).worker_id == "w1"
+        assert (await it.place("s", Wanted(), ["w1"])).worker_id == "w2"
         assert [w.active_sessions for w in await it.router.workers()] == [0, 1]
         with pytest.raises(NoCapacity):
-            await it.router.allocate("s", "fast", "auto", ["w1", "w2"])
+            await it.router.allocate("s", Wanted(), ["w1", "w2"])
         assert [w.active_sessions for w in await it.router.workers()] == [0, 0]
         assert await it.router.sessions() == {}
 
@@ -229,12 +237,12 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
 def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", "fast", "auto")
+        await it.router.allocate("s1", Wanted())
         await until(lambda: _offline(it))
         with pytest.raises(NoCapacity, match="no worker is there"):
-            await it.router.allocate("s2", "fast", "auto")
-        assert await it.router.sweep() == [Lost("w1", ("s1",))]
-        assert await it.router.sweep() == []
+            await it.router.allocate("s2", Wanted())
+        assert await it.router.sweep() == Swept((Lost("w1", ("s1",)),), ())
+        assert await it.router.sweep() == Swept((), ())
         with shared_redis.client() as look:
             assert look.hget("dalston:realtime:session:s1", "status") == "error"
             assert look.hget("dalston:realtime:worker:w1", "status") == "offline"
@@ -260,10 +268,10 @@ async def _offline(it: Both) -> bool:
 def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", "fast", "auto")
+        await it.router.allocate("s1", Wanted())
         with shared_redis.client() as look:
             look.delete("dalston:realtime:worker:w1")
-            assert await it.router.sweep() == []
+            assert await it.router.sweep() == Swept((), ())
             assert await it.router.workers() == []
             assert look.keys("dalston:realtime:worker*") == []
 
@@ -278,7 +286,7 @@ def test_an_empty_redis_knows_the_worker_again_after_one_beat(shared_redis: Redi
             look.script_flush()
         assert await it.router.workers() == []
         await it.registry.heartbeat(RECORD)
-        assert (await it.router.allocate("s", "fast", "auto")).worker_id == "w1"
+        assert (await it.place("s", Wanted())).worker_id == "w1"
 
     on_redis(main, shared_redis)
 
@@ -288,9 +296,9 @@ def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", "fast", "auto")
+        await it.router.allocate("s1", Wanted())
         again = Registry.connect(shared_redis.url)
-        assert await again.heartbeat(RECORD) == 1
+        assert await again.heartbeat(RECORD) == Beat(1, None)
         assert (await it.router.workers())[0].active_sessions == 0
         assert await it.router.sessions() == {}
         await it.registry.deregister("w1")  # the process before ends late
@@ -324,9 +332,11 @@ def test_many_at_once_get_exactly_the_places_there_are(shared_redis: RedisServer
         async def ask(number: int) -> str | None:
             router = (it if number % 2 else other).router
             try:
-                return (await router.allocate(f"s{number}", "fast", "auto")).worker_id
+                place = await router.allocate(f"s{number}", Wanted())
             except NoCapacity:
                 return None
+            assert isinstance(place, Allocation)
+            return place.worker_id
 
         given = [place for place in await asyncio.gather(*map(ask, range(100))) if place]
         assert sorted(given) == sorted(f"w{n}" for n in range(5) for _ in range(7))
@@ -353,7 +363,7 @@ def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServe
         async with away(own_redis, how):
             async with asyncio.timeout(3):
                 outcomes = await asyncio.gather(
-                    *(it.router.allocate(f"s{n}", "fast", "auto") for n in range(40)),
+                    *(it.router.allocate(f"s{n}", Wanted()) for n in range(40)),
                     it.registry.heartbeat(RECORD),
                     it.router.workers(),
                     return_exceptions=True,
@@ -376,7 +386,7 @@ def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> 
         with own_redis.client() as admin:
             admin.config_set("maxmemory", "1")
         with pytest.raises(RegistryUnavailable, match="OOM"):
-            await it.router.allocate("s", "fast", "auto")
+            await it.router.allocate("s", Wanted())
 
     on_redis(main, own_redis)
 

@@ -75,7 +75,8 @@ def test_a_signal_tells_the_clients_and_ends_the_process(
                 assert await asyncio.to_thread(gateway.process.wait) == 0
                 assert time.monotonic() - started < 3
                 with shared_redis.client() as look:
-                    assert look.scard("dalston:realtime:sessions:active") == 0
+                    kept = look.keys("dalston:realtime:resume:*")
+                    assert [look.hget(key, "owner") for key in kept] == ["", ""]
                 deaf.connection.transport.resume_reading()
                 assert (await deaf.rest())[-1]["code"] == "restarting"
 

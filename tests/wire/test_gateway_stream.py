@@ -69,7 +69,7 @@ def test_the_worker_gets_the_clients_parameters_and_frames_as_they_are(
         query = "vocabulary=%5B%22Gr%C3%BC%C3%9Fe+you%22%5D&sample_rate=8000&session_id=mine"
         async with fake_worker(shared_redis.url) as worker, client(gateway, query) as me:
             await me.event("session.begin")
-            await me.send(b"\x01\x02\x03")
+            await me.send(b"\x01\x02\x03")  # a sample and a half: the other half may come later
             await me.connection.send("not JSON")
             await me.event()
             visit = worker.visits[0]
@@ -80,7 +80,7 @@ def test_the_worker_gets_the_clients_parameters_and_frames_as_they_are(
             assert visit.query["sample_rate"] == ["8000"]
             await me.send({"type": "end"})
             await me.rest()
-            assert visit.received[:2] == [b"\x01\x02\x03", "not JSON"]
+            assert visit.received[:2] == [b"\x01\x02", "not JSON"]
 
     run(main())
 
@@ -354,10 +354,10 @@ def test_a_frame_that_is_too_large_ends_the_session(
             await me.send(bytes(1 << 20))
             await me.event("transcript.partial")
             await me.connection.send(frame)
-            (error,) = await me.rest()
+            error = (await me.rest())[-1]
             assert error["code"] == "invalid_request"
             assert me.closed == (4400, "invalid_request")
-            assert len(worker.visits[0].received) == 1
+            assert all(len(frame) <= 32_000 for frame in worker.visits[0].received)
             await places_taken(shared_redis, 0)
 
     run(main())
@@ -378,16 +378,20 @@ def test_a_frame_that_is_absurdly_large_is_not_even_read(
     run(main())
 
 
-def test_a_lost_worker_is_an_internal_error(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
+def test_audio_that_kills_every_worker_costs_three_and_is_an_internal_error(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
     async def dies(visit: Visit) -> None:
         await visit.begin()
-        await visit.event("transcript.final", utterance=0, text="so far")
-        visit.connection.transport.abort()
+        async for _ in visit.connection:
+            visit.connection.transport.abort()
 
     async def main() -> None:
-        async with fake_worker(shared_redis.url, dies), client(gateway) as me:
+        async with fake_worker(shared_redis.url, dies) as worker, client(gateway) as me:
+            await me.send(SECOND)
             events = await me.rest()
-            assert [e["type"] for e in events] == ["session.begin", "transcript.final", "error"]
+            assert [e["type"] for e in events] == ["session.begin", *["warning"] * 4, "error"]
+            assert len(worker.visits) == 4
             assert events[-1]["code"] == "internal"
             assert events[-1]["recoverable"] is False
             assert me.closed == (1011, "internal")

@@ -135,7 +135,7 @@ def test_messages_that_are_none_leave_the_session_going(worker: WorkerProcess, b
 
 def test_a_model_that_is_not_here_is_refused(worker: WorkerProcess) -> None:
     async def ask() -> tuple[Events, int | None]:
-        async with worker.connect("model=accurate") as session:
+        async with worker.connect("model=no-such-model") as session:
             return await read_events_to_close(session), session.close_code
 
     events, code = run(ask())
@@ -169,7 +169,7 @@ def test_the_worker_is_registered_with_its_models(worker: WorkerProcess, registr
         fields: Any = client.hgetall(f"dalston:realtime:worker:{worker.worker_id}")
     assert fields["status"] == "ready"
     assert fields["capacity"] == "8"
-    assert json.loads(fields["models_loaded"]) == ["moonshine-tiny-en"]
+    assert json.loads(fields["models_loaded"]) == ["moonshine-tiny-en", "whisper-tiny.en"]
     assert fields["endpoint"] == f"ws://127.0.0.1:{worker.port}"
 
 

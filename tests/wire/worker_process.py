@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from stages.fanout import STAGES, parse_fanout
-from tests.wire.gateway_process import until
+from tests.wire.gateway_process import SECRET, until
 
 START_S = 30.0
 EXIT_S = 5.0  # from the signal to the end of all processes
@@ -35,8 +35,18 @@ def free_port() -> int:
 class WorkerProcess:
     """The processes of a worker, by the names that honcho would give them."""
 
-    def __init__(self, folder: Path, redis_url: str, fanout: str, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redis_url: str,
+        fanout: str,
+        *,
+        prefix: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        **settings: str,
+    ) -> None:
         self.folder, self.port = folder, free_port()
+        self._prefix, self._host = prefix, host
         self.worker_id = f"w{self.port}"
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")} | {
             "DALSTON_RUN_DIR": str(folder),
@@ -44,6 +54,7 @@ class WorkerProcess:
             "DALSTON_REDIS_URL": redis_url,
             "DALSTON_WORKER_ID": self.worker_id,
             "DALSTON_FANOUT": fanout,
+            "DALSTON_INTERNAL_SECRET": SECRET,
             **{f"DALSTON_{name.upper()}": value for name, value in settings.items()},
         }
         counts = parse_fanout(fanout)
@@ -53,7 +64,7 @@ class WorkerProcess:
     def _start(self, name: str) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"stages.{name.partition('.')[0]}"],
+                [*self._prefix, sys.executable, "-m", f"stages.{name.partition('.')[0]}"],
                 env=self._environment | {"HONCHO_PROCESS_NAME": name},
                 stdout=log,
                 stderr=log,
@@ -61,7 +72,7 @@ class WorkerProcess:
 
     def get(self, path: str) -> httpx.Response:
         """What plain HTTP gets."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", trust_env=False)
+        return httpx.get(f"http://{self._host}:{self.port}{path}", trust_env=False)
 
     def health(self) -> tuple[int, list[str]]:
         """The status of `/healthz`, and which processes it misses; 0 while nobody listens."""
@@ -82,10 +93,11 @@ class WorkerProcess:
         except TimeoutError:
             raise AssertionError(f"{self.health()}\n{self.logs()}") from None
 
-    def connect(self, query: str = "") -> connect:
+    def connect(self, query: str = "", secret: str = SECRET) -> connect:
         """A session, as a gateway opens it."""
-        url = f"ws://127.0.0.1:{self.port}/v1/session?{query}"
-        return connect(url, proxy=None, compression=None, max_size=None)
+        url = f"ws://{self._host}:{self.port}/v1/session?{query}"
+        headers = {"Authorization": f"Bearer {secret}"}
+        return connect(url, proxy=None, compression=None, max_size=None, additional_headers=headers)
 
     def kill(self, name: str) -> None:
         """End one process, as a crash would."""
@@ -121,7 +133,7 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(redis_url: str, fanout: str = "", **settings: str) -> Iterator[WorkerProcess]:
+def worker_process(redis_url: str, fanout: str = "", **settings: Any) -> Iterator[WorkerProcess]:
     """A worker for the duration of a block, all of it up."""
     with TemporaryDirectory(prefix="dalston-w-") as folder:
         worker = WorkerProcess(Path(folder), redis_url, fanout, **settings)

@@ -1,0 +1,1 @@
+"""The benchmark: recordings through many sessions in real time in, latency, accuracy and cost out."""

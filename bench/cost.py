@@ -1,0 +1,98 @@
+"""What a tree of processes uses: CPU time, memory, and what the rest of the machine does meanwhile."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import psutil
+
+from stages.gpu import Gpu
+
+INTERVAL: Final = 0.5  # s; what a child used that lived shorter than this is missed
+NOT_WORK: Final = ("idle", "iowait", "guest", "guest_nice")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Over the time that it was looked at; memory in bytes, at most, GPU memory of the whole device."""
+
+    seconds: float
+    server_cpu: float | None  # s; None where the server's processes are not known
+    memory: int | None
+    gpu_memory: int | None
+    client_cpu: float
+    other_cores: float  # cores that everything else used: far from 0 means a disturbed run
+
+
+@dataclass(slots=True)
+class Meter:
+    """Looks at a process and all below it; `pid` None: at nothing but the machine."""
+
+    pid: int | None
+    _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
+    _memory: int = 0
+    _gpu_memory: int = 0
+    _gpu: Gpu = field(default_factory=Gpu)
+
+    def look(self) -> float:
+        """CPU seconds of the tree so far; those of children that have ended count as last seen."""
+        memory = 0
+        for process in self._tree():
+            try:
+                times = process.cpu_times()
+                self._cpu[process.pid, process.create_time()] = times.user + times.system
+                memory += process.memory_info().rss
+            except psutil.Error:
+                continue
+        self._memory = max(self._memory, memory)
+        if (gpu := self._gpu.memory()) is not None:
+            self._gpu_memory = max(self._gpu_memory, gpu.used)
+        return sum(self._cpu.values())
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(INTERVAL)
+
+    def _tree(self) -> list[psutil.Process]:
+        if self.pid is None:
+            return []
+        try:
+            root = psutil.Process(self.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def mark(self) -> "Mark":
+        """A moment to measure from."""
+        return Mark(self, self.look(), time.process_time(), _busy())
+
+    def peak(self) -> tuple[int | None, int | None]:
+        """The largest memory so far, of the tree and of the GPU."""
+        return self._memory or None, self._gpu_memory or None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What had been used at one moment, in CPU seconds."""
+
+    meter: Meter
+    server: float
+    client: float
+    machine: float
+
+    def cost(self, seconds: float) -> Cost:
+        """What was used since, in a time of `seconds`."""
+        server = self.meter.look() - self.server
+        client = time.process_time() - self.client
+        other = _busy() - self.machine - server - client
+        memory, gpu_memory = self.meter.peak()
+        known = server if self.meter.pid is not None else None
+        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9))
+
+
+def _busy() -> float:
+    times: dict[str, float] = psutil.cpu_times()._asdict()
+    return sum(seconds for name, seconds in times.items() if name not in NOT_WORK)

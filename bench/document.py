@@ -1,0 +1,116 @@
+"""What was measured, and all that it takes to repeat it: to a JSON file and back."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import psutil
+
+from client.errors import OutputError, UsageError
+from client.formation import ROOT
+
+FORMAT: Final = 1
+PACKAGES: Final = (
+    "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-voice", "nemo_toolkit", "numpy",
+    "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
+)  # fmt: skip
+"""What decides the figures, beside our own code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A result: which command, under what conditions, with which settings, and what came out."""
+
+    command: str
+    settings: Mapping[str, Any]
+    results: Sequence[Any]
+    conditions: Mapping[str, Any]
+    answer: Any = None  # of a command that looks for one
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all.
+
+        Raises:
+            OutputError: the file can't be written.
+        """
+        content = {"format": FORMAT, "command": self.command, "conditions": self.conditions}
+        content |= {"settings": self.settings, "answer": self.answer}
+        content["results"] = self.results
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            part.replace(path)
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error.strerror})") from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A document that was saved.
+
+    Raises:
+        UsageError: it is not there, or not one of ours.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except orjson.JSONDecodeError:
+        raise UsageError(f"{path}: not a result of the benchmark") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UsageError(f"{path}: not a result of the benchmark, or of another version of it")
+    return content
+
+
+def conditions() -> dict[str, Any]:
+    """The machine, the versions and the revision of the code."""
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": revision(),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": sys.version.split()[0],
+        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def revision(root: Path = ROOT) -> str | None:
+    """The git revision of the code, with `+` where files were changed; None outside of a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],  # noqa: S607 - from PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of the CPU."""
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

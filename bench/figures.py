@@ -1,0 +1,105 @@
+"""Scores and cost of one number of sessions in, the figures of a table's row out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from bench.cost import Cost
+from bench.score import Score, slope
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One row: seconds, unless the name says otherwise; None where nothing was measured."""
+
+    sessions: int
+    recordings: int
+    failed: int
+    late: int
+    final_p50: float | None
+    final_p95: float | None
+    final_p99: float | None
+    settle_p50: float | None
+    first_partial_p50: float | None
+    first_partial_p95: float | None
+    word_p50: float | None
+    word_p95: float | None
+    taken_back_percent: float | None  # of the words shown
+    lag_slope: float | None  # of the word latency within recordings, s per s, median
+    lag_growth: float | None  # of the word latency over the run, s per s
+    wer_percent: float | None
+    cores: float | None
+    cores_per_stream: float | None
+    memory_mb: float | None
+    gpu_memory_mb: float | None
+    client_cores: float
+    client_late_max: float | None
+    other_cores: float
+
+
+ERROR_LENGTH: Final = 160  # characters of an error that is counted
+
+
+def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
+    """The figures over all recordings that were played."""
+    final, settle = _known(scores, lambda s: s.time_to_final), _known(scores, lambda s: s.time_to_settle)
+    first = _known(scores, lambda s: s.first_partial)
+    words = [delay for s in scores for delay in s.word_latency]
+    connected = sum(s.connected for s in scores)
+    return Figures(
+        sessions=sessions,
+        recordings=len(scores),
+        failed=sum(s.failed for s in scores),
+        late=sum(s.late for s in scores),
+        final_p50=percentile(final, 50),
+        final_p95=percentile(final, 95),
+        final_p99=percentile(final, 99),
+        settle_p50=percentile(settle, 50),
+        first_partial_p50=percentile(first, 50),
+        first_partial_p95=percentile(first, 95),
+        word_p50=percentile(words, 50),
+        word_p95=percentile(words, 95),
+        taken_back_percent=ratio(sum(s.taken_back for s in scores), sum(s.shown_words for s in scores), 100),
+        lag_slope=percentile(_known(scores, lambda s: s.lag_slope), 50, 5),
+        lag_growth=growth(scores),
+        wer_percent=_wer(scores),
+        cores=ratio(cost.server_cpu, cost.seconds),
+        cores_per_stream=ratio(cost.server_cpu, connected),
+        memory_mb=ratio(cost.memory, 1e6),
+        gpu_memory_mb=ratio(cost.gpu_memory, 1e6),
+        client_cores=round(cost.client_cpu / max(cost.seconds, 1e-9), 3),
+        client_late_max=percentile([s.client_late for s in scores], 100),
+        other_cores=round(cost.other_cores, 3),
+    )
+
+
+def growth(scores: Iterable[Score]) -> float | None:
+    """How much the word latency grows over the whole run, s per s."""
+    points = [(s.began + e, d) for s in scores for e, d in zip(s.word_ends, s.word_latency, strict=True)]
+    return slope([at for at, _ in points], [delay for _, delay in points])
+
+
+def errors_of(scores: Iterable[Score]) -> list[str]:
+    """The different errors, sorted."""
+    return sorted({s.error[:ERROR_LENGTH] for s in scores if s.error})
+
+
+def percentile(values: Sequence[float], q: float, digits: int = 4) -> float | None:
+    """The percentile, None of nothing."""
+    return round(float(np.percentile(values, q)), digits) if values else None
+
+
+def ratio(part: float | None, whole: float, factor: float = 1.0) -> float | None:
+    """One number by another, None where either is missing."""
+    return None if part is None or not whole else round(factor * part / whole, 4)
+
+
+def _known(scores: Iterable[Score], what: Callable[[Score], float | None]) -> list[float]:
+    return [value for value in map(what, scores) if value is not None]
+
+
+def _wer(scores: Sequence[Score]) -> float | None:
+    wrong = sum(s.word_errors or 0 for s in scores)
+    return ratio(wrong, sum(s.reference_words or 0 for s in scores), 100)

@@ -1,0 +1,71 @@
+"""The main measurement: a request in, the figures for each number of sessions out, as tables and JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.document import Document, conditions, read
+from bench.level import Level
+from bench.report import write
+from bench.request import Request
+from bench.run import Plan, levels
+from bench.server import server
+from bench.table import compare_table, figures_table
+from bench.whole import against_whole
+from client.commands.budget import budget_table
+from client.commands.exits import ExitCode
+
+
+def measure(
+    request: Request, sessions: Sequence[int], compare: Path | None = None, report: Path | None = None
+) -> int:
+    """Measure each number of sessions and print what came out; the exit code.
+
+    Raises:
+        DalstonError: a bad file, or a server that can't be had.
+    """
+    old = None if compare is None else read(compare)
+    load, found = request.load(), list[Level]()
+    settings = request.settings() | {"sessions": list(sessions)}
+    document = Document("bench", settings, found, conditions())
+    with server(request.url, request.pid, max(sessions), request.chosen) as running:
+        settings["server"] = dict(running.settings)
+        plan = Plan.for_server(running, request.target(), load)
+        for level in levels(plan, sessions, Console(stderr=True)):
+            found.append(level)
+            document.save(request.out)
+    show(Console(), found, old)
+    if request.url is None and not found[-1].interrupted:
+        scores = [score for level in found for score in level.scores]
+        models = settings["server"].get("models")
+        if (against := against_whole(models, request.model, load.recordings, scores)) is not None:
+            print(against)
+            replace(document, answer=against).save(request.out)
+    print(f"\nThe whole result is in {request.out}.")
+    if report is not None and any(level.scores for level in found):
+        write(read(request.out), report)
+        print(f"The report is in {report}.")
+    return outcome(found)
+
+
+def show(console: Console, found: Sequence[Level], old: Mapping[str, Any] | None) -> None:
+    """The tables on a terminal."""
+    console.print(figures_table(found))
+    for level in [level for level in found if level.scores][-1:]:
+        console.print(budget_table(level.budget, f"Latency budget at N = {level.sessions}, ms"))
+    if old is not None:
+        before = [level["figures"] for level in old["results"]]
+        console.print(compare_table([asdict(level.figures) for level in found], before))
+    for error in sorted({error for level in found for error in level.errors}):
+        console.print(f"[yellow]{error}[/]", highlight=False)
+
+
+def outcome(found: Sequence[Level]) -> int:
+    """The exit code: 130 after Ctrl-C, 5 where no session at all was whole."""
+    if any(level.interrupted for level in found):
+        return ExitCode.INTERRUPTED
+    broken = all(score.error for level in found for score in level.scores)
+    return ExitCode.INCOMPLETE if broken else ExitCode.OK

@@ -1,0 +1,68 @@
+"""The server to measure: one that runs already, or one of our own with room for all sessions."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from client.formation import ROOT, formation
+from stages.fanout import honcho_concurrency, parse_fanout
+from stages.settings import PREFIX
+
+NOT_OURS: Final = (
+    "gateway_host", "gateway_port", "receiver_host", "receiver_port", "run_dir", "data_dir", "redis_url",
+    "advertise_host", "worker_id", "url",
+)  # fmt: skip
+"""Settings of the environment that belong to the server that runs there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where it is, and the root of its processes where we know it."""
+
+    url: str
+    pid: int | None
+    settings: Mapping[str, str]
+
+
+def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a server in the environment, by their names without the prefix."""
+    found = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value
+    }
+    return {name: value for name, value in found.items() if name not in NOT_OURS}
+
+
+def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Settings with room for so many sessions at once; batches stay as large as they would be."""
+    asr = parse_fanout(chosen.get("fanout", ""))["asr"]
+    batch = chosen.get("sessions_per_gpu", "4")
+    return {"max_batch": batch, **chosen, "sessions_per_gpu": str(max(int(batch), -(-sessions // asr)))}
+
+
+@contextmanager
+def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> Iterator[Server]:
+    """A server of the code in `root`, set as the environment and then `chosen` say, with room for `sessions`.
+
+    Raises:
+        FormationError: it did not become ready.
+        StartupError: the fan-out has another form.
+    """
+    settings = settings_for(sessions, {**environment_settings(os.environ), **chosen})
+    concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
+    with formation(concurrency, root, **settings) as started:
+        yield Server(started.url, started.process.pid, settings)
+
+
+@contextmanager
+def server(url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]) -> Iterator[Server]:
+    """The one at `url`, whose processes are below `pid`; without a URL, one of our own."""
+    if url is not None:
+        yield Server(url, pid, {})
+        return
+    with own_server(sessions, chosen) as started:
+        yield started

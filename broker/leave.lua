@@ -1,0 +1,6 @@
+-- Give up a position in the queue.
+-- ARGV: session
+-- Returns 1 if the session waited.
+local waited = leave_queue(ARGV[1])
+if waited == 1 then wake() end
+return waited

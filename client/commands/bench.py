@@ -1,0 +1,263 @@
+"""`dalston-rt bench`: what a server does under load, in figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.commands.exits import ExitCode, complain, exit_code
+from client.errors import ClientError
+from stages.errors import DalstonError
+
+app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
+
+_SERVER, _LOAD, _OUTPUT = "Server", "Load", "Output"
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="A server that runs; without it, one of its own.",
+        rich_help_panel=_SERVER,
+    ),
+]
+ServerPid = Annotated[
+    int | None,
+    typer.Option(metavar="PID", help="Root of the server's processes at --url.", rich_help_panel=_SERVER),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of its own server, such as asr_threads=1; repeatable.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Model = Annotated[str, typer.Option(metavar="NAME", help="As clients ask for it.", rich_help_panel=_LOAD)]
+Sessions = Annotated[
+    str, typer.Option(metavar="N,N,...", help="Sessions at once, in steps.", rich_help_panel=_LOAD)
+]
+Seconds = Annotated[
+    float, typer.Option(min=0.1, metavar="S", help="Audio that each session plays.", rich_help_panel=_LOAD)
+]
+Audio = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Recordings of your own, with NAME.txt beside NAME.wav.",
+        rich_help_panel=_LOAD,
+    ),
+]
+FlushAfter = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="S",
+        help="Flush this long after the end of speech, as voice agents do.",
+        rich_help_panel=_LOAD,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the order of the recordings.", rich_help_panel=_LOAD)]
+Out = Annotated[Path, typer.Option(metavar="FILE", help="The result, as JSON.", rich_help_panel=_OUTPUT)]
+Compare = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Print the ratios to an older result.", rich_help_panel=_OUTPUT),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Pictures as one HTML file.", rich_help_panel=_OUTPUT),
+]
+Bound = Annotated[
+    float,
+    typer.Option(min=0.05, metavar="S", help="What p95 of the time to final may be.", rich_help_panel=_LOAD),
+]
+Most = Annotated[
+    int, typer.Option(min=1, max=1_000, metavar="N", help="More are not tried.", rich_help_panel=_LOAD)
+]
+AtOnce = Annotated[
+    int,
+    typer.Option(
+        "--sessions", min=1, max=1_000, metavar="N", help="Sessions at once.", rich_help_panel=_LOAD
+    ),
+]
+Limit = Annotated[
+    int, typer.Option(min=2, max=256, metavar="N", help="Combinations at most.", rich_help_panel=_LOAD)
+]
+Rev = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
+Rounds = Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Of both.", rich_help_panel=_LOAD)]
+
+
+@app.callback(invoke_without_command=True)
+def bench(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
+    *,
+    sessions: Sessions = "1,2,4,8",
+    seconds: Seconds = 60.0,
+    flush_after: FlushAfter = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    url: Url = None,
+    server_pid: ServerPid = None,
+    settings: Settings = None,
+    out: Out = Path("bench.json"),
+    report: Report = None,
+    compare: Compare = None,
+) -> None:
+    """Measure a server: recordings in real time through 1, 2, 4 ... sessions at once.
+
+    Ctrl-C ends it and keeps what was measured. docs/performance.md defines every figure.
+    """
+    if context.invoked_subcommand is not None:
+        return
+
+    def command() -> int:
+        from bench.latency import measure
+        from bench.request import Request, chosen, counts
+
+        request = Request(
+            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+        )
+        return measure(request, counts(sessions), compare, report)
+
+    _run(command)
+
+
+def _run(command: Callable[[], int]) -> None:
+    """Run it; an expected error is one line on stderr and an exit code."""
+    try:
+        from bench.extras import require
+
+        require()
+        code = command()
+    except DalstonError as error:
+        complain(error)
+        code = exit_code(error) if isinstance(error, ClientError) else ExitCode.USAGE
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
+
+
+@app.command()
+def capacity(  # noqa: PLR0913 - one parameter for each option
+    *,
+    bound: Bound = 0.9,
+    most: Most = 64,
+    seconds: Seconds = 60.0,
+    flush_after: FlushAfter = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    url: Url = None,
+    server_pid: ServerPid = None,
+    settings: Settings = None,
+    out: Out = Path("bench-capacity.json"),
+) -> None:
+    """Search for the largest number of sessions that the server holds."""
+
+    def command() -> int:
+        from bench.capacity import measure
+        from bench.request import Request, chosen
+
+        request = Request(
+            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+        )
+        return measure(request, bound, most)
+
+    _run(command)
+
+
+@app.command()
+def fanout(  # noqa: PLR0913 - one parameter for each option
+    *,
+    at_once: AtOnce = 4,
+    limit: Limit = 12,
+    seconds: Seconds = 30.0,
+    flush_after: FlushAfter = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    settings: Settings = None,
+    out: Out = Path("bench-fanout.json"),
+) -> None:
+    """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
+
+    def command() -> int:
+        from bench.fanout import measure
+        from bench.request import Request, chosen
+
+        request = Request(None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out)
+        return measure(request, at_once, limit)
+
+    _run(command)
+
+
+@app.command()
+def guard(  # noqa: PLR0913 - one parameter for each option
+    *,
+    rev: Rev,
+    at_once: AtOnce = 4,
+    rounds: Rounds = 5,
+    seconds: Seconds = 30.0,
+    model: Model = "fast",
+    seed: Seed = 1,
+    settings: Settings = None,
+    out: Out = Path("bench-guard.json"),
+) -> None:
+    """Compare the tree with a git revision, in turns."""
+
+    def command() -> int:
+        from bench.guard import measure
+        from bench.request import Request, chosen
+
+        request = Request(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        return measure(request, rev, at_once, rounds)
+
+    _run(command)
+
+
+@app.command()
+def noise(
+    *,
+    seconds: Seconds = 60.0,
+    model: Model = "fast",
+    seed: Seed = 1,
+    url: Url = None,
+    settings: Settings = None,
+    out: Out = Path("bench-noise.json"),
+) -> None:
+    """Count the words that the server hears where nobody speaks."""
+
+    def command() -> int:
+        from bench.noise import measure
+        from bench.request import Request, chosen
+
+        request = Request(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        return measure(request)
+
+    _run(command)
+
+
+@app.command()
+def overhead(
+    *,
+    sessions: Sessions = "25,50,100,200,300,400,500",
+    seconds: Seconds = 20.0,
+    settings: Settings = None,
+    out: Out = Path("bench-overhead.json"),
+) -> None:
+    """Measure what the server's own processes cost, with an engine that answers at once."""
+
+    def command() -> int:
+        from bench.overhead import measure
+        from bench.request import Request, chosen, counts
+
+        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        return measure(request, counts(sessions))
+
+    _run(command)

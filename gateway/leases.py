@@ -1,0 +1,69 @@
+"""The places of this gateway's sessions, held for as long as it lives."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from broker.errors import RegistryUnavailable
+from broker.records import Allocation, Held, Wanted, utc_now
+from broker.router import Router
+
+log = logging.getLogger(__name__)
+
+RENEW_S: Final = 2.5  # three times within a lease
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    wanted: Wanted
+    place: Allocation
+    started_at: str
+    started: float
+
+
+class Leases:
+    """Renews the leases of all sessions in one call, and writes again what Redis has forgotten."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._held: dict[str, _Place] = {}
+
+    def hold(self, session_id: str, wanted: Wanted, place: Allocation) -> None:
+        """Renew the session's lease from now on."""
+        before = self._held.get(session_id)
+        started_at = before.started_at if before else utc_now()
+        started = before.started if before else asyncio.get_running_loop().time()
+        self._held[session_id] = _Place(wanted, place, started_at, started)
+
+    def drop(self, session_id: str) -> None:
+        """Renew it no more."""
+        self._held.pop(session_id, None)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self.renew()
+            except RegistryUnavailable as error:
+                log.debug("leases: %s", error)
+
+    async def renew(self) -> None:
+        """Renew all leases once.
+
+        Raises:
+            RegistryUnavailable: Redis did not answer.
+        """
+        if not self._held:
+            return
+        unknown = await self._router.renew(list(self._held))
+        forgotten = [self._record(session_id) for session_id in unknown if session_id in self._held]
+        if forgotten:
+            log.info("places that the registry had lost: %d", len(forgotten))
+            await self._router.restore(forgotten)
+
+    def _record(self, session_id: str) -> Held:
+        known = self._held[session_id]
+        age = asyncio.get_running_loop().time() - known.started
+        return Held(session_id, known.wanted, known.place, known.started_at, age)

@@ -1,0 +1,74 @@
+"""A session's audio log in, its worker fed out, no faster than the worker deals with it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from gateway.audio_log import AudioLog, Piece, Said
+from gateway.link import WorkerLink
+from gateway.story import Story
+
+IN_FLIGHT_S: Final = 15.0  # of audio that a worker has and has not dealt with
+UNSENT_S: Final = 10.0  # of audio that waits for a worker; then the client is not read
+QUEUED_S: Final = 50.0  # the same before the first worker: a client that leaves is noticed by reading
+
+
+class Pump:
+    """Feeds one worker after the other; `sent_s` counts the seconds of the client's audio that went out."""
+
+    def __init__(self, log: AudioLog, story: Story) -> None:
+        self._log, self._story = log, story
+        self._cursor = log.first()
+        self._room = QUEUED_S
+        self._moved = asyncio.Event()
+
+    def notice(self) -> None:
+        """Something came, was sent, or was dealt with."""
+        self._moved.set()
+
+    def rewind(self) -> None:
+        """Begin again with the first entry that the log keeps."""
+        self._cursor = self._log.first()
+
+    async def take(self, frame: bytes | str) -> float:
+        """Put a client's frame into the log, once not too much waits there; the seconds that were lost."""
+        if isinstance(frame, str):
+            self._log.say(frame)
+            self.notice()
+            return 0.0
+        lost, step = 0.0, self._log.rate * self._log.frame_bytes
+        for at in range(0, len(frame), step):
+            await self._until(lambda: self._log.unsent(self._cursor) <= self._room)
+            lost += self._log.hear(frame[at : at + step])
+            self.notice()
+        return lost
+
+    async def run(self, link: WorkerLink) -> None:
+        """Feed a worker until it has closed.
+
+        Raises:
+            SessionError: it takes no audio.
+        """
+        self._room = UNSENT_S
+        while True:
+            await self._until(lambda: self._cursor < self._log.next)
+            entry = self._log.entry(self._cursor)
+            if isinstance(entry, Piece):
+                await self._in_flight(entry.start / self._log.rate - IN_FLIGHT_S)
+            if entry is not None and not await link.send(_frame(entry)):
+                return
+            self._log.sent(self._cursor)
+            self._cursor += 1
+            self.notice()
+
+    async def _in_flight(self, processed: float) -> None:
+        await self._until(lambda: self._story.known.processed >= processed)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._moved.clear()
+            await self._moved.wait()
+
+
+def _frame(entry: Piece | Said) -> bytes | str:
+    return entry.data if isinstance(entry, Piece) else entry.text

@@ -1,0 +1,57 @@
+"""The lock files of the stage processes in, word of one that died out, before its next beat is missed."""
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Watches processes that hold a lock file with their process id in it."""
+
+    def __init__(self, folder: Path, on_death: Callable[[str, int], None]) -> None:
+        self._folder, self._on_death = folder, on_death
+        self._watched: dict[tuple[str, int], int] = {}
+
+    def watch(self, stage: str, index: int) -> None:
+        """Call `on_death(stage, index)` when the process that holds the stage's lock ends."""
+        if (stage, index) in self._watched:
+            return
+        try:
+            pid = int(self._path(stage, index).read_text())
+            handle = os.pidfd_open(pid)
+        except (OSError, ValueError):
+            return  # another machine's process or an old kernel: its beats have to do
+        self._watched[stage, index] = handle
+        asyncio.get_running_loop().add_reader(handle, self._died, stage, index)
+
+    def close(self) -> None:
+        """Watch no more."""
+        for key in list(self._watched):
+            self._forget(key)
+
+    def _died(self, stage: str, index: int) -> None:
+        self._forget((stage, index))
+        if not self._is_held(stage, index):
+            self._on_death(stage, index)
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        handle = self._watched.pop(key)
+        asyncio.get_running_loop().remove_reader(handle)
+        os.close(handle)
+
+    def _is_held(self, stage: str, index: int) -> bool:
+        """A process id may be of another namespace; a lock is of the process or of nobody."""
+        with self._path(stage, index).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
+    def _path(self, stage: str, index: int) -> Path:
+        return self._folder / f"{stage}.{index + 1}.lock"

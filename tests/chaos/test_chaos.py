@@ -1,0 +1,131 @@
+"""Continuous speech from several clients while everything dies: no word is lost, none is said twice."""
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+
+import pytest
+import redis
+
+from client import Final, Partial, SessionEnd, transcribe_stream
+from tests.chaos.faults import Played, play
+from tests.chaos.formation import Cluster, cluster
+from tests.chaos.wire import wire
+from tests.chaos.words import Difference, compare
+from tests.speech import samples
+from tests.system.sessions import chunks, paced
+
+FAULTS = int(os.environ.get("CHAOS_FAULTS", "6"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+CLIENTS = 2
+SETTLE_S = 30.0
+PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
+GROWTH_MB = 150
+BEHIND_S = 2.0  # a pause that begins so soon behind a fault is put down to it
+
+
+@dataclass
+class Heard:
+    """What one client got."""
+
+    finals: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)  # of results, wall clock
+    transcript: str = ""
+    utterances: list[int] = field(default_factory=list)
+
+    def pause(self, at: float) -> float:
+        """The longest time without a result that a fault at `at` can have caused."""
+        gaps = [b - a for a, b in pairwise(self.times) if a < at + BEHIND_S and b > at]
+        return max(gaps, default=0.0)
+
+
+def pauses(heard: list[Heard], played: list[Played]) -> str:
+    """The longest pause by kind of fault."""
+    longest: dict[str, float] = {}
+    for fault in played:
+        pause = max(each.pause(fault.at) for each in heard)
+        longest[fault.kind] = max(pause, longest.get(fault.kind, 0.0))
+    return ", ".join(f"{kind}: {pause:.1f} s" for kind, pause in longest.items())
+
+
+async def listen(url: str, pcm: bytes, *, fast: bool) -> Heard:
+    """One client's session."""
+    heard = Heard()
+    async with transcribe_stream(url, resume_for=60) as session:
+
+        async def speak() -> None:
+            if fast:
+                for chunk in chunks(pcm):
+                    await session.send(chunk)
+            else:
+                async for chunk in paced(pcm):
+                    await session.send(chunk)
+            await session.end()
+
+        speaking = asyncio.create_task(speak())
+        async for event in session:
+            if isinstance(event, Final | Partial):
+                heard.times.append(time.monotonic())
+            if isinstance(event, Final):
+                heard.finals.append(event.text)
+                heard.utterances.append(event.utterance or 0)
+            if isinstance(event, SessionEnd):
+                heard.transcript = event.transcript or ""
+        await speaking
+    return heard
+
+
+async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[Heard], list[Played]]:
+    """All clients at once, and faults for as long as they speak."""
+    async with wire(server.ports, random) as between:
+        url = f"ws://127.0.0.1:{between.port}"
+        clients = [asyncio.create_task(listen(url, pcm, fast=False)) for _ in range(CLIENTS)]
+        running = lambda: not all(client.done() for client in clients)  # noqa: E731
+        played = await play(FAULTS, server, between, random, running)
+        return await asyncio.gather(*clients), played
+
+
+def settled(server: Cluster, redis_url: str) -> None:
+    """Wait until nothing of the sessions is left."""
+    server.wait_whole()
+    until = time.monotonic() + SETTLE_S
+    with redis.Redis.from_url(redis_url, decode_responses=True) as look:
+        while look.scard("dalston:realtime:sessions:active") or server.status()["active_sessions"]:
+            assert time.monotonic() < until, "places that nobody has are taken"
+            time.sleep(0.2)
+        for key in look.scan_iter("dalston:realtime:resume:*"):
+            assert look.hlen(key) == 1, "more than the owner of a session that is over"
+            assert look.ttl(key) > 0
+
+
+@pytest.mark.timeout(120 + 12 * FAULTS)
+def test_whatever_dies_no_word_is_lost_or_said_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    random = Random(SEED)
+    once = samples("two_cities.wav").tobytes()
+    pcm = once * max(1, round(FAULTS * PER_FAULT_S * 32_000 / len(once)))
+    with cluster(2, 2, resume_window="20") as (server, redis_url):
+        url = f"ws://127.0.0.1:{server.ports[0]}"
+        reference = asyncio.run(listen(url, pcm, fast=True))
+        before = server.resident_mb()
+        heard, played = asyncio.run(disturbed(server, pcm, random))
+        settled(server, redis_url)
+        growth = server.resident_mb() - before
+        errors = [line for part in server.parts for line in part.log if "Traceback" in line]
+    found = sum((compare(reference.transcript, each.transcript) for each in heard), Difference())
+    with capsys.disabled():
+        print(
+            f"\nfaults played {len(played)}, words lost {found.lost}, doubled {found.doubled},"
+            f" heard differently {found.different} of {CLIENTS * len(reference.transcript.split())},"
+            f" memory {growth:+.0f} MB; longest pauses by fault (signal): {pauses(heard, played)}"
+        )
+        print("\n".join(found.passages))
+    for each in heard:
+        assert each.transcript == " ".join(text for text in each.finals if text)
+        assert each.utterances == list(range(1, len(each.utterances) + 1))
+    assert (found.lost, found.doubled) == (0, 0), found.passages
+    assert len(played) >= FAULTS - 2, played
+    assert growth < GROWTH_MB
+    assert not errors

@@ -1,0 +1,98 @@
+"""What may be asked for, what a server of the benchmark's own gets, and what is played in which order."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import extras
+from bench.level import Load
+from bench.recordings import Recording, audio_files
+from bench.request import Request, chosen, counts
+from bench.server import environment_settings, server, settings_for
+from client.errors import UsageError
+
+
+def recordings(*seconds: float) -> list[Recording]:
+    return [Recording(f"r{i}", bytes(round(s * 32_000)), None, (), 0.0, s) for i, s in enumerate(seconds)]
+
+
+def test_numbers_of_sessions() -> None:
+    assert counts("1, 2,16") == [1, 2, 16]
+
+
+@pytest.mark.parametrize("text", ["", "0", "1,", "two", "1001", "-1", "1.5"])
+def test_anything_else_is_no_number_of_sessions(text: str) -> None:
+    with pytest.raises(UsageError, match="--sessions"):
+        counts(text)
+
+
+def test_settings_of_the_server() -> None:
+    assert chosen(["asr_threads=1", "DALSTON_FANOUT=vad=2,asr=2"]) == {
+        "asr_threads": "1",
+        "fanout": "vad=2,asr=2",
+    }
+    with pytest.raises(UsageError, match="--set 'fast'"):
+        chosen(["fast"])
+
+
+def test_the_environment_sets_what_does_not_name_another_server() -> None:
+    environment = {
+        "DALSTON_MODELS": "fast=x:y",
+        "DALSTON_REDIS_URL": "redis://x",
+        "DALSTON_FANOUT": "",
+        "HOME": "/",
+    }
+    assert environment_settings(environment) == {"models": "fast=x:y"}
+
+
+def test_there_is_room_for_all_sessions_and_batches_stay_as_they_are() -> None:
+    assert settings_for(16, {"fanout": "asr=2"}) == {
+        "max_batch": "4",
+        "fanout": "asr=2",
+        "sessions_per_gpu": "8",
+    }
+    assert settings_for(1, {"max_batch": "8"}) == {"max_batch": "8", "sessions_per_gpu": "4"}
+    assert settings_for(2, {"sessions_per_gpu": "6"}) == {"max_batch": "6", "sessions_per_gpu": "6"}
+
+
+def test_a_server_that_runs_is_left_as_it_is() -> None:
+    with server("ws://there", 12, 4, {}) as found:
+        assert (found.url, found.pid, found.settings) == ("ws://there", 12, {})
+
+
+def test_the_same_seed_plays_the_same() -> None:
+    load = Load(recordings(1, 2, 3, 4, 5), 12.0, seed=7)
+    assert load.playlist(3) == Load(load.recordings, 12.0, seed=7).playlist(3)
+    orders = {tuple(r.name for r in Load(load.recordings, 12.0, seed).playlist(0)) for seed in range(9)}
+    assert len(orders) > 3
+
+
+def test_a_recording_comes_again_only_after_all_others() -> None:
+    names = [r.name for r in Load(recordings(1, 1, 1), 6.0, seed=1).playlist(0)]
+    assert sorted(names[:3]) == sorted(names[3:]) == ["r0", "r1", "r2"]
+
+
+def test_a_session_takes_its_audio_and_the_silences() -> None:
+    load = Load(recordings(2.0), 2.0, seed=1)
+    assert load.length(0) == pytest.approx(3.5)
+    assert load.length(2) == pytest.approx(4.24)
+
+
+def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").touch()
+    with pytest.raises(UsageError, match="no audio files"):
+        audio_files(tmp_path)
+    (tmp_path / "b.WAV").touch()
+    (tmp_path / "a.flac").touch()
+    assert [path.name for path in audio_files(tmp_path)] == ["a.flac", "b.WAV"]
+
+
+def test_what_was_asked_can_be_asked_again() -> None:
+    settings = Request(seconds=5.0, audio=Path("x"), chosen={"fanout": "asr=2"}).settings()
+    assert (settings["seconds"], settings["audio"], settings["chosen"]) == (5.0, "x", {"fanout": "asr=2"})
+
+
+def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "jiwer" else object())
+    with pytest.raises(UsageError, match=r"needs jiwer: pip install 'dalston-realtime\[bench\]'"):
+        extras.require()

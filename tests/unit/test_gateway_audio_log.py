@@ -1,0 +1,160 @@
+"""What a gateway keeps of a client's stream: whole samples, in order, from where a worker has to go on."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.audio_log import AudioLog, Piece, Said
+from gateway.ledger import Ledger
+from stages.parameters import SessionConfig
+
+RATE = 8_000
+
+
+def log(limit_s: float = 60.0, **config: Any) -> AudioLog:
+    """A log of 16-bit mono at 8 kHz."""
+    return AudioLog(SessionConfig(sample_rate=RATE, **config), Ledger(), limit_s)
+
+
+def kept(audio_log: AudioLog) -> list[bytes | str]:
+    """What a new worker would get."""
+    entries = map(audio_log.entry, range(audio_log.first(), audio_log.next))
+    return [e.data if isinstance(e, Piece) else e.text for e in entries if e is not None]
+
+
+def audio(audio_log: AudioLog) -> bytes:
+    """The audio alone."""
+    return b"".join(item for item in kept(audio_log) if isinstance(item, bytes))
+
+
+def said(**message: Any) -> str:
+    return json.dumps(message)
+
+
+def test_a_sample_that_is_not_complete_waits_for_its_other_half() -> None:
+    mine = log()
+    mine.hear(b"\x01\x02\x03")
+    assert kept(mine) == [b"\x01\x02"]
+    mine.hear(b"\x04")
+    assert audio(mine) == b"\x01\x02\x03\x04"
+
+
+def test_half_a_sample_of_a_lost_connection_is_sent_again_by_the_client() -> None:
+    mine = log()
+    mine.hear(b"\x01\x02\x03")
+    mine.break_off()
+    mine.hear(b"\x03\x04")
+    assert audio(mine) == b"\x01\x02\x03\x04"
+    assert mine.seconds == 2 / RATE
+
+
+def test_what_is_settled_is_forgotten_to_the_sample_and_the_clock_knows() -> None:
+    mine = log()
+    data = bytes(range(200)) * 80  # one second
+    mine.hear(data)
+    mine.forget(0.25)
+    assert audio(mine) == data[RATE // 2 :]
+    assert (mine.start, mine.clock) == (RATE // 4, 4_000)
+    mine.forget(0.1)
+    assert mine.start == RATE // 4
+    mine.forget(7.0)
+    assert (mine.start, audio(mine)) == (RATE, b"")
+
+
+def test_an_unanswered_flush_outlives_the_audio_before_it_and_an_answered_one_does_not() -> None:
+    mine = log()
+    for name in ("a", "b"):
+        mine.hear(bytes(RATE))
+        mine.say(said(type="flush", id=name))
+    mine.hear(bytes(RATE))
+    mine.forget(1.2)
+    assert [item for item in kept(mine) if isinstance(item, str)] == [
+        said(type="flush", id="a"),
+        said(type="flush", id="b"),
+    ]
+    mine.answered("a")
+    assert [item for item in kept(mine) if isinstance(item, str)] == [said(type="flush", id="b")]
+
+
+def test_a_change_of_the_settings_counts_for_what_follows_even_when_it_is_forgotten() -> None:
+    mine = log()
+    mine.say(said(type="config", min_silence_ms=700))
+    mine.hear(bytes(RATE))
+    mine.say(said(type="config", language="en"))
+    mine.hear(bytes(RATE))
+    mine.forget(0.1)
+    assert (mine.config.min_silence_ms, mine.config.language) == (700, "auto")
+    assert said(type="config", language="en") in kept(mine)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        said(type="keepalive"),
+        said(type="flush", id=7),
+        said(type="config", min_silence_ms=1),
+    ],
+)
+def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
+    mine = log()
+    mine.say(text)
+    entry = mine.entry(0)
+    assert isinstance(entry, Said)
+    assert entry.text == text
+    mine.sent(0)
+    assert kept(mine) == []
+
+
+def test_the_end_is_kept_to_the_last() -> None:
+    mine = log()
+    mine.hear(bytes(RATE))
+    mine.say(said(type="end"))
+    mine.sent(1)
+    mine.forget(9.0)
+    assert kept(mine) == [said(type="end")]
+    assert mine.ended
+
+
+def test_more_than_the_limit_is_dropped_and_said() -> None:
+    mine = log(limit_s=2.0)
+    assert mine.hear(bytes(2 * RATE * 2)) == 0.0
+    assert mine.hear(bytes(RATE)) == 0.5
+    assert (mine.end - mine.start) / RATE == 2.0
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=4_000),
+            st.floats(0, 2).map(lambda seconds: ("forget", seconds)),
+            st.integers(0, 20).map(lambda number: ("sent", number)),
+            st.sampled_from([said(type="flush", id="x"), said(type="keepalive"), said(type="end")]),
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(steps: list[Any]) -> None:
+    mine, whole = log(), b""
+    for step in steps:
+        match step:
+            case bytes():
+                mine.hear(step)
+                whole += step
+            case str():
+                mine.say(step)
+            case "forget", seconds:
+                mine.forget(seconds)
+            case "sent", number:
+                mine.sent(number)
+    complete = whole[: len(whole) // 2 * 2]
+    assert audio(mine) == complete[2 * mine.start :]
+    assert mine.end == len(complete) // 2
+    ledger = Ledger(dict(mine._ledger.fields))
+    again = AudioLog.restored(mine.config, ledger, mine.start, mine.ended)
+    assert kept(again) == kept(mine)
+    assert (again.start, again.end, again.ended) == (mine.start, mine.end, mine.ended)

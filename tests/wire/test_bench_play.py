@@ -1,0 +1,220 @@
+"""The benchmark against a scripted server: what it sends and when, what it notes; and the command."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from bench.cost import Meter
+from bench.document import read
+from bench.level import Level, Load, Measurement
+from bench.play import Target
+from bench.recordings import Recording
+from bench.request import Request
+from bench.server import Server
+from client.formation import ROOT
+from tests.wire.client_commands import rt
+from tests.wire.fake_server import Call, Script, fake_server, two_utterances
+
+HELLO = Recording("hello", bytes(9_600), "Hello world. Good bye.", (("Hello", 0.0, 0.1),), 0.0, 0.2)
+TAIL_S = 0.1
+
+
+def measured(script: Script, sessions: int = 1, flush_after: float | None = None) -> tuple[Level, list[str]]:
+    """What one recording in each session gave, and the messages that the server got."""
+    load = Load([HELLO], HELLO.seconds, seed=1, tail_s=TAIL_S)
+    with fake_server(script) as server:
+        target = Target(server.url, flush_after=flush_after)
+        level = Measurement(sessions, target, load, Meter(os.getpid())).run()
+    assert all(size <= 3_200 for size in server.frames)
+    return level, [str(message["type"]) for message in server.messages]
+
+
+def test_a_recording_and_the_silence_behind_it_are_played_and_scored() -> None:
+    level, messages = measured(two_utterances)
+    (found,) = level.scores
+    assert (found.text, found.error, found.word_errors) == ("Hello world. Good bye.", None, 0)
+    assert found.connected >= HELLO.seconds + TAIL_S
+    assert messages == ["end"]
+    assert level.figures.cores is not None
+
+
+def test_all_sessions_are_played_at_once() -> None:
+    level, _ = measured(two_utterances, sessions=3)
+    assert sorted(found.session for found in level.scores) == [0, 1, 2]
+
+
+def test_the_results_of_all_sessions_make_the_budget() -> None:
+    level, _ = measured(two_utterances)
+    asr = next(row for row in level.budget if row.stage == "ASR inference")
+    assert asr.finals is not None
+    assert asr.finals.p50 == pytest.approx(100.0)
+
+
+def test_a_flush_goes_out_behind_the_end_of_speech() -> None:
+    _, messages = measured(two_utterances, flush_after=0.1)
+    assert messages == ["flush", "end"]
+
+
+async def _refuse(call: Call) -> None:
+    await call.fail(4503, "no_capacity", "all places are taken", retry_after=1.0)
+
+
+async def _hang_up(call: Call) -> None:
+    await call.begin()
+    await call.hear()
+    await call.socket.close(1011, "internal")
+
+
+@pytest.mark.parametrize(("script", "why"), [(_refuse, "all places are taken"), (_hang_up, "1011")])
+def test_what_breaks_a_session_is_noted(script: Script, why: str) -> None:
+    level, _ = measured(script)
+    assert level.figures.failed == 1
+    assert why in level.errors[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command leaves its result; its recordings are one that needs no alignment."""
+    monkeypatch.setattr(Request, "load", lambda self: Load([HELLO], HELLO.seconds, 1, TAIL_S))
+    return tmp_path
+
+
+@pytest.fixture
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted server in the place of the benchmark's own."""
+
+    @contextmanager
+    def own_server(_sessions: int, chosen: dict[str, str], _root: Path = ROOT) -> Iterator[Server]:
+        with fake_server() as server:
+            yield Server(server.url, os.getpid(), chosen)
+
+    for module in ("fanout", "guard", "overhead"):
+        monkeypatch.setattr(f"bench.{module}.own_server", own_server)
+
+
+def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
+    out = folder / "result.json"
+    with fake_server() as server:
+        common = ("bench", "--url", server.url, "--seconds", 0.1, "--sessions", "1,2")
+        first = rt(None, *common, "--out", out)
+        common = (*common[:-1], "1")
+        second = rt(None, *common, "--out", folder / "new.json", "--compare", out)
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "Time to final p50" in first.stdout
+    assert "Latency budget at N = 2" in first.stdout
+    assert "New by old" in second.stdout
+    found = read(out)
+    assert [level["sessions"] for level in found["results"]] == [1, 2]
+    assert (found["settings"]["url"], found["settings"]["seed"]) == (server.url, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        (("--sessions", "many"), 2, "--sessions 'many'"),
+        (("--compare", "/nowhere.json"), 2, "No such file"),
+        (("--set", "x"), 2, "is not NAME=VALUE"),
+        (("--set", "fanout=what=2", "--seconds", 0.1), 2, "DALSTON_FANOUT"),
+    ],
+)
+def test_what_can_not_be_is_one_line(folder: Path, options: tuple[object, ...], code: int, why: str) -> None:
+    result = rt(None, "bench", *options)
+    assert result.exit_code == code
+    assert why in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_where_no_server_answers_the_command_fails(folder: Path) -> None:
+    options = ("--url", "ws://127.0.0.1:1", "--seconds", 0.1, "--sessions", 1, "--out", folder / "x.json")
+    result = rt(None, "bench", *options)
+    assert result.exit_code == 5
+    assert "no server answers" in result.stderr
+    assert not (folder / "x.json").exists()
+
+
+def announced(session: int) -> tuple[threading.Event, Script]:
+    """A script that says when this session, counted from 1, has begun."""
+    begun, count = threading.Event(), itertools.count(1)
+
+    async def script(call: Call) -> None:
+        if next(count) == session:
+            begun.set()
+        await two_utterances(call)
+
+    return begun, script
+
+
+def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
+    out = folder / "result.json"
+    code = (
+        "import sys; from client.cli import main; sys.argv[0] = 'dalston-rt'; from bench import request;"
+        " from bench.recordings import Recording;"
+        " short, long = (Recording(n, bytes(s), None, (), 0.0, 0.1) for n, s in"
+        " (('short', 3_200), ('long', 3_200_000)));"
+        " request.embedded = lambda: [short, long]; main()"
+    )
+    second, script = announced(2)  # the first one warms the server up
+    with fake_server(script) as server:
+        options = ["bench", "--url", server.url, "--sessions", "1,2", "--seconds", "150", "--out", str(out)]
+        run = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.PIPE, text=True)
+        assert second.wait(30)
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=20)
+    assert run.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    (level,) = read(out)["results"]
+    assert level["interrupted"]
+
+
+@pytest.mark.usefixtures("no_server")
+def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
+    out = folder / "fanout.json"
+    result = rt(None, "bench", "fanout", "--sessions", 1, "--limit", 2, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "defaults" in result.stdout
+    found = read(out)
+    assert [each["rounds"] for each in found["results"]] == [1, 1]
+    assert found["results"][0]["settings"] == {}
+    assert found["answer"].split("\n")[0] in result.stdout.replace("\n", " ")
+
+
+@pytest.mark.usefixtures("no_server")
+def test_the_tree_is_compared_with_a_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.guard.worktree", lambda rev: nullcontext(folder))
+    out = folder / "guard.json"
+    result = rt(None, "bench", "guard", "--rev", "v1", "--rounds", 2, "--sessions", 1, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "The tree by v1, 2 rounds" in result.stdout
+    rounds = read(out)["results"]
+    assert [sorted(each) for each in rounds] == [["revision", "tree"]] * 2
+    assert "time_to_final" in rounds[0]["tree"]["scores"][0]
+    assert "final_p50" in {ratio["figure"] for ratio in read(out)["answer"]}
+
+
+@pytest.mark.usefixtures("no_server")
+def test_the_overhead_is_measured_until_it_breaks(folder: Path) -> None:
+    out = folder / "overhead.json"
+    result = rt(None, "bench", "overhead", "--sessions", "1,2", "--seconds", 0.5, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    steps = read(out)["results"]
+    assert steps[0]["failed"] == 0
+    assert steps[0]["frames_per_second"] > 0
+
+
+@pytest.mark.parametrize("command", ["fanout", "overhead", "guard"])
+def test_what_needs_a_server_of_its_own_takes_no_url(command: str) -> None:
+    assert rt(None, "bench", command, "--url", "ws://there").exit_code == 2
+
+
+def test_every_command_has_its_help() -> None:
+    for command in ("capacity", "fanout", "guard", "noise", "overhead"):
+        assert rt(None, "bench", command, "--help").exit_code == 0
+        assert command in rt(None, "bench", "--help").stdout

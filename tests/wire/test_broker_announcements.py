@@ -1,0 +1,43 @@
+"""A worker that is gone is announced to the gateways by a real Redis, over its losses."""
+
+import asyncio
+
+from broker.errors import RegistryUnavailable
+from broker.records import ModelInfo, WorkerRecord
+from gateway.announcements import WorkerLost, listen
+from gateway.tasks import Bell
+from tests.redis_fixture import RedisServer
+from tests.wire.gateway_process import until
+from tests.wire.test_broker_registry import Both, on_redis
+
+RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
+
+
+def test_a_worker_that_is_gone_is_announced_at_once_and_after_a_loss_of_redis(own_redis: RedisServer) -> None:
+    async def main(it: Both) -> None:
+        lost, told, news = WorkerLost(), asyncio.Event(), Bell()
+        lost.subscribe("w1", told.set)
+        listening = asyncio.create_task(listen(own_redis.url, it.router, lost, news))
+        await news.wait(5)  # rung when it is connected
+        await it.registry.heartbeat(RECORD)
+        assert await it.registry.offline("w1")
+        async with asyncio.timeout(1):
+            await told.wait()
+        told.clear()
+        await it.registry.heartbeat(RECORD)
+        own_redis.stop()
+        own_redis.start()
+        await until(lambda: _said(it))  # before it listens again, or after
+        async with asyncio.timeout(5):
+            await told.wait()
+        listening.cancel()
+        await asyncio.wait([listening])
+
+    on_redis(main, own_redis)
+
+
+async def _said(it: Both) -> bool:
+    try:
+        return await it.registry.offline("w1")
+    except RegistryUnavailable:
+        return False

@@ -1,0 +1,131 @@
+"""Redis that is lost, comes back empty, or is found through Sentinels: running sessions do not notice."""
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from broker import keys
+from broker.embedded_redis import server_binary
+from broker.scripts import Scripts
+from stages.errors import StartupError
+from tests.redis_fixture import RedisServer
+from tests.wire.fake_worker import fake_worker
+from tests.wire.gateway_process import client, gateway_process, process, run, until
+
+AWAY_S = float(os.environ.get("DALSTON_TEST_REDIS_AWAY", "1"))  # the long form of the suite says 30
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("how", ["killed", "emptied"])
+def test_running_sessions_do_not_notice_and_keep_their_places(own_redis: RedisServer, how: str) -> None:
+    async def main() -> None:
+        with (
+            process("broker", redis_url=own_redis.url) as broker,
+            gateway_process(own_redis.url, heartbeat_timeout="5") as gateway,
+        ):
+            async with fake_worker(own_redis.url, capacity=2) as worker:
+                worker.tolerant = True
+                await asyncio.to_thread(gateway.process.line, "ready")
+                async with client(gateway) as me:
+                    await me.event("session.begin")
+                    await lose(own_redis, how)
+                    with own_redis.client() as look:
+
+                        async def places_are_exact() -> bool:
+                            key = keys.worker("worker-1")
+                            return (
+                                look.scard(keys.ACTIVE) == 1
+                                and look.hget(key, "active_sessions") == "1"
+                                and [look.hget(keys.session(s), "model") for s in look.smembers(keys.ACTIVE)]
+                                == ["fast"]
+                            )
+
+                        await until(places_are_exact)
+                    await me.send(bytes(100))
+                    assert (await me.event("transcript.partial"))["text"] == "100"
+
+                    async def serves_again() -> bool:
+                        return (await asyncio.to_thread(gateway.get, "/readyz")).status_code == 200
+
+                    await until(serves_again)
+                    async with client(gateway) as other, client(gateway) as third:
+                        firsts = sorted([(await c.event())["type"] for c in (other, third)])
+                        assert firsts == ["error", "session.begin"]
+                    assert len(worker.visits) == 2
+            assert not any("offline" in line or "gone" in line for line in broker.lines)
+
+    run(main(), 60 + AWAY_S)
+
+
+async def lose(redis: RedisServer, how: str) -> None:
+    """Take Redis away for a while, or all that it knows."""
+    if how == "killed":
+        redis.stop()
+        await asyncio.sleep(AWAY_S)
+        redis.start()
+    else:
+        with redis.client() as admin:
+            admin.flushall()
+            admin.script_flush()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis+cluster://a:6379", "Cluster"),
+        ("redis+sentinel://a:26379", "service"),
+        ("redis+sentinel://a:x/main", "invalid literal"),
+    ],
+)
+def test_a_url_that_cannot_be_used_says_why(url: str, says: str) -> None:
+    with pytest.raises(StartupError, match=says):
+        Scripts(url)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def server(folder: Path, name: str, lines: str, *arguments: str) -> Iterator[None]:
+    """A redis-server with a configuration file, once it is up."""
+    path = folder / f"{name}.conf"
+    path.write_text(lines)
+    started = subprocess.Popen(
+        [server_binary(), path, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
+    )
+    with started:
+        try:
+            assert started.stdout is not None
+            ready = (b"Ready to accept", b"Sentinel ID")
+            assert any(word in line for line in started.stdout for word in ready)
+            yield
+        finally:
+            started.kill()
+
+
+def test_the_master_is_found_through_sentinels(tmp_path: Path) -> None:
+    redis, sentinel = free_port(), free_port()
+    watch = f"port {sentinel}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {redis} 1\n"
+    with (
+        server(tmp_path, "redis", f'port {redis}\nbind 127.0.0.1\nsave ""\n'),
+        server(tmp_path, "sentinel", watch, "--sentinel"),
+    ):
+        url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel}/main/0"
+
+        async def main() -> None:
+            async with fake_worker(url):
+                with gateway_process(url) as gateway:
+                    await asyncio.to_thread(gateway.process.line, "ready")
+                    async with client(gateway) as me:
+                        await me.event("session.begin")
+
+        run(main())

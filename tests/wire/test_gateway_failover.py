@@ -1,0 +1,127 @@
+"""A worker that is lost in the middle of a session: another one goes on, and the client hears of it once."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.redis_fixture import RedisServer
+from tests.wire.fake_worker import FakeWorker, Visit, fake_worker, read_message
+from tests.wire.gateway_process import Client, GatewayProcess, client, run
+
+SECOND = bytes(32_000)
+
+
+async def recorder(visit: Visit) -> None:
+    """Takes everything; one final for each second of audio, which begins where the worker began."""
+    await visit.begin()
+    begun = int(visit.query.get("clock", ["0"])[0]) / 16_000
+    number = int(visit.query.get("utterance", ["1"])[0])
+    async for frame in visit.connection:
+        visit.received.append(frame)
+        if isinstance(frame, bytes):
+            heard = begun + sum(len(f) for f in visit.received if isinstance(f, bytes)) / 32_000
+            await visit.event("progress", processed=heard)
+            while number <= int(heard):
+                text = f"w{number}"
+                start = {"start": number - 1.0, "end": float(number)}
+                await visit.event("transcript.final", utterance=number, text=text, **start)
+                number += 1
+        elif read_message(frame)["type"] == "end":
+            await visit.event("session.end", transcript="?", audio_duration=heard, speech_duration=0.0)
+            await visit.connection.close(1000)
+            return
+
+
+def lose(worker: FakeWorker, code: int | None) -> None:
+    """End the worker's connections: by a code, or without a word."""
+    for visit in worker.visits:
+        if code is None:
+            visit.connection.transport.abort()
+        else:
+            asyncio.get_running_loop().create_task(visit.connection.close(code))
+
+
+async def finals(me: Client, count: int) -> list[str]:
+    return [(await me.event("transcript.final"))["text"] for _ in range(count)]
+
+
+@pytest.mark.parametrize("code", [None, 1001, 1011, 1012])
+def test_another_worker_goes_on_behind_the_last_final(
+    gateway: GatewayProcess, shared_redis: RedisServer, code: int | None
+) -> None:
+    async def main() -> None:
+        async with (
+            fake_worker(shared_redis.url, recorder, worker_id="a") as a,
+            fake_worker(shared_redis.url, recorder, worker_id="b") as b,
+            client(gateway, "min_silence_ms=500") as me,
+        ):
+            await me.send(SECOND * 2 + bytes(8_000))
+            assert await finals(me, 2) == ["w1", "w2"]
+            first, second = (a, b) if a.visits else (b, a)
+            lose(first, code)
+            warning = await me.event()
+            assert (warning["type"], warning["code"]) == ("warning", "worker_lost")
+            await me.send({"type": "config", "min_silence_ms": 900})
+            await me.send(bytes(24_000))
+            assert await finals(me, 1) == ["w3"]
+            (visit,) = second.visits
+            assert visit.query["clock"] == ["32000"]
+            assert visit.query["utterance"] == ["3"]
+            assert visit.query["min_silence_ms"] == ["500"]
+            await me.send({"type": "end"})
+            ended = (await me.rest())[-1]
+            assert ended["transcript"] == "w1 w2 w3"
+            assert [s["utterance"] for s in ended["segments"]] == [1, 2, 3]
+            assert ended["audio_duration"] == 3.0
+            audio = b"".join(f for f in visit.received if isinstance(f, bytes))
+            assert len(audio) == 32_000
+            assert [json.loads(f)["type"] for f in visit.received if isinstance(f, str)] == ["config", "end"]
+            assert me.closed == (1000, "normal")
+
+    run(main())
+
+
+def test_an_answered_flush_is_not_asked_for_again_and_an_open_one_is(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def answers_a(visit: Visit) -> None:
+        await visit.begin()
+        async for frame in visit.connection:
+            visit.received.append(frame)
+            if isinstance(frame, str) and read_message(frame).get("id") in (
+                "a",
+                visit.query.get("utterance"),
+            ):
+                await visit.event("transcript.final", utterance=1, text="", flush_id="a")
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, answers_a) as worker, client(gateway) as me:
+            await me.send({"type": "flush", "id": "a"})
+            assert (await me.event("transcript.final"))["flush_id"] == "a"
+            await me.send({"type": "flush", "id": "b"})
+            while len(worker.visits[0].received) < 2:
+                await asyncio.sleep(0.01)
+            lose(worker, None)
+            await me.event("warning")
+            while len(worker.visits) < 2 or not worker.visits[1].received:
+                await asyncio.sleep(0.01)
+            assert [json.loads(f)["id"] for f in worker.visits[1].received if isinstance(f, str)] == ["b"]
+
+    run(main())
+
+
+def test_without_another_worker_the_session_ends_as_a_fault_of_ours(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder) as worker, client(gateway) as me:
+            await me.event("session.begin")
+            worker.server.close()
+            lose(worker, None)
+            events = await me.rest()
+            assert [e["type"] for e in events] == ["warning", "error"]
+            assert events[-1]["code"] == "internal"
+            assert me.closed == (1011, "internal")
+
+    run(main())

@@ -1,0 +1,250 @@
+"""Clients that come back: to the same gateway, to another one, to one that takes over from a dead one."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.redis_fixture import RedisServer
+from tests.wire.fake_worker import fake_worker
+from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from tests.wire.test_gateway_failover import SECOND, finals, recorder
+
+
+async def lost(me: Client) -> str:
+    """Break the client's connection; the token with which it comes back."""
+    me.connection.transport.abort()
+    return f"{me.session_id}:{me.seq}"
+
+
+async def begun(me: Client) -> None:
+    me.session_id = (await me.event("session.begin"))["session_id"]
+
+
+async def resumed(gateway: GatewayProcess, token: str, replayed: list[str], audio: float) -> Client:
+    """Come back, and check what is said first."""
+    connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
+    me = Client(connection, int(token.split(":")[1]))
+    me.session_id = token.split(":", maxsplit=1)[0]
+    assert [await me.event() for _ in replayed] == [
+        {"type": "transcript.final", "utterance": int(w[1:]), "text": w, "start": int(w[1:]) - 1.0}
+        | {"end": float(w[1:]), "seq": me.seq - len(replayed) + n + 1}
+        for n, w in enumerate(replayed)
+    ]
+    event = await me.event()
+    assert (event["type"], event["session_id"]) == ("session.resumed", me.session_id)
+    assert event["audio_received"] == audio
+    return me
+
+
+def kept_gateway(redis: RedisServer) -> AbstractContextManager[GatewayProcess]:
+    return gateway_process(redis.url, resume_window="20")
+
+
+def test_events_that_were_missed_come_again_and_the_session_goes_on(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder) as worker, client(gateway) as first:
+                await begun(first)
+                await first.send(SECOND * 2)
+                assert await finals(first, 1) == ["w1"]
+                token = await lost(first)
+                await until(lambda: _said(gateway, 0))
+                me = await resumed(gateway, token, ["w2"], 2.0)
+                await me.send(SECOND)
+                assert await finals(me, 1) == ["w3"]
+                await me.send({"type": "end"})
+                assert (await me.rest())[-1]["type"] == "session.end"
+                assert len(worker.visits) == 1
+
+    run(main())
+
+
+async def _said(gateway: GatewayProcess, connections: int) -> bool:
+    return await asyncio.to_thread(gateway.metric, "dalston_gateway_connections") == connections
+
+
+def test_a_second_connection_takes_over_from_one_that_is_still_open(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder), client(gateway) as first:
+                await begun(first)
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                me = await resumed(gateway, f"{first.session_id}:{first.seq}", [], 1.0)
+                (farewell,) = await first.rest()
+                assert (farewell["code"], first.closed[0]) == ("invalid_request", 4400)
+                await me.send(SECOND)
+                assert await finals(me, 1) == ["w2"]
+                await me.connection.close()
+
+    run(main())
+
+
+def test_the_end_of_a_session_can_be_fetched_after_it(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder), client(gateway) as first:
+                await begun(first)
+                await first.send(SECOND)
+                await first.send({"type": "end"})
+                token = f"{first.session_id}:{first.seq}"
+                assert (await first.rest())[-1]["type"] == "session.end"
+                me = await _again(gateway, token)
+                kinds = [e["type"] for e in await me.rest()]
+                assert kinds == ["transcript.final", "session.end", "session.resumed"]
+                assert me.closed == (1000, "normal")
+
+    run(main())
+
+
+async def _again(gateway: GatewayProcess, token: str) -> Client:
+    connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
+    return Client(connection, int(token.split(":")[1]))
+
+
+def test_a_client_that_says_goodbye_is_not_waited_for(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder):
+                async with client(gateway) as first:
+                    await begun(first)
+                    token = f"{first.session_id}:{first.seq}"
+                with shared_redis.client() as look:
+
+                    async def free() -> bool:
+                        return not look.scard("dalston:realtime:sessions:active")
+
+                    await until(free)
+                assert await _status(gateway, token) == (404, "unknown_session")
+
+    run(main())
+
+
+async def _status(gateway: GatewayProcess, token: str) -> tuple[int, str]:
+    try:
+        async with connect(gateway.url(f"resume={token}"), proxy=None):
+            return 101, ""
+    except InvalidStatus as refused:
+        body = httpx.Response(200, content=bytes(refused.response.body or b"")).json()
+        return refused.response.status_code, body["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "code"),
+    [
+        ("nonsense", 400, "invalid_parameter"),
+        ("f" * 32, 400, "invalid_parameter"),
+        ("f" * 32 + ":-1", 400, "invalid_parameter"),
+        ("f" * 32 + ":1", 404, "unknown_session"),
+    ],
+)
+def test_what_can_not_be_resumed_is_refused_before_the_upgrade(
+    gateway: GatewayProcess, token: str, status: int, code: str
+) -> None:
+    assert run(_status(gateway, token)) == (status, code)
+
+
+def test_a_client_that_comes_too_late_is_told_so(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with gateway_process(shared_redis.url, resume_window="0.3") as gateway:
+            async with fake_worker(shared_redis.url, recorder), client(gateway) as first:
+                await begun(first)
+                token = await lost(first)
+                with shared_redis.client() as look:
+
+                    async def free() -> bool:
+                        return not look.scard("dalston:realtime:sessions:active")
+
+                    await until(free)
+
+                async def unknown() -> bool:
+                    return await _status(gateway, token) == (404, "unknown_session")
+
+                await until(unknown)
+
+    run(main())
+
+
+async def _nothing(_gateway: GatewayProcess) -> None:
+    """The first gateway lives: the second one passes frames on to it."""
+
+
+async def _killed(gateway: GatewayProcess) -> None:
+    gateway.process.kill()
+
+
+async def _ended(gateway: GatewayProcess) -> None:
+    gateway.process.send(signal.SIGTERM)
+    assert await asyncio.to_thread(gateway.process.wait) == 0
+
+
+@pytest.mark.parametrize("happens", [_nothing, _killed, _ended])
+def test_another_gateway_goes_on_with_the_session(
+    shared_redis: RedisServer, happens: Callable[[GatewayProcess], Awaitable[None]]
+) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as one, kept_gateway(shared_redis) as two:
+            async with fake_worker(shared_redis.url, recorder) as worker, client(one) as first:
+                await begun(first)
+                await first.send(SECOND * 2 + bytes(8_000))
+                assert await finals(first, 2) == ["w1", "w2"]
+                await _saved(shared_redis, first, 2.25)
+                if happens is not _ended:
+                    token = await lost(first)
+                await happens(one)
+                if happens is _ended:
+                    await first.rest()
+                    token = await lost(first)
+                me = await resumed(two, token, [], 2.25)
+                await me.send(bytes(24_000))
+                assert await finals(me, 1) == ["w3"]
+                await me.send({"type": "end"})
+                ended = (await me.rest())[-1]
+                assert me.closed == (1000, "normal")
+                assert len(worker.visits) == (1 if happens is _nothing else 2)
+                if happens is not _nothing:
+                    assert ended["transcript"] == "w1 w2 w3"
+                    assert worker.visits[1].query["clock"] == ["32000"]
+
+    run(main())
+
+
+async def _saved(redis: RedisServer, me: Client, seconds: float) -> None:
+    """Wait until so much of the audio is in Redis, from the last final on."""
+    with redis.client() as look:
+
+        async def there() -> bool:
+            key = f"dalston:realtime:resume:{me.session_id}"
+            names = [name for name in look.hkeys(key) if name[0] == "a"]
+            return bool(sum(look.hstrlen(key, name) for name in names) == round(seconds % 1 * 32_000))
+
+        await until(there)
+
+
+def test_what_was_said_while_redis_was_away_is_kept_when_it_is_back(own_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(own_redis) as one, kept_gateway(own_redis) as two:
+            async with fake_worker(own_redis.url, recorder) as worker, client(one) as first:
+                worker.tolerant = True
+                await begun(first)
+                own_redis.stop()
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                own_redis.start()
+                await first.send(SECOND + bytes(8_000))
+                assert await finals(first, 1) == ["w2"]
+                await _saved(own_redis, first, 2.25)
+                token = await lost(first)
+                one.process.kill()
+                me = await resumed(two, token, [], 2.25)
+                await me.send(bytes(24_000))
+                await me.send({"type": "end"})
+                assert (await me.rest())[-1]["transcript"] == "w1 w2 w3"
+
+    run(main())

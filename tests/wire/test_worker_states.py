@@ -1,0 +1,116 @@
+"""A real worker that is asked to drain, loses a stage, and is stopped."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from broker import keys
+from broker.router import Router
+from broker.settings import BrokerSettings
+from tests.redis_fixture import RedisServer, redis_server
+from tests.wire.gateway_process import run, until
+from tests.wire.worker_process import WorkerProcess, send_audio, worker_process
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[RedisServer]:
+    """The Redis of this file's worker."""
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def worker(registry: RedisServer) -> Iterator[WorkerProcess]:
+    """One worker for this file; its sessions have 5 s after the signal."""
+    with worker_process(registry.url, drain_timeout="5") as started:
+        yield started
+
+
+async def status(registry: RedisServer, worker: WorkerProcess, expected: str) -> None:
+    """Wait for a state in the registry."""
+    with registry.client() as look:
+
+        async def is_so() -> bool:
+            return bool(look.hget(keys.worker(worker.worker_id), "status") == expected)
+
+        await until(is_so)
+
+
+def test_nobody_talks_to_a_worker_without_the_secret(worker: WorkerProcess) -> None:
+    async def ask(secret: str) -> int:
+        with pytest.raises(InvalidStatus) as refused:
+            async with worker.connect(secret=secret):
+                pass
+        return refused.value.response.status_code
+
+    assert run(ask("another secret")) == 401
+    assert run(ask("")) == 401
+    assert worker.get("/healthz").status_code == 200
+
+
+def test_a_worker_that_is_asked_to_drain_moves_its_sessions_in_the_end(
+    worker: WorkerProcess, registry: RedisServer
+) -> None:
+    async def main() -> None:
+        router = Router.connect(BrokerSettings(redis_url=registry.url))
+        await status(registry, worker, "ready")
+        async with worker.connect("session_id=s1.x") as session:
+            assert json.loads(await session.recv())["type"] == "session.begin"
+            assert await router.drain(worker.worker_id, 0.5)
+            await status(registry, worker, "draining")
+            assert json.loads(await session.recv())["code"] == "restarting"
+            with pytest.raises(ConnectionClosed):
+                await session.recv()
+            assert session.close_code == 1012
+        await router.drain(worker.worker_id, None)
+        await status(registry, worker, "ready")
+        await router.close()
+
+    run(main())
+
+
+def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, registry: RedisServer) -> None:
+    async def main() -> None:
+        with registry.client() as look, look.pubsub() as channel:
+            channel.subscribe(keys.CHANNEL)
+            async with worker.connect("session_id=s2") as session:
+                await send_audio(session, bytes(32_000))
+                assert json.loads(await session.recv())["type"] == "session.begin"
+                worker.kill("vad.1")
+                killed = time.monotonic()
+                assert json.loads(await session.recv())["message"] == "the worker has lost vad.1"
+                with pytest.raises(ConnectionClosed):
+                    await session.recv()
+                assert session.close_code == 1011
+                await status(registry, worker, "offline")
+                assert time.monotonic() - killed < 1.5  # far below the time of a missed beat
+            with pytest.raises(InvalidStatus) as refused:
+                async with worker.connect():
+                    pass
+            assert refused.value.response.status_code == 503
+            said = [channel.get_message(timeout=1) for _ in range(2)]
+            assert said[-1]["data"] == f"offline {worker.worker_id}"
+        worker.start_again("vad.1")
+        await status(registry, worker, "ready")
+
+    run(main())
+
+
+def test_the_signal_leaves_sessions_the_time_to_end(worker: WorkerProcess, registry: RedisServer) -> None:
+    async def main() -> None:
+        async with worker.connect() as session:
+            assert json.loads(await session.recv())["type"] == "session.begin"
+            worker.terminate()
+            await status(registry, worker, "draining")
+            await session.send('{"type":"end"}')
+            kinds = [json.loads(frame)["type"] async for frame in session]
+            assert kinds == ["session.end"]
+            assert session.close_code == 1000
+
+    run(main())
+    exits = asyncio.run(asyncio.to_thread(worker.exits))
+    assert exits == dict.fromkeys(worker.names, 0), worker.logs()
