@@ -64,7 +64,7 @@ def test_a_refused_parameter_is_named() -> None:
     [
         (503, {"error": {"code": "busy", "message": "later"}}, "busy", ExitCode.NO_CAPACITY),
         (403, {"error": {"code": "forbidden", "message": "no"}}, "forbidden", ExitCode.USAGE),
-        (404, "Not Found", "Not Found", ExitCode.UNREACHABLE),
+        (404, "Not Found", "Not Found", ExitCode.USAGE),
         (502, "<html>\x1b[31m\n</html>", "502", ExitCode.UNREACHABLE),
         (500, None, "500", ExitCode.UNREACHABLE),
         (500, {"error": "flat"}, "500", ExitCode.UNREACHABLE),
