@@ -285,12 +285,13 @@ def test_memory_stays_flat_over_500_short_streams(engine: Parakeet) -> None:
         vocabulary = ("nine", "seven")
         play(engine, [chunks(engine, audio, vocabulary=vocabulary) for _ in range(times)], together=4)
 
-    run(40)  # the allocator's pools have grown by then
+    run(200)  # the allocator's pools have grown by then
     gc.collect()
     before = psutil.Process().memory_info().rss
     run(500)
     grown = psutil.Process().memory_info().rss - before
-    assert grown < 8 * 2**20, f"{grown} bytes more after 500 streams"
+    # a stream that stays behind holds 168 kB: 500 are 80 MiB; pools still grow by some MiB now and then
+    assert grown < 32 * 2**20, f"{grown} bytes more after 500 streams"
 
 
 def test_it_says_what_it_is(engine: Parakeet) -> None:
