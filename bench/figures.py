@@ -30,6 +30,7 @@ class Figures:
     lag_slope: float | None  # of the word latency within recordings, s per s, median
     lag_growth: float | None  # of the word latency over the run, s per s
     wer_percent: float | None
+    cut_sentences: float | None  # finals that end inside a sentence, per minute of recordings
     cores: float | None
     cores_per_stream: float | None
     memory_mb: float | None
@@ -65,6 +66,7 @@ def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
         lag_slope=percentile(_known(scores, lambda s: s.lag_slope), 50, 5),
         lag_growth=growth(scores),
         wer_percent=_wer(scores),
+        cut_sentences=ratio(sum(s.cut_sentences for s in scores), sum(s.seconds for s in scores), 60),
         cores=ratio(cost.server_cpu, cost.seconds),
         cores_per_stream=ratio(cost.server_cpu, connected),
         memory_mb=ratio(cost.memory, 1e6),

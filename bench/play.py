@@ -12,7 +12,7 @@ from client.audio import CHUNK_BYTES
 from client.errors import ClientError
 from client.events import Event, Partial, SessionEnd
 from client.events import Final as FinalEvent
-from client.session import Session, transcribe_stream
+from client.session import MinSilence, Session, transcribe_stream
 from client.transcript import Sample, timing_sample
 
 TAIL_S: Final = 1.5  # s of silence behind the recording: a server that waits for one gets it
@@ -26,7 +26,7 @@ class Target:
     url: str
     model: str = "fast"
     flush_after: float | None = None
-    min_silence_ms: int | None = None
+    min_silence_ms: MinSilence | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +82,8 @@ class Player:
             error = f"no end within {END_WAIT_S:.0f} s"
         connected = self.clock() - start
         shown = tuple(screen.shown)
-        played = Played(session, recording, start - self.began, shown, late[0], connected, error)
+        finals = tuple(screen.finals.values())
+        played = Played(session, recording, start - self.began, shown, late[0], connected, error, finals)
         return played, screen.samples
 
     async def _both(

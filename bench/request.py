@@ -10,6 +10,7 @@ from bench.level import Load
 from bench.play import Target
 from bench.recordings import embedded, own
 from client.errors import UsageError
+from client.session import MinSilence
 from stages.settings import PREFIX
 
 MAX_SESSIONS: Final = 1_000
@@ -29,10 +30,11 @@ class Request:
     flush_after: float | None = None
     seed: int = 1
     out: Path = Path("bench.json")
+    min_silence_ms: MinSilence | None = None  # None: the server's default
 
     def target(self, url: str = "") -> Target:
         """How to play."""
-        return Target(url, self.model, self.flush_after)
+        return Target(url, self.model, self.flush_after, self.min_silence_ms)
 
     def load(self) -> Load:
         """What to play.
@@ -51,6 +53,7 @@ class Request:
             "seconds": self.seconds,
             "audio": None if self.audio is None else str(self.audio),
             "flush_after": self.flush_after,
+            "min_silence_ms": self.min_silence_ms,
             "seed": self.seed,
             "chosen": dict(self.chosen),
         }

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from bench.recordings import Recording
+from bench.sentences import cut_sentences
 from bench.words import errors, plain
 from client.audio import CHUNK_MS
 
@@ -48,6 +49,7 @@ class Played:
     client_late: float
     connected: float  # seconds
     error: str | None = None
+    finals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Score:
     taken_back: int = 0  # words that disappeared from it again
     word_errors: int | None = None
     reference_words: int | None = None
+    cut_sentences: int = 0  # finals that end inside a sentence
 
 
 def leaves_at(seconds: float) -> float:
@@ -113,6 +116,7 @@ def score(played: Played) -> Score:
         taken_back=gone,
         word_errors=wrong,
         reference_words=total,
+        cut_sentences=cut_sentences(recording, played.finals),
     )
 
 

@@ -23,7 +23,11 @@ ROWS: Final[tuple[tuple[Row, ...], ...]] = (
         ("p95", "word_p95", 3),
         ("Lag growth, s per min", "lag_growth", 3),
     ),
-    (("Words taken back, %", "taken_back_percent", 1), ("Word error rate, %", "wer_percent", 1)),
+    (
+        ("Words taken back, %", "taken_back_percent", 1),
+        ("Word error rate, %", "wer_percent", 1),
+        ("Sentences cut, per min", "cut_sentences", 2),
+    ),
     (
         ("Server, cores", "cores", 2),
         ("Cores per stream", "cores_per_stream", 3),
@@ -44,7 +48,7 @@ FACTORS: Final = {"lag_growth": 60.0, "client_late_max": 1000.0}  # from the uni
 BAD: Final = ("failed", "late")
 COMPARED: Final = (
     "final_p50", "final_p95", "final_p99", "first_partial_p50", "word_p50", "word_p95", "taken_back_percent",
-    "wer_percent", "cores_per_stream", "memory_mb",
+    "wer_percent", "cut_sentences", "cores_per_stream", "memory_mb",
 )  # fmt: skip
 
 Figures: TypeAlias = Mapping[str, Any]

@@ -14,7 +14,7 @@ on the session's audio clock.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self, TypedDict, Unpack
+from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -42,6 +42,9 @@ MAX_AWAY: Final = 30.0  # s of audio that are taken while there is no connection
 SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 RESUMABLE: Final = ("internal", "restarting")  # errors that are no news if the session goes on
 
+MinSilence: TypeAlias = int | Literal["auto"]
+"""Milliseconds of silence that end an utterance, or as many as the text and the speaker ask for."""
+
 
 class StreamOptions(TypedDict, total=False):
     """Query parameters of the protocol; what is left out or None is up to the server."""
@@ -52,7 +55,7 @@ class StreamOptions(TypedDict, total=False):
     interim_results: bool | None
     enable_vad: bool | None
     word_timestamps: bool | None
-    min_silence_ms: int | None
+    min_silence_ms: MinSilence | None
     vocabulary: list[str] | None
     timing: bool | None
 
@@ -152,7 +155,7 @@ class Session:
     async def configure(
         self,
         *,
-        min_silence_ms: int | None = None,
+        min_silence_ms: MinSilence | None = None,
         language: str | None = None,
         interim_results: bool | None = None,
     ) -> None:

@@ -153,16 +153,16 @@ class AsrStage:
         yield failed, b""
 
     def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> Served:
-        engine, start = inference.engine, opened.start
+        engine, start, silence = inference.engine, opened.start, opened.min_silence_ms
         interim = opened.interim_results and info.features["interim_results"]
         listener: AnyListener
         if info.features["streaming"]:
             streaming = cast(StreamingEngine, engine)
-            replies = Replies[Stream](opened, interim)
+            replies = Replies[Stream](opened, interim, silence)
             listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
         else:
             context = cast(UtteranceEngine, engine).longest_context
-            listener = Listener(Replies(opened, interim), self._interval, context, start)
+            listener = Listener(Replies(opened, interim, silence), self._interval, context, start)
         return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
@@ -182,6 +182,7 @@ class AsrStage:
             case Configure():
                 possible = served.info.features["interim_results"]
                 listener.replies.interim_results = message.interim_results and possible
+                listener.replies.min_silence = message.min_silence_ms
                 listener.replies.say(message)
             case Close():
                 yield from self._close(listener, message, now)

@@ -20,6 +20,7 @@ from stages.messages import (
     SpeechEnd,
     SpeechStart,
     Stamps,
+    TextEnd,
 )
 from stages.runner import StageProcess, Stop, configure_logging, run_main
 from stages.settings import WorkerSettings, read_settings
@@ -70,7 +71,7 @@ class AssemblerStage:
         if isinstance(message, Open):
             self._sessions[message.session] = opened(message)
             yield message, b""
-        elif isinstance(message, Event | Progress | SessionFailed | Configure):
+        elif isinstance(message, Event | Progress | TextEnd | SessionFailed | Configure):
             yield message, b""
         elif session := self._sessions.get(getattr(message, "session", "")):
             yield from self._handle(session, message, now)

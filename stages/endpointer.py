@@ -8,6 +8,7 @@ from statistics import median
 from typing import Final, Literal, TypeAlias
 
 from stages.messages import SAMPLE_RATE
+from stages.patience import UNREAD, Patience
 
 WINDOW: Final = 512  # samples (32 ms): what Silero VAD takes at 16 kHz
 
@@ -64,7 +65,7 @@ class Endpointer:
     """Finds the utterances of one session, window by window. `min_silence` may change at any time."""
 
     rules: EndpointRules
-    min_silence: int  # samples of silence that end an utterance
+    min_silence: int | None  # samples of silence that end an utterance; None: as `patience` has it
     in_speech: bool = False
     position: int = 0  # end of the last window
     decoded: int = 0  # what an earlier utterance has decoded is not decoded again
@@ -73,6 +74,8 @@ class Endpointer:
     _silent_from: int | None = None
     _maybe_until: int | None = None
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
+    _patience: Patience = field(default_factory=Patience)
+    _needed: int | None = None  # samples that the silence has to last, once its text is known
 
     def feed(self, probability: float, energy: float) -> list[Boundary]:
         """Take the next window: its speech probability and its mean square, in any unit."""
@@ -81,10 +84,20 @@ class Endpointer:
             return self._feed_idle(start, probability)
         self._remember(start, energy)
         if probability >= self.rules.speech:
-            self._silent_from = self._maybe_until = None
+            self._go_on(start)
         elif probability < self.rules.silence and self._silent_from is None:
             self._silent_from = start
         return self._feed_silence() if self._silent_from is not None else self._feed_speech()
+
+    def read(self, at: int, finished: float | None) -> list[Boundary]:
+        """Take how likely the sentence before the silence since `at` is over: it may be long enough already.
+
+        What is said of another silence changes nothing.
+        """
+        if self._silent_from != at:
+            return []
+        self._needed = self._patience.wait(finished)
+        return self._feed_silence()
 
     def flush(self, position: int) -> list[Boundary]:
         """End what is being said now, with all audio up to `position`; nothing if nothing is."""
@@ -109,12 +122,23 @@ class Endpointer:
     def _feed_silence(self) -> list[Boundary]:
         assert self._silent_from is not None
         silence = self.position - self._silent_from
-        if silence >= self.min_silence or self._too_long():
+        if silence >= self._enough() or self._too_long():
             return [self._end(self._silent_from, self._maybe_until or self.position, "end")]
         if silence >= self.rules.maybe and self._maybe_until is None:
             self._maybe_until = self.position
             return [Ended(self._silent_from, self.position, "maybe", self.position)]
         return []
+
+    def _enough(self) -> int:
+        if self.min_silence is not None:
+            return self.min_silence
+        return UNREAD if self._needed is None else self._needed
+
+    def _go_on(self, at: int) -> None:
+        """Speech goes on after a silence, if there was one."""
+        if self._silent_from is not None and self._maybe_until is not None:
+            self._patience.bridged(at - self._silent_from)  # shorter ones lie within words
+        self._silent_from = self._maybe_until = self._needed = None
 
     def _feed_speech(self) -> list[Boundary]:
         if not self._too_long():
@@ -148,7 +172,7 @@ class Endpointer:
 
     def _end(self, at: int, until: int, kind: Literal["end", "flush"]) -> Ended:
         self.in_speech = False
-        self._silent_from = self._maybe_until = None
+        self._silent_from = self._maybe_until = self._needed = None
         self.decoded = until
         self._energies.clear()
         return Ended(at, until, kind, until)

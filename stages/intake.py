@@ -25,6 +25,7 @@ from stages.messages import (
     Progress,
     Route,
     SessionFailed,
+    TextEnd,
 )
 from stages.outgoing import Outgoing
 from stages.parameters import SessionConfig, apply_config
@@ -85,6 +86,8 @@ class Intake:
                 self._progress.set()
                 if self._limits.progress:
                     self.outgoing.tell("progress", processed=round(processed / SAMPLE_RATE, 3))
+            case TextEnd():
+                self._pipeline.offer(message)
             case SessionFailed(code=code):
                 self.outgoing.end(close_code(code))
 

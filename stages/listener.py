@@ -174,10 +174,10 @@ class Listener:
             self.replies.settle(self.replies.final(utterance.said, end, heard.transcript, inference_ns))
             return
         assert utterance.maybe is not None
-        stamps = utterance.maybe.stamps
-        utterance.guess, utterance.maybe = (utterance.maybe, heard), None
-        utterance.decoded = until - utterance.start
-        self.replies.partial(utterance.said, heard.transcript, until, stamps, inference_ns)
+        maybe, utterance.maybe = utterance.maybe, None
+        utterance.guess, utterance.decoded = (maybe, heard), until - utterance.start
+        self.replies.text_end(maybe.at, heard.transcript)
+        self.replies.partial(utterance.said, heard.transcript, until, maybe.stamps, inference_ns)
 
     def fail(self, kind: Kind, why: str) -> None:
         """The engine can't decode what is due: the utterance is given up."""

@@ -23,6 +23,9 @@ Stamps: TypeAlias = tuple[int, ...]
 
 EndKind = Literal["maybe", "end", "cut", "flush"]
 
+MinSilence: TypeAlias = int | Literal["auto"]
+"""Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -39,7 +42,7 @@ class Open:
     interim_results: bool
     enable_vad: bool
     word_timestamps: bool
-    min_silence_ms: int
+    min_silence_ms: MinSilence
     vocabulary: tuple[str, ...]
     timing: bool
     start: int = 0
@@ -102,6 +105,20 @@ class SpeechEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class TextEnd:
+    """How likely a sentence is over where speech may have ended at sample `at`: what the text says of it.
+
+    It goes from the ASR stage round to the VAD stage. It is of use for a moment only: one that is lost or
+    late changes nothing.
+    """
+
+    session: str
+    route: Route
+    at: int
+    finished: float | None  # 0..1; None: the text says nothing of it
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """The client wants a final of what was said so far."""
 
@@ -119,7 +136,7 @@ class Configure:
     route: Route
     language: str
     interim_results: bool
-    min_silence_ms: int
+    min_silence_ms: MinSilence
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +239,7 @@ Message: TypeAlias = (
     | Silence
     | SpeechStart
     | SpeechEnd
+    | TextEnd
     | Flush
     | Configure
     | Close

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args
 import orjson
 
 from stages.errors import InvalidParameter
+from stages.messages import MinSilence
 
 Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
 Overflow = Literal["reject", "queue", "degrade"]
@@ -34,7 +35,7 @@ class SessionConfig:
     interim_results: bool = True
     enable_vad: bool = True
     word_timestamps: bool = False
-    min_silence_ms: int = 300
+    min_silence_ms: MinSilence = 300
     vocabulary: tuple[str, ...] = ()
     timing: bool = False
     overflow: Overflow | None = None  # None: as the server does
@@ -70,13 +71,18 @@ def _as_text(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | int | float) else type(value).__name__
 
 
-def _integer(low: int, high: int) -> Callable[[str, str], int]:
+def _integer(low: int, high: int, also: str = "") -> Callable[[str, str], int]:
     def parse(name: str, text: str) -> int:
         if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
             return int(text)
-        raise InvalidParameter(name, f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
+        whole = f"{also}a whole number from {low} to {high}"
+        raise InvalidParameter(name, f"{name} must be {whole}, not {text[:40]!r}")
 
     return parse
+
+
+def _min_silence(name: str, text: str) -> MinSilence:
+    return "auto" if text == "auto" else _integer(*MIN_SILENCE_MS, also="auto or ")(name, text)
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -136,7 +142,7 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "interim_results": _boolean,
     "enable_vad": _boolean,
     "word_timestamps": _boolean,
-    "min_silence_ms": _integer(*MIN_SILENCE_MS),
+    "min_silence_ms": _min_silence,
     "vocabulary": _vocabulary,
     "timing": _boolean,
     "overflow": _one_of(*get_args(Overflow)),

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,11 @@ class Pipeline:
                 return self._outlet.send(message, payload, zmq.NOBLOCK)
             except zmq.Again:
                 await asyncio.sleep(RETRY_S)
+
+    def offer(self, message: Message) -> None:
+        """Send what the VAD process can do without: never waits, lost where its queue is full."""
+        with suppress(zmq.Again):
+            self._outlet.send(message, flags=zmq.NOBLOCK)
 
     def missing(self) -> list[str]:
         """The stage processes that do not beat, such as `vad.2`; none means that the worker is whole."""

@@ -7,7 +7,18 @@ from typing import Generic, TypeVar
 
 from stages.channels import Packet
 from stages.engines.base import Transcript
-from stages.messages import SAMPLE_RATE, Event, Hypothesis, Message, Open, SpeechEnd, Stamps
+from stages.messages import (
+    SAMPLE_RATE,
+    Event,
+    Hypothesis,
+    Message,
+    MinSilence,
+    Open,
+    SpeechEnd,
+    Stamps,
+    TextEnd,
+)
+from stages.patience import likelihood
 
 T = TypeVar("T")
 
@@ -32,10 +43,11 @@ class Said:
 
 @dataclass(slots=True)
 class Replies(Generic[T]):
-    """The session's way out. `interim_results` may change at any time."""
+    """The session's way out. `interim_results` and `min_silence` may change at any time."""
 
     opened: Open
     interim_results: bool
+    min_silence: MinSilence
     queue: deque[Packet | Pending[T]] = field(default_factory=deque)
 
     def say(self, message: Message) -> None:
@@ -77,6 +89,13 @@ class Replies(Generic[T]):
         if self.interim_results and transcript.text and not transcript.cut_off:
             message = self._hypothesis(said, transcript, inference_ns)
             self.say(replace(message, end=until, decided=until, stamps=stamps))
+
+    def text_end(self, at: int, transcript: Transcript) -> None:
+        """Say how likely a sentence is over where speech may have ended, if the wait depends on it."""
+        if self.min_silence == "auto":
+            language = transcript.language or self.opened.language
+            finished = likelihood(transcript.text, transcript.finished, language)
+            self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
 
     def final(self, said: Said, end: SpeechEnd, transcript: Transcript, inference_ns: int) -> Hypothesis:
         """The message that says a finished utterance."""

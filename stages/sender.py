@@ -9,7 +9,7 @@ import orjson
 
 from stages.channels import Packet
 from stages.errors import close_code
-from stages.messages import Close, Event, Frame, Message, Open, Progress, SessionFailed, Stamps
+from stages.messages import Close, Event, Frame, Message, Open, Progress, SessionFailed, Stamps, TextEnd
 from stages.metrics import StageMetrics
 from stages.runner import StageProcess, Stop, configure_logging, run_main
 from stages.settings import WorkerSettings, read_settings
@@ -52,7 +52,7 @@ class SenderStage:
                 yield from self._pass(session)
                 yield self._error(message)
                 yield message, b""
-            case Progress():
+            case Progress() | TextEnd():
                 yield message, b""
             case Close(session=session):
                 self._timed.discard(session)

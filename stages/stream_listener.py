@@ -13,6 +13,7 @@ from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
 from stages.replies import Replies, Said
 
 OVERLAP: Final = 2 * SAMPLE_RATE  # samples kept behind what was fed: where a cut goes on (1.2 s) and more
+DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
 
 _streams = count(1)  # numbers of streams are never used twice in a process
 
@@ -28,6 +29,7 @@ class Stream:
     base: int = 0
     fed: int = 0  # the engine has all samples up to here
     opened: bool = False  # the engine knows the stream
+    maybe: SpeechEnd | None = None  # its speech may have ended here
     text: str = ""
     since: int = 0  # when the audio that is not fed yet began to wait (ns)
     stamps: Stamps = ()
@@ -81,7 +83,9 @@ class StreamListener:
         self.stream = Stream(number)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
-        """The utterance may have ended: a stream has all of its audio already, there is nothing to do."""
+        """The utterance may have ended: the text says more once the engine has all of its audio."""
+        if self.stream is not None:
+            self.stream.maybe = end
 
     def finish(self, end: SpeechEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
@@ -134,10 +138,16 @@ class StreamListener:
             assert self.replies.head is not None
             end = self.replies.head.end
             self.replies.settle(self.replies.final(stream.said, end, transcript, inference_ns))
-        elif transcript.text != stream.text:
+        elif self.replies.head is None:  # else its final is a step or two away
+            self._show(stream, transcript, inference_ns)
+
+    def _show(self, stream: Stream, transcript: Transcript, inference_ns: int) -> None:
+        maybe = stream.maybe
+        if maybe is not None and 0 <= stream.fed - maybe.until <= DOUBT:
+            self.replies.text_end(maybe.at, transcript)
+        if transcript.text != stream.text:
             stream.text = transcript.text
-            if self.replies.head is None:  # else its final is a step or two away
-                self.replies.partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
+            self.replies.partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
 
     def fail(self, kind: Kind, why: str) -> None:
         """The engine can't go on with what is due: the utterance is given up."""

@@ -24,6 +24,7 @@ from stages.messages import (
     Configure,
     Flush,
     Message,
+    MinSilence,
     Open,
     Route,
     SessionFailed,
@@ -31,6 +32,7 @@ from stages.messages import (
     SpeechEnd,
     SpeechStart,
     Stamps,
+    TextEnd,
 )
 from stages.runner import StageProcess, Stop, configure_logging, run_main
 from stages.settings import WorkerSettings, read_settings
@@ -104,8 +106,13 @@ class Speaker:
 def speaker_at(opened: Open, rules: EndpointRules) -> Speaker:
     """A session at the sample with which it begins here."""
     at = opened.start
-    endpointer = Endpointer(rules, samples(opened.min_silence_ms), position=at, decoded=at)
+    endpointer = Endpointer(rules, silence_of(opened.min_silence_ms), position=at, decoded=at)
     return Speaker(opened, endpointer, base=at, received=at, sent=at, told=at)
+
+
+def silence_of(min_silence: MinSilence) -> int | None:
+    """What a client asks for, in samples; None leaves it to the endpointer's patience."""
+    return None if min_silence == "auto" else samples(min_silence)
 
 
 class VadStage:
@@ -134,6 +141,8 @@ class VadStage:
             case Flush() | Configure() | Close() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._control(speaker, message, now)
+            case TextEnd() if speaker := self._speakers.get(message.session):
+                yield from self._read(speaker, message, now)
             case SessionFailed():
                 yield message, b""
 
@@ -165,7 +174,7 @@ class VadStage:
 
     def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
         if isinstance(message, Configure):
-            speaker.endpointer.min_silence = samples(message.min_silence_ms)
+            speaker.endpointer.min_silence = silence_of(message.min_silence_ms)
             yield message, b""
             return
         ends = message.reason == "end" if isinstance(message, Close) else True
@@ -180,6 +189,20 @@ class VadStage:
             yield replace(message, stamps=self._leave(speaker)), b""
         elif not boundaries:
             yield replace(message, stamps=self._leave(speaker)), b""
+
+    def _read(self, speaker: Speaker, text: TextEnd, now: int) -> Iterator[Packet]:
+        """End the utterance if the silence is long enough for what the text says of it.
+
+        The time since the last audio counts as silence waited, not as work of this stage.
+        """
+        since = samples((now - speaker.stamps[-1]) / 1e6) if speaker.stamps else 0
+        for boundary in speaker.endpointer.read(text.at, text.finished):
+            for message, payload in self._tell(speaker, boundary, None):
+                if isinstance(message, SpeechEnd):
+                    stamps = (now, now, now, self._clock())
+                    yield replace(message, decided=message.decided + since, stamps=stamps), payload
+                else:
+                    yield message, payload
 
     def _tell(self, speaker: Speaker, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
         session, route = speaker.opened.session, speaker.route

@@ -18,6 +18,7 @@ from stages.messages import (
     SpeechEnd,
     SpeechStart,
     Stamps,
+    TextEnd,
 )
 
 ROUTE: Route = (0, 0, 0, 0)
@@ -92,6 +93,11 @@ def speech_end(
     until = at if until is None else until
     resume = until if resume is None else resume
     return SpeechEnd(session, ROUTE, utterance, at, until, kind, resume, until, flush_id, stamps)
+
+
+def text_end(at: int, finished: float | None = 1.0, session: str = "s") -> TextEnd:
+    """What the text says of a silence."""
+    return TextEnd(session, ROUTE, at, finished)
 
 
 def hypothesis(text: str, session: str = "s", **changes: Any) -> Hypothesis:

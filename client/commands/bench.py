@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from client.commands.exits import ExitCode, complain, exit_code
+from client.commands.options import min_silence
 from client.errors import ClientError
 from stages.errors import DalstonError
 
@@ -62,6 +63,16 @@ FlushAfter = Annotated[
         rich_help_panel=_LOAD,
     ),
 ]
+MinSilenceMs = Annotated[
+    Any,
+    typer.Option(
+        "--min-silence",
+        metavar="MS",
+        parser=min_silence,
+        help="Silence that ends an utterance, 100 to 3000, or auto.",
+        rich_help_panel=_LOAD,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the order of the recordings.", rich_help_panel=_LOAD)]
 Out = Annotated[Path, typer.Option(metavar="FILE", help="The result, as JSON.", rich_help_panel=_OUTPUT)]
 Compare = Annotated[
@@ -99,6 +110,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
     sessions: Sessions = "1,2,4,8",
     seconds: Seconds = 60.0,
     flush_after: FlushAfter = None,
+    silence: MinSilenceMs = None,
     model: Model = "fast",
     audio: Audio = None,
     seed: Seed = 1,
@@ -121,7 +133,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         from bench.request import Request, chosen, counts
 
         request = Request(
-            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out, silence
         )
         return measure(request, counts(sessions), compare, report)
 

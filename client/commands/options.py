@@ -2,12 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from client.session import StreamOptions
+from client.session import MinSilence, StreamOptions
 from client.subtitles import Format
+
+
+def min_silence(text: str) -> MinSilence:
+    """Milliseconds, or `auto`; the server says which of them it takes.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither auto nor a whole number of milliseconds")
+
 
 _SESSION = "Session"
 _OUTPUT = "Output"
@@ -30,8 +44,15 @@ Vocabulary = Annotated[
     typer.Option(metavar="PHRASE", help="A phrase to listen for; repeatable.", rich_help_panel=_SESSION),
 ]
 MinSilenceMs = Annotated[
-    int | None,
-    typer.Option(metavar="MS", help="Silence that ends an utterance, 100 to 3000.", rich_help_panel=_SESSION),
+    Any,
+    typer.Option(
+        "--min-silence",
+        "--min-silence-ms",
+        metavar="MS",
+        parser=min_silence,
+        help="Silence that ends an utterance, 100 to 3000, or auto.",
+        rich_help_panel=_SESSION,
+    ),
 ]
 NoInterim = Annotated[bool, typer.Option("--no-interim", help="Finals only.", rich_help_panel=_SESSION)]
 WordTimestamps = Annotated[

@@ -66,7 +66,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an engine heard. `cut_off` says that it ran into its limit: the text's end is not sound."""
+    """What an engine heard. `cut_off` says that it ran into its limit: the text's end is not sound.
+
+    `finished` is how likely a sentence ends with the text, where the engine knows more than the text shows.
+    """
 
     text: str
     tokens: tuple[int, ...] = ()
@@ -74,6 +77,7 @@ class Transcript:
     language: str | None = None
     confidence: float | None = None
     words: tuple[tuple[str, float, float, float | None], ...] = ()  # word, start s, end s, confidence
+    finished: float | None = None  # 0..1
 
 
 class UtteranceEngine(Protocol):

@@ -39,11 +39,15 @@ FILES: Final = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"
 
 @dataclass(slots=True)
 class Hypothesized:
-    """The tokens of one job: all of them, and how many have been confirmed by the model."""
+    """The tokens of one job: all of them, and how many have been confirmed by the model.
+
+    `logits` are those from which the last two tokens were chosen.
+    """
 
     tokens: list[int]
     confirmed: int
     limit: int
+    logits: tuple[Floats, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -70,6 +74,7 @@ class Moonshine:
         self._decoder = _load(decoder, threads)
         self._outputs = [o.name for o in self._decoder.get_outputs()]
         self._tokenizer = Tokenizer.read(tokenizer)
+        self._sentence_ends = self._tokenizer.sentence_ends()
 
     @property
     def info(self) -> ModelInfo:
@@ -97,7 +102,15 @@ class Moonshine:
         complete = sequence.tokens[-1] == END
         tokens = sequence.tokens[1:-1] if complete else without_loop(sequence.tokens[1:])
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
-        return Transcript(text, tuple(tokens), cut_off=not complete, language="en")
+        finished = self._finished(sequence) if complete else None
+        return Transcript(text, tuple(tokens), cut_off=not complete, language="en", finished=finished)
+
+    def _finished(self, sequence: Hypothesized) -> float | None:
+        """How likely the model ends a sentence behind the last word, with whatever mark it then did it."""
+        marked = len(sequence.logits) == 2 and self._tokenizer.is_mark(sequence.tokens[-2])
+        logits = sequence.logits[0 if marked else -1]
+        likely = np.exp(logits - logits.max())
+        return float(likely[self._sentence_ends].sum() / likely.sum())
 
     def _encode(self, audio: list[Floats]) -> tuple[Floats, Ints]:
         """Hidden states [B, S, 288] and the mask at audio rate [B, T], padded to the longest."""
@@ -139,9 +152,8 @@ class Moonshine:
         for row, sequence in enumerate(sequences):
             ids[row, : len(sequence.tokens)] = sequence.tokens
         logits, cache = self._run(ids, hidden, mask, _empty_cache(len(sequences)), cached=False)
-        best = logits.argmax(axis=-1)
         for row, sequence in enumerate(sequences):
-            _accept(sequence, best[row])
+            _accept(sequence, logits[row])
         return cache
 
     def _continue(
@@ -158,8 +170,9 @@ class Moonshine:
             cache |= {name: value for name, value in new.items() if ".decoder." in name}
             past += 1
             best = logits[:, -1].argmax(axis=-1)
-            for sequence, token in zip(sequences, best, strict=True):
+            for row, (sequence, token) in enumerate(zip(sequences, best, strict=True)):
                 if past == len(sequence.tokens) and not sequence.done:
+                    sequence.logits = (*sequence.logits[-1:], logits[row, -1])
                     sequence.tokens.append(int(token))
                     sequence.confirmed += 1
 
@@ -180,14 +193,17 @@ class Moonshine:
         return logits, dict(zip(names, present, strict=True))
 
 
-def _accept(sequence: Hypothesized, best: npt.NDArray[np.int64]) -> None:
-    """Keep the draft as far as `best`, the model's choice after each of its tokens, agrees."""
+def _accept(sequence: Hypothesized, logits: Floats) -> None:
+    """Keep the draft as far as the model's choice after each of its tokens, the best of [L, V], agrees."""
+    best = logits.argmax(axis=-1)
     draft = sequence.tokens[: sequence.limit]
     agreed = 1
     while agreed < len(draft) and draft[agreed] == best[agreed - 1]:
         agreed += 1
     sequence.tokens = [*draft[:agreed], int(best[agreed - 1])]
     sequence.confirmed = agreed + 1
+    # copies, or all of the pass stays in memory
+    sequence.logits = tuple(logits[k].copy() for k in range(max(0, agreed - 2), agreed))
 
 
 def _similar(lengths: Sequence[int]) -> Iterator[list[int]]:

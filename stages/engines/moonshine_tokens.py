@@ -1,5 +1,6 @@
 """Moonshine's vocabulary: token numbers in, text out."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -8,6 +9,8 @@ from stages.errors import StartupError
 
 START: Final = 1
 END: Final = 2
+_MARK: Final = re.compile(rb"""[.,!?;:"')-]+""")
+_SENTENCE_END: Final = re.compile(rb"""["')]*[.!?]["')]*""")
 SPACE: Final = "\u2581"  # SentencePiece's mark for a space
 FIRST_SPECIAL: Final = 32_000  # numbers from here on are the model's own marks, such as <<ST_7>>
 
@@ -34,6 +37,15 @@ class Tokenizer:
         """The text of a sequence of tokens, without the model's own marks."""
         pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
         return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+
+    def is_mark(self, token: int) -> bool:
+        """Whether a token is punctuation alone."""
+        return END < token < FIRST_SPECIAL and _MARK.fullmatch(self._pieces[token]) is not None
+
+    def sentence_ends(self) -> list[int]:
+        """The tokens that end a sentence: marks of `.`, `!` and `?`, closing quotes among them."""
+        marks = (token for token in range(END + 1, FIRST_SPECIAL) if self.is_mark(token))
+        return [token for token in marks if _SENTENCE_END.fullmatch(self._pieces[token])]
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from stages.messages import (
     Silence,
     SpeechEnd,
     SpeechStart,
+    TextEnd,
 )
 from tests.builders import (
     ROUTE,
@@ -37,6 +39,7 @@ from tests.builders import (
     pcm,
     speech_end,
     speech_start,
+    text_end,
 )
 from tests.play import Clock, at_once, of_type, play
 
@@ -436,6 +439,45 @@ def test_a_model_that_is_not_here_fails_the_session(model: str, known: bool) -> 
     said = Bench().play(opened(model=model), close(0, "gone"))
     assert [f.code for f in of_type(SessionFailed, said)] == ([] if known else ["no_capacity"])
     assert len(said) == (3 if known else 1)
+
+
+def test_what_the_text_says_of_a_likely_end_is_told_where_the_silence_depends_on_it() -> None:
+    bench = Bench()
+    history = (opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2), end(2, "maybe"))
+    assert of_type(TextEnd, bench.one_by_one(*history)) == [text_end(2 * UNIT, None)]
+    assert of_type(TextEnd, bench.one_by_one(configure(), words(2, 3), end(3, "maybe"))) == []
+    again = bench.one_by_one(configure(min_silence_ms="auto"), words(3, 4), end(4, "maybe"))
+    assert of_type(TextEnd, again) == [text_end(4 * UNIT, None)]
+
+
+@pytest.mark.parametrize(
+    ("heard", "finished"),
+    [
+        (Transcript("Go forward.", language="en"), 1.0),
+        (Transcript("Go forward, and", language="en"), 0.0),
+        (Transcript("Go forward, and", language="de"), None),
+        (Transcript("Go forward,", language="en", finished=0.4), 0.4),
+        (Transcript(""), None),
+    ],
+)
+def test_the_text_and_the_engine_say_whether_a_sentence_is_over(
+    heard: Transcript, finished: float | None
+) -> None:
+    bench = Bench()
+    bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
+    said = bench.one_by_one(
+        opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2), end(2, "maybe")
+    )
+    assert of_type(TextEnd, said) == [text_end(2 * UNIT, finished)]
+
+
+def test_an_utterance_that_ends_late_has_the_text_that_was_decided_on() -> None:
+    bench = Bench()
+    history = (opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2))
+    bench.one_by_one(*history, end(2, "maybe"))
+    said = bench.one_by_one(words(2, 0, 0, 0), replace(end(2), decided=5 * UNIT))
+    assert finals(said) == ["w1 w2"]
+    assert bench.engine.sizes == [1]
 
 
 def test_stamps_and_inference_time_of_a_result() -> None:

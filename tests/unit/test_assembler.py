@@ -21,6 +21,7 @@ from tests.builders import (
     opened,
     speech_end,
     speech_start,
+    text_end,
 )
 from tests.play import Clock, at_once, of_type, play
 
@@ -189,6 +190,7 @@ def test_what_is_not_the_assemblers_goes_on_as_it_is() -> None:
     passed: list[Message] = [
         event("session.begin"),
         Progress("s", ROUTE, 7),
+        text_end(7),
         SessionFailed("s", ROUTE, "internal", "why"),
         configure(),
     ]

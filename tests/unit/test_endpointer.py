@@ -7,13 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.endpointer import WINDOW, Boundary, Ended, Endpointer, EndpointRules, Started, samples
+from stages.patience import MOST
 
 RULES = EndpointRules()
 PROBABILITY = {".": 0.1, "~": 0.4, "s": 0.9}
 
 
-def endpointer(min_silence_ms: int = 300, max_utterance_ms: int = 12_000) -> Endpointer:
-    return Endpointer(EndpointRules(max_utterance=samples(max_utterance_ms)), samples(min_silence_ms))
+def endpointer(min_silence_ms: int | None = 300, max_utterance_ms: int = 12_000) -> Endpointer:
+    """With `None` it waits as the text and the speaker ask for."""
+    silence = None if min_silence_ms is None else samples(min_silence_ms)
+    return Endpointer(EndpointRules(max_utterance=samples(max_utterance_ms)), silence)
 
 
 def hear(endpoints: Endpointer, history: str) -> list[Boundary]:
@@ -72,6 +75,67 @@ def test_a_shorter_silence_counts_at_once() -> None:
     hear(endpoints, "ss" + "." * 20)
     endpoints.min_silence = samples(300)
     assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
+
+
+def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None:
+    for finished, windows in ((1.0, 7), (None, 10), (0.0, 19)):
+        endpoints = endpointer(None)
+        hear(endpoints, "ss...")
+        assert endpoints.read(2 * WINDOW, finished) == []
+        assert hear(endpoints, "." * (windows - 4)) == []
+        assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
+
+
+def test_until_the_text_is_known_it_is_waited_for() -> None:
+    assert in_windows(hear(endpointer(None), "ss" + "." * 16)) == [
+        ("start", 0, 0),
+        ("maybe", 2, 5),
+        ("end", 2, 5),
+    ]
+    assert in_windows(hear(endpointer(None), "ss" + "." * 15))[-1][0] == "maybe"
+
+
+def test_a_silence_that_is_long_enough_ends_when_the_text_is_known() -> None:
+    endpoints = endpointer(None)
+    hear(endpoints, "ss" + "." * 8)
+    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 5)]
+    assert endpoints.read(2 * WINDOW, 1.0) == []
+
+
+def test_what_is_known_of_another_silence_does_not_count() -> None:
+    endpoints = endpointer(None)
+    hear(endpoints, "ss...ss" + "." * 8)
+    assert endpoints.read(2 * WINDOW, 1.0) == []
+    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 10)]
+
+
+def test_what_is_known_of_a_silence_does_not_count_for_the_next_one() -> None:
+    endpoints = endpointer(None)
+    hear(endpoints, "ss...")
+    endpoints.read(2 * WINDOW, 1.0)
+    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 10)]
+
+
+def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
+    endpoints = endpointer(300)
+    hear(endpoints, "ss" + "." * 8)
+    assert endpoints.read(2 * WINDOW, 1.0) == []
+    assert endpoints.read(2 * WINDOW, 0.0) == []
+    assert in_windows(hear(endpoints, "..")) == [("end", 2, 5)]
+
+
+def test_a_speaker_who_makes_long_pauses_is_given_longer_ones() -> None:
+    endpoints = endpointer(None)
+    for _ in range(10):
+        at = endpoints.position + 2 * WINDOW
+        hear(endpoints, "ss...")
+        endpoints.read(at, 0.0)
+        hear(endpoints, "." * 10)  # 416 ms in all
+    at = endpoints.position + 2 * WINDOW
+    hear(endpoints, "ss...")
+    endpoints.read(at, 0.0)
+    assert hear(endpoints, "." * 21) == []
+    assert in_windows(hear(endpoints, "."))[0][0] == "end"
 
 
 def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
@@ -139,27 +203,56 @@ runs = st.lists(
         st.integers(1, 12) | st.integers(1, 500),
         st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 1),
         st.booleans(),
+        st.sampled_from([None, 0.0, 0.5, 1.0]),
     ),
     max_size=25,
 )
 
 
 @settings(max_examples=60, deadline=None)
-@given(runs, st.sampled_from([100, 300, 3_000]), st.sampled_from([3_000, 3_500, 5_000, 12_000, 30_000]))
+@given(
+    runs,
+    st.sampled_from([None, 100, 300, 3_000]),
+    st.sampled_from([3_000, 3_500, 5_000, 12_000, 30_000]),
+    st.data(),
+)
 def test_what_holds_for_all_histories(
-    runs: list[tuple[float, int, float, bool]], min_silence_ms: int, max_ms: int
+    runs: list[tuple[float, int, float, bool, float | None]],
+    min_silence_ms: int | None,
+    max_ms: int,
+    data: st.DataObject,
 ) -> None:
     endpoints = endpointer(min_silence_ms, max_ms)
-    checked = Checked(samples(max_ms))
-    for probability, windows, energy, flush in runs:
+    checked, silences = Checked(samples(max_ms)), [0]
+    for probability, windows, energy, flush, finished in runs:
         for k in range(windows):
-            checked.see(endpoints.feed(probability, energy * (k % 7)), endpoints.position)
+            boundaries = endpoints.feed(probability, energy * (k % 7))
+            checked.see(boundaries, endpoints.position)
             assert endpoints.in_speech == (checked.start is not None)
+            silences += [b.at for b in boundaries if isinstance(b, Ended)]
+        at = data.draw(st.sampled_from(silences[-3:]))
+        checked.see(endpoints.read(at, finished), endpoints.position)
         if flush:
             position = endpoints.position + windows % WINDOW
             checked.see(endpoints.flush(position), position)
             assert endpoints.flush(position) == []
             assert checked.start is None
+
+
+@given(runs, st.none() | st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_an_utterance_always_ends_at_last(
+    runs: list[tuple[float, int, float, bool, float | None]], finished: float | None
+) -> None:
+    endpoints = endpointer(None)
+    for probability, windows, energy, _, _ in runs:
+        for _ in range(windows):
+            endpoints.feed(probability, energy)
+    for _ in range(MOST // WINDOW + 1):
+        for boundary in endpoints.feed(0.0, 0.0):
+            if isinstance(boundary, Ended) and boundary.kind == "maybe":
+                endpoints.read(boundary.at, finished)
+    assert not endpoints.in_speech
 
 
 class Checked:

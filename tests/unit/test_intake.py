@@ -24,7 +24,7 @@ from stages.messages import (
 )
 from stages.parameters import SessionConfig
 from stages.pipeline import Pipeline
-from tests.builders import ROUTE
+from tests.builders import ROUTE, text_end
 
 GONE = ConnectionClosedOK(None, None)
 PATIENT = Limits(idle_s=5, session_s=5)
@@ -56,6 +56,7 @@ class Pipe:
 
     def __init__(self, processes: bool) -> None:
         self.sent: list[tuple[Message, bytes]] = []
+        self.offered: list[Message] = []
         self.processes = processes
         self.news = asyncio.Condition()
         self.intake: Intake | None = None
@@ -71,6 +72,9 @@ class Pipe:
             self.intake.deliver(Progress("s", ROUTE, message.start + len(payload) // 2), b"")
         if isinstance(message, Close) and message.reason == "end":
             self.intake.deliver(Frame("s", "session.end"), b'{"type":"session.end"}')
+
+    def offer(self, message: Message) -> None:
+        self.offered.append(message)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what is sent."""
@@ -178,6 +182,14 @@ def test_tiny_frames_are_collected() -> None:
     assert bench.pipe.audio == SECOND[:3_300]
     sizes = [len(p) for m, p in bench.pipe.sent if isinstance(m, Audio)]
     assert all(size >= LEAST for size in sizes[:-1])
+
+
+def test_what_the_text_says_of_a_silence_is_offered_to_the_vad() -> None:
+    async def act(bench: Bench) -> None:
+        bench.intake.deliver(text_end(7), b"")
+        bench.frames(END)
+
+    assert serve(SECOND, act=act).pipe.offered == [text_end(7)]
 
 
 def test_what_the_client_declared_is_decoded() -> None:

@@ -31,6 +31,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("channels", "2", 2),
     ("min_silence_ms", "100", 100),
     ("min_silence_ms", "3000", 3_000),
+    ("min_silence_ms", "auto", "auto"),
     ("vocabulary", "[]", ()),
     ("vocabulary", '["Dalston", "Zürich", "東京"]', ("Dalston", "Zürich", "東京")),
     ("vocabulary", orjson.dumps(["x" * 50] * 100).decode(), ("x" * 50,) * 100),
@@ -65,6 +66,8 @@ BAD: list[tuple[str, str]] = [
     ("channels", ""),
     ("min_silence_ms", "99"),
     ("min_silence_ms", "3001"),
+    ("min_silence_ms", "Auto"),
+    ("min_silence_ms", ""),
     ("vocabulary", ""),
     ("vocabulary", "Dalston"),
     ("vocabulary", '"Dalston"'),
@@ -95,6 +98,14 @@ def test_a_bad_value_is_refused_by_name(name: str, text: str) -> None:
     assert refused.value.param == name
     assert refused.value.message.startswith(name)
     assert len(refused.value.message) < 200
+
+
+def test_a_bad_silence_is_told_what_there_is() -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        parse_query({"min_silence_ms": "7"})
+    assert refused.value.message == (
+        "min_silence_ms must be auto or a whole number from 100 to 3000, not '7'"
+    )
 
 
 def test_without_parameters_the_protocols_defaults_hold() -> None:
@@ -138,6 +149,7 @@ def test_any_vocabulary_that_is_taken_can_travel(phrases: list[str]) -> None:
         ({}, {}),
         ({"min_silence_ms": 500}, {"min_silence_ms": 500}),
         ({"min_silence_ms": "500"}, {"min_silence_ms": 500}),
+        ({"min_silence_ms": "auto"}, {"min_silence_ms": "auto"}),
         ({"language": "fr", "interim_results": False}, {"language": "fr", "interim_results": False}),
         ({"interim_results": "true"}, {}),
         ({"type": "config", "model": "other", "sample_rate": 8_000, "colour": None}, {}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stages.channels import Packet
 from stages.messages import Event, Frame, Message, Progress, SessionFailed
 from stages.sender import STEPS, SenderStage, timing
-from tests.builders import ROUTE, close, event, opened
+from tests.builders import ROUTE, close, event, opened, text_end
 from tests.play import Clock, Moment, at_once, play
 
 
@@ -81,7 +81,8 @@ def test_a_failure_without_a_close_code_is_internal() -> None:
 
 
 def test_progress_goes_on_to_the_receiver() -> None:
-    assert send(Progress("s", ROUTE, 7)) == [(Progress("s", ROUTE, 7), b"")]
+    for message in (Progress("s", ROUTE, 7), text_end(7)):
+        assert send(message) == [(message, b"")]
 
 
 kinds = st.sampled_from(["transcript.partial", "transcript.final", "vad.speech_start", "session.end"])

@@ -13,8 +13,8 @@ from stages.asr import AsrStage
 from stages.channels import Packet
 from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
-from stages.messages import Close, Event, Hypothesis, Message, Progress, SessionFailed, SpeechEnd
-from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start
+from stages.messages import Close, Event, Hypothesis, Message, Progress, SessionFailed, SpeechEnd, TextEnd
+from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 4
@@ -116,6 +116,18 @@ def test_a_stream_grows_chunk_by_chunk_and_ends_with_its_rest() -> None:
     ]
     assert isinstance(said[-1][0], Close)
     assert not engine.heard
+
+
+def test_a_stream_says_what_its_text_says_once_it_has_all_of_the_speech() -> None:
+    clock = Clock()
+    stage = stage_of(EchoStream(clock), clock=clock)
+    begun = run(stage, clock, opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2))
+    said = run(stage, clock, end(2, "maybe", until=round(2.4 * CHUNK)), words(2, 3))
+    assert of_type(TextEnd, begun) == []
+    assert of_type(TextEnd, said) == [text_end(2 * CHUNK, None)]
+    later = run(stage, clock, words(3, *range(4, 12)))
+    assert len(of_type(TextEnd, later)) == 3  # a second behind it the silence is over, or the utterance
+    assert of_type(TextEnd, run(stage, clock, end(11), close())) == []
 
 
 def test_a_chunk_that_changes_nothing_is_no_partial() -> None:

@@ -23,7 +23,7 @@ from stages.messages import (
 )
 from stages.silero import Floats, VadState
 from stages.vad import VadStage
-from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm
+from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 10
@@ -195,6 +195,60 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     said = play(stage(), live([*history, *packets[20:]]))
     assert [end.kind for end in of_type(SpeechEnd, said)] == ["maybe", "end", "maybe"]
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
+
+
+def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packet]]:
+    """A stage with a speaker who has been silent so long (s), where the speech ended, and what was said."""
+    vad_stage = stage(clock=clock)
+    packets = chunks(sound((LOUD, SECOND), (QUIET, round(silence * SECOND))))
+    said = play(vad_stage, live([(opened(min_silence_ms="auto"), b""), *packets]), clock)
+    (maybe,) = of_type(SpeechEnd, said)
+    return vad_stage, maybe.at, said
+
+
+def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
+    clock = Clock()
+    vad_stage, at, said = maybe_ended(clock, 0.3)
+    clock.spend(0.05)
+    now = play(vad_stage, [(clock.now / 1e9, text_end(at))], clock)
+    assert shape(now) == ["end"]
+    (maybe,), (end,) = of_type(SpeechEnd, said), of_type(SpeechEnd, now)
+    assert (end.at, end.until, end.utterance) == (maybe.at, maybe.until, 1)
+    assert end.stamps == (clock.now,) * 4  # the wait for the text is none of the stage's work
+    assert end.decided == (SECOND + samples(300)) // WINDOW * WINDOW + samples(50)
+    assert play(vad_stage, at_once(text_end(at)), clock) == []
+
+
+@pytest.mark.parametrize("finished", [None, 0.0])
+def test_an_utterance_whose_sentence_may_go_on_goes_on(finished: float | None) -> None:
+    clock = Clock()
+    vad_stage, at, _ = maybe_ended(clock, 0.25)
+    assert play(vad_stage, at_once(text_end(at, finished)), clock) == []
+    rest = chunks(sound((QUIET, SECOND)))
+    assert shape(play(vad_stage, rest_of(rest, at=SECOND + SECOND // 4), clock)) == ["Audio", "end"]
+
+
+def rest_of(packets: list[Packet], at: int) -> list[Moment]:
+    """The packets from sample `at` on."""
+    moved = [(Audio("s", ROUTE, at + m.start, m.stamps), p) for m, p in packets if isinstance(m, Audio)]
+    return at_once(*moved)
+
+
+def test_what_is_said_of_another_silence_or_session_is_nothing() -> None:
+    clock = Clock()
+    vad_stage, at, _ = maybe_ended(clock, 0.3)
+    others = [text_end(at - WINDOW), text_end(0), text_end(at, session="unknown")]
+    assert play(vad_stage, at_once(*others), clock) == []
+
+
+def test_the_silence_may_become_that_of_the_text_and_fixed_again() -> None:
+    vad_stage = stage()
+    packets = chunks(sound((LOUD, SECOND), (QUIET, SECOND * 3 // 10)))
+    play(vad_stage, live([(opened(), b""), (configure(min_silence_ms="auto"), b""), *packets]))
+    endpointer = vad_stage._speakers["s"].endpointer
+    assert (endpointer.min_silence, endpointer.in_speech) == (None, True)
+    play(vad_stage, at_once(configure(min_silence_ms=700)))
+    assert endpointer.min_silence == samples(700)
 
 
 def test_a_long_utterance_is_cut_and_goes_on() -> None:

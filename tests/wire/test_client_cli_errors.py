@@ -106,7 +106,7 @@ def test_no_capacity(talk: Path) -> None:
 
 
 def test_a_refused_parameter(talk: Path) -> None:
-    message = "min_silence_ms must be a whole number from 100 to 3000, not '7'"
+    message = "min_silence_ms must be auto or a whole number from 100 to 3000, not '7'"
     body = {"error": {"code": "invalid_parameter", "param": "min_silence_ms", "message": message}}
     with fake_server(answers={STREAM_PATH: (400, body)}) as server:
         result = rt(server, "transcribe", "--min-silence-ms", 7, talk)

@@ -1,0 +1,53 @@
+"""What is said and the finals that came of it in, the sentences that were cut out.
+
+A final cuts a sentence where it ends inside one: words follow it, and neither the text nor the offline pass
+over the whole recording has a sentence end (`.`, `!`, `?`) there. "There" is between the last word before
+the end of the final and the first word behind it that were heard right, so that a misheard word beside it
+does not count as a cut.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Final
+
+from bench.recordings import Recording
+from bench.words import plain
+
+_SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
+
+
+def cut_sentences(recording: Recording, finals: Sequence[str]) -> int:
+    """How many of the finals of a recording, in order, end inside a sentence."""
+    offline = " ".join(word for word, _, _ in recording.words)
+    references = [text for text in (recording.text, offline) if text]
+    inside = [set(_ends_inside(reference, finals)) for reference in references]
+    return len(set.intersection(*inside)) if inside else 0
+
+
+def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
+    """The finals, by index, that end inside a sentence of `reference`."""
+    words = [(word, _SENTENCE_END.search(token)) for token in reference.split() for word in _parts(token)]
+    heard = [plain(final).split() for final in finals]
+    matches = _matches([word for word, _ in words], [word for final in heard for word in final])
+    behind = 0
+    for index, final in enumerate(heard):
+        behind += len(final)
+        after = bisect_left(matches, behind, key=lambda pair: pair[0])
+        if not final or not 0 < after < len(matches):
+            continue
+        (_, low), (_, high) = matches[after - 1], matches[after]
+        if not any(ends for _, ends in words[low:high]):
+            yield index
+
+
+def _parts(token: str) -> list[str]:
+    """`cold-hearted` is two words; a sentence that ends on it ends on both."""
+    return plain(token).split()
+
+
+def _matches(true: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
+    """Which words were heard right: places in `heard` and in `true`, ascending."""
+    blocks = SequenceMatcher(None, true, heard, autojunk=False).get_matching_blocks()
+    return [(block.b + k, block.a + k) for block in blocks for k in range(block.size)]
