@@ -28,7 +28,7 @@ def cut_sentences(recording: Recording, finals: Sequence[str]) -> int:
 
 def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
     """The finals, by index, that end inside a sentence of `reference`."""
-    words = [(word, _SENTENCE_END.search(token)) for token in reference.split() for word in _parts(token)]
+    words = list(_words(reference))
     heard = [plain(final).split() for final in finals]
     matches = _matches([word for word, _ in words], [word for final in heard for word in final])
     behind = 0
@@ -42,9 +42,13 @@ def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
             yield index
 
 
-def _parts(token: str) -> list[str]:
-    """`cold-hearted` is two words; a sentence that ends on it ends on both."""
-    return plain(token).split()
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """Each word, and whether a sentence ends on it; `cold-hearted` is two words."""
+    for token in text.split():
+        *parts, last = plain(token).split() or [""]
+        yield from ((part, False) for part in parts)
+        if last:
+            yield last, _SENTENCE_END.search(token) is not None
 
 
 def _matches(true: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:

@@ -182,6 +182,7 @@ def test_a_result_has_what_the_features_say_and_no_more(engine: Engine, speech: 
     (result,) = hear(engine, wants(speech[0]))
     assert bool(result.words) == features["word_timestamps"]
     assert (result.confidence is not None) == features["confidence"]
+    assert result.finished is None or 0 <= result.finished <= 1
     assert result.language in engine.info.languages
 
 

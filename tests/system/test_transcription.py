@@ -26,6 +26,24 @@ def test_the_opening_of_a_tale_of_two_cities(server: Formation) -> None:
     assert events[-1]["audio_duration"] == pytest.approx(44.37, abs=0.01)
 
 
+def test_a_wait_that_follows_the_text(server: Formation) -> None:
+    """Pauses of 0.45 s behind a comma are no end, one behind a sentence is."""
+
+    async def say(socket: ClientConnection) -> None:
+        async for chunk in paced(samples("two_cities.wav")[: 13 * 16_000].tobytes()):
+            await socket.send(chunk)
+        await socket.send(END)
+
+    events, code = asyncio.run(talk(server, say, min_silence_ms="auto", timing=True))
+    promises.check(events)
+    assert code == 1000
+    assert events[0]["config"]["min_silence_ms"] == "auto"
+    finals = promises.finals(events)
+    assert 2 <= len(finals) <= 5
+    assert word_error_rate(" ".join(TWO_CITIES.split()[:36]), events[-1]["transcript"]) <= 0.15
+    assert all(final["timing"]["endpoint_wait"] >= 150 for final in finals[:-1])
+
+
 def test_four_sessions_at_once_get_partials_while_they_speak(server: Formation) -> None:
     async def say(socket: ClientConnection) -> None:
         async for chunk in paced(samples("beckett.wav").tobytes()):

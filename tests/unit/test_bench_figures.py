@@ -71,6 +71,11 @@ def test_wrong_words_are_counted_over_all_references() -> None:
     assert figures(unknown).wer_percent is None
 
 
+def test_cut_sentences_are_counted_per_minute_of_recordings() -> None:
+    row = figures(SCORE, replace(SCORE, cut_sentences=1), replace(SCORE, seconds=8.0, cut_sentences=3))
+    assert row.cut_sentences == pytest.approx(20.0)
+
+
 def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:
     row = figures(SCORE, SCORE)
     assert row.cores == pytest.approx(0.4)

@@ -92,6 +92,12 @@ def test_what_was_asked_can_be_asked_again() -> None:
     assert (settings["seconds"], settings["audio"], settings["chosen"]) == (5.0, "x", {"fanout": "asr=2"})
 
 
+def test_the_silence_that_ends_an_utterance_may_be_asked_for() -> None:
+    request = Request(min_silence_ms="auto")
+    assert (request.target("ws://x").min_silence_ms, request.settings()["min_silence_ms"]) == ("auto", "auto")
+    assert Request().target().min_silence_ms is None
+
+
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "jiwer" else object())
     with pytest.raises(UsageError, match=r"needs jiwer: pip install 'dalston-realtime\[bench\]'"):

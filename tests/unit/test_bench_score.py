@@ -109,3 +109,9 @@ def test_only_long_recordings_have_a_slope() -> None:
     shown = [Shown(leaves_at(i + 0.5) + 0.2, "", " ".join(f"w{k}" for k in range(i + 1))) for i in range(10)]
     assert scored(*shown, recording=long).lag_slope == pytest.approx(0.0, abs=1e-6)
     assert scored(Shown(1.9, "Hello there, you.", "")).lag_slope is None
+
+
+def test_sentences_that_finals_cut_are_counted() -> None:
+    shown = (Shown(1.9, "Hello there, you.", ""),)
+    assert scored(*shown).cut_sentences == 0
+    assert score(Played(0, HELLO, 0.0, shown, 0.0, 3.5, None, ("Hello", "there, you."))).cut_sentences == 1

@@ -90,6 +90,14 @@ def test_a_change_of_the_settings_counts_for_what_follows_even_when_it_is_forgot
     assert said(type="config", language="en") in kept(mine)
 
 
+def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
+    mine = log()
+    mine.say(said(type="config", min_silence_ms="auto"))
+    mine.hear(bytes(RATE))
+    mine.forget(0.1)
+    assert mine.config.min_silence_ms == "auto"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -14,6 +14,7 @@ from stages.engines.loops import without_loop
 from stages.engines.moonshine import FILES, Moonshine, weights
 from stages.engines.moonshine_tokens import Tokenizer
 from stages.errors import StartupError
+from stages.patience import LIKELY, UNLIKELY
 from tests.recordings import BECKETT, recording
 
 SECOND = 16_000
@@ -86,6 +87,27 @@ def test_drafts_of_different_lengths_go_in_one_batch(engine: Moonshine, beckett:
     drafts = [t.tokens[:k] for t, k in zip(plain, (0, 3, 1_000, 6), strict=True)]
     drafted = engine.transcribe([Job(job.audio, d) for job, d in zip(jobs, drafts, strict=True)])
     assert [words(t.text) for t in drafted] == [words(t.text) for t in plain]
+
+
+def test_it_knows_whether_a_sentence_is_over(engine: Moonshine) -> None:
+    """Behind "it was the worst of times" and behind "in short" (s, of two_cities.wav)."""
+    audio = recording("two_cities.wav")
+    over, open_ = (
+        engine.transcribe([Job(audio[int(a * SECOND) : int(b * SECOND)])])[0].finished
+        for a, b in ((1.0, 4.75), (28.9, 29.8))
+    )
+    assert over is not None
+    assert open_ is not None
+    assert 0 <= open_ < UNLIKELY
+    assert LIKELY < over <= 1
+
+
+def test_what_it_knows_of_the_end_does_not_depend_on_the_draft(engine: Moonshine, beckett: Floats) -> None:
+    job = Job(beckett[: int(4.6 * SECOND)])
+    (plain,) = engine.transcribe([job])
+    for count in (3, len(plain.tokens) - 1, len(plain.tokens)):
+        (drafted,) = engine.transcribe([Job(job.audio, plain.tokens[:count])])
+        assert drafted.finished == pytest.approx(plain.finished, abs=0.1)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 160, 800, 1_600, 4_000])

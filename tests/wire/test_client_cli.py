@@ -62,6 +62,16 @@ def test_options_become_parameters(talk: Path) -> None:
     ]
 
 
+def test_the_silence_may_follow_the_text(talk: Path) -> None:
+    with fake_server() as server:
+        rt(server, "transcribe", "--min-silence", "auto", "--fast", talk)
+        unknown = rt(server, "transcribe", "--min-silence", "long", talk)
+
+    assert [query["min_silence_ms"] for query in server.queries] == ["auto"]
+    assert unknown.exit_code == 2
+    assert "neither auto nor a whole number" in " ".join(unknown.stderr.replace("│", "").split())
+
+
 def test_timing_ends_with_the_budget(talk: Path) -> None:
     with fake_server() as server:
         result = rt(server, "transcribe", "--timing", "--fast", talk)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stages.channels import Outlet, address, only
+from stages.channels import AUDIO_HWM, Inbox, Outlet, address, only
 from stages.gpu import GpuMemory
-from stages.messages import Alive
+from stages.messages import Alive, TextEnd
 from stages.pipeline import Pipeline
+from tests.builders import text_end
 
 COUNTS = {"vad": 1, "asr": 2, "assembler": 1, "sender": 1}
 
@@ -58,3 +59,23 @@ def test_a_device_that_ran_out_of_memory_lowers_the_capacity(folder: Path) -> No
     _, _, capacity, memory = after(folder, first, second)
     assert capacity == 2 + 4
     assert memory == GpuMemory(4_000, 20_000)
+
+
+def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) -> None:
+    async def offer() -> list[int]:
+        pipeline = Pipeline(folder, COUNTS)
+        pipeline.start(lambda _message, _payload: None)
+        for at in range(3 * AUDIO_HWM):  # nobody reads: one that waited would wait for ever
+            pipeline.offer(text_end(at))
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        vad = Inbox(context, address(folder, "vad", 0))
+        try:
+            return [message.at for message, _ in vad.take(5_000, AUDIO_HWM) if isinstance(message, TextEnd)]
+        finally:
+            vad.close()
+            context.term()
+            pipeline.close()
+
+    came = asyncio.run(offer())
+    assert came == list(range(len(came)))
+    assert 0 < len(came) <= AUDIO_HWM

@@ -1,0 +1,70 @@
+"""A recording through the stages on a clock of its own: when its finals come, and what they cut."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from bench.endpointing import Row, measure, table
+from bench.recordings import Recording
+from broker.records import ModelInfo
+from stages.engines.base import Features, Job, Transcript
+from stages.silero import Floats, VadState
+from tests.builders import SECOND, pcm
+
+LOUD, QUIET = 20_000, 100
+
+
+def loud_is_speech(windows: list[Floats], states: list[VadState]) -> Floats:
+    return np.array([0.9 if np.abs(w).mean() > 0.3 else 0.1 for w in windows], np.float32)
+
+
+class Counter:
+    """Says a word for each half second of sound; `finished` behind an even number of them."""
+
+    longest_context = 0
+    info = ModelInfo("fast", "counter", "counter", ("en",), Features(interim_results=True).flags())
+
+    def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
+        return [self._hear(job.audio) for job in jobs]
+
+    def _hear(self, audio: Floats) -> Transcript:
+        words = round(2 * float((np.abs(audio) > 0.3).mean()) * len(audio) / SECOND)
+        return Transcript(" ".join(["word"] * words), language="en", finished=float(words % 2 == 0))
+
+
+def recording(*runs: tuple[int, float]) -> Recording:
+    sound = np.concatenate([np.full(round(seconds * SECOND), loudness) for loudness, seconds in runs])
+    words = sum(round(2 * seconds) for loudness, seconds in runs if loudness == LOUD)
+    text = " ".join(["word"] * words)
+    return Recording("r", pcm(sound), f"{text}.", (), 0.0, len(sound) / SECOND)
+
+
+PAUSED = recording((LOUD, 0.5), (QUIET, 0.42), (LOUD, 0.5))
+"""A sentence of two words with a pause between them."""
+
+
+def row(silence: int, decode_s: float = 0.1) -> Row:
+    return measure([PAUSED], silence, loud_is_speech, Counter(), decode_s)
+
+
+def test_a_short_wait_cuts_a_sentence_that_a_long_one_leaves_whole() -> None:
+    short, long = row(300), row(600)
+    assert (short.finals, short.cut, long.finals, long.cut) == (2, 1, 1, 0)
+    assert short.delays == pytest.approx((0.4, 0.4), abs=0.11)
+    assert long.last == pytest.approx((0.7,), abs=0.11)
+
+
+def test_a_wait_that_follows_the_text_is_short_and_cuts_nothing() -> None:
+    found = measure([PAUSED], "auto", loud_is_speech, Counter(), 0.05)
+    assert (found.finals, found.cut) == (1, 0)
+    assert found.last[0] <= row(300).last[0]
+
+
+def test_a_final_comes_no_sooner_than_the_engine_has_it() -> None:
+    assert row(300, 0.5).last[0] >= row(300, 0.1).last[0] + 0.2
+    assert measure([PAUSED], "auto", loud_is_speech, Counter(), 0.5).last[0] >= 0.6
+
+
+def test_the_table_has_a_line_for_each_wait() -> None:
+    assert table([row(300), row(600)], 2.0).row_count == 2
