@@ -134,7 +134,7 @@ def measure(
 ) -> Row:
     """One way of waiting."""
     heard = [Replay(vad, engine, decode_s).hear(recording.pcm, silence) for recording in recordings]
-    cut = sum(cut_sentences(r, h.finals) for r, h in zip(recordings, heard, strict=True))
+    cut = sum(cut_sentences(r, h.finals) or 0 for r, h in zip(recordings, heard, strict=True))
     delays = tuple(delay for each in heard for delay in each.delays)
     last = tuple(each.delays[-1] for each in heard if each.delays)
     return Row(silence, len(delays), cut, delays, last)

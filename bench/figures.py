@@ -66,7 +66,7 @@ def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
         lag_slope=percentile(_known(scores, lambda s: s.lag_slope), 50, 5),
         lag_growth=growth(scores),
         wer_percent=_wer(scores),
-        cut_sentences=ratio(sum(s.cut_sentences for s in scores), sum(s.seconds for s in scores), 60),
+        cut_sentences=_cut_sentences(scores),
         cores=ratio(cost.server_cpu, cost.seconds),
         cores_per_stream=ratio(cost.server_cpu, connected),
         memory_mb=ratio(cost.memory, 1e6),
@@ -100,6 +100,11 @@ def ratio(part: float | None, whole: float, factor: float = 1.0) -> float | None
 
 def _known(scores: Iterable[Score], what: Callable[[Score], float | None]) -> list[float]:
     return [value for value in map(what, scores) if value is not None]
+
+
+def _cut_sentences(scores: Sequence[Score]) -> float | None:
+    known = [(s.cut_sentences, s.seconds) for s in scores if s.cut_sentences is not None]
+    return ratio(sum(cut for cut, _ in known), sum(seconds for _, seconds in known), 60)
 
 
 def _wer(scores: Sequence[Score]) -> float | None:

@@ -76,7 +76,7 @@ class Score:
     taken_back: int = 0  # words that disappeared from it again
     word_errors: int | None = None
     reference_words: int | None = None
-    cut_sentences: int = 0  # finals that end inside a sentence
+    cut_sentences: int | None = None  # finals that end inside a sentence
 
 
 def leaves_at(seconds: float) -> float:

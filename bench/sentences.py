@@ -18,12 +18,13 @@ from bench.words import plain
 _SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
 
 
-def cut_sentences(recording: Recording, finals: Sequence[str]) -> int:
-    """How many of the finals of a recording, in order, end inside a sentence."""
+def cut_sentences(recording: Recording, finals: Sequence[str]) -> int | None:
+    """How many of the finals of a recording, in order, end inside a sentence; None where no end is known."""
     offline = " ".join(word for word, _, _ in recording.words)
     references = [text for text in (recording.text, offline) if text]
-    inside = [set(_ends_inside(reference, finals)) for reference in references]
-    return len(set.intersection(*inside)) if inside else 0
+    if not any(ends for reference in references for _, ends in _words(reference)):
+        return None
+    return len(set.intersection(*(set(_ends_inside(reference, finals)) for reference in references)))
 
 
 def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final, Literal, TypeAlias
 
 from stages.messages import SAMPLE_RATE
-from stages.patience import UNREAD, Patience
+from stages.patience import SILENT, UNREAD, Patience
 
 WINDOW: Final = 512  # samples (32 ms): what Silero VAD takes at 16 kHz
 
@@ -76,6 +76,7 @@ class Endpointer:
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
     _patience: Patience = field(default_factory=Patience)
     _needed: int | None = None  # samples that the silence has to last, once its text is known
+    _open_since: int | None = None  # where the speech ended of an utterance that looked as if it went on
 
     def feed(self, probability: float, energy: float) -> list[Boundary]:
         """Take the next window: its speech probability and its mean square, in any unit."""
@@ -116,6 +117,8 @@ class Endpointer:
         if self._candidate is None or self.position - self._candidate < self.rules.min_speech:
             return []
         at, self._candidate, self.in_speech = self._candidate, None, True
+        if self._open_since is not None:
+            self._patience.paused(at - self._open_since)
         self._start = max(at - self.rules.preroll, self.decoded, 0)
         return [Started(max(at, self._start), self._start)]
 
@@ -137,7 +140,7 @@ class Endpointer:
     def _go_on(self, at: int) -> None:
         """Speech goes on after a silence, if there was one."""
         if self._silent_from is not None and self._maybe_until is not None:
-            self._patience.bridged(at - self._silent_from)  # shorter ones lie within words
+            self._patience.paused(at - self._silent_from)  # shorter ones lie within words
         self._silent_from = self._maybe_until = self._needed = None
 
     def _feed_speech(self) -> list[Boundary]:
@@ -172,6 +175,8 @@ class Endpointer:
 
     def _end(self, at: int, until: int, kind: Literal["end", "flush"]) -> Ended:
         self.in_speech = False
+        looks_open = kind == "end" and self._needed is not None and self._needed > SILENT
+        self._open_since = at if looks_open else None
         self._silent_from = self._maybe_until = self._needed = None
         self.decoded = until
         self._energies.clear()

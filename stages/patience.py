@@ -20,6 +20,7 @@ UNLIKELY, LIKELY = 0.3, 0.6  # between them it is a comma or a full stop, as it 
 REACH: Final = 2  # times the speaker's typical pause: few within a sentence are longer
 PAUSE: Final = 300 * MS  # what is taken for a pause of the speaker's until there are enough
 PAUSES: Final = 16  # that are remembered, some minutes of speech
+LONGEST: Final = 1_200 * MS  # after a longer pause something new is said
 TYPICAL: Final = 0.8  # of them are not longer than the one that counts
 
 _WORDS: Final = (
@@ -51,13 +52,14 @@ def likelihood(text: str, finished: float | None, language: str) -> float | None
 
 @dataclass(slots=True)
 class Patience:
-    """One speaker's pauses: those after which speech went on in the same utterance, in samples."""
+    """One speaker's pauses within sentences, as far as the text tells, in samples."""
 
     _pauses: deque[int] = field(default_factory=lambda: deque([PAUSE, PAUSE], PAUSES))
 
-    def bridged(self, pause: int) -> None:
-        """Speech has gone on after a pause of so many samples."""
-        self._pauses.append(pause)
+    def paused(self, pause: int) -> None:
+        """What was being said has gone on after so many samples."""
+        if pause <= LONGEST:
+            self._pauses.append(pause)
 
     def wait(self, finished: float | None) -> int:
         """Samples of silence that end an utterance, where a sentence is over with this likelihood."""

@@ -72,8 +72,10 @@ def test_wrong_words_are_counted_over_all_references() -> None:
 
 
 def test_cut_sentences_are_counted_per_minute_of_recordings() -> None:
-    row = figures(SCORE, replace(SCORE, cut_sentences=1), replace(SCORE, seconds=8.0, cut_sentences=3))
+    known = replace(SCORE, cut_sentences=0)
+    row = figures(SCORE, known, replace(known, cut_sentences=1), replace(known, seconds=8.0, cut_sentences=3))
     assert row.cut_sentences == pytest.approx(20.0)
+    assert figures(SCORE).cut_sentences is None
 
 
 def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:

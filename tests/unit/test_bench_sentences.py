@@ -51,7 +51,13 @@ def test_a_sentence_ends_where_the_text_or_the_offline_pass_says_so() -> None:
         cut_sentences(said("try again fail again fail better", "Try again. Fail again. Fail better."), finals)
         == 1
     )
-    assert cut_sentences(said(None), finals) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "offline"), [(None, ""), ("try again", ""), (None, "try again fail, again")]
+)
+def test_where_no_sentence_end_is_known_nothing_is_counted(text: str | None, offline: str) -> None:
+    assert cut_sentences(said(text, offline), ["Try", "again."]) is None
 
 
 def test_a_word_with_a_hyphen_is_two() -> None:
@@ -71,5 +77,7 @@ def test_a_word_with_a_hyphen_is_two() -> None:
 def test_no_more_sentences_are_cut_than_there_are_ends_of_finals(words: list[str], at: list[int]) -> None:
     edges = [0, *sorted(at), len(words)]
     finals = [" ".join(words[a:b]) for a, b in pairwise(edges)]
-    assert 0 <= cut_sentences(said(TEXT), finals) <= max(0, sum(map(bool, finals)) - 1)
-    assert cut_sentences(said(" ".join(words) or None), [" ".join(words)]) == 0
+    cut = cut_sentences(said(TEXT), finals)
+    assert cut is not None
+    assert 0 <= cut <= max(0, sum(map(bool, finals)) - 1)
+    assert not cut_sentences(said(" ".join(words) or None), [" ".join(words)])

@@ -138,6 +138,21 @@ def test_a_speaker_who_makes_long_pauses_is_given_longer_ones() -> None:
     assert in_windows(hear(endpoints, "."))[0][0] == "end"
 
 
+@pytest.mark.parametrize(("finished", "more"), [(0.0, True), (1.0, False)])
+def test_a_pause_that_was_too_long_counts_where_the_sentence_looked_open(finished: float, more: bool) -> None:
+    endpoints = endpointer(None)
+    for _ in range(10):
+        at = endpoints.position + 2 * WINDOW
+        hear(endpoints, "ss...")
+        endpoints.read(at, finished)
+        assert "end" in [kind for kind, _, _ in in_windows(hear(endpoints, "." * 22))]
+    at = endpoints.position + 2 * WINDOW
+    hear(endpoints, "ss...")
+    endpoints.read(at, 0.0)
+    ended = hear(endpoints, "." * 17)  # 640 ms in all
+    assert (ended == []) is more
+
+
 def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
     endpoints = endpointer()
     hear(endpoints, "ssss")

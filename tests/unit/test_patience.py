@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.patience import LEAST, LIKELY, MOST, MS, OVER, SILENT, UNLIKELY, UNREAD, Patience, likelihood
+from stages.patience import (
+    LEAST,
+    LIKELY,
+    LONGEST,
+    MOST,
+    MS,
+    OVER,
+    SILENT,
+    UNLIKELY,
+    UNREAD,
+    Patience,
+    likelihood,
+)
 
 likelihoods = st.floats(0, 1)
 pauses = st.lists(st.integers(0, 60_000), max_size=40)
@@ -14,7 +26,7 @@ def after(*pauses: int) -> Patience:
     """The patience with a speaker who has paused so often, for so long (samples)."""
     patience = Patience()
     for pause in pauses:
-        patience.bridged(pause)
+        patience.paused(pause)
     return patience
 
 
@@ -82,6 +94,10 @@ def test_one_long_pause_is_not_typical_and_old_ones_are_forgotten() -> None:
     assert after(*[700 * MS] * 20, *[250 * MS] * 16).wait(0.0) == 500 * MS
 
 
+def test_after_a_very_long_pause_something_new_is_said() -> None:
+    assert after(*[LONGEST + 1] * 16).wait(0.0) == Patience().wait(0.0)
+
+
 @given(pauses, st.none() | likelihoods)
 def test_no_wait_is_shorter_or_longer_than_allowed(pauses: list[int], finished: float | None) -> None:
     assert LEAST <= after(*pauses).wait(finished) <= MOST
@@ -94,7 +110,7 @@ def test_the_likelier_a_sentence_is_over_the_shorter_the_wait(pauses: list[int],
     assert patience.wait(max(a, b)) <= patience.wait(min(a, b))
 
 
-@given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 20_000)), max_size=40), likelihoods)
+@given(st.lists(st.tuples(st.integers(0, LONGEST), st.integers(0, LONGEST)), max_size=40), likelihoods)
 def test_the_longer_a_speakers_pauses_the_longer_the_wait(
     pauses: list[tuple[int, int]], finished: float
 ) -> None:
