@@ -40,10 +40,12 @@ def likelihood(text: str, finished: float | None, language: str) -> float | None
 
     `finished` is what the engine says, None where it does not. The words count in English only.
     """
+    if not text:
+        return None
     word = _LAST_WORD.search(text)
     if language == "en" and word is not None and word[1].lower() in HANGING:
         return 0.0
-    if finished is not None or not text:
+    if finished is not None:
         return finished
     if _BREAK.search(text):
         return 0.0

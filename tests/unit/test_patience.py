@@ -60,6 +60,7 @@ def test_what_a_text_says_of_its_end(text: str, finished: float | None) -> None:
 def test_what_the_engine_says_counts_more_than_the_mark_that_it_set() -> None:
     assert likelihood("In short,", 0.4, "en") == 0.4
     assert likelihood("It was the.", 0.9, "en") == 0.0
+    assert likelihood("", 0.9, "en") is None
 
 
 @pytest.mark.parametrize("language", ["de", "auto", ""])
