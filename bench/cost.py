@@ -2,7 +2,10 @@
 
 import asyncio
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Final
 
 import psutil
@@ -23,6 +26,7 @@ class Cost:
     gpu_memory: int | None
     client_cpu: float
     other_cores: float  # cores that everything else used: far from 0 means a disturbed run
+    by_process: Mapping[str, float] = field(default_factory=dict)  # server_cpu by the name of a process
 
 
 @dataclass(slots=True)
@@ -31,6 +35,7 @@ class Meter:
 
     pid: int | None
     _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
+    _names: dict[tuple[int, float], str] = field(default_factory=dict)
     _memory: int = 0
     _gpu_memory: int = 0
     _gpu: Gpu = field(default_factory=Gpu)
@@ -40,8 +45,10 @@ class Meter:
         memory = 0
         for process in self._tree():
             try:
+                key = process.pid, process.create_time()
+                self._names[key] = process_name(process.cmdline()) or self._names.get(key, "ended")
                 times = process.cpu_times()
-                self._cpu[process.pid, process.create_time()] = times.user + times.system
+                self._cpu[key] = times.user + times.system
                 memory += process.memory_info().rss
             except psutil.Error:
                 continue
@@ -49,6 +56,13 @@ class Meter:
         if (gpu := self._gpu.memory()) is not None:
             self._gpu_memory = max(self._gpu_memory, gpu.used)
         return sum(self._cpu.values())
+
+    def by_process(self) -> dict[str, float]:
+        """CPU seconds so far by the name of a process; those of one stage are one."""
+        found: dict[str, float] = defaultdict(float)
+        for key, seconds in self._cpu.items():
+            found[self._names[key]] += seconds
+        return dict(found)
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
@@ -67,7 +81,8 @@ class Meter:
 
     def mark(self) -> "Mark":
         """A moment to measure from."""
-        return Mark(self, self.look(), time.process_time(), _busy())
+        server = self.look()
+        return Mark(self, server, time.process_time(), _busy(), self.by_process())
 
     def peak(self) -> tuple[int | None, int | None]:
         """The largest memory so far, of the tree and of the GPU."""
@@ -82,6 +97,7 @@ class Mark:
     server: float
     client: float
     machine: float
+    by_process: Mapping[str, float]
 
     def cost(self, seconds: float) -> Cost:
         """What was used since, in a time of `seconds`."""
@@ -90,7 +106,19 @@ class Mark:
         other = _busy() - self.machine - server - client
         memory, gpu_memory = self.meter.peak()
         known = server if self.meter.pid is not None else None
-        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9))
+        spent = {
+            name: seconds - self.by_process.get(name, 0.0)
+            for name, seconds in self.meter.by_process().items()
+        }
+        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9), spent)
+
+
+def process_name(command: Sequence[str]) -> str:
+    """The line of the Procfile that a command is, `vad` for `python -m stages.vad`; "" for none."""
+    if "-m" in command[:-1]:
+        module = command[command.index("-m") + 1]
+        return module.removeprefix("stages.").removeprefix("broker.").removesuffix("_server")
+    return PurePath(command[0].split()[0]).name if command and command[0] else ""
 
 
 def _busy() -> float:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bench.cost import Cost
+from bench.crowd import Crowd, chunk_with
 from bench.noise import Heard
 from bench.noise import table as noise_table
-from bench.overhead import Crowd, Step, chunk_with, step, table, verdict
+from bench.overhead import Step, step, table, verdict
 from bench.signals import SIGNALS, make
 from stages.engines.base import Job
 from stages.engines.catalog import Room, describe, load, parse

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,7 +155,7 @@ def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, l
                 seen.append(shown)
         if lost_after < 10_000:
             seam = story.seam()
-            story = Story("s", ledger, Known(**story.meta()))
+            story = Story("s", ledger, Known(**orjson.loads(orjson.dumps(story.known))))
             left = [e for events in said if events[0]["timestamp"] + 0.96 > seam.at for e in events]
             assert not left or left[1]["utterance"] == seam.utterance
     assert [e["text"] for e in seen if e["type"] == "transcript.final"] == [
