@@ -80,7 +80,7 @@ class AsrStage:
         self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
         self._sessions: dict[str, Served] = {}
-        self._next: tuple[Inference, Batch[Served]] | None = None
+        self._waiting: dict[Inference, dict[str, Work[Served]]] = {i: {} for i in self._inferences}
 
     @property
     def places(self) -> int:
@@ -89,16 +89,17 @@ class AsrStage:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to decode; looked at afresh each time."""
-        batches = ((i, next_batch(self._waiting(i), i.max_batch)) for i in self._inferences)
-        ready = [(inference, batch) for inference, batch in batches if batch is not None]
-        self._next = min(ready, key=lambda pair: pair[1].since, default=None)
-        return self._next is not None
+        """Whether there is something to decode."""
+        return any(self._waiting.values())
 
-    def _waiting(self, inference: Inference) -> Iterator[Work[Served]]:
-        for served in self._sessions.values():
-            if served.inference is inference and (work := served.listener.waiting()):
-                yield Work(served, work.kind, work.since)
+    def _look(self, served: Served) -> None:
+        """Note what waits in a session that something has happened to."""
+        session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
+        work = served.listener.waiting() if session in self._sessions else None
+        if work is None:
+            waiting.pop(session, None)
+        else:
+            waiting[session] = Work(served, work.kind, work.since)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
@@ -109,13 +110,15 @@ class AsrStage:
         elif served := self._sessions.get(getattr(message, "session", "")):
             yield from self._hear(served, message, payload, now)
             yield from self._flush(served)
+            self._look(served)
 
     def work(self, now: int) -> Iterator[Packet]:
-        """One forward pass over the next batch."""
-        if self._next is None and not self.busy:
+        """One forward pass over the next batch: of the engine whose work has waited longest."""
+        batches = ((i, next_batch(works.values(), i.max_batch)) for i, works in self._waiting.items())
+        ready = [(inference, batch) for inference, batch in batches if batch is not None]
+        if not ready:
             return
-        assert self._next is not None
-        (inference, batch), self._next = self._next, None
+        inference, batch = min(ready, key=lambda pair: pair[1].since)
         jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)
@@ -124,6 +127,7 @@ class AsrStage:
         for served, job, result in zip(batch.items, jobs, results, strict=True):
             yield from self._take(served, batch.kind, job, result, spent)
             yield from self._flush(served)
+            self._look(served)
 
     def _take(
         self, served: Served, kind: Kind, job: Any, result: Transcript | Failure, spent: int

@@ -48,6 +48,7 @@ class Inbox:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(where)
         self.dropped = 0
+        self._timeout_ms = -1
 
     @property
     def fileno(self) -> int:
@@ -56,18 +57,27 @@ class Inbox:
 
     def take(self, timeout_ms: int, limit: int = AUDIO_HWM) -> list[Packet]:
         """Everything that waits, at most `limit`; waits up to `timeout_ms` for the first."""
-        if not self.socket.poll(timeout_ms):
-            return []
         packets: list[Packet] = []
-        while len(packets) < limit:
-            try:
+        try:
+            parts = self._receive(timeout_ms)
+            while True:
+                if packet := self._decode(parts):
+                    packets.append(packet)
+                if len(packets) >= limit:
+                    break
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            packet = self._decode(parts)
-            if packet:
-                packets.append(packet)
+        except zmq.Again:
+            pass
         return packets
+
+    def _receive(self, timeout_ms: int) -> list[bytes]:
+        """The next message; the wait is libzmq's own, without a poll before it."""
+        if not timeout_ms:
+            return self.socket.recv_multipart(zmq.NOBLOCK)
+        if timeout_ms != self._timeout_ms:
+            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self._timeout_ms = timeout_ms
+        return self.socket.recv_multipart()
 
     def _decode(self, parts: Sequence[bytes]) -> Packet | None:
         try:

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from stages.channels import Packet
 from stages.endpointer import (
@@ -37,14 +38,16 @@ from stages.settings import WorkerSettings, read_settings
 from stages.silero import Floats, SileroVad, VadState
 
 PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
+AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
+BATCH: Final = 64  # windows in a batch; larger ones are no cheaper (measured), and their results come later
 KEEP: Final = samples(1_000)  # samples kept before the position: pre-roll and the speech not yet sure
 
 
 class Vad(Protocol):
     """A model that tells speech from other sound."""
 
-    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
-        """Probabilities [B] for B windows."""
+    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
+        """Probabilities [n] for the n windows in each session's sound [n * 512]."""
         ...
 
 
@@ -69,9 +72,9 @@ class Speaker:
         return self.opened.route
 
     @property
-    def has_window(self) -> bool:
-        """Whether a whole window waits to be looked at."""
-        return self.received - self.endpointer.position >= WINDOW
+    def windows(self) -> int:
+        """How many whole windows wait to be looked at."""
+        return (self.received - self.endpointer.position) // WINDOW
 
     def append(self, pcm: bytes, stamps: Stamps) -> None:
         """Take samples that arrived."""
@@ -84,11 +87,11 @@ class Speaker:
         low = max(0, start - self.base) * BYTES_PER_SAMPLE
         return bytes(self.audio[low : (end - self.base) * BYTES_PER_SAMPLE])
 
-    def window(self) -> Floats:
-        """The next window, -1..1."""
+    def sound(self) -> Floats:
+        """The next windows [n * 512], -1..1, at most `AT_ONCE`."""
         at = self.endpointer.position
-        pcm = np.frombuffer(self.slice(at, at + WINDOW), "<i2")
-        return pcm.astype(np.float32) / np.float32(32768)
+        pcm = np.frombuffer(self.slice(at, at + min(self.windows, AT_ONCE) * WINDOW), "<i2")
+        return pcm.astype(np.float32) * np.float32(1 / 32768)
 
     def forget(self) -> None:
         """Drop the audio that nothing can ask for any more."""
@@ -109,7 +112,7 @@ def speaker_at(opened: Open, rules: EndpointRules) -> Speaker:
 
 
 class VadStage:
-    """Looks at one window of every session that has one, in one batch, until none has."""
+    """Looks at the windows of the sessions that have some, many in one batch, until none has."""
 
     def __init__(self, vad: Vad, rules: EndpointRules, clock: Callable[[], int]) -> None:
         self._vad, self._rules, self._clock = vad, rules, clock
@@ -129,7 +132,7 @@ class VadStage:
                 yield message, b""
             case Audio() if speaker := self._speakers.get(message.session):
                 speaker.append(payload, (*message.stamps, now))
-                if speaker.has_window:
+                if speaker.windows:
                     self._waiting[message.session] = speaker
             case Flush() | Configure() | Close() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
@@ -138,16 +141,25 @@ class VadStage:
                 yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
-        """Look at the next window of each session that has one."""
-        batch = list(self._waiting.values())
+        """Look at what waits, of those who have waited longest."""
+        batch: list[Speaker] = []
+        windows = 0
+        for speaker in self._waiting.values():
+            batch.append(speaker)
+            windows += min(speaker.windows, AT_ONCE)
+            if windows >= BATCH:
+                break
         yield from self._look(batch)
         for speaker in batch:
-            if not speaker.has_window:
-                del self._waiting[speaker.opened.session]
+            session = speaker.opened.session
+            del self._waiting[session]
+            if speaker.windows:
+                self._waiting[session] = speaker
+            else:
                 yield from self._forward(speaker)
 
     def _catch_up(self, speaker: Speaker) -> Iterator[Packet]:
-        while speaker.has_window:
+        while speaker.windows:
             yield from self._look([speaker])
         self._waiting.pop(speaker.opened.session, None)
         yield from self._forward(speaker)
@@ -155,12 +167,14 @@ class VadStage:
     def _look(self, batch: Sequence[Speaker]) -> Iterator[Packet]:
         if not batch:
             return
-        windows = [speaker.window() for speaker in batch]
-        probabilities = self._vad(windows, [speaker.state for speaker in batch])
-        for speaker, window, probability in zip(batch, windows, probabilities, strict=True):
-            energy = float(np.dot(window, window))
-            for boundary in speaker.endpointer.feed(float(probability), energy):
-                yield from self._tell(speaker, boundary, None)
+        sounds = [speaker.sound() for speaker in batch]
+        heard = self._vad(sounds, [speaker.state for speaker in batch])
+        for speaker, sound, probabilities in zip(batch, sounds, heard, strict=True):
+            windows = sound.reshape(-1, WINDOW)
+            energies = np.einsum("ij,ij->i", windows, windows)
+            for probability, energy in zip(probabilities.tolist(), energies.tolist(), strict=True):
+                for boundary in speaker.endpointer.feed(probability, energy):
+                    yield from self._tell(speaker, boundary, None)
             speaker.forget()
 
     def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
@@ -241,6 +255,7 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(VadSettings)
     configure_logging("vad", settings.log_level)
+    threadpool_limits(1, "blas")  # Silero's matrices are too small for a second thread to be of use
     process = StageProcess("vad", settings, stop)
     rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
     process.run(VadStage(SileroVad(), rules, time.monotonic_ns))

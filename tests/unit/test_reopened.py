@@ -42,7 +42,7 @@ def test_anything_else_is_a_session_from_its_beginning(query: dict[str, str]) ->
 def test_the_vad_begins_at_the_clock() -> None:
     speaker = speaker_at(opened(start=5_120), EndpointRules())
     speaker.append(bytes(2 * 512), ())
-    assert (speaker.received, speaker.endpointer.position, speaker.has_window) == (5_632, 5_120, True)
+    assert (speaker.received, speaker.endpointer.position, speaker.windows) == (5_632, 5_120, 1)
     assert speaker.slice(5_120, 5_632) == bytes(1_024)
 
 

@@ -1,5 +1,6 @@
 """The VAD stage: which audio goes on, once and in order, and what is said between it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,11 @@ class LoudIsSpeech:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
-        assert len(set(map(id, states))) == len(windows)
-        assert all(window.shape == (WINDOW,) for window in windows)
-        self.batches.append(len(windows))
-        return np.array([0.9 if np.abs(w).mean() > 0.3 else 0.1 for w in windows], np.float32)
+    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
+        assert len(set(map(id, states))) == len(sounds)
+        self.batches.append(len(sounds))
+        windows = [sound.reshape(-1, WINDOW) for sound in sounds]
+        return [np.where(np.abs(w).mean(axis=1) > 0.3, 0.9, 0.1).astype(np.float32) for w in windows]
 
 
 def stage(vad: LoudIsSpeech | None = None, clock: Clock | None = None, **rules: Any) -> VadStage:
@@ -122,7 +123,19 @@ def test_sessions_that_wait_are_looked_at_together() -> None:
     vad, names = LoudIsSpeech(), [f"s{k}" for k in range(5)]
     packets = [audio(0, 4 * WINDOW, name) for name in names] + [audio(4 * WINDOW, WINDOW, "s0")]
     play(stage(vad), at_once(*map(opened, names), *packets))
-    assert vad.batches == [5, 5, 5, 5, 1]
+    assert vad.batches == [5]
+
+
+def test_who_has_a_backlog_does_not_hold_up_the_others() -> None:
+    vad = LoudIsSpeech()
+    play(stage(vad), at_once(opened("a"), opened("b"), audio(0, 20 * WINDOW, "a"), audio(0, WINDOW, "b")))
+    assert vad.batches == [2, 1, 1]
+
+
+def test_a_batch_is_no_larger_than_pays() -> None:
+    vad, names = LoudIsSpeech(), [f"s{k}" for k in range(20)]
+    play(stage(vad), at_once(*map(opened, names), *(audio(0, 8 * WINDOW, name) for name in names)))
+    assert vad.batches == [8, 8, 4]
 
 
 def test_sessions_do_not_mix() -> None:
