@@ -22,6 +22,7 @@ from websockets.uri import parse_uri
 from bench.score import CHUNK_S
 from client.audio import CHUNK_BYTES
 from client.url import stream_url
+from stages.receiver import PATH as WORKER_PATH
 
 OPENING: Final = 0.005  # s between the starts of two sessions: the chunks spread, and the gateway keeps up
 STRIDE: Final = 7  # chunks between the places at which two sessions begin
@@ -31,12 +32,12 @@ MAX_EVENT: Final = 8 << 20  # bytes
 
 @dataclass(slots=True)
 class Crowd:
-    """Sessions on the server at `url` that play `pcm`, each from another place in it, for `seconds`.
+    """Sessions that play `pcm`, each from another place in it, for `seconds`, connected to by `door`.
 
     `added` is how late each partial was (s), `late` how late each chunk left (s): the client's own fault.
     """
 
-    url: str
+    door: "Door"
     pcm: bytes
     seconds: float
     added: list[float] = field(default_factory=list)
@@ -56,8 +57,8 @@ class Crowd:
 
     async def _one(self, number: int, pace: "Pace") -> None:
         await asyncio.sleep(number * OPENING)
-        uri = parse_uri(stream_url(self.url, {}))
-        caller = Caller(ClientProtocol(uri, max_size=MAX_EVENT), self.added.append)
+        uri = parse_uri(self.door.url(number))
+        caller = Caller(ClientProtocol(uri, max_size=MAX_EVENT), self.door.secret, self.added.append)
         try:
             async with asyncio.timeout(self.seconds + PATIENCE_S):
                 await asyncio.get_running_loop().create_connection(lambda: caller, uri.host, uri.port)
@@ -72,6 +73,20 @@ class Crowd:
             caller.hang_up()
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where sessions connect: the gateway at `base`, or with its `secret` the worker there."""
+
+    base: str
+    secret: str | None = None
+
+    def url(self, number: int) -> str:
+        """The address of session `number`."""
+        if self.secret is None:
+            return stream_url(self.base, {})
+        return f"{self.base}{WORKER_PATH}?session_id=crowd-{number}-{time.monotonic_ns()}"
+
+
 class CallFailed(Exception):
     """The server ended a session, or refused it."""
 
@@ -79,18 +94,21 @@ class CallFailed(Exception):
 class Caller(asyncio.Protocol):
     """One session; `opened` and `ended` are over when it is, or fail with the reason."""
 
-    def __init__(self, protocol: ClientProtocol, heard: Callable[[float], None]) -> None:
+    def __init__(self, protocol: ClientProtocol, secret: str | None, heard: Callable[[float], None]) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.left: list[float] = []  # when each chunk left
-        self._protocol, self._heard = protocol, heard
+        self._protocol, self._secret, self._heard = protocol, secret, heard
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the session."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-        self._protocol.send_request(self._protocol.connect())
+        request = self._protocol.connect()
+        if self._secret is not None:
+            request.headers["Authorization"] = f"Bearer {self._secret}"
+        self._protocol.send_request(request)
         self._write()
 
     def data_received(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ the partial arrived.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cost import Cost, Meter
-from bench.crowd import Crowd
+from bench.crowd import Crowd, Door
 from bench.document import Document, conditions
 from bench.figures import percentile, ratio
 from bench.recordings import embedded
@@ -58,9 +59,9 @@ class Step:
         return slow or self.failed > BROKEN_SHARE * self.sessions
 
 
-def play(url: str, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> Step:
+def play(door: Door, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> Step:
     """One number of sessions; Ctrl-C ends it early and keeps what came until then."""
-    crowd, meter, interrupted = Crowd(url, pcm, seconds), Meter(pid), False
+    crowd, meter, interrupted = Crowd(door, pcm, seconds), Meter(pid), False
     mark, began = meter.mark(), time.monotonic()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -104,8 +105,10 @@ def by_frame(spent: Mapping[str, float], frames: int) -> dict[str, float]:
     return {name: us for name, us in sorted(each.items(), key=lambda item: -item[1]) if us >= 1}
 
 
-def measure(request: Request, sessions: Sequence[int]) -> int:
+def measure(request: Request, sessions: Sequence[int], *, direct: bool = False) -> int:
     """Play each number of sessions until one breaks the server, and print what it costs; the exit code.
+
+    `direct` connects to the worker, past the gateway: what is measured is the five stages.
 
     Raises:
         DalstonError: the server can't be had.
@@ -115,16 +118,18 @@ def measure(request: Request, sessions: Sequence[int]) -> int:
             "the overhead is measured on a server of its own, with the engine that answers at once"
         )
     console, steps, settings = Console(stderr=True), list[Step](), request.settings()
-    settings |= {"sessions": list(sessions)}
+    settings |= {"sessions": list(sessions), "direct": direct}
     pcm = next(recording.pcm for recording in embedded() if recording.name == RECORDING)
-    chosen = {"models": "fast=instant:any", "max_batch": BATCH, **request.chosen}
+    secret = secrets.token_hex()
+    chosen = {"models": "fast=instant:any", "max_batch": BATCH, "internal_secret": secret, **request.chosen}
     document = Document("overhead", settings, steps, conditions())
     with own_server(max(sessions), chosen) as running:
-        settings["server"] = dict(running.settings)
-        play(running.url, None, pcm, 1, 1.0)  # does not count: what happens only once
+        settings["server"] = {k: v for k, v in running.settings.items() if k != "internal_secret"}
+        door = Door(running.worker_url, secret) if direct else Door(running.url)
+        play(door, None, pcm, 1, 1.0)  # does not count: what happens only once
         for count in sessions:
             with console.status(f"{count} sessions"):
-                steps.append(play(running.url, running.pid, pcm, count, request.seconds))
+                steps.append(play(door, running.pid, pcm, count, request.seconds))
             document.save(request.out)
             if steps[-1].broken or steps[-1].interrupted:
                 break
