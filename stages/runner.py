@@ -17,6 +17,7 @@ import zmq
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
 from stages.errors import DalstonError, StartupError
 from stages.fanout import STAGES, parse_fanout
+from stages.gathering import Gathering
 from stages.messages import Alive, EndOfStream, Message
 from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings, make_private_dir
@@ -128,6 +129,7 @@ class StageProcess:
         self.inbox = Inbox(self._context, address(folder, name, self.index))
         self.outlet = self._outlet(folder, counts, position)
         self._control = Outlet(self._context, [address(folder, "control", 0)], only)
+        self._gathering = Gathering()
         self._ended: set[str] = set()
 
     def _outlet(self, folder: Path, counts: dict[str, int], position: int) -> Outlet:
@@ -157,7 +159,10 @@ class StageProcess:
         self._close()
 
     def _take(self, stage: Stage) -> None:
+        if self._gathering.wait_s and not stage.busy:
+            time.sleep(self._gathering.wait_s)
         packets = self.inbox.take(0 if stage.busy else IDLE_MS)
+        self._gathering.took(len(packets), time.monotonic())
         self.metrics.queued(self.name, len(packets))
         for message, payload in packets:
             if isinstance(message, EndOfStream):
