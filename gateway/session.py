@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 HANDED_OVER_S: Final = 8.0  # the other gateway renews the place's lease by then
+GIVE_BACK_S: Final = 0.1  # for Redis to take a place back before the client hears of the end
 MAX_LOSSES: Final = 3  # workers that one piece of audio may cost
 KEEPALIVE_S: Final = 10.0  # while the client is away
 KEEPALIVE: Final = '{"type":"keepalive"}'
@@ -51,6 +52,7 @@ class Session:
         self._link: WorkerLink | None = None
         self._posting = Posting(gateway, self.id, wish)
         self._kept = self._elsewhere = self._told_lost = False
+        self._has_place = True
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
         self._heard = asyncio.Event()  # something of the worker of now
@@ -152,7 +154,7 @@ class Session:
         self.outbox.end(ending.event)
         if self._elsewhere:
             gateway.places.hand_over(self.id, HANDED_OVER_S)
-        else:
+        elif self._has_place:
             gateway.places.give_back(self.id, ending.status, self.log.seconds)
 
     async def _until_end(self) -> Ending:
@@ -234,9 +236,19 @@ class Session:
                 self._gateway.metrics.undecodable.inc()
             elif event["type"] == "error" and not event.get("recoverable"):
                 told = event
+            elif event["type"] == "session.end":
+                await self._place_is_free()
+                self._tell(event, len(frame))
+                return Ending(CloseCode.NORMAL)
             else:
                 self._tell(event, len(frame))
         return self._closed(link, told)
+
+    async def _place_is_free(self) -> None:
+        """Who hears of the end may begin another session at once: the place is there by then."""
+        self._has_place = False
+        given_back = self._gateway.places.give_back(self.id, "ended", self.log.seconds)
+        await asyncio.wait([given_back], timeout=GIVE_BACK_S)
 
     def _tell(self, event: Event, size: int) -> None:
         shown = self.story.take(event)
