@@ -101,6 +101,9 @@ class WorkerLink:
             SessionError: the worker takes none for too long.
         """
         try:
+            if not self._connection.transport.get_write_buffer_size():
+                await self._connection.send(frame)  # goes out at once: a deadline would cost as much again
+                return True
             async with asyncio.timeout(self._send_timeout):
                 await self._connection.send(frame)
         except ConnectionClosed:
