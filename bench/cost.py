@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
@@ -45,10 +46,8 @@ class Meter:
         memory = 0
         for process in self._tree():
             try:
-                key = process.pid, process.create_time()
-                self._names[key] = process_name(process.cmdline()) or self._names.get(key, "ended")
                 times = process.cpu_times()
-                self._cpu[key] = times.user + times.system
+                self._cpu[process.pid, process.create_time()] = times.user + times.system
                 memory += process.memory_info().rss
             except psutil.Error:
                 continue
@@ -61,8 +60,16 @@ class Meter:
         """CPU seconds so far by the name of a process; those of one stage are one."""
         found: dict[str, float] = defaultdict(float)
         for key, seconds in self._cpu.items():
-            found[self._names[key]] += seconds
+            found[self._name(*key)] += seconds
         return dict(found)
+
+    def _name(self, pid: int, started: float) -> str:
+        """What a process is, or was when it was last asked."""
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.create_time() == started and (name := process_name(process.cmdline())):
+                self._names[pid, started] = name
+        return self._names.get((pid, started), "ended")
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
