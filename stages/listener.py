@@ -103,9 +103,9 @@ class Listener:
         utterance.stamps = stamps
         utterance.append(at, audio)
 
-    def begin(self, number: int) -> None:
-        """An utterance begins."""
-        self.utterance = Utterance(number)
+    def begin(self, number: int, *, overlaps: bool = False) -> None:
+        """An utterance begins; its audio may overlap the one before."""
+        self.utterance = Utterance(number, overlaps=overlaps)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: what it would then be is decoded ahead."""
@@ -144,8 +144,8 @@ class Listener:
             return None
         if utterance.maybe is not None:
             return Work(self, Kind.AHEAD, utterance.since)
-        if self.replies.interim_results and _partial_is_due(utterance, self.partial_interval):
-            return Work(self, Kind.PARTIAL, utterance.since)
+        if self._partial_is_due(utterance):
+            return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
         return None
 
     def job(self, kind: Kind) -> Job:
@@ -188,6 +188,14 @@ class Listener:
         else:
             self.utterance = None
             self.replies.say(error)
+
+    def _partial_is_due(self, utterance: Utterance) -> bool:
+        """Only the newest counts: none is decoded while audio that was heard before is still coming."""
+        if not self.replies.interim_results or self.received < self.replies.opened.replayed:
+            return False
+        new = utterance.length - utterance.decoded
+        often = max(self.partial_interval, utterance.length // COST_PER_LENGTH)
+        return utterance.length >= FIRST_PARTIAL and new >= often
 
     def _due(self, kind: Kind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""
@@ -237,8 +245,3 @@ def _gap(context: Context, utterance: Utterance) -> Floats:
 
 def _same(guessed: SpeechEnd, decided: SpeechEnd) -> bool:
     return (guessed.at, guessed.until) == (decided.at, decided.until)
-
-
-def _partial_is_due(utterance: Utterance, interval: int) -> bool:
-    new = utterance.length - utterance.decoded
-    return utterance.length >= FIRST_PARTIAL and new >= max(interval, utterance.length // COST_PER_LENGTH)

@@ -25,9 +25,10 @@ from stages.attendance import Attendance
 from stages.errors import CloseCode, InvalidParameter, StartupError
 from stages.fanout import Router, parse_fanout
 from stages.gpu import gigabytes
-from stages.intake import Intake, Limits, opening, reopening
+from stages.intake import Intake, Limits
 from stages.messages import SAMPLE_RATE, Message
 from stages.metrics import open_metrics, scrape
+from stages.opening import opening, reopening
 from stages.parameters import parse_query
 from stages.pipeline import Pipeline
 from stages.runner import Stop, configure_logging, lock, run_main
@@ -132,7 +133,7 @@ class Worker:
 
     def lag(self) -> float:
         """Seconds of the session that is furthest behind."""
-        return max((i.lag.seconds() for i in self._intakes.values()), default=0.0)
+        return max((intake.behind for intake in self._intakes.values()), default=0.0)
 
     def record(self, draining: bool = False) -> WorkerRecord:
         """The worker as the registry knows it."""
@@ -161,7 +162,9 @@ class Worker:
             body = orjson.dumps({"status": "ok" if not missing else "incomplete", "missing": missing})
             return _response(200 if not missing else 503, "application/json", body)
         if path == "/metrics":
-            return _response(200, "text/plain; version=0.0.4", scrape(self._settings.sockets / "metrics"))
+            lags = {session: intake.behind for session, intake in self._intakes.items()}
+            body = scrape(self._settings.sockets / "metrics", lags)
+            return _response(200, "text/plain; version=0.0.4", body)
         if path != PATH:
             return _response(404, "text/plain", f"sessions are at {PATH}\n".encode())
         if not is_authorized(request.headers.get("Authorization"), self._secret):
