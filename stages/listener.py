@@ -44,6 +44,7 @@ class Utterance:
     number: int
     start: int = -1  # its first audio says
     overlaps: bool = False
+    broken_off: bool = False  # in the middle of a word: what it is heard as says little about its neighbours
     draft: tuple[int, ...] = ()
     decoded: int = 0  # samples in the newest hypothesis
     maybe: SpeechEnd | None = None  # decode up to here: it may be the end
@@ -117,6 +118,7 @@ class Listener:
         utterance, self.utterance = self.utterance, None
         if utterance is None:
             return
+        utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":
             self._carry_over(utterance, end)
         if utterance.guess is not None and _same(utterance.guess[0], end):
@@ -170,7 +172,7 @@ class Listener:
         if kind is Kind.FINAL:
             assert self.replies.head is not None
             end = self.replies.head.end
-            self.context = heard.context
+            self.context = None if utterance.broken_off else heard.context
             self.replies.settle(self.replies.final(utterance.said, end, heard.transcript, inference_ns))
             return
         assert utterance.maybe is not None
@@ -209,7 +211,7 @@ class Listener:
 
     def _context_for(self, utterance: Utterance, audio: Floats) -> Context | None:
         context = self.context
-        if context is None or not context.words or utterance.overlaps:
+        if context is None or not context.words or utterance.overlaps or utterance.broken_off:
             return None
         near = utterance.start - context.end <= MAX_PAUSE
         fits = len(context.audio) + GAP + len(audio) <= self.longest_context

@@ -255,7 +255,12 @@ def test_a_degraded_session_gets_a_third_of_the_partials_and_lets_others_go_firs
         counts.append(len(texts(said)) - 1)
     assert counts == [11, 4]
     bench = Bench(max_batch=1)
-    both = [opened("a", degraded=True), opened("b"), speech_start(session="a"), speech_start(session="b")]
+    both: list[Message | Packet] = [
+        opened("a", degraded=True),
+        opened("b"),
+        speech_start(session="a"),
+        speech_start(session="b"),
+    ]
     said = bench.play(*both, words(0, 1, 2, 3, session="a"), words(0, 4, 5, 6, session="b"))
     assert [h.session for h in of_type(Hypothesis, said)] == ["b", "a"]
 
@@ -403,6 +408,15 @@ class TestContext:
     def test_a_pause_in_the_context_is_short(self) -> None:
         bench, _ = self.talk((0, (1, 2)), (9, (3,)))
         assert len(bench.engine.batches[1][0].audio) == 3 * UNIT + SECOND // 10
+
+    def test_what_was_broken_off_by_a_stall_neither_has_a_context_nor_is_one(self) -> None:
+        bench = Bench(longest_context=20 * UNIT)
+        said = bench.play(opened(interim_results=False), speech_start(1), words(0, 1, 2), end(2))
+        said += bench.play(speech_start(2), words(4, 3, 4), end(6, utterance=2, resume=5 * UNIT))
+        said += bench.play(speech_start(3), words(7, 5), end(8, utterance=3))
+        assert finals(said) == ["w1 w2", "w3 w4", "w5"]
+        heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
+        assert heard == ["w1 w2", "w3 w4", "w5"]
 
     def test_what_was_said_long_ago_is_no_context(self) -> None:
         bench, said = self.talk((0, (1, 2)), (11, (3,)))
