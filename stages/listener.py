@@ -117,6 +117,8 @@ class Listener:
         """The end is decided: its final is next, ready if it was guessed right."""
         utterance, self.utterance = self.utterance, None
         if utterance is None:
+            self.replies.give_up(end)
+            self.utterance = Utterance(end.utterance + 1) if end.kind == "cut" else None
             return
         utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":

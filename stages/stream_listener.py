@@ -87,6 +87,8 @@ class StreamListener:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
         if stream is None:
+            self.replies.give_up(end)
+            self.stream = Stream(end.utterance + 1) if end.kind == "cut" else None
             return
         if end.kind == "cut":
             after = Stream(end.utterance + 1, overlaps=end.resume < end.until, since=now)
