@@ -13,7 +13,7 @@ from stages.stall import AWAY, BACK
 KEEPALIVE_S: Final = 10.0  # while the client is away
 KEEPALIVE: Final = '{"type":"keepalive"}'
 PRESENCE: Final = {True: f'{{"type":"{AWAY}"}}', False: f'{{"type":"{BACK}"}}'}
-# A worker that gets audio says something every 0.75 s at the latest, however busy its stages are. One
+# A worker that gets audio says something every 0.5 s at the latest, however busy its stages are. One
 # that is looked at after LOOK_S and then says nothing for HUNG_S hangs, or its host is cut off.
 LOOK_S: Final = 0.5
 HUNG_S: Final = 1.75

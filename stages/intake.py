@@ -36,7 +36,6 @@ SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # bytes in one message: 250 
 DECODE: Final = 1 << 14  # bytes of a frame that are decoded at a time
 LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # bytes worth a message: 20 ms; less waits for more
 CHECK_S: Final = 0.25  # lag is judged this often where no audio says that it is time to
-TELL_S: Final = 0.5  # a gateway that sends audio hears of us at least so often, and half of CHECK_S later
 IDLE_READ_S: Final = 0.002  # a read that took longer had nothing waiting
 END_S: Final = 30.0  # from the client's end to session.end
 
@@ -71,7 +70,7 @@ class Intake:
         self._stall = Stall(config.min_silence_ms)
         self._held_since: float | None = None  # the socket is not read
         self._unanswered = False  # audio came, and the gateway has not heard since that it is here
-        self._told = 0.0  # when the gateway last heard how far the audio is
+        self._waiting = False  # for a frame: none is there
         self.lag = Lag(opened.start, opened.start)
         self.outgoing = Outgoing(socket)
 
@@ -133,7 +132,6 @@ class Intake:
             pcm = self._input.feed(frame[at : at + DECODE])
             await self._hear(pcm, arrived, waited=waited and at == 0)
         self._stall.heard(time.monotonic())
-        self._answer()
         return True
 
     async def _next_frame(self, idle_at: float) -> str | bytes:
@@ -141,12 +139,18 @@ class Intake:
         while (now := time.monotonic()) < idle_at:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(CHECK_S, idle_at - now, self._stall.remaining(now))):
-                    return await self._socket.recv()
+                    return await self._receive()
             self.lag.wait()
             self._judge(0.0)
-            self._answer()
             await self._look_for_stall()
         raise SessionError(CloseCode.IDLE_TIMEOUT, f"no audio and no keepalive for {self._limits.idle_s:g} s")
+
+    async def _receive(self) -> str | bytes:
+        self._waiting = True
+        try:
+            return await self._socket.recv()
+        finally:
+            self._waiting = False
 
     async def _look_for_stall(self) -> None:
         """End the utterance of a client whose audio has stopped coming, with all that came of it."""
@@ -182,8 +186,6 @@ class Intake:
                     await self._progress.wait()
             except TimeoutError:
                 self._judge(time.monotonic() - since)
-                self._unanswered = True  # what is not read is waiting
-                self._answer()
         self._held_since = None
         return time.monotonic() - since
 
@@ -212,13 +214,13 @@ class Intake:
         held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
         return self.lag.seconds(held)
 
-    def _answer(self) -> None:
-        """See to it that a gateway that sends audio hears in time that this worker lives."""
-        if self._unanswered and time.monotonic() - self._told >= TELL_S:
+    def show_life(self) -> None:
+        """Let a gateway that sends audio, read or not, hear that this worker lives; to be called often."""
+        if self._unanswered or not self._waiting:
             self._tell_progress()
 
     def _tell_progress(self) -> None:
-        self._unanswered, self._told = False, time.monotonic()
+        self._unanswered = False
         if self._limits.progress:
             self.outgoing.tell("progress", processed=round(self.lag.processed / SAMPLE_RATE, 3))
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -47,6 +47,7 @@ PONG_S: Final = 30.0
 CLOSE_S: Final = 0.5  # for the answer to a close, which stands behind audio that is not read any more
 MAX_LINE: Final = 80 << 10  # bytes of a request line: 100 phrases of 50 characters, percent-encoded
 RECEIVE_BUFFER: Final = 128 << 10
+LIFE_S: Final = 0.5  # a gateway that sends audio hears of its worker at least so often
 DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
 
 
@@ -116,6 +117,15 @@ class Worker:
             self._router.give_back(route)
             self.metrics.sessions.dec()
             self.metrics.audio.inc(intake.lag.audio_s - opened.start / SAMPLE_RATE)
+
+    async def show_life(self) -> NoReturn:
+        """Let gateways hear that the worker lives however busy its stages are, until cancelled."""
+        while True:
+            await asyncio.sleep(LIFE_S)
+            for intake in self._intakes.values():
+                intake.show_life()
+            if self._pipeline.missing():
+                self.died.set()
 
     def close_all(self, code: CloseCode, why: str) -> None:
         """End all sessions: the worker is going away, or a stage of it is gone."""
@@ -231,9 +241,11 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
         pipeline.start(worker.deliver)
         attendance = Attendance(worker, registry)
         beating = loop.create_task(attendance.run())
+        living = loop.create_task(worker.show_life())
         await stop.wait(beating)
         await attendance.leave(settings.drain_timeout)
         beating.cancel()
+        living.cancel()
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
         worker.close_all(CloseCode.RESTARTING, "the worker is going away")

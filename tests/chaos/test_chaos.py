@@ -25,9 +25,8 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CLIENTS = 2
 SETTLE_S = 30.0
 PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
-SPEECH = slice(
-    16_000, 42 * 16_000
-)  # samples: no silence at its ends, which would be a pause at each repetition
+# Samples; without the silence at the recording's ends, which would be a pause of 3.5 s at each repetition.
+SPEECH = slice(16_000, 42 * 16_000)
 STALL_S = 0.7  # a wire that is held for longer may end an utterance, in the middle of a word that then is two
 GROWTH_MB = 150
 TARGET_S = 2.0  # of a pause in the results
@@ -44,27 +43,34 @@ class Heard:
     transcript: str = ""
     utterances: list[int] = field(default_factory=list)
 
-    def pause(self, fault: Played) -> tuple[float, float]:
-        """The longest time without a result that a fault can have caused, and when it began."""
-        end = fault.at + fault.seconds
-        gaps = [(b - a, a) for a, b in pairwise(self.times) if a < end + BEHIND_S and b > fault.at]
-        return max(gaps, default=(0.0, 0.0))
+    def pauses(self, played: list[Played]) -> list[tuple[Played, float, float]]:
+        """The longest time without a result that each fault can have caused, and when it began.
+
+        A gap is put down to the last fault before its end.
+        """
+        found = list[tuple[Played, float, float]]()
+        for fault, following in zip(played, [*played[1:], None], strict=True):
+            until = fault.at + fault.seconds + BEHIND_S
+            behind = [(b - a, a) for a, b in pairwise(self.times) if a < until and b > fault.at]
+            gaps = [gap for gap in behind if following is None or sum(gap) <= following.at]
+            found.append((fault, *max(gaps, default=(0.0, 0.0))))
+        return found
 
 
 def pauses(heard: list[Heard], played: list[Played], server: Cluster) -> str:
     """The pauses by kind of fault, and what was logged in those that are too long."""
     found: dict[str, list[float]] = {}
     traces = list[str]()
-    for fault in played:
-        pause, since = max(each.pause(fault) for each in heard)
+    for each in zip(*(client.pauses(played) for client in heard), strict=True):
+        fault, pause, since = max(each, key=lambda found: found[1])
         found.setdefault(fault.kind, []).append(pause)
         if pause > TARGET_S:
-            traces += [
-                f"{fault.kind} {fault.where} at {fault.at - since:+.2f} s of a pause of {pause:.1f} s:"
-            ]
+            traces.append(
+                f"{fault.kind} {fault.where} {fault.at - since:+.2f} s into a pause of {pause:.1f} s"
+            )
             traces += server.between(since, since + pause) if TRACE else []
-    longest = sorted((max(times), kind, times) for kind, times in found.items())
-    lines = [f"{kind}: {most:.1f} s (of {len(times)})" for most, kind, times in reversed(longest)]
+    longest = sorted(((max(times), kind, len(times)) for kind, times in found.items()), reverse=True)
+    lines = [f"{kind} {most:.1f} s (of {count})" for most, kind, count in longest]
     return "\n".join(["longest pauses: " + ", ".join(lines), *traces])
 
 
