@@ -131,13 +131,17 @@ class WorkerLink:
         """The reason that came with it."""
         return self._connection.close_reason or ""
 
+    def abort(self) -> None:
+        """Break the connection to a worker that is lost."""
+        self._connection.transport.abort()
+
     async def close(self, code: int) -> None:
         """Close, within `CLOSE_S` seconds; a worker that takes nothing any more is cut off."""
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._connection.close(code)
         except TimeoutError:
-            self._connection.transport.abort()
+            self.abort()
 
 
 def _refused(worker_id: str, status: int) -> str:

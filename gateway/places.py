@@ -63,9 +63,7 @@ class Places:
         self._leases.hold(session_id, wanted, place)
         return place
 
-    def give_back(
-        self, session_id: str, status: EndStatus, audio_duration: float
-    ) -> "asyncio.Future[None]":
+    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
         """Have the session's place given back soon, if it holds one; done when it is.
 
         `audio_duration` is in seconds.

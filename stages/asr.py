@@ -45,6 +45,9 @@ from stages.stream_listener import Stream, StreamListener
 log = logging.getLogger(__name__)
 
 MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
+# A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
+# a sixth more would, and their finals, which are as quick as anybody's, have room.
+DEGRADED_INTERVALS: Final = 3
 PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
 
 AnyListener: TypeAlias = Listener | StreamListener
@@ -99,7 +102,7 @@ class AsrStage:
         if work is None:
             waiting.pop(session, None)
         else:
-            waiting[session] = Work(served, work.kind, work.since)
+            waiting[session] = Work(served, work.kind, work.since, work.yields)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
@@ -166,7 +169,8 @@ class AsrStage:
             listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
         else:
             context = cast(UtteranceEngine, engine).longest_context
-            listener = Listener(Replies(opened, interim), self._interval, context, start)
+            interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
+            listener = Listener(Replies(opened, interim), interval, context, start)
         return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
@@ -177,7 +181,7 @@ class AsrStage:
             case Silence():
                 listener.received = max(listener.received, message.end)
             case SpeechStart():
-                listener.begin(message.utterance)
+                listener.begin(message.utterance, overlaps=message.overlaps)
                 yield message, b""
             case SpeechEnd():
                 yield from self._speech_end(listener, message, now)

@@ -31,6 +31,7 @@ from stages.messages import (
     Silence,
     SpeechEnd,
     SpeechStart,
+    Stalled,
     Stamps,
 )
 from stages.runner import StageProcess, Stop, configure_logging, run_main
@@ -40,7 +41,8 @@ from stages.silero import Floats, SileroVad, VadState
 PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
 AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
 BATCH: Final = 64  # windows in a batch; larger ones are no cheaper (measured), and their results come later
-KEEP: Final = samples(1_000)  # samples kept before the position: pre-roll and the speech not yet sure
+KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, overlap, the speech not yet sure
+GOES_ON_NS: Final = 5_000_000_000  # audio that comes later behind a stall does not go on in mid-word
 
 
 class Vad(Protocol):
@@ -65,6 +67,7 @@ class Speaker:
     sent: int = 0  # the ASR stage has this utterance's audio up to here
     told: int = 0  # the ASR stage knows of all audio up to here
     stamps: Stamps = ()
+    stalled: int = 0  # when its audio stopped coming (ns); 0: it comes
 
     @property
     def route(self) -> Route:
@@ -132,11 +135,15 @@ class VadStage:
                 yield message, b""
             case Audio() if speaker := self._speakers.get(message.session):
                 speaker.append(payload, (*message.stamps, now))
+                _end_stall(speaker, now)
                 if speaker.windows:
                     self._waiting[message.session] = speaker
             case Flush() | Configure() | Close() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._control(speaker, message, now)
+            case Stalled() if speaker := self._speakers.get(message.session):
+                yield from self._catch_up(speaker)
+                yield from self._stall(speaker, message, now)
             case SessionFailed():
                 yield message, b""
 
@@ -195,12 +202,19 @@ class VadStage:
         elif not boundaries:
             yield replace(message, stamps=self._leave(speaker)), b""
 
+    def _stall(self, speaker: Speaker, message: Stalled, now: int) -> Iterator[Packet]:
+        speaker.stamps, speaker.stalled = (*message.stamps, now), now
+        for boundary in speaker.endpointer.stall(speaker.received):
+            yield from self._tell(speaker, boundary, None)
+        yield from self._forward(speaker, whole=True)
+
     def _tell(self, speaker: Speaker, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
         session, route = speaker.opened.session, speaker.route
         if isinstance(boundary, Started):
             speaker.utterance += 1
             speaker.sent = boundary.start
-            yield SpeechStart(session, route, speaker.utterance, boundary.at), b""
+            start = SpeechStart(session, route, speaker.utterance, boundary.at, boundary.overlaps)
+            yield start, b""
             return
         yield from self._send_audio(speaker)
         yield self._speech_end(speaker, boundary, flush_id), b""
@@ -238,6 +252,13 @@ class VadStage:
 
     def _leave(self, speaker: Speaker) -> Stamps:
         return (*speaker.stamps, self._clock())
+
+
+def _end_stall(speaker: Speaker, now: int) -> None:
+    """Audio comes again: after a long time it is something new."""
+    if speaker.stalled and now - speaker.stalled > GOES_ON_NS:
+        speaker.endpointer.part()
+    speaker.stalled = 0
 
 
 class VadSettings(WorkerSettings):

@@ -109,6 +109,49 @@ def test_speech_that_goes_on_after_a_flush_begins_where_the_flush_ended() -> Non
     assert hear(endpoints, "ss") == [Started(position, position)]
 
 
+def test_a_stall_ends_what_is_being_said_with_all_its_audio() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ssss")
+    position = 4 * WINDOW + 100
+    assert endpoints.stall(position) == [Ended(position, position, "end", 0)]
+    assert endpoints.stall(position) == []
+    assert not endpoints.in_speech
+
+
+def test_a_stall_in_a_pause_is_the_end_that_was_guessed() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ss......")
+    assert endpoints.stall(8 * WINDOW) == [Ended(2 * WINDOW, 4 * WINDOW, "end", 4 * WINDOW)]
+    assert hear(endpoints, "ss") == [Started(8 * WINDOW, 4 * WINDOW)]
+
+
+def test_a_stall_with_nothing_said_says_nothing() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "....s")
+    assert endpoints.stall(5 * WINDOW) == []
+    assert hear(endpoints, "s") == []  # and speech has to begin anew
+
+
+def stalled(history: str, then: str) -> list[Boundary]:
+    """What comes behind a stall in two seconds of speech, which was quietest a second before its end."""
+    endpoints = endpointer()
+    for window in range(62):
+        endpoints.feed(0.9, 0.1 if window in (31, 32) else 1.0)
+    endpoints.stall(62 * WINDOW + 10)
+    hear(endpoints, history)
+    if then == "part":
+        endpoints.part()
+    return hear(endpoints, "ss")
+
+
+def test_speech_that_goes_on_behind_a_stall_overlaps_it() -> None:
+    at = 62 * WINDOW + 10
+    assert stalled("", "") == [Started(at, 32 * WINDOW, overlaps=True)]
+    assert stalled("." * 8, "") == [Started(70 * WINDOW, 32 * WINDOW, overlaps=True)]
+    assert stalled("." * 9, "") == [Started(71 * WINDOW, 63 * WINDOW)]
+    assert stalled("", "part") == [Started(at, at)]
+
+
 def test_long_speech_is_cut_at_its_quietest_point_and_overlaps_there() -> None:
     endpoints, boundaries = endpointer(), list[Boundary]()
     for window in range(375):  # 12 s
@@ -138,7 +181,7 @@ runs = st.lists(
         st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.95]) | st.floats(0, 1),
         st.integers(1, 12) | st.integers(1, 500),
         st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 1),
-        st.booleans(),
+        st.sampled_from(["", "flush", "stall", "part"]),
     ),
     max_size=25,
 )
@@ -147,18 +190,21 @@ runs = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(runs, st.sampled_from([100, 300, 3_000]), st.sampled_from([3_000, 3_500, 5_000, 12_000, 30_000]))
 def test_what_holds_for_all_histories(
-    runs: list[tuple[float, int, float, bool]], min_silence_ms: int, max_ms: int
+    runs: list[tuple[float, int, float, str]], min_silence_ms: int, max_ms: int
 ) -> None:
     endpoints = endpointer(min_silence_ms, max_ms)
     checked = Checked(samples(max_ms))
-    for probability, windows, energy, flush in runs:
+    for probability, windows, energy, then in runs:
         for k in range(windows):
             checked.see(endpoints.feed(probability, energy * (k % 7)), endpoints.position)
             assert endpoints.in_speech == (checked.start is not None)
-        if flush:
+        if then == "part":
+            endpoints.part()
+        elif then:
+            end = endpoints.flush if then == "flush" else endpoints.stall
             position = endpoints.position + windows % WINDOW
-            checked.see(endpoints.flush(position), position)
-            assert endpoints.flush(position) == []
+            checked.see(end(position), position)
+            assert end(position) == []
             assert checked.start is None
 
 
@@ -169,6 +215,7 @@ class Checked:
         self.longest = longest
         self.start: int | None = None  # of the utterance that is open
         self.decoded = 0  # audio up to here is in an utterance
+        self.resume = 0  # the next one does not begin before
         self.told = 0
 
     def see(self, boundaries: list[Boundary], position: int) -> None:
@@ -183,8 +230,10 @@ class Checked:
 
     def started(self, boundary: Started) -> None:
         assert self.start is None
-        assert self.decoded <= boundary.start <= boundary.at
-        assert boundary.at - boundary.start <= RULES.preroll
+        assert boundary.overlaps == (boundary.start < self.decoded)
+        assert self.resume <= boundary.start <= boundary.at
+        assert self.decoded <= boundary.at
+        assert boundary.at - max(boundary.start, self.decoded) <= RULES.preroll
         self.start, self.told = boundary.start, boundary.at
 
     def ended(self, boundary: Ended, position: int) -> None:
@@ -193,11 +242,12 @@ class Checked:
         assert boundary.until - self.start < self.longest + 2 * WINDOW
         if boundary.kind == "maybe":
             return
-        self.decoded, self.told = boundary.until, boundary.at
+        self.decoded, self.told, self.resume = boundary.until, boundary.at, boundary.resume
         if boundary.kind == "cut":
             assert self.start + samples(500) < boundary.resume
             assert 0 <= boundary.until - boundary.resume <= RULES.overlap[1]
             self.start = boundary.resume
         else:
-            assert boundary.resume == boundary.until
+            assert self.start <= boundary.resume <= boundary.until
+            assert boundary.until - boundary.resume <= RULES.overlap[1] + 2 * WINDOW
             self.start = None

@@ -5,8 +5,8 @@ import pytest
 
 from stages.assembler import AssemblerStage
 from stages.endpointer import EndpointRules
-from stages.intake import opening, reopening
 from stages.messages import Event
+from stages.opening import opening, reopening
 from stages.parameters import SessionConfig
 from stages.vad import speaker_at
 from tests.builders import ROUTE, SECOND, close, final, hypothesis, opened
@@ -23,6 +23,8 @@ def test_a_gateway_says_where_a_session_goes_on() -> None:
         "overlaps": "true",
         "frozen": "it was",
         "shown": "true",
+        "replayed": "48000",
+        "degraded": "true",
     }
     assert reopening(opening("s", ROUTE, SessionConfig()), query) == opened(
         start=32_000,
@@ -31,6 +33,8 @@ def test_a_gateway_says_where_a_session_goes_on() -> None:
         overlaps=True,
         frozen=("it", "was"),
         shown=True,
+        replayed=48_000,
+        degraded=True,
     )
 
 

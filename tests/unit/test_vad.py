@@ -24,7 +24,7 @@ from stages.messages import (
 )
 from stages.silero import Floats, VadState
 from stages.vad import VadStage
-from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm
+from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm, stalled
 from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 10
@@ -178,6 +178,43 @@ def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
 
+def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
+    speech = sound((LOUD, SECOND // 2 + 77))
+    said = play(stage(), at_once(opened(), *chunks(speech), stalled(), stalled()))
+    assert shape(said) == ["Open", "SpeechStart", "Audio", "end", "Silence"]
+    (end,) = of_type(SpeechEnd, said)
+    assert (end.flush_id, end.at, end.until, end.decided) == (None, *[len(speech) // 2] * 3)
+    assert heard(said) == {1: (0, speech)}
+
+
+def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
+    data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
+    maybe, end = of_type(SpeechEnd, said)
+    assert (maybe.kind, end.kind) == ("maybe", "end")
+    assert (maybe.at, maybe.until) == (end.at, end.until)
+
+
+def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> None:
+    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), stalled()))
+    assert shape(said) == ["Open", "Silence"]
+    assert of_type(Silence, said)[-1].end == SECOND + 7
+
+
+@pytest.mark.parametrize(("away_s", "overlaps"), [(1.0, True), (4.9, True), (5.2, False)])
+def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, overlaps: bool) -> None:
+    speech = sound((LOUD, 2 * SECOND))
+    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, stalled())]
+    more = [(2.1 + away_s + k / 10, audio(2 * SECOND + k * CHUNK, speech[: 2 * CHUNK])) for k in range(5)]
+    said = play(stage(), [*history, *more])
+    _, start = of_type(SpeechStart, said)
+    assert (start.at, start.overlaps) == (2 * SECOND, overlaps)
+    first, data = heard(said)[2]
+    assert first == (2 * SECOND if not overlaps else of_type(SpeechEnd, said)[0].resume)
+    assert first > 2 * SECOND - samples(1_200)
+    assert data[: (2 * SECOND - first) * 2] == speech[2 * first :]
+
+
 def test_the_end_finishes_what_is_being_said() -> None:
     data = sound((LOUD, SECOND))
     said = play(stage(), at_once(opened(), *chunks(data), close(SECOND)))
@@ -246,7 +283,7 @@ def test_what_is_not_the_vads_goes_on_or_is_left_out() -> None:
 @given(
     runs=st.lists(st.tuples(st.sampled_from([LOUD, QUIET]), st.integers(1, 2 * SECOND)), max_size=8),
     sizes=st.lists(st.integers(1, 4_000), min_size=1, max_size=5).map(lambda s: [*s, 1_000]),
-    controls=st.dictionaries(st.integers(0, 40), st.sampled_from(["flush", "config"]), max_size=5),
+    controls=st.dictionaries(st.integers(0, 40), st.sampled_from(["flush", "config", "stall"]), max_size=5),
     real_time=st.booleans(),
 )
 def test_every_utterance_is_a_slice_of_the_input(
@@ -257,8 +294,12 @@ def test_every_utterance_is_a_slice_of_the_input(
         size = sizes[count % len(sizes)]
         history.append(audio(at, data[2 * at : 2 * (at + size)]))
         if control := controls.get(count):
-            more: Message = flush(str(count)) if control == "flush" else configure(min_silence_ms=100)
-            history.append((more, b""))
+            said_between: dict[str, Message] = {
+                "flush": flush(str(count)),
+                "config": configure(min_silence_ms=100),
+                "stall": stalled(),
+            }
+            history.append((said_between[control], b""))
         at, count = at + size, count + 1
     history.append((close(len(data) // 2), b""))
     said = play(stage(max_utterance=samples(3_000)), live(history) if real_time else at_once(*history))

@@ -157,6 +157,7 @@ def test_degraded_sessions_get_a_smaller_model_and_then_less_of_it(
             assert [b.get("degraded", False) for b in begins] == [False, True, True, False]
             assert [len(worker.visits) for worker in served] == [1, 2]
             assert served[1].visits[0].query["model"] == ["tiny-en"]
+            assert [v.query.get("degraded") for w in served for v in w.visits] == [None, ["true"], ["true"]]
             _, kind = await first_event(stack, gateway, "overflow=reject")
             assert kind == "error"
 
