@@ -151,8 +151,10 @@ class StageProcess:
                 self._beat(beat)
                 next_beat = now + BEAT_S
             self._take(stage)
+            self.outlet.flush()
             if stage.busy:
                 self._send(stage.work(time.monotonic_ns()))
+                self.outlet.flush()
         while stage.busy:
             self._send(stage.work(time.monotonic_ns()))
         self.outlet.send_to_all(EndOfStream(f"{self.name}.{self.index + 1}"))
@@ -172,7 +174,9 @@ class StageProcess:
 
     def _send(self, packets: Iterable[Packet]) -> None:
         for message, payload in packets:
-            self.outlet.send(message, payload)
+            self.outlet.put(message, payload)
+            if self.outlet.is_full(message):
+                self.outlet.flush()
 
     def _beat(self, beat: Callable[[Alive], Alive]) -> None:
         self.metrics.dropped(self.name, self.inbox)
