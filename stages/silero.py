@@ -36,6 +36,10 @@ class VadState:
         self.cell: Floats = np.zeros(HIDDEN, np.float32)
         self.context: Floats = np.zeros(CONTEXT, np.float32)
 
+    def skip(self, sound: Floats) -> None:
+        """Sound that the network does not get, which is silence like what it had before."""
+        self.context = sound[-CONTEXT:].copy()
+
 
 class SileroVad:
     """The network; one instance serves all sessions of a process.

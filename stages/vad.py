@@ -41,6 +41,8 @@ from stages.silero import Floats, SileroVad, VadState
 PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
 AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
 BATCH: Final = 64  # windows in a batch; larger ones are no cheaper (measured), and their results come later
+CLEAR_SILENCE: Final = 2.0**-11  # peak (-66 dB of full scale) up to which nobody can be heard
+SETTLED: Final = samples(1_000)  # of it after which the model's state hardly moves any more
 KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, overlap, the speech not yet sure
 GOES_ON_NS: Final = 5_000_000_000  # audio that comes later behind a stall does not go on in mid-word
 
@@ -66,6 +68,7 @@ class Speaker:
     utterance: int = 0  # number of the utterance that is being said, or was said last
     sent: int = 0  # the ASR stage has this utterance's audio up to here
     told: int = 0  # the ASR stage knows of all audio up to here
+    muted: int = 0  # samples of clear silence up to now
     stamps: Stamps = ()
     stalled: int = 0  # when its audio stopped coming (ns); 0: it comes
 
@@ -95,6 +98,14 @@ class Speaker:
         at = self.endpointer.position
         pcm = np.frombuffer(self.slice(at, at + min(self.windows, AT_ONCE) * WINDOW), "<i2")
         return pcm.astype(np.float32) * np.float32(1 / 32768)
+
+    def is_muted(self, sound: Floats) -> bool:
+        """Whether the next windows are clear silence, as those of the last second were."""
+        if self.endpointer.in_speech or sound.max() > CLEAR_SILENCE or sound.min() < -CLEAR_SILENCE:
+            self.muted = 0
+            return False
+        self.muted += len(sound)
+        return self.muted > SETTLED
 
     def forget(self) -> None:
         """Drop the audio that nothing can ask for any more."""
@@ -175,7 +186,7 @@ class VadStage:
         if not batch:
             return
         sounds = [speaker.sound() for speaker in batch]
-        heard = self._vad(sounds, [speaker.state for speaker in batch])
+        heard = self._listen(batch, sounds)
         for speaker, sound, probabilities in zip(batch, sounds, heard, strict=True):
             windows = sound.reshape(-1, WINDOW)
             energies = np.einsum("ij,ij->i", windows, windows)
@@ -183,6 +194,18 @@ class VadStage:
                 for boundary in speaker.endpointer.feed(probability, energy):
                     yield from self._tell(speaker, boundary, None)
             speaker.forget()
+
+    def _listen(self, batch: Sequence[Speaker], sounds: Sequence[Floats]) -> list[Floats]:
+        """The probabilities of each session's windows; a muted microphone is no work for the model."""
+        heard = [np.zeros(len(sound) // WINDOW, np.float32) for sound in sounds]
+        rows = [i for i, sound in enumerate(sounds) if not batch[i].is_muted(sound)]
+        if rows:
+            found = self._vad([sounds[i] for i in rows], [batch[i].state for i in rows])
+            for i, probabilities in zip(rows, found, strict=True):
+                heard[i] = probabilities
+        for i in set(range(len(batch))) - set(rows):
+            batch[i].state.skip(sounds[i])
+        return heard
 
     def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
         if isinstance(message, Configure):

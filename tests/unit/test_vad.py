@@ -22,10 +22,11 @@ from stages.messages import (
     SpeechEnd,
     SpeechStart,
 )
-from stages.silero import Floats, VadState
+from stages.silero import Floats, SileroVad, VadState
 from stages.vad import VadStage
 from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm, stalled
 from tests.play import Clock, Moment, at_once, of_type, play
+from tests.recordings import recording
 
 CHUNK = SECOND // 10
 LOUD, QUIET = 20_000, 100
@@ -338,3 +339,26 @@ def test_memory_stays_flat_over_hours(loudness: int) -> None:
         kept = max(kept, len(vad_stage._speakers["s"].audio))
         assert len(vad_stage._speakers["s"].endpointer._energies) < 200
     assert kept <= len(chunk) + 2 * 2 * SECOND + 2 * WINDOW
+
+
+def test_a_muted_microphone_is_no_work() -> None:
+    vad = LoudIsSpeech()
+    said = play(stage(vad), live([(opened(), b""), *chunks(bytes(10 * 2 * SECOND))]))
+    assert len(vad.batches) <= 11  # chunks of the first second
+    assert shape(said) == ["Open", "Silence"]
+
+
+@pytest.mark.parametrize("name", ["beckett.wav", "two_cities.wav"])
+def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = pcm((recording(name)[: 8 * SECOND] * 32_767).astype(int))
+    whole = bytes(3 * SECOND) + speech + bytes(4 * SECOND) + speech + bytes(2 * SECOND)
+
+    def boundaries() -> list[int]:
+        said = play(VadStage(SileroVad(), EndpointRules(), Clock()), live([(opened(), b""), *chunks(whole)]))
+        return [m.at for m, _ in said if isinstance(m, SpeechStart | SpeechEnd)]
+
+    skipped = boundaries()
+    monkeypatch.setattr("stages.vad.CLEAR_SILENCE", -1.0)
+    assert all(abs(a - b) <= WINDOW for a, b in zip(boundaries(), skipped, strict=True))
