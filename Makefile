@@ -58,7 +58,7 @@ bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make 
 test: $(TESTED)  ## run all tests
 	@python -m pytest
 
-chaos: $(TESTED)  ## kill and cut 50 times while clients speak
+chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
 
 check: $(TESTED)  ## format, lint, types, tests

@@ -58,11 +58,9 @@ class Aligner:
         return segments, words
 
     def _segments(self, audio: Floats) -> list[Span]:
-        state, probabilities = VadState(), []
         padded = np.pad(audio, (0, -len(audio) % WINDOW))
-        for window in padded.reshape(-1, WINDOW):
-            probabilities.append(float(self._vad([window], [state])[0]))
-        return joined(speech(probabilities), len(audio) / SAMPLE_RATE)
+        (probabilities,) = self._vad([padded], [VadState()])
+        return joined(speech(probabilities.tolist()), len(audio) / SAMPLE_RATE)
 
     def _words(self, audio: Floats) -> Iterator[Word]:
         segments, _ = self._whisper.transcribe(audio, language="en", word_timestamps=True, beam_size=5)

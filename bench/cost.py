@@ -2,7 +2,11 @@
 
 import asyncio
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Final
 
 import psutil
@@ -23,6 +27,7 @@ class Cost:
     gpu_memory: int | None
     client_cpu: float
     other_cores: float  # cores that everything else used: far from 0 means a disturbed run
+    by_process: Mapping[str, float] = field(default_factory=dict)  # server_cpu by the name of a process
 
 
 @dataclass(slots=True)
@@ -31,6 +36,7 @@ class Meter:
 
     pid: int | None
     _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
+    _names: dict[tuple[int, float], str] = field(default_factory=dict)
     _memory: int = 0
     _gpu_memory: int = 0
     _gpu: Gpu = field(default_factory=Gpu)
@@ -50,6 +56,21 @@ class Meter:
             self._gpu_memory = max(self._gpu_memory, gpu.used)
         return sum(self._cpu.values())
 
+    def by_process(self) -> dict[str, float]:
+        """CPU seconds so far by the name of a process; those of one stage are one."""
+        found: dict[str, float] = defaultdict(float)
+        for key, seconds in self._cpu.items():
+            found[self._name(*key)] += seconds
+        return dict(found)
+
+    def _name(self, pid: int, started: float) -> str:
+        """What a process is, or was when it was last asked."""
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.create_time() == started and (name := process_name(process.cmdline())):
+                self._names[pid, started] = name
+        return self._names.get((pid, started), "ended")
+
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while True:
@@ -67,7 +88,8 @@ class Meter:
 
     def mark(self) -> "Mark":
         """A moment to measure from."""
-        return Mark(self, self.look(), time.process_time(), _busy())
+        server = self.look()
+        return Mark(self, server, time.process_time(), _busy(), self.by_process())
 
     def peak(self) -> tuple[int | None, int | None]:
         """The largest memory so far, of the tree and of the GPU."""
@@ -82,6 +104,7 @@ class Mark:
     server: float
     client: float
     machine: float
+    by_process: Mapping[str, float]
 
     def cost(self, seconds: float) -> Cost:
         """What was used since, in a time of `seconds`."""
@@ -90,7 +113,19 @@ class Mark:
         other = _busy() - self.machine - server - client
         memory, gpu_memory = self.meter.peak()
         known = server if self.meter.pid is not None else None
-        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9))
+        spent = {
+            name: seconds - self.by_process.get(name, 0.0)
+            for name, seconds in self.meter.by_process().items()
+        }
+        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9), spent)
+
+
+def process_name(command: Sequence[str]) -> str:
+    """The line of the Procfile that a command is, `vad` for `python -m stages.vad`; "" for none."""
+    if "-m" in command[:-1]:
+        module = command[command.index("-m") + 1]
+        return module.removeprefix("stages.").removeprefix("broker.").removesuffix("_server")
+    return PurePath(command[0].split()[0]).name if command and command[0] else ""
 
 
 def _busy() -> float:

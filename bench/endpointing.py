@@ -28,7 +28,6 @@ from stages.channels import Packet
 from stages.endpointer import EndpointRules, samples
 from stages.engines.base import Engine
 from stages.engines.moonshine import Moonshine
-from stages.intake import opening
 from stages.messages import (
     BYTES_PER_SAMPLE,
     SAMPLE_RATE,
@@ -40,6 +39,7 @@ from stages.messages import (
     MinSilence,
     TextEnd,
 )
+from stages.opening import opening
 from stages.parameters import SessionConfig
 from stages.runner import Stage
 from stages.silero import SileroVad

@@ -5,8 +5,9 @@ the partial arrived.
 """
 
 import asyncio
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -17,21 +18,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cost import Cost, Meter
+from bench.crowd import Crowd, Door
 from bench.document import Document, conditions
 from bench.figures import percentile, ratio
 from bench.recordings import embedded
 from bench.request import Request
-from bench.score import CHUNK_S
 from bench.server import own_server
-from client.audio import CHUNK_BYTES
 from client.commands.exits import ExitCode
-from client.errors import ClientError, UsageError
-from client.events import Partial
-from client.session import Session, transcribe_stream
+from client.errors import UsageError
 
 RECORDING: Final = "two_cities"
 BATCH: Final = "64"  # the engine costs nothing: whatever waits is taken
-OPENING: Final = 0.005  # s between the starts of two sessions: the chunks spread, and the gateway keeps up
 BROKEN_S: Final = 1.0  # added latency from which the server does not keep up
 BROKEN_SHARE: Final = 0.01  # of the sessions that may fail before it counts as broken
 CAPTION: Final = "Added latency in ms. Client: its cores, and by how many ms (p99) its chunks left late."
@@ -53,6 +50,7 @@ class Step:
     client_cores: float
     client_late_p99: float | None  # ms: what of it is the client's own fault is left out of the latency
     errors: tuple[str, ...] = ()
+    microseconds: Mapping[str, float] = field(default_factory=dict)  # server CPU by process, for each frame
 
     @property
     def broken(self) -> bool:
@@ -61,68 +59,9 @@ class Step:
         return slow or self.failed > BROKEN_SHARE * self.sessions
 
 
-@dataclass(slots=True)
-class Crowd:
-    """Sessions that all play the same audio, each from another place in it, for `seconds`."""
-
-    url: str
-    pcm: bytes
-    seconds: float
-    added: list[float] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
-    sent: int = 0
-    errors: list[str] = field(default_factory=list)
-
-    async def play(self, sessions: int) -> None:
-        """All of them, side by side."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(sessions):
-                group.create_task(self._one(number))
-
-    async def _one(self, number: int) -> None:
-        await asyncio.sleep(number * OPENING)
-        try:
-            async with (
-                asyncio.timeout(self.seconds + 30.0),
-                transcribe_stream(self.url, timing=False) as stream,
-                asyncio.TaskGroup() as group,
-            ):
-                left: list[float] = []
-                group.create_task(self._hear(stream, left))
-                await self._send(stream, number, left)
-        except* (ClientError, TimeoutError) as failure:
-            self.errors.append(str(failure.exceptions[0]) or "no end in time")
-
-    async def _send(self, stream: Session, number: int, left: list[float]) -> None:
-        start = time.monotonic()
-        offset = number * 7 * CHUNK_BYTES
-        for count in range(round(self.seconds / CHUNK_S)):
-            due = start + (count + 1) * CHUNK_S
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            at = (offset + count * CHUNK_BYTES) % (len(self.pcm) - CHUNK_BYTES)
-            at -= at % 2
-            left.append(time.monotonic())
-            self.late.append(left[-1] - due)
-            await stream.send(self.pcm[at : at + CHUNK_BYTES])
-            self.sent += 1
-        await stream.end()
-
-    async def _hear(self, stream: Session, left: Sequence[float]) -> None:
-        async for event in stream:
-            if isinstance(event, Partial) and event.end is not None:
-                chunk = chunk_with(event.end)
-                if chunk < len(left):
-                    self.added.append(time.monotonic() - left[chunk])
-
-
-def chunk_with(end: float) -> int:
-    """The number of the chunk, from 0, that has the last sample before `end` seconds."""
-    return max(0, int(end / CHUNK_S - 1e-6))
-
-
-def play(url: str, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> Step:
+def play(door: Door, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> Step:
     """One number of sessions; Ctrl-C ends it early and keeps what came until then."""
-    crowd, meter, interrupted = Crowd(url, pcm, seconds), Meter(pid), False
+    crowd, meter, interrupted = Crowd(door, pcm, seconds), Meter(pid), False
     mark, began = meter.mark(), time.monotonic()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -156,11 +95,20 @@ def step(crowd: Crowd, sessions: int, cost: Cost, *, interrupted: bool) -> Step:
         client_cores=round(cost.client_cpu / max(cost.seconds, 1e-9), 3),
         client_late_p99=percentile(late, 99, 2),
         errors=tuple(sorted(set(crowd.errors))[:5]),
+        microseconds=by_frame(cost.by_process, crowd.sent),
     )
 
 
-def measure(request: Request, sessions: Sequence[int]) -> int:
+def by_frame(spent: Mapping[str, float], frames: int) -> dict[str, float]:
+    """Microseconds for each frame by process, the most first; what is next to nothing is left out."""
+    each = {name: round(1e6 * seconds / max(frames, 1), 1) for name, seconds in spent.items()}
+    return {name: us for name, us in sorted(each.items(), key=lambda item: -item[1]) if us >= 1}
+
+
+def measure(request: Request, sessions: Sequence[int], *, direct: bool = False) -> int:
     """Play each number of sessions until one breaks the server, and print what it costs; the exit code.
+
+    `direct` connects to the worker, past the gateway: what is measured is the five stages.
 
     Raises:
         DalstonError: the server can't be had.
@@ -170,20 +118,23 @@ def measure(request: Request, sessions: Sequence[int]) -> int:
             "the overhead is measured on a server of its own, with the engine that answers at once"
         )
     console, steps, settings = Console(stderr=True), list[Step](), request.settings()
-    settings |= {"sessions": list(sessions)}
+    settings |= {"sessions": list(sessions), "direct": direct}
     pcm = next(recording.pcm for recording in embedded() if recording.name == RECORDING)
-    chosen = {"models": "fast=instant:any", "max_batch": BATCH, **request.chosen}
+    secret = secrets.token_hex()
+    chosen = {"models": "fast=instant:any", "max_batch": BATCH, "internal_secret": secret, **request.chosen}
     document = Document("overhead", settings, steps, conditions())
     with own_server(max(sessions), chosen) as running:
-        settings["server"] = dict(running.settings)
-        play(running.url, None, pcm, 1, 1.0)  # does not count: what happens only once
+        settings["server"] = {k: v for k, v in running.settings.items() if k != "internal_secret"}
+        door = Door(running.worker_url, secret) if direct else Door(running.url)
+        play(door, None, pcm, 1, 1.0)  # does not count: what happens only once
         for count in sessions:
             with console.status(f"{count} sessions"):
-                steps.append(play(running.url, running.pid, pcm, count, request.seconds))
+                steps.append(play(door, running.pid, pcm, count, request.seconds))
             document.save(request.out)
             if steps[-1].broken or steps[-1].interrupted:
                 break
     Console().print(table(steps))
+    Console().print(shares(steps[-1]))
     print(f"{verdict(steps)}\n\nThe whole result is in {request.out}.")
     return ExitCode.INTERRUPTED if steps[-1].interrupted else ExitCode.OK
 
@@ -218,6 +169,16 @@ def table(steps: Sequence[Step]) -> Table:
         values = asdict(each)
         style = "red" if each.broken else ""
         found.add_row(*(Text(_text(name, values[name]), style=style) for name in columns.values()))
+    return found
+
+
+def shares(last: Step) -> Table:
+    """Where the CPU time goes: a column for each process."""
+    title = f"CPU time of a frame by process at N = {last.sessions}, µs"
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for name in last.microseconds:
+        found.add_column(name, justify="right")
+    found.add_row(*(f"{us:.0f}" for us in last.microseconds.values()))
     return found
 
 

@@ -25,6 +25,7 @@ class Server:
     url: str
     pid: int | None
     settings: Mapping[str, str]
+    worker_url: str = ""  # of its worker, where it is our own
 
 
 def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -55,7 +56,7 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
     settings = settings_for(sessions, {**environment_settings(os.environ), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
-        yield Server(started.url, started.process.pid, settings)
+        yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 -- ARGV: owner, TTL (s), then for each session: id, 'all' or 'changes', number of fields, field, value, ...,
 -- number of names to remove, name, ...
 -- Returns for each session: 'kept', 'unknown' (changes to nothing: send all), or 'taken' (by another gateway).
+local AT_ONCE = 1000  -- arguments: Lua's stack holds some thousands; even, for they are pairs
 local owner, ttl = ARGV[1], ARGV[2]
 local answers, at = {}, 3
 while at <= #ARGV do
@@ -17,8 +18,8 @@ while at <= #ARGV do
   else
     if mode == 'all' then redis.call('DEL', key) end
     redis.call('HSET', key, 'owner', owner)
-    for i = first, last, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
-    for i = last + 2, at - 1 do redis.call('HDEL', key, ARGV[i]) end
+    for i = first, last, AT_ONCE do redis.call('HSET', key, unpack(ARGV, i, math.min(i + AT_ONCE - 1, last))) end
+    for i = last + 2, at - 1, AT_ONCE do redis.call('HDEL', key, unpack(ARGV, i, math.min(i + AT_ONCE, at) - 1)) end
     redis.call('EXPIRE', key, ttl)
     answers[#answers + 1] = 'kept'
   end

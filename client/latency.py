@@ -10,6 +10,7 @@ from client.audio import CHUNK_MS
 from client.transcript import Sample
 
 TOTAL: Final = "Total"
+OURS: Final = "Of it, all but the model and its queue"
 WAIT: Final = "Silence waited for (min_silence_ms)"  # by design, so it has no budget
 
 Cost = Callable[[Sample], float | None]
@@ -93,6 +94,13 @@ def _total(sample: Sample) -> float | None:
     return 2 * (_one_way(sample) or 0.0) + CHUNK_MS + (_ROUTING(sample) or 0.0) + worker
 
 
+def _ours(sample: Sample) -> float | None:
+    """What the server's own processes add to a result."""
+    parts = [cost(sample) for cost in (_ROUTING, _WORKER[0], _WORKER[2])]
+    known = [ms for ms in parts if ms is not None]
+    return sum(known) if known else None
+
+
 _BUDGET: Final[Sequence[tuple[str, float | None, Cost]]] = (
     ("Network (client → gateway)", 50, _one_way),
     ("Gateway → Worker routing", 10, _ROUTING),
@@ -102,5 +110,6 @@ _BUDGET: Final[Sequence[tuple[str, float | None, Cost]]] = (
     ("Result serialization", 10, _WORKER[2]),
     ("Network (worker → client)", 50, _one_way),
     (TOTAL, 490, _total),
+    (OURS, None, _ours),
     (WAIT, None, _stages("endpoint_wait")),
 )

@@ -12,6 +12,7 @@ from gateway.ledger import Ledger
 from stages.errors import InvalidParameter
 from stages.messages import SAMPLE_RATE
 from stages.parameters import SessionConfig, apply_config
+from stages.stall import AWAY, BACK
 
 LIMIT_S: Final = 60.0  # of audio that is kept; an utterance, and what is on its way to it, are less
 SLICE_S: Final = 1.0  # the longest piece: what is dropped and sent at a time
@@ -59,6 +60,11 @@ class AudioLog:
         return self.end / self.rate
 
     @property
+    def heard(self) -> int:
+        """What came in all, in samples at 16 kHz."""
+        return round(self.end * SAMPLE_RATE / self.rate)
+
+    @property
     def clock(self) -> int:
         """The start of what is kept, in samples at 16 kHz."""
         return round(self.start * SAMPLE_RATE / self.rate)
@@ -86,6 +92,8 @@ class AudioLog:
     def say(self, text: str) -> None:
         """Take a message of the client."""
         message = decoded(text)
+        if message.get("type") in (AWAY, BACK):  # of a client's presence only its gateway can speak
+            text, message = "{}", {}
         self.ended = self.ended or message.get("type") == "end"
         flush_id = message.get("id", "") if message.get("type") == "flush" else None
         self._add(Said(text, flush_id, once=not self._is_valid(message)))

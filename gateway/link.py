@@ -101,6 +101,9 @@ class WorkerLink:
             SessionError: the worker takes none for too long.
         """
         try:
+            if not self._connection.transport.get_write_buffer_size():
+                await self._connection.send(frame)  # goes out at once: a deadline would cost as much again
+                return True
             async with asyncio.timeout(self._send_timeout):
                 await self._connection.send(frame)
         except ConnectionClosed:
@@ -128,13 +131,17 @@ class WorkerLink:
         """The reason that came with it."""
         return self._connection.close_reason or ""
 
+    def abort(self) -> None:
+        """Break the connection to a worker that is lost."""
+        self._connection.transport.abort()
+
     async def close(self, code: int) -> None:
         """Close, within `CLOSE_S` seconds; a worker that takes nothing any more is cut off."""
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._connection.close(code)
         except TimeoutError:
-            self._connection.transport.abort()
+            self.abort()
 
 
 def _refused(worker_id: str, status: int) -> str:

@@ -63,10 +63,13 @@ class Places:
         self._leases.hold(session_id, wanted, place)
         return place
 
-    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> None:
-        """Have the session's place given back soon, if it holds one; `audio_duration` in seconds."""
+    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
+        """Have the session's place given back soon, if it holds one; done when it is.
+
+        `audio_duration` is in seconds.
+        """
         self._leases.drop(session_id)
-        self._releases.add(session_id, status, audio_duration)
+        return self._releases.add(session_id, status, audio_duration)
 
     def hand_over(self, session_id: str, seconds: float) -> None:
         """Leave the session's place, for `seconds` from now, to another gateway that takes it."""

@@ -23,6 +23,7 @@ class _Release:
     status: EndStatus
     audio_duration: float
     until: float
+    done: "asyncio.Future[None]"
 
 
 class Releases:
@@ -34,13 +35,15 @@ class Releases:
         self._some, self._none = asyncio.Event(), asyncio.Event()
         self._none.set()
 
-    def add(self, session_id: str, status: EndStatus, audio_duration: float) -> None:
-        """Have the session's place given back soon; `audio_duration` in seconds."""
-        until = asyncio.get_running_loop().time() + KEEP_TRYING_S
-        self._waiting[session_id] = _Release(status, audio_duration, until)
+    def add(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
+        """Have the session's place given back soon; done when it is. `audio_duration` in seconds."""
+        loop = asyncio.get_running_loop()
+        release = _Release(status, audio_duration, loop.time() + KEEP_TRYING_S, loop.create_future())
+        self._waiting[session_id] = release
         if len(self._waiting) > MAX_WAITING:
             self._give_up(next(iter(self._waiting)))
         self._changed()
+        return release.done
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -49,7 +52,7 @@ class Releases:
             await self._some.wait()
             session_id, release = next(iter(self._waiting.items()))
             if await self._try(session_id, release):
-                self._waiting.pop(session_id, None)
+                self._forget(session_id)
             elif clock() > release.until:
                 self._give_up(session_id)
             else:
@@ -72,8 +75,13 @@ class Releases:
             return False
         return True
 
+    def _forget(self, session_id: str) -> None:
+        release = self._waiting.pop(session_id, None)
+        if release is not None and not release.done.done():
+            release.done.set_result(None)
+
     def _give_up(self, session_id: str) -> None:
-        self._waiting.pop(session_id, None)
+        self._forget(session_id)
         log.error("gave up the release of session=%s", session_id)
 
     def _changed(self) -> None:

@@ -20,14 +20,15 @@ def worker_query(query: str, config: SessionConfig, place: Allocation) -> str:
         if name in asked:
             asked[name] = changed[name]
     if place.degraded:
-        asked["model"] = place.model
+        asked |= {"model": place.model, "degraded": "true"}
     return urlencode(asked | {"progress": "true"})
 
 
-def seam_query(seam: Seam, clock: int) -> str:
-    """What tells a worker that the session goes on, at sample `clock` of its clock."""
+def seam_query(seam: Seam, clock: int, heard: int) -> str:
+    """What tells a worker that the session goes on, at sample `clock` of its clock; `heard` have come."""
     fields = {
         "clock": str(clock),
+        "replayed": str(heard),
         "utterance": str(seam.utterance),
         "before": " ".join(seam.before),
         "overlaps": _spelled(seam.overlaps),

@@ -21,15 +21,15 @@ from gateway.request import seam_query
 from gateway.snapshot import pack, unpack
 from gateway.story import Story
 from gateway.tasks import first_of
+from gateway.watch import Watch
 from stages.errors import CloseCode, SessionError
 
 log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 HANDED_OVER_S: Final = 8.0  # the other gateway renews the place's lease by then
+GIVE_BACK_S: Final = 0.1  # for Redis to take a place back before the client hears of the end
 MAX_LOSSES: Final = 3  # workers that one piece of audio may cost
-KEEPALIVE_S: Final = 10.0  # while the client is away
-KEEPALIVE: Final = '{"type":"keepalive"}'
 LOST: Final = (None, GOING_AWAY, CloseCode.INTERNAL, CloseCode.RESTARTING)
 OURS: Final = (CloseCode.INTERNAL.error, CloseCode.RESTARTING.error)
 
@@ -44,16 +44,27 @@ class Session:
         self.story = Story(self.id, self.ledger)
         self.outbox = Outbox(self.ledger)
         self.ending: Ending | None = None
-        self.connection: Connection | None = None
+        self._connection: Connection | None = None
         self.resumed = False  # another gateway began it
         self._gateway, self._wish = gateway, wish
         self._pump = Pump(self.log, self.story)
         self._link: WorkerLink | None = None
         self._posting = Posting(gateway, self.id, wish)
         self._kept = self._elsewhere = self._told_lost = False
+        self._has_place = True
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
-        self._heard = asyncio.Event()  # something of the worker of now
+        self._watch = Watch()
+
+    @property
+    def connection(self) -> Connection | None:
+        """The client's connection, None while it is away."""
+        return self._connection
+
+    @connection.setter
+    def connection(self, connection: Connection | None) -> None:
+        self._connection = connection
+        self._watch.attend()
 
     @property
     def latency(self) -> float | None:
@@ -70,6 +81,8 @@ class Session:
         """Take a client's frame; waits while too much is on its way to the worker."""
         self.log.messages += isinstance(frame, str)
         lost = await self._pump.take(frame)
+        if isinstance(frame, bytes):
+            self._watch.speak()
         if lost and not self._told_lost:
             self._told_lost = True
             self.warn("audio_lost", f"{lost:.1f} s of audio without a result are not kept", seconds=lost)
@@ -77,7 +90,7 @@ class Session:
     async def commit(self) -> None:
         """See to it that what is about to be sent is known to other gateways."""
         if self._kept and self.ending is None:
-            await self._gateway.vault.commit()
+            await self._gateway.vault.commit(self)
 
     def fail(self, error: SessionError) -> None:
         """End by a fault of the client."""
@@ -152,7 +165,7 @@ class Session:
         self.outbox.end(ending.event)
         if self._elsewhere:
             gateway.places.hand_over(self.id, HANDED_OVER_S)
-        else:
+        elif self._has_place:
             gateway.places.give_back(self.id, ending.status, self.log.seconds)
 
     async def _until_end(self) -> Ending:
@@ -188,7 +201,7 @@ class Session:
             self.log.forget(seam.at)
             self._pump.rewind()
             here, self.resumed = not self.resumed, False
-            query = seam_query(seam, self.log.clock)
+            query = seam_query(seam, self.log.clock, self.log.heard)
             link = await self._posting.next(self.log.config, query, here=here)
             if link is None:
                 return Ending.error(CloseCode.INTERNAL, "the worker was lost, and no other has a place")
@@ -206,18 +219,24 @@ class Session:
         gone = asyncio.Event()
         unsubscribe = self._gateway.worker_lost.subscribe(self._posting.worker_id, gone.set)
         self._link = link
-        self._heard.clear()
-        runs = [self._listen(link), self._feed(link), self._announced(gone), self._keepalive()]
+        self._watch.another()
+        runs = [self._listen(link), self._feed(link), self._announced(gone), self._watch.hung()]
+        runs.append(self._watch.client(link, lambda: self.connection is None))
         if self.story.known.moved:
-            runs.append(self._silent())
+            runs.append(self._watch.silent(self._gateway.settings.worker_connect_timeout))
         if self._wish.config.timing:
             runs.append(link.measure())
+        lost = False
         try:
             ending = await first_of(*runs)
+            lost = ending is None
         finally:
             unsubscribe()
             self._link = None
-            await link.close(GOING_AWAY)
+            if lost:
+                link.abort()  # one that hangs answers no close
+            else:
+                await link.close(GOING_AWAY)
         if ending is None:
             log.warning("session=%s lost its worker=%s", self.id, self._posting.worker_id)
         if ending is None and self.story.known.begun:
@@ -228,15 +247,25 @@ class Session:
         """Always reads: what the client does not take yet waits in the outbox."""
         told = None
         async for frame in link.frames():
-            self._heard.set()
+            self._watch.hear()
             event = decode_event(frame)
             if event is None:
                 self._gateway.metrics.undecodable.inc()
             elif event["type"] == "error" and not event.get("recoverable"):
                 told = event
+            elif event["type"] == "session.end":
+                await self._place_is_free()
+                self._tell(event, len(frame))
+                return Ending(CloseCode.NORMAL)
             else:
                 self._tell(event, len(frame))
         return self._closed(link, told)
+
+    async def _place_is_free(self) -> None:
+        """Who hears of the end may begin another session at once: the place is there by then."""
+        self._has_place = False
+        given_back = self._gateway.places.give_back(self.id, "ended", self.log.seconds)
+        await asyncio.wait([given_back], timeout=GIVE_BACK_S)
 
     def _tell(self, event: Event, size: int) -> None:
         shown = self.story.take(event)
@@ -278,23 +307,6 @@ class Session:
     async def _announced(self, gone: asyncio.Event) -> Ending | None:
         await gone.wait()
         return None
-
-    async def _silent(self) -> Ending | None:
-        """A worker whose stages are dying takes a session and never begins it."""
-        try:
-            async with asyncio.timeout(self._gateway.settings.worker_connect_timeout):
-                await self._heard.wait()
-        except TimeoutError:
-            return None
-        await asyncio.Event().wait()
-        return None
-
-    async def _keepalive(self) -> Ending | None:
-        """The worker does not count the time for which the client is away."""
-        while True:
-            await asyncio.sleep(KEEPALIVE_S)
-            if self.connection is None:
-                await self._pump.take(KEEPALIVE)
 
     def _report(self, ending: Ending) -> None:
         metrics = self._gateway.metrics

@@ -6,7 +6,7 @@ what of that worker's events the client has seen already. Times are seconds on t
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -18,7 +18,7 @@ Event: TypeAlias = dict[str, Any]
 LEAD_S: Final = 0.5  # before an utterance, for a VAD that has heard nothing yet
 PREROLL_S: Final = 0.256  # of an utterance before the speech that the VAD found
 LONGEST_S: Final = 31.0  # what lies further behind the processed audio is no part of an utterance
-OVERLAP_S: Final = 1.2  # the next utterance may begin so long before a cut
+OVERLAP_S: Final = 1.2  # the next utterance may begin so long before a cut, or a stall
 CONTEXT: Final = 8  # words of the last final that an overlap is compared with
 SAME_S: Final = 0.002  # times are rounded to milliseconds
 WINDOW_S: Final = 0.032  # what the VAD looks at together
@@ -93,8 +93,9 @@ class Story:
 
     @property
     def settled(self) -> float:
-        """No worker needs the audio before."""
-        return self._seam_at()[0]
+        """No worker needs the audio before: the next utterance may overlap the last one."""
+        at = self._seam_at()[0]
+        return at if at > self.known.end + SAME_S else max(0.0, at - OVERLAP_S)
 
     def seam(self, *, blame: bool = True) -> Seam:
         """Where another worker goes on, now that this one is lost; `blame` the audio for it."""
@@ -112,18 +113,14 @@ class Story:
             at, known.utterance, tuple(known.before.split()), overlaps, tuple(known.frozen.split()), shown
         )
 
-    def meta(self) -> dict[str, Any]:
-        """What `Known` takes."""
-        return asdict(self.known)
-
     def _seam_at(self) -> tuple[float, bool]:
         """The time, and whether it lies within the last final."""
         known = self.known
         if known.partial is not None:
-            if known.cut and known.partial < known.end - SAME_S:
+            if known.partial < known.end - SAME_S:
                 return known.partial, True
             return max(known.end, known.partial - LEAD_S), False
-        if known.cut:
+        if known.cut or (self._starts and self._starts[0] <= known.end + SAME_S and known.before):
             return max(0.0, known.end - OVERLAP_S), True
         at = max(known.end, known.processed - LONGEST_S)
         if self._starts:

@@ -48,6 +48,7 @@ class Vault:
         self._sessions: dict[str, Kept] = {}
         self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
         self._unknown: set[str] = set()  # nothing of them is in Redis
+        self._urgent: dict[str, Kept] = {}  # what their clients are to see waits for them to be saved
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
 
     def name_address(self, address: str) -> None:
@@ -87,22 +88,27 @@ class Vault:
             log.debug("session=%s: %s", session_id, error)
 
     async def run(self) -> None:
-        """Save until cancelled."""
+        """Save until cancelled: what is urgent at once, the rest a few times a second."""
+        clock = asyncio.get_running_loop().time
+        due = clock() + SAVE_S
         while True:
             try:
-                async with asyncio.timeout(SAVE_S):
+                async with asyncio.timeout_at(due):
                     await self._wanted.wait()
             except TimeoutError:
-                pass
-            await self.save()
+                due = clock() + SAVE_S
+                await self.save()
+            else:
+                await self._save([s for s in self._urgent.values() if s.id in self._sessions])
 
-    async def commit(self) -> None:
-        """Wait until all that is known now is saved, but not for long."""
+    async def commit(self, session: Kept) -> None:
+        """Wait until all that is known of a session now is saved, but not for long."""
         if not self._scripts.available:
             return
         try:
             async with asyncio.timeout(COMMIT_S):
                 saved = self._saved
+                self._urgent[session.id] = session
                 self._wanted.set()
                 await saved.wait()
         except TimeoutError:
@@ -110,12 +116,16 @@ class Vault:
 
     async def save(self) -> None:
         """Save what changed, of all sessions."""
+        await self._save(list(self._sessions.values()))
+
+    async def _save(self, sessions: list[Kept]) -> None:
         saved, self._saved = self._saved, asyncio.Event()
         self._wanted.clear()
+        self._urgent.clear()
         batch: list[Kept] = []
         arguments: list[Argument] = []
         now = asyncio.get_running_loop().time()
-        for session in list(self._sessions.values()):
+        for session in sessions:
             if session.id in self._unknown:
                 session.ledger.forget_saved()
             elif not session.ledger.dirty and now < self._refresh.get(session.id, 0.0):

@@ -45,6 +45,9 @@ from stages.stream_listener import Stream, StreamListener
 log = logging.getLogger(__name__)
 
 MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
+# A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
+# a sixth more would, and their finals, which are as quick as anybody's, have room.
+DEGRADED_INTERVALS: Final = 3
 PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
 
 AnyListener: TypeAlias = Listener | StreamListener
@@ -80,7 +83,7 @@ class AsrStage:
         self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
         self._sessions: dict[str, Served] = {}
-        self._next: tuple[Inference, Batch[Served]] | None = None
+        self._waiting: dict[Inference, dict[str, Work[Served]]] = {i: {} for i in self._inferences}
 
     @property
     def places(self) -> int:
@@ -89,16 +92,17 @@ class AsrStage:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to decode; looked at afresh each time."""
-        batches = ((i, next_batch(self._waiting(i), i.max_batch)) for i in self._inferences)
-        ready = [(inference, batch) for inference, batch in batches if batch is not None]
-        self._next = min(ready, key=lambda pair: pair[1].since, default=None)
-        return self._next is not None
+        """Whether there is something to decode."""
+        return any(self._waiting.values())
 
-    def _waiting(self, inference: Inference) -> Iterator[Work[Served]]:
-        for served in self._sessions.values():
-            if served.inference is inference and (work := served.listener.waiting()):
-                yield Work(served, work.kind, work.since)
+    def _look(self, served: Served) -> None:
+        """Note what waits in a session that something has happened to."""
+        session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
+        work = served.listener.waiting() if session in self._sessions else None
+        if work is None:
+            waiting.pop(session, None)
+        else:
+            waiting[session] = Work(served, work.kind, work.since, work.yields)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""
@@ -109,13 +113,15 @@ class AsrStage:
         elif served := self._sessions.get(getattr(message, "session", "")):
             yield from self._hear(served, message, payload, now)
             yield from self._flush(served)
+            self._look(served)
 
     def work(self, now: int) -> Iterator[Packet]:
-        """One forward pass over the next batch."""
-        if self._next is None and not self.busy:
+        """One forward pass over the next batch: of the engine whose work has waited longest."""
+        batches = ((i, next_batch(works.values(), i.max_batch)) for i, works in self._waiting.items())
+        ready = [(inference, batch) for inference, batch in batches if batch is not None]
+        if not ready:
             return
-        assert self._next is not None
-        (inference, batch), self._next = self._next, None
+        inference, batch = min(ready, key=lambda pair: pair[1].since)
         jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)
@@ -124,6 +130,7 @@ class AsrStage:
         for served, job, result in zip(batch.items, jobs, results, strict=True):
             yield from self._take(served, batch.kind, job, result, spent)
             yield from self._flush(served)
+            self._look(served)
 
     def _take(
         self, served: Served, kind: Kind, job: Any, result: Transcript | Failure, spent: int
@@ -162,7 +169,8 @@ class AsrStage:
             listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
         else:
             context = cast(UtteranceEngine, engine).longest_context
-            listener = Listener(Replies(opened, interim, silence), self._interval, context, start)
+            interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
+            listener = Listener(Replies(opened, interim, silence), interval, context, start)
         return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
@@ -173,7 +181,7 @@ class AsrStage:
             case Silence():
                 listener.received = max(listener.received, message.end)
             case SpeechStart():
-                listener.begin(message.utterance)
+                listener.begin(message.utterance, overlaps=message.overlaps)
                 yield message, b""
             case SpeechEnd():
                 yield from self._speech_end(listener, message, now)

@@ -23,11 +23,15 @@ Reason: TypeAlias = Literal["full", "drained"]
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """Something to decode for one session, waiting since `since` (ns)."""
+    """Something to decode for one session, waiting since `since` (ns).
+
+    What `yields` lets others of its kind go first.
+    """
 
     item: T
     kind: Kind
     since: int
+    yields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def next_batch(waiting: Iterable[Work[T]], max_batch: int) -> Batch[T] | None:
     Kinds are not mixed: a final must not wait for the audio of the partials beside it. A session has at
     most one piece of work in a batch, so one with much to do does not starve the others.
     """
-    works = sorted(waiting, key=lambda w: (w.kind, w.since))
+    works = sorted(waiting, key=lambda w: (w.kind, w.yields, w.since))
     if not works:
         return None
     first = works[0]

@@ -4,7 +4,7 @@ Both are `ipc://` in the worker's run folder (mode 0700). What arrives and does 
 and dropped.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -14,9 +14,11 @@ from stages.errors import StartupError
 from stages.messages import BadMessage, Message, decode, encode
 
 AUDIO_HWM: Final = 512
-"""Messages in each end of a hop. With 100 ms chunks that is 51 s of audio of one session, 13 s of four;
-the receiver's credit (2 s a session) keeps a hop far below it up to 25 sessions, and above that a full
-queue blocks the writer, which reaches the clients' sockets."""
+"""Batches of messages in each end of a hop. With 100 ms chunks, each by itself, that is 51 s of audio of one
+session, 13 s of four; the receiver's credit (2 s a session) keeps a hop far below it up to 25 sessions, and
+above that a full queue blocks the writer, which reaches the clients' sockets."""
+
+BATCH: Final = 32  # messages that leave together, at most: 100 KB of audio
 
 MAX_IPC_PATH: Final = 107  # bytes, of sun_path on Linux without its final zero
 LINGER_MS: Final = 500  # what a closing socket waits for its last messages to leave
@@ -48,6 +50,7 @@ class Inbox:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(where)
         self.dropped = 0
+        self._timeout_ms = -1
 
     @property
     def fileno(self) -> int:
@@ -55,28 +58,40 @@ class Inbox:
         return int(self.socket.getsockopt(zmq.FD))
 
     def take(self, timeout_ms: int, limit: int = AUDIO_HWM) -> list[Packet]:
-        """Everything that waits, at most `limit`; waits up to `timeout_ms` for the first."""
-        if not self.socket.poll(timeout_ms):
-            return []
+        """Everything that waits, until there are `limit` messages; waits up to `timeout_ms` for the first."""
         packets: list[Packet] = []
-        while len(packets) < limit:
-            try:
+        try:
+            parts = self._receive(timeout_ms)
+            while True:
+                packets += self._decode(parts)
+                if len(packets) >= limit:
+                    break
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            packet = self._decode(parts)
-            if packet:
-                packets.append(packet)
+        except zmq.Again:
+            pass
         return packets
 
-    def _decode(self, parts: Sequence[bytes]) -> Packet | None:
-        try:
-            if len(parts) > 2:
-                raise BadMessage(f"{len(parts)} frames; a message has one or two")
-            return decode(parts[0]), (parts[1] if len(parts) == 2 else b"")
-        except BadMessage:
+    def _receive(self, timeout_ms: int) -> list[bytes]:
+        """The next message; the wait is libzmq's own, without a poll before it."""
+        if not timeout_ms:
+            return self.socket.recv_multipart(zmq.NOBLOCK)
+        if timeout_ms != self._timeout_ms:
+            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self._timeout_ms = timeout_ms
+        return self.socket.recv_multipart()
+
+    def _decode(self, parts: Sequence[bytes]) -> Iterator[Packet]:
+        """The messages of a batch, in which each is a header and a payload; one alone may go without."""
+        if len(parts) == 1:
+            parts = [*parts, b""]
+        if len(parts) % 2:
             self.dropped += 1
-            return None
+            return
+        for header, payload in zip(parts[::2], parts[1::2], strict=True):
+            try:
+                yield decode(header), payload
+            except BadMessage:
+                self.dropped += 1
 
     def close(self) -> None:
         """Close the socket."""
@@ -94,14 +109,37 @@ class Outlet:
     ) -> None:
         self._pick = pick
         self._sockets = [_push(context, address) for address in where]
+        self._waiting: list[list[bytes]] = [[] for _ in self._sockets]
+
+    def put(self, message: Message, payload: bytes = b"") -> None:
+        """Have a message leave with the next `flush`, behind those that were put before it."""
+        self._waiting[self._pick(message)] += (encode(message), payload)
+
+    def is_full(self, message: Message) -> bool:
+        """Whether as much as may leave together waits for the process that `message` goes to."""
+        return len(self._waiting[self._pick(message)]) >= 2 * BATCH
+
+    def flush(self, *, block: bool = True) -> bool:
+        """Hand on what waits, all for one process at once; a full queue blocks, or lets it wait on.
+
+        Returns whether everything has left.
+        """
+        for socket, parts in zip(self._sockets, self._waiting, strict=True):
+            if parts:
+                try:
+                    socket.send_multipart(parts, 0 if block else zmq.NOBLOCK)
+                except zmq.Again:
+                    continue
+                parts.clear()
+        return not any(self._waiting)
 
     def send(self, message: Message, payload: bytes = b"", flags: int = 0) -> None:
-        """Hand a message on. A full queue blocks, or raises `zmq.Again` with `zmq.NOBLOCK`."""
-        parts = [encode(message), payload] if payload else [encode(message)]
-        self._sockets[self._pick(message)].send_multipart(parts, flags, copy=True)
+        """Hand a message on by itself, now. A full queue blocks, or raises `zmq.Again` with `zmq.NOBLOCK`."""
+        self._sockets[self._pick(message)].send_multipart([encode(message), payload], flags)
 
     def send_to_all(self, message: Message) -> None:
-        """Hand a message to every process of the next stage."""
+        """Hand a message to every process of the next stage, behind what waits."""
+        self.flush()
         for socket in self._sockets:
             socket.send_multipart([encode(message)])
 

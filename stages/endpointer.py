@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 from typing import Final, Literal, TypeAlias
@@ -29,7 +29,7 @@ class EndpointRules:
     silence: float = 0.35  # one below this is silence; between the two nothing changes
     min_speech: int = samples(64)  # shorter sounds are no speech
     preroll: int = samples(256)  # decoded before the first speech window: soft onsets
-    maybe: int = samples(96)  # silence after which the likely final is decoded ahead
+    maybe: int = samples(64)  # silence after which the likely final is decoded ahead
     max_utterance: int = samples(12_000)  # then it is cut, so that nobody pays for talking long
     cut_search: int = samples(3_000)  # the quietest point is looked for in the last part of it
     overlap: tuple[int, int] = (samples(300), samples(1_200))  # before a cut that is not in a pause
@@ -38,17 +38,21 @@ class EndpointRules:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Speech began at `at`; its audio is to be decoded from `start` on."""
+    """Speech began at `at`; its audio is to be decoded from `start` on.
+
+    That `overlaps` the utterance before where speech goes on behind a stall.
+    """
 
     at: int
     start: int
+    overlaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """Speech ended, or maybe ended, at `at`; decode up to `until`.
 
-    A `cut` goes on with the next utterance at `resume`.
+    A `cut` goes on with the next utterance at `resume`; after an end none begins before.
     """
 
     at: int
@@ -73,6 +77,7 @@ class Endpointer:
     _candidate: int | None = None  # where speech may have begun
     _silent_from: int | None = None
     _maybe_until: int | None = None
+    _resume: int | None = None  # where an utterance begins that goes on behind a stall
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
     _patience: Patience = field(default_factory=Patience)
     _needed: int | None = None  # samples that the silence has to last, once its text is known
@@ -109,6 +114,26 @@ class Endpointer:
             return [self._end(position, position, "flush")]
         return [self._end(self._silent_from, self._maybe_until or position, "flush")]
 
+    def stall(self, position: int) -> list[Boundary]:
+        """End what is being said, since no audio comes behind `position`; nothing if nothing is said.
+
+        Speech that goes on there when audio comes again was ended in the middle of a word: the next
+        utterance then begins a little earlier, as behind a cut.
+        """
+        self._candidate = None
+        if not self.in_speech:
+            return []
+        if self._silent_from is not None:
+            return [self._end(self._silent_from, self._maybe_until or position, "end")]
+        resume = max(self._start, self._overlap(position))
+        end = self._end(position, position, "end")
+        self._resume = resume
+        return [replace(end, resume=resume)]
+
+    def part(self) -> None:
+        """What comes now does not go on with what was said before a stall."""
+        self._resume = None
+
     def _feed_idle(self, start: int, probability: float) -> list[Boundary]:
         if probability < self.rules.silence:
             self._candidate = None
@@ -117,10 +142,17 @@ class Endpointer:
         if self._candidate is None or self.position - self._candidate < self.rules.min_speech:
             return []
         at, self._candidate, self.in_speech = self._candidate, None, True
+        return [self._begin(at)]
+
+    def _begin(self, at: int) -> Started:
         if self._open_since is not None:
             self._patience.paused(at - self._open_since)
+        resume, self._resume = self._resume, None
         self._start = max(at - self.rules.preroll, self.decoded, 0)
-        return [Started(max(at, self._start), self._start)]
+        if resume is None or at - self.rules.preroll > self.decoded:
+            return Started(max(at, self._start), self._start)
+        self._start = resume
+        return Started(max(at, self.decoded), resume, overlaps=True)
 
     def _feed_silence(self) -> list[Boundary]:
         assert self._silent_from is not None
@@ -149,12 +181,16 @@ class Endpointer:
         # not further back, so that an overlap behind the cut still gets on
         search = min(self.rules.cut_search, self.rules.max_utterance // 4)
         cut, energy = self._quietest(self.position - search, self.position)
-        nearest, farthest = self.rules.overlap
         resume = cut
         if energy > self.rules.pause * median(energy for _, energy in self._energies):
-            resume, _ = self._quietest(cut - farthest, cut - nearest)
+            resume = self._overlap(cut)
         self._start, self.decoded = resume, cut
         return [Ended(cut, cut, "cut", resume)]
+
+    def _overlap(self, cut: int) -> int:
+        """Where the next utterance begins if speech goes on at `cut`."""
+        nearest, farthest = self.rules.overlap
+        return self._quietest(cut - farthest, cut - nearest)[0]
 
     def _too_long(self) -> bool:
         return self.position - self._start >= self.rules.max_utterance

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-import orjson
 from websockets.asyncio.server import ServerConnection
 
 from stages.audio_input import AudioInput
+from stages.controls import flush_id, parse_control
 from stages.errors import CloseCode, InvalidParameter, SessionError, close_code
 from stages.lag import Lag
 from stages.messages import (
@@ -23,25 +24,21 @@ from stages.messages import (
     Message,
     Open,
     Progress,
-    Route,
     SessionFailed,
+    Stalled,
     TextEnd,
 )
 from stages.outgoing import Outgoing
 from stages.parameters import SessionConfig, apply_config
 from stages.pipeline import Pipeline
+from stages.stall import AWAY, BACK, Stall
 
 SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # bytes in one message: 250 ms
 DECODE: Final = 1 << 14  # bytes of a frame that are decoded at a time
 LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # bytes worth a message: 20 ms; less waits for more
-CHECK_S: Final = 0.25  # lag is judged this often while the socket is not read
+CHECK_S: Final = 0.25  # lag is judged this often where no audio says that it is time to
 IDLE_READ_S: Final = 0.002  # a read that took longer had nothing waiting
 END_S: Final = 30.0  # from the client's end to session.end
-CONTROLS: Final = ("flush", "config", "keepalive", "end")
-MAX_TEXT: Final = 1 << 16  # bytes of one control message
-MAX_ID: Final = 200  # characters of a flush id
-
-Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +68,10 @@ class Intake:
         self._pending = bytearray()  # samples that are too few for a message yet
         self._progress = asyncio.Event()
         self._closed = False  # a Close has gone into the pipeline
+        self._stall = Stall(config.min_silence_ms)
+        self._held_since: float | None = None  # the socket is not read
+        self._unanswered = False  # audio came, and the gateway has not heard since that it is here
+        self._waiting = False  # for a frame: none is there
         self.lag = Lag(opened.start, opened.start)
         self.outgoing = Outgoing(socket)
 
@@ -84,8 +85,7 @@ class Intake:
             case Progress(processed=processed):
                 self.lag.processed = max(self.lag.processed, processed)
                 self._progress.set()
-                if self._limits.progress:
-                    self.outgoing.tell("progress", processed=round(processed / SAMPLE_RATE, 3))
+                self._tell_progress()
             case TextEnd():
                 self._pipeline.offer(message)
             case SessionFailed(code=code):
@@ -125,22 +125,43 @@ class Intake:
 
     async def _read_one(self) -> bool:
         before = time.monotonic()
-        try:
-            async with asyncio.timeout(self._limits.idle_s):
-                frame = await self._socket.recv()
-        except TimeoutError:
-            raise SessionError(
-                CloseCode.IDLE_TIMEOUT,
-                f"no audio and no keepalive for {self._limits.idle_s:g} s",
-            ) from None
+        frame = await self._next_frame(before + self._limits.idle_s)
         arrived = time.monotonic_ns()
         if isinstance(frame, str):
             return await self._obey(frame, arrived)
         waited = arrived / 1e9 - before > IDLE_READ_S
+        self._unanswered = True
         for at in range(0, len(frame), DECODE):
             pcm = self._input.feed(frame[at : at + DECODE])
             await self._hear(pcm, arrived, waited=waited and at == 0)
+        self._stall.heard(time.monotonic())
         return True
+
+    async def _next_frame(self, idle_at: float) -> str | bytes:
+        """The next frame; what has to be done while none comes is done meanwhile."""
+        while (now := time.monotonic()) < idle_at:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(CHECK_S, idle_at - now, self._stall.remaining(now))):
+                    return await self._receive()
+            self.lag.wait()
+            self._judge(0.0)
+            await self._look_for_stall()
+        raise SessionError(CloseCode.IDLE_TIMEOUT, f"no audio and no keepalive for {self._limits.idle_s:g} s")
+
+    async def _receive(self) -> str | bytes:
+        self._waiting = True
+        try:
+            return await self._socket.recv()
+        finally:
+            self._waiting = False
+
+    async def _look_for_stall(self) -> None:
+        """End the utterance of a client whose audio has stopped coming, with all that came of it."""
+        if not self._stall.look(time.monotonic()):
+            return
+        arrived = time.monotonic_ns()
+        await self._drain_pending(arrived)
+        await self._pipeline.send(Stalled(self._session, self._route, (arrived, time.monotonic_ns())))
 
     async def _hear(self, pcm: bytes, arrived: int, *, waited: bool) -> None:
         self._pending += pcm
@@ -160,7 +181,7 @@ class Intake:
 
     async def _credit(self) -> float:
         """Wait until the pipeline has dealt with enough of the audio; seconds that it took."""
-        since = time.monotonic()
+        since = self._held_since = time.monotonic()
         while not self.lag.has_credit:
             self._progress.clear()
             try:
@@ -168,6 +189,7 @@ class Intake:
                     await self._progress.wait()
             except TimeoutError:
                 self._judge(time.monotonic() - since)
+        self._held_since = None
         return time.monotonic() - since
 
     def _judge(self, held: float) -> None:
@@ -189,6 +211,22 @@ class Intake:
             processed=round(self.lag.processed / SAMPLE_RATE, 3),
         )
 
+    @property
+    def behind(self) -> float:
+        """Seconds by which results are behind the audio."""
+        held = 0.0 if self._held_since is None else time.monotonic() - self._held_since
+        return self.lag.seconds(held)
+
+    def show_life(self) -> None:
+        """Let a gateway that sends audio, read or not, hear that this worker lives; to be called often."""
+        if self._unanswered or not self._waiting:
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        self._unanswered = False
+        if self._limits.progress:
+            self.outgoing.tell("progress", processed=round(self.lag.processed / SAMPLE_RATE, 3))
+
     async def _obey(self, text: str, arrived: int) -> bool:
         """Act on a control message; false if it was the client's end."""
         try:
@@ -199,6 +237,12 @@ class Intake:
                 await self._flush(flush_id(message), arrived)
             elif message["type"] == "config":
                 await self._configure(message)
+            elif message["type"] == AWAY:
+                self._stall.leave()
+            elif message["type"] == BACK:
+                self._stall.come_back(time.monotonic())
+            else:
+                await self._look_for_stall()
         except (ValueError, InvalidParameter) as error:
             self.outgoing.tell("error", code="invalid_message", message=str(error), recoverable=True)
         return True
@@ -210,6 +254,7 @@ class Intake:
 
     async def _configure(self, message: Mapping[str, Any]) -> None:
         self._config = c = apply_config(self._config, message)
+        self._stall.min_silence_ms = c.min_silence_ms
         await self._pipeline.send(
             Configure(self._session, self._route, c.language, c.interim_results, c.min_silence_ms)
         )
@@ -242,68 +287,3 @@ class Intake:
             await self._pipeline.send(
                 Close(self._session, self._route, reason, self.lag.received, (now, now))
             )
-
-
-def opening(session: str, route: Route, config: SessionConfig) -> Open:
-    """The message that opens a session in the pipeline."""
-    return Open(
-        session,
-        route,
-        config.model,
-        config.language,
-        config.interim_results,
-        config.enable_vad,
-        config.word_timestamps,
-        config.min_silence_ms,
-        config.vocabulary,
-        config.timing,
-    )
-
-
-def reopening(opened: Open, query: Mapping[str, str]) -> Open:
-    """`opened` where a gateway says that the session began on another worker; bad values are 0 and nothing.
-
-    `clock` is in samples, `utterance` the next number; the rest is as in `Open`, words joined by spaces.
-    """
-    return replace(
-        opened,
-        start=_whole(query.get("clock", "0")),
-        utterance=max(1, _whole(query.get("utterance", "1"))),
-        before=tuple(query.get("before", "").split()),
-        overlaps=query.get("overlaps") == "true",
-        frozen=tuple(query.get("frozen", "").split()),
-        shown=query.get("shown") == "true",
-    )
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-
-
-def parse_control(text: str) -> Json:
-    """A client's text frame.
-
-    Raises:
-        ValueError: it is too long, not a JSON object, or of no known type.
-    """
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"a message of {len(text)} characters; the limit is {MAX_TEXT}")
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise ValueError("not JSON; a text frame is a JSON object with a type") from None
-    if not isinstance(message, dict) or message.get("type") not in CONTROLS:
-        raise ValueError(f"not a JSON object whose type is one of {', '.join(CONTROLS)}")
-    return message
-
-
-def flush_id(message: Json) -> str:
-    """The id of a `flush`; one without has an empty id.
-
-    Raises:
-        ValueError: it is not a string, or too long.
-    """
-    name = message.get("id", "")
-    if not isinstance(name, str) or len(name) > MAX_ID:
-        raise ValueError(f"the id of a flush must be a string of at most {MAX_ID} characters")
-    return name

@@ -50,6 +50,10 @@ class Lag:
             self.debt = 0.0
         self.debt = max(0.0, self.debt + held_s - samples / SAMPLE_RATE)
 
+    def wait(self) -> None:
+        """The socket has nothing waiting."""
+        self.debt = 0.0
+
     def seconds(self, held_s: float = 0.0) -> float:
         """The lag now, where reading has been held for `held_s` so far."""
         return (self.received - self.processed) / SAMPLE_RATE + self.debt + held_s

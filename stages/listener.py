@@ -44,6 +44,7 @@ class Utterance:
     number: int
     start: int = -1  # its first audio says
     overlaps: bool = False
+    broken_off: bool = False  # in the middle of a word: what it is heard as says little about its neighbours
     draft: tuple[int, ...] = ()
     decoded: int = 0  # samples in the newest hypothesis
     maybe: SpeechEnd | None = None  # decode up to here: it may be the end
@@ -103,9 +104,9 @@ class Listener:
         utterance.stamps = stamps
         utterance.append(at, audio)
 
-    def begin(self, number: int) -> None:
-        """An utterance begins."""
-        self.utterance = Utterance(number)
+    def begin(self, number: int, *, overlaps: bool = False) -> None:
+        """An utterance begins; its audio may overlap the one before."""
+        self.utterance = Utterance(number, overlaps=overlaps)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: what it would then be is decoded ahead."""
@@ -116,7 +117,10 @@ class Listener:
         """The end is decided: its final is next, ready if it was guessed right."""
         utterance, self.utterance = self.utterance, None
         if utterance is None:
+            self.replies.give_up(end)
+            self.utterance = Utterance(end.utterance + 1) if end.kind == "cut" else None
             return
+        utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":
             self._carry_over(utterance, end)
         if utterance.guess is not None and _same(utterance.guess[0], end):
@@ -144,8 +148,8 @@ class Listener:
             return None
         if utterance.maybe is not None:
             return Work(self, Kind.AHEAD, utterance.since)
-        if self.replies.interim_results and _partial_is_due(utterance, self.partial_interval):
-            return Work(self, Kind.PARTIAL, utterance.since)
+        if self._partial_is_due(utterance):
+            return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
         return None
 
     def job(self, kind: Kind) -> Job:
@@ -170,7 +174,7 @@ class Listener:
         if kind is Kind.FINAL:
             assert self.replies.head is not None
             end = self.replies.head.end
-            self.context = heard.context
+            self.context = None if utterance.broken_off else heard.context
             self.replies.settle(self.replies.final(utterance.said, end, heard.transcript, inference_ns))
             return
         assert utterance.maybe is not None
@@ -189,6 +193,14 @@ class Listener:
             self.utterance = None
             self.replies.say(error)
 
+    def _partial_is_due(self, utterance: Utterance) -> bool:
+        """Only the newest counts: none is decoded while audio that was heard before is still coming."""
+        if not self.replies.interim_results or self.received < self.replies.opened.replayed:
+            return False
+        new = utterance.length - utterance.decoded
+        often = max(self.partial_interval, utterance.length // COST_PER_LENGTH)
+        return utterance.length >= FIRST_PARTIAL and new >= often
+
     def _due(self, kind: Kind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""
         if kind is Kind.FINAL:
@@ -201,7 +213,7 @@ class Listener:
 
     def _context_for(self, utterance: Utterance, audio: Floats) -> Context | None:
         context = self.context
-        if context is None or not context.words or utterance.overlaps:
+        if context is None or not context.words or utterance.overlaps or utterance.broken_off:
             return None
         near = utterance.start - context.end <= MAX_PAUSE
         fits = len(context.audio) + GAP + len(audio) <= self.longest_context
@@ -237,8 +249,3 @@ def _gap(context: Context, utterance: Utterance) -> Floats:
 
 def _same(guessed: SpeechEnd, decided: SpeechEnd) -> bool:
     return (guessed.at, guessed.until) == (decided.at, decided.until)
-
-
-def _partial_is_due(utterance: Utterance, interval: int) -> bool:
-    new = utterance.length - utterance.decoded
-    return utterance.length >= FIRST_PARTIAL and new >= max(interval, utterance.length // COST_PER_LENGTH)

@@ -33,6 +33,8 @@ class Open:
 
     Then `before` are the last words that are final, which the first ones repeat where it `overlaps`;
     `frozen` are words of the next utterance that stand, of which the client may have been `shown` more.
+    The audio up to sample `replayed` was heard before, and comes at once. A `degraded` session has its
+    place beyond what the worker is meant for.
     """
 
     session: str
@@ -51,6 +53,8 @@ class Open:
     overlaps: bool = False
     frozen: tuple[str, ...] = ()
     shown: bool = False
+    replayed: int = 0
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,16 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStart:
-    """Utterance `utterance` (the VAD's own count) begins with speech at sample `at`."""
+    """Utterance `utterance` (the VAD's own count) begins with speech at sample `at`.
+
+    Its audio `overlaps` the utterance before it where that was ended in the middle of speech.
+    """
 
     session: str
     route: Route
     utterance: int
     at: int
+    overlaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,15 @@ class Flush:
     session: str
     route: Route
     flush_id: str
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """No more audio comes for the time being: what is being said has ended."""
+
+    session: str
+    route: Route
     stamps: Stamps
 
 
@@ -241,6 +258,7 @@ Message: TypeAlias = (
     | SpeechEnd
     | TextEnd
     | Flush
+    | Stalled
     | Configure
     | Close
     | Hypothesis

@@ -5,10 +5,13 @@ after `open_metrics` has named the folder.
 """
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from stages.channels import Inbox
 
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
@@ -82,10 +85,29 @@ class StageMetrics:
             self._counted = inbox.dropped
 
 
-def scrape(folder: Path) -> bytes:
-    """All processes' metrics in the Prometheus text format."""
+class SessionLags:
+    """The lag of every session of now, in seconds: it is gone when the session is."""
+
+    def __init__(self, lags: Mapping[str, float]) -> None:
+        self._lags = lags
+
+    def collect(self) -> "Iterator[Metric]":
+        """One gauge, of as many samples as there are sessions."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        gauge = GaugeMetricFamily(
+            "dalston_session_lag_seconds", "Received minus processed audio of a session", labels=["session"]
+        )
+        for session, lag in self._lags.items():
+            gauge.add_metric([session], round(lag, 3))
+        yield gauge
+
+
+def scrape(folder: Path, lags: Mapping[str, float]) -> bytes:
+    """All processes' metrics in the Prometheus text format; `lags` are those of the sessions of now."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    registry.register(SessionLags(lags))
     return generate_latest(registry)

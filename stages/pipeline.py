@@ -15,6 +15,7 @@ import zmq
 
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.fanout import STAGES
+from stages.gathering import Gathering
 from stages.gpu import GpuMemory
 from stages.guard import Guard
 from stages.messages import Alive, EndOfStream, Message
@@ -39,6 +40,8 @@ class Pipeline:
         self._guard = Guard(folder, self._died)
         self.died = asyncio.Event()  # a process ended: `missing` has to be asked
         self._asr: dict[int, Alive] = {}  # the last beat of each ASR process
+        self._gathering = Gathering()
+        self._leaving: asyncio.Handle | None = None  # the turn in which what was put leaves
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
 
@@ -57,16 +60,28 @@ class Pipeline:
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         """Hand a message to the session's VAD process; waits while its queue is full."""
-        while True:
-            try:
-                return self._outlet.send(message, payload, zmq.NOBLOCK)
-            except zmq.Again:
+        self._outlet.put(message, payload)
+        self._gathering.took(1, time.monotonic())
+        if not self._leaving:
+            self._leave_after(self._gathering.wait_s)
+        while self._outlet.is_full(message):
+            if not self._outlet.flush(block=False):
                 await asyncio.sleep(RETRY_S)
 
     def offer(self, message: Message) -> None:
         """Send what the VAD process can do without: never waits, lost where its queue is full."""
         with suppress(zmq.Again):
             self._outlet.send(message, flags=zmq.NOBLOCK)
+
+    def _leave_after(self, seconds: float) -> None:
+        """What is put by then leaves together; 0: with what else is ready in this turn of the loop."""
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.call_later(seconds, self._leave) if seconds else loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        self._leaving = None
+        if not self._outlet.flush(block=False):
+            self._leave_after(RETRY_S)
 
     def missing(self) -> list[str]:
         """The stage processes that do not beat, such as `vad.2`; none means that the worker is whole."""
@@ -102,6 +117,8 @@ class Pipeline:
     def close(self) -> None:
         """Close the sockets."""
         loop = asyncio.get_running_loop()
+        if self._leaving:
+            self._leaving.cancel()
         for inbox in (self.inbox, self._control):
             loop.remove_reader(inbox.fileno)
             inbox.close()

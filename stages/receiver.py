@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
@@ -25,9 +25,10 @@ from stages.attendance import Attendance
 from stages.errors import CloseCode, InvalidParameter, StartupError
 from stages.fanout import Router, parse_fanout
 from stages.gpu import gigabytes
-from stages.intake import Intake, Limits, opening, reopening
+from stages.intake import Intake, Limits
 from stages.messages import SAMPLE_RATE, Message
 from stages.metrics import open_metrics, scrape
+from stages.opening import opening, reopening
 from stages.parameters import parse_query
 from stages.pipeline import Pipeline
 from stages.runner import Stop, configure_logging, lock, run_main
@@ -46,6 +47,7 @@ PONG_S: Final = 30.0
 CLOSE_S: Final = 0.5  # for the answer to a close, which stands behind audio that is not read any more
 MAX_LINE: Final = 80 << 10  # bytes of a request line: 100 phrases of 50 characters, percent-encoded
 RECEIVE_BUFFER: Final = 128 << 10
+LIFE_S: Final = 0.5  # a gateway that sends audio hears of its worker at least so often
 DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
 
 
@@ -116,6 +118,15 @@ class Worker:
             self.metrics.sessions.dec()
             self.metrics.audio.inc(intake.lag.audio_s - opened.start / SAMPLE_RATE)
 
+    async def show_life(self) -> NoReturn:
+        """Let gateways hear that the worker lives however busy its stages are, until cancelled."""
+        while True:
+            await asyncio.sleep(LIFE_S)
+            for intake in self._intakes.values():
+                intake.show_life()
+            if self._pipeline.missing():
+                self.died.set()
+
     def close_all(self, code: CloseCode, why: str) -> None:
         """End all sessions: the worker is going away, or a stage of it is gone."""
         for intake in self._intakes.values():
@@ -132,7 +143,7 @@ class Worker:
 
     def lag(self) -> float:
         """Seconds of the session that is furthest behind."""
-        return max((i.lag.seconds() for i in self._intakes.values()), default=0.0)
+        return max((intake.behind for intake in self._intakes.values()), default=0.0)
 
     def record(self, draining: bool = False) -> WorkerRecord:
         """The worker as the registry knows it."""
@@ -161,7 +172,9 @@ class Worker:
             body = orjson.dumps({"status": "ok" if not missing else "incomplete", "missing": missing})
             return _response(200 if not missing else 503, "application/json", body)
         if path == "/metrics":
-            return _response(200, "text/plain; version=0.0.4", scrape(self._settings.sockets / "metrics"))
+            lags = {session: intake.behind for session, intake in self._intakes.items()}
+            body = scrape(self._settings.sockets / "metrics", lags)
+            return _response(200, "text/plain; version=0.0.4", body)
         if path != PATH:
             return _response(404, "text/plain", f"sessions are at {PATH}\n".encode())
         if not is_authorized(request.headers.get("Authorization"), self._secret):
@@ -228,9 +241,11 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
         pipeline.start(worker.deliver)
         attendance = Attendance(worker, registry)
         beating = loop.create_task(attendance.run())
+        living = loop.create_task(worker.show_life())
         await stop.wait(beating)
         await attendance.leave(settings.drain_timeout)
         beating.cancel()
+        living.cancel()
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
         worker.close_all(CloseCode.RESTARTING, "the worker is going away")

@@ -10,6 +10,7 @@ from stages.engines.base import Transcript
 from stages.messages import (
     SAMPLE_RATE,
     Event,
+    Flush,
     Hypothesis,
     Message,
     MinSilence,
@@ -57,6 +58,11 @@ class Replies(Generic[T]):
     def await_final(self, utterance: T, end: SpeechEnd, since: int) -> None:
         """Keep the place of a final."""
         self.queue.append(Pending(utterance, end, since))
+
+    def give_up(self, end: SpeechEnd) -> None:
+        """An utterance ends that the engine has failed on: a flush still gets its answer."""
+        if end.flush_id is not None:
+            self.say(Flush(self.opened.session, self.opened.route, end.flush_id, end.stamps))
 
     @property
     def head(self) -> Pending[T] | None:

@@ -17,6 +17,7 @@ import zmq
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
 from stages.errors import DalstonError, StartupError
 from stages.fanout import STAGES, parse_fanout
+from stages.gathering import Gathering
 from stages.messages import Alive, EndOfStream, Message
 from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings, make_private_dir
@@ -128,6 +129,7 @@ class StageProcess:
         self.inbox = Inbox(self._context, address(folder, name, self.index))
         self.outlet = self._outlet(folder, counts, position)
         self._control = Outlet(self._context, [address(folder, "control", 0)], only)
+        self._gathering = Gathering()
         self._ended: set[str] = set()
 
     def _outlet(self, folder: Path, counts: dict[str, int], position: int) -> Outlet:
@@ -149,15 +151,20 @@ class StageProcess:
                 self._beat(beat)
                 next_beat = now + BEAT_S
             self._take(stage)
+            self.outlet.flush()
             if stage.busy:
                 self._send(stage.work(time.monotonic_ns()))
+                self.outlet.flush()
         while stage.busy:
             self._send(stage.work(time.monotonic_ns()))
         self.outlet.send_to_all(EndOfStream(f"{self.name}.{self.index + 1}"))
         self._close()
 
     def _take(self, stage: Stage) -> None:
+        if self._gathering.wait_s and not stage.busy:
+            time.sleep(self._gathering.wait_s)
         packets = self.inbox.take(0 if stage.busy else IDLE_MS)
+        self._gathering.took(len(packets), time.monotonic())
         self.metrics.queued(self.name, len(packets))
         for message, payload in packets:
             if isinstance(message, EndOfStream):
@@ -167,7 +174,9 @@ class StageProcess:
 
     def _send(self, packets: Iterable[Packet]) -> None:
         for message, payload in packets:
-            self.outlet.send(message, payload)
+            self.outlet.put(message, payload)
+            if self.outlet.is_full(message):
+                self.outlet.flush()
 
     def _beat(self, beat: Callable[[Alive], Alive]) -> None:
         self.metrics.dropped(self.name, self.inbox)

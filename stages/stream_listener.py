@@ -78,9 +78,9 @@ class StreamListener:
             self.stream.stamps = stamps
             self.stream.append(at, audio)
 
-    def begin(self, number: int) -> None:
-        """An utterance begins."""
-        self.stream = Stream(number)
+    def begin(self, number: int, *, overlaps: bool = False) -> None:
+        """An utterance begins; its audio may overlap the one before."""
+        self.stream = Stream(number, overlaps=overlaps)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
@@ -91,6 +91,8 @@ class StreamListener:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
         if stream is None:
+            self.replies.give_up(end)
+            self.stream = Stream(end.utterance + 1) if end.kind == "cut" else None
             return
         if end.kind == "cut":
             after = Stream(end.utterance + 1, overlaps=end.resume < end.until, since=now)

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from stages.channels import Packet
 from stages.endpointer import (
@@ -31,6 +32,7 @@ from stages.messages import (
     Silence,
     SpeechEnd,
     SpeechStart,
+    Stalled,
     Stamps,
     TextEnd,
 )
@@ -39,14 +41,19 @@ from stages.settings import WorkerSettings, read_settings
 from stages.silero import Floats, SileroVad, VadState
 
 PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
-KEEP: Final = samples(1_000)  # samples kept before the position: pre-roll and the speech not yet sure
+AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
+BATCH: Final = 64  # windows in a batch; larger ones are no cheaper (measured), and their results come later
+CLEAR_SILENCE: Final = 2.0**-11  # peak (-66 dB of full scale) up to which nobody can be heard
+SETTLED: Final = samples(1_000)  # of it after which the model's state hardly moves any more
+KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, overlap, the speech not yet sure
+GOES_ON_NS: Final = 5_000_000_000  # audio that comes later behind a stall does not go on in mid-word
 
 
 class Vad(Protocol):
     """A model that tells speech from other sound."""
 
-    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
-        """Probabilities [B] for B windows."""
+    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
+        """Probabilities [n] for the n windows in each session's sound [n * 512]."""
         ...
 
 
@@ -63,7 +70,9 @@ class Speaker:
     utterance: int = 0  # number of the utterance that is being said, or was said last
     sent: int = 0  # the ASR stage has this utterance's audio up to here
     told: int = 0  # the ASR stage knows of all audio up to here
+    muted: int = 0  # samples of clear silence up to now
     stamps: Stamps = ()
+    stalled: int = 0  # when its audio stopped coming (ns); 0: it comes
 
     @property
     def route(self) -> Route:
@@ -71,9 +80,9 @@ class Speaker:
         return self.opened.route
 
     @property
-    def has_window(self) -> bool:
-        """Whether a whole window waits to be looked at."""
-        return self.received - self.endpointer.position >= WINDOW
+    def windows(self) -> int:
+        """How many whole windows wait to be looked at."""
+        return (self.received - self.endpointer.position) // WINDOW
 
     def append(self, pcm: bytes, stamps: Stamps) -> None:
         """Take samples that arrived."""
@@ -86,11 +95,19 @@ class Speaker:
         low = max(0, start - self.base) * BYTES_PER_SAMPLE
         return bytes(self.audio[low : (end - self.base) * BYTES_PER_SAMPLE])
 
-    def window(self) -> Floats:
-        """The next window, -1..1."""
+    def sound(self) -> Floats:
+        """The next windows [n * 512], -1..1, at most `AT_ONCE`."""
         at = self.endpointer.position
-        pcm = np.frombuffer(self.slice(at, at + WINDOW), "<i2")
-        return pcm.astype(np.float32) / np.float32(32768)
+        pcm = np.frombuffer(self.slice(at, at + min(self.windows, AT_ONCE) * WINDOW), "<i2")
+        return pcm.astype(np.float32) * np.float32(1 / 32768)
+
+    def is_muted(self, sound: Floats) -> bool:
+        """Whether the next windows are clear silence, as those of the last second were."""
+        if self.endpointer.in_speech or sound.max() > CLEAR_SILENCE or sound.min() < -CLEAR_SILENCE:
+            self.muted = 0
+            return False
+        self.muted += len(sound)
+        return self.muted > SETTLED
 
     def forget(self) -> None:
         """Drop the audio that nothing can ask for any more."""
@@ -116,7 +133,7 @@ def silence_of(min_silence: MinSilence) -> int | None:
 
 
 class VadStage:
-    """Looks at one window of every session that has one, in one batch, until none has."""
+    """Looks at the windows of the sessions that have some, many in one batch, until none has."""
 
     def __init__(self, vad: Vad, rules: EndpointRules, clock: Callable[[], int]) -> None:
         self._vad, self._rules, self._clock = vad, rules, clock
@@ -136,27 +153,40 @@ class VadStage:
                 yield message, b""
             case Audio() if speaker := self._speakers.get(message.session):
                 speaker.append(payload, (*message.stamps, now))
-                if speaker.has_window:
+                _end_stall(speaker, now)
+                if speaker.windows:
                     self._waiting[message.session] = speaker
             case Flush() | Configure() | Close() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._control(speaker, message, now)
             case TextEnd() if speaker := self._speakers.get(message.session):
                 yield from self._read(speaker, message, now)
+            case Stalled() if speaker := self._speakers.get(message.session):
+                yield from self._catch_up(speaker)
+                yield from self._stall(speaker, message, now)
             case SessionFailed():
                 yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
-        """Look at the next window of each session that has one."""
-        batch = list(self._waiting.values())
+        """Look at what waits, of those who have waited longest."""
+        batch: list[Speaker] = []
+        windows = 0
+        for speaker in self._waiting.values():
+            batch.append(speaker)
+            windows += min(speaker.windows, AT_ONCE)
+            if windows >= BATCH:
+                break
         yield from self._look(batch)
         for speaker in batch:
-            if not speaker.has_window:
-                del self._waiting[speaker.opened.session]
+            session = speaker.opened.session
+            del self._waiting[session]
+            if speaker.windows:
+                self._waiting[session] = speaker
+            else:
                 yield from self._forward(speaker)
 
     def _catch_up(self, speaker: Speaker) -> Iterator[Packet]:
-        while speaker.has_window:
+        while speaker.windows:
             yield from self._look([speaker])
         self._waiting.pop(speaker.opened.session, None)
         yield from self._forward(speaker)
@@ -164,13 +194,27 @@ class VadStage:
     def _look(self, batch: Sequence[Speaker]) -> Iterator[Packet]:
         if not batch:
             return
-        windows = [speaker.window() for speaker in batch]
-        probabilities = self._vad(windows, [speaker.state for speaker in batch])
-        for speaker, window, probability in zip(batch, windows, probabilities, strict=True):
-            energy = float(np.dot(window, window))
-            for boundary in speaker.endpointer.feed(float(probability), energy):
-                yield from self._tell(speaker, boundary, None)
+        sounds = [speaker.sound() for speaker in batch]
+        heard = self._listen(batch, sounds)
+        for speaker, sound, probabilities in zip(batch, sounds, heard, strict=True):
+            windows = sound.reshape(-1, WINDOW)
+            energies = np.einsum("ij,ij->i", windows, windows)
+            for probability, energy in zip(probabilities.tolist(), energies.tolist(), strict=True):
+                for boundary in speaker.endpointer.feed(probability, energy):
+                    yield from self._tell(speaker, boundary, None)
             speaker.forget()
+
+    def _listen(self, batch: Sequence[Speaker], sounds: Sequence[Floats]) -> list[Floats]:
+        """The probabilities of each session's windows; a muted microphone is no work for the model."""
+        heard = [np.zeros(len(sound) // WINDOW, np.float32) for sound in sounds]
+        rows = [i for i, sound in enumerate(sounds) if not batch[i].is_muted(sound)]
+        if rows:
+            found = self._vad([sounds[i] for i in rows], [batch[i].state for i in rows])
+            for i, probabilities in zip(rows, found, strict=True):
+                heard[i] = probabilities
+        for i in set(range(len(batch))) - set(rows):
+            batch[i].state.skip(sounds[i])
+        return heard
 
     def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
         if isinstance(message, Configure):
@@ -204,12 +248,19 @@ class VadStage:
                 else:
                     yield message, payload
 
+    def _stall(self, speaker: Speaker, message: Stalled, now: int) -> Iterator[Packet]:
+        speaker.stamps, speaker.stalled = (*message.stamps, now), now
+        for boundary in speaker.endpointer.stall(speaker.received):
+            yield from self._tell(speaker, boundary, None)
+        yield from self._forward(speaker, whole=True)
+
     def _tell(self, speaker: Speaker, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
         session, route = speaker.opened.session, speaker.route
         if isinstance(boundary, Started):
             speaker.utterance += 1
             speaker.sent = boundary.start
-            yield SpeechStart(session, route, speaker.utterance, boundary.at), b""
+            start = SpeechStart(session, route, speaker.utterance, boundary.at, boundary.overlaps)
+            yield start, b""
             return
         yield from self._send_audio(speaker)
         yield self._speech_end(speaker, boundary, flush_id), b""
@@ -249,6 +300,13 @@ class VadStage:
         return (*speaker.stamps, self._clock())
 
 
+def _end_stall(speaker: Speaker, now: int) -> None:
+    """Audio comes again: after a long time it is something new."""
+    if speaker.stalled and now - speaker.stalled > GOES_ON_NS:
+        speaker.endpointer.part()
+    speaker.stalled = 0
+
+
 class VadSettings(WorkerSettings):
     """What the VAD stage reads."""
 
@@ -264,6 +322,7 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(VadSettings)
     configure_logging("vad", settings.log_level)
+    threadpool_limits(1, "blas")  # Silero's matrices are too small for a second thread to be of use
     process = StageProcess("vad", settings, stop)
     rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
     process.run(VadStage(SileroVad(), rules, time.monotonic_ns))

@@ -17,6 +17,7 @@ from stages.messages import (
     Route,
     SpeechEnd,
     SpeechStart,
+    Stalled,
     Stamps,
     TextEnd,
 )
@@ -57,6 +58,11 @@ def flush(name: str = "f", session: str = "s", stamps: Stamps = ()) -> Flush:
     return Flush(session, ROUTE, name, stamps)
 
 
+def stalled(session: str = "s", stamps: Stamps = ()) -> Stalled:
+    """A client's audio stopped coming."""
+    return Stalled(session, ROUTE, stamps)
+
+
 def close(
     received: int = 0,
     reason: Literal["end", "gone"] = "end",
@@ -73,9 +79,11 @@ def configure(session: str = "s", **changes: Any) -> Configure:
     return Configure(session, ROUTE, **values | changes)
 
 
-def speech_start(utterance: int = 1, at: int = 0, session: str = "s") -> SpeechStart:
+def speech_start(
+    utterance: int = 1, at: int = 0, session: str = "s", *, overlaps: bool = False
+) -> SpeechStart:
     """An utterance begins."""
-    return SpeechStart(session, ROUTE, utterance, at)
+    return SpeechStart(session, ROUTE, utterance, at, overlaps)
 
 
 def speech_end(

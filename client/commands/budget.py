@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from client.commands.words import counted
-from client.latency import TOTAL, WAIT, Measured, Row, budget_rows
+from client.latency import OURS, TOTAL, WAIT, Measured, Row, budget_rows
 from client.transcript import Sample
 
-_STYLES = {TOTAL: "bold", WAIT: "dim"}
+_STYLES = {TOTAL: "bold", OURS: "dim", WAIT: "dim"}
 
 
 def print_budget(console: Console, samples: Sequence[Sample]) -> None:

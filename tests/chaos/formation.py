@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from client.formation import ROOT, free_ports
-from tests.redis_fixture import redis_server
+from tests.redis_fixture import RedisServer, redis_server
 
 START_S: Final = 25.0
 STAGES: Final = ("receiver", "vad", "asr", "assembler", "sender")
@@ -29,6 +29,7 @@ class Part:
 
     def __init__(self, name: str, lines: tuple[str, ...], settings: dict[str, str]) -> None:
         self.name, self.log = name, list[str]()
+        self.times: list[float] = []  # when each line came
         self._lines, self._settings = lines, settings
         self._stopped = False
         self._process = self._start()
@@ -52,6 +53,7 @@ class Part:
         while True:
             assert self._process.stdout is not None
             for line in self._process.stdout:
+                self.times.append(time.monotonic())
                 self.log.append(line.rstrip())
             self._process.wait()
             self._process.stdout.close()
@@ -103,10 +105,12 @@ class Part:
 class Cluster:
     """Two workers, two gateways and a broker on one Redis."""
 
-    def __init__(self, folder: Path, redis_url: str, workers: int, gateways: int, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, redis: RedisServer, workers: int, gateways: int, **settings: str
+    ) -> None:
         ports = free_ports(workers + gateways)
-        self.ports = ports[workers:]
-        shared = {"redis_url": redis_url, "asr_threads": "1", **settings}
+        self.ports, self.redis = ports[workers:], redis
+        shared = {"redis_url": redis.url, "asr_threads": "1", **settings}
         self.broker = Part("broker", ("broker",), _named(shared, run_dir=str(folder / "b")))
         self.workers = [
             Part(
@@ -159,6 +163,23 @@ class Cluster:
             assert time.monotonic() < until, [line for part in self.parts for line in part.log[:14]]
             time.sleep(SUPERVISE_S)
 
+    def wait_missed(self, deadline_s: float = START_S) -> None:
+        """Wait until some gateway misses a worker."""
+        until = time.monotonic() + deadline_s
+        while self.status().get("ready_workers") == len(self.workers):
+            assert time.monotonic() < until, "a worker that is stopped is still counted"
+            time.sleep(SUPERVISE_S)
+
+    def between(self, begin: float, end: float) -> list[str]:
+        """What was logged from `begin` to `end`, as it came."""
+        lines = [
+            (at, f"{at - begin:6.2f} {part.name} {line}")
+            for part in self.parts
+            for at, line in zip(part.times, part.log, strict=False)
+            if begin <= at <= end
+        ]
+        return [line for _, line in sorted(lines)]
+
     def resident_mb(self) -> float:
         """Memory of all its processes."""
         return sum(p.memory_info().rss for part in self.parts for p in part.processes().values()) / 1e6
@@ -180,7 +201,7 @@ def _named(settings: dict[str, str], **more: str) -> dict[str, str]:
 def cluster(workers: int = 2, gateways: int = 1, **settings: str) -> Iterator[tuple[Cluster, str]]:
     """A running server, and the URL of its Redis."""
     with redis_server() as redis, TemporaryDirectory(prefix="dc-") as folder:
-        formed = Cluster(Path(folder), redis.url, workers, gateways, **settings)
+        formed = Cluster(Path(folder), redis, workers, gateways, **settings)
         try:
             formed.wait_whole()
             yield formed, redis.url

@@ -238,6 +238,47 @@ def test_a_cut_carries_the_overlap_over() -> None:
     assert [e.utterance for e in of_type(SpeechEnd, said)] == [2]  # speech went on at the cut
 
 
+def test_speech_that_goes_on_behind_a_stall_is_an_utterance_that_overlaps() -> None:
+    bench = Bench()
+    again = speech_start(2, at=4 * UNIT, overlaps=True)
+    said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 3, 4), end(4), again)
+    said += bench.one_by_one(words(3, 4, 5, 6), end(7, utterance=2))
+    assert finals(said) == ["w1 w2 w3 w4", "w4 w5 w6"]
+    assert [h.overlaps for h in of_type(Hypothesis, said) if h.final] == [False, True]
+
+
+def test_a_degraded_session_gets_a_third_of_the_partials_and_lets_others_go_first() -> None:
+    counts = []
+    for degraded in (False, True):
+        bench = Bench()
+        said = bench.one_by_one(
+            opened(degraded=degraded), speech_start(), *[words(k, k + 1) for k in range(12)], end(12)
+        )
+        assert finals(said) == [" ".join(f"w{k}" for k in range(1, 13))]
+        counts.append(len(texts(said)) - 1)
+    assert counts == [11, 4]
+    bench = Bench(max_batch=1)
+    both: list[Message | Packet] = [
+        opened("a", degraded=True),
+        opened("b"),
+        speech_start(session="a"),
+        speech_start(session="b"),
+    ]
+    said = bench.play(*both, words(0, 1, 2, 3, session="a"), words(0, 4, 5, 6, session="b"))
+    assert [h.session for h in of_type(Hypothesis, said)] == ["b", "a"]
+
+
+def test_of_audio_that_was_heard_before_only_the_newest_partial_is_decoded() -> None:
+    bench = Bench()
+    again = [words(k, k + 1) for k in range(8)]
+    said = bench.one_by_one(opened(replayed=8 * UNIT), speech_start(), *again, words(8, 9), end(9))
+    assert texts(said) == [
+        ("partial", "w1 w2 w3 w4 w5 w6 w7 w8"),
+        ("partial", "w1 w2 w3 w4 w5 w6 w7 w8 w9"),
+        ("final", "w1 w2 w3 w4 w5 w6 w7 w8 w9"),
+    ]
+
+
 def test_a_flush_in_mid_word_is_answered_with_all_that_came() -> None:
     bench = Bench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush", flush_id="x"))
@@ -370,6 +411,15 @@ class TestContext:
     def test_a_pause_in_the_context_is_short(self) -> None:
         bench, _ = self.talk((0, (1, 2)), (9, (3,)))
         assert len(bench.engine.batches[1][0].audio) == 3 * UNIT + SECOND // 10
+
+    def test_what_was_broken_off_by_a_stall_neither_has_a_context_nor_is_one(self) -> None:
+        bench = Bench(longest_context=20 * UNIT)
+        said = bench.play(opened(interim_results=False), speech_start(1), words(0, 1, 2), end(2))
+        said += bench.play(speech_start(2), words(4, 3, 4), end(6, utterance=2, resume=5 * UNIT))
+        said += bench.play(speech_start(3), words(7, 5), end(8, utterance=3))
+        assert finals(said) == ["w1 w2", "w3 w4", "w5"]
+        heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
+        assert heard == ["w1 w2", "w3 w4", "w5"]
 
     def test_what_was_said_long_ago_is_no_context(self) -> None:
         bench, said = self.talk((0, (1, 2)), (11, (3,)))

@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from stages.batcher import Batch, Kind, Work, next_batch
 
 works = st.lists(
-    st.builds(Work, st.text("abc", min_size=1), st.sampled_from(Kind), st.integers(0, 20)), max_size=20
+    st.builds(
+        Work, st.text("abc", min_size=1), st.sampled_from(Kind), st.integers(0, 20), yields=st.booleans()
+    ),
+    max_size=20,
 )
 
 
@@ -31,6 +34,14 @@ def test_nothing_waits() -> None:
             Batch(("b",), Kind.AHEAD, "drained"),
         ),
         (
+            [Work("a", Kind.PARTIAL, 1, yields=True), Work("b", Kind.PARTIAL, 2), Work("c", Kind.PARTIAL, 3)],
+            Batch(("b", "c"), Kind.PARTIAL, "full"),
+        ),
+        (
+            [Work("a", Kind.FINAL, 1, yields=True), Work("b", Kind.PARTIAL, 0)],
+            Batch(("a",), Kind.FINAL, "drained"),
+        ),
+        (
             [Work("b", Kind.FINAL, 2), Work("a", Kind.FINAL, 1)],
             Batch(("a", "b"), Kind.FINAL, "full"),
         ),
@@ -51,7 +62,7 @@ def test_what_holds_for_all_that_waits(waiting: list[Work[str]], max_batch: int)
         assert waiting == []
         return
     assert batch.kind == min(work.kind for work in waiting)
-    same = sorted((w for w in waiting if w.kind is batch.kind), key=lambda w: w.since)
+    same = sorted((w for w in waiting if w.kind is batch.kind), key=lambda w: (w.yields, w.since))
     assert batch.items == tuple(w.item for w in same[:max_batch])
     assert batch.reason == ("full" if len(same) >= max_batch else "drained")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from bench.cost import Cost
+from bench.crowd import Crowd, Door, chunk_with
 from bench.noise import Heard
 from bench.noise import table as noise_table
-from bench.overhead import Crowd, Step, chunk_with, step, table, verdict
+from bench.overhead import Step, step, table, verdict
 from bench.signals import SIGNALS, make
 from stages.engines.base import Job
 from stages.engines.catalog import Room, describe, load, parse
@@ -18,7 +19,7 @@ COST = Cost(10.0, 2.0, 300_000_000, None, 1.0, 0.0)
 
 
 def some_step(**changed: object) -> Step:
-    crowd = Crowd("", b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
+    crowd = Crowd(Door(""), b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
     return replace(step(crowd, 10, COST, interrupted=False), **changed)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from client.events import Final, Partial, SpeechStart
-from client.latency import TOTAL, WAIT, Measured, Row, budget_rows
+from client.latency import OURS, TOTAL, WAIT, Measured, Row, budget_rows
 from client.transcript import Sample, timing_sample
 
 TIMING = {
@@ -29,6 +29,7 @@ STAGES = [
     ("Result serialization", 10),
     ("Network (worker → client)", 50),
     (TOTAL, 490),
+    (OURS, None),
     (WAIT, None),
 ]
 
@@ -51,7 +52,7 @@ def test_each_stage_goes_into_its_row() -> None:
     samples = [Sample(True, {**TIMING, "endpoint_wait": 300.0}, round_trip=0.004)]
 
     assert [p50(samples, stage) for stage, _ in STAGES] == pytest.approx(
-        [2.0, 2.0, 100.0, 6.0, 100.0, 1.0, 2.0, 2 + 2 + 100 + 108 + 2, 300.0]
+        [2.0, 2.0, 100.0, 6.0, 100.0, 1.0, 2.0, 2 + 2 + 100 + 108 + 2, 2 + 6 + 1, 300.0]
     )
 
 

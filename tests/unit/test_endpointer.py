@@ -46,17 +46,17 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("..ss", [("start", 2, 0)]),  # no more than there is
         ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
         ("..........~ss", [("start", 11, 3)]),
-        ("ss..", [("start", 0, 0)]),
-        ("ss...", [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss...ss", [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 5), ("maybe", 7, 10)]),
-        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss" + "." * 10, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
-        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss.", [("start", 0, 0)]),
+        ("ss...", [("start", 0, 0), ("maybe", 2, 4)]),
+        ("ss...ss", [("start", 0, 0), ("maybe", 2, 4)]),
+        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 4), ("maybe", 7, 9)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 4)]),
+        ("ss" + "." * 10, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
+        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
         ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
         (
             "ss" + "." * 10 + "ss",  # the pre-roll does not reach into what is decoded already
-            [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
+            [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4), ("start", 12, 4)],
         ),
     ],
 )
@@ -66,7 +66,7 @@ def test_histories(history: str, boundaries: list[tuple[str, float, float]]) -> 
 
 @pytest.mark.parametrize(("min_silence_ms", "windows"), [(100, 4), (300, 10), (1_000, 32), (3_000, 94)])
 def test_the_silence_that_ends_an_utterance_is_the_clients(min_silence_ms: int, windows: int) -> None:
-    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 5)
+    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 4)
     assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * (windows - 1)))[-1][0] == "maybe"
 
 
@@ -74,7 +74,7 @@ def test_a_shorter_silence_counts_at_once() -> None:
     endpoints = endpointer(3_000)
     hear(endpoints, "ss" + "." * 20)
     endpoints.min_silence = samples(300)
-    assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
+    assert in_windows(hear(endpoints, ".")) == [("end", 2, 4)]
 
 
 def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None:
@@ -83,14 +83,14 @@ def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None
         hear(endpoints, "ss...")
         assert endpoints.read(2 * WINDOW, finished) == []
         assert hear(endpoints, "." * (windows - 4)) == []
-        assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
+        assert in_windows(hear(endpoints, ".")) == [("end", 2, 4)]
 
 
 def test_until_the_text_is_known_it_is_waited_for() -> None:
     assert in_windows(hear(endpointer(None), "ss" + "." * 16)) == [
         ("start", 0, 0),
-        ("maybe", 2, 5),
-        ("end", 2, 5),
+        ("maybe", 2, 4),
+        ("end", 2, 4),
     ]
     assert in_windows(hear(endpointer(None), "ss" + "." * 15))[-1][0] == "maybe"
 
@@ -98,7 +98,7 @@ def test_until_the_text_is_known_it_is_waited_for() -> None:
 def test_a_silence_that_is_long_enough_ends_when_the_text_is_known() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss" + "." * 8)
-    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 5)]
+    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 4)]
     assert endpoints.read(2 * WINDOW, 1.0) == []
 
 
@@ -106,14 +106,14 @@ def test_what_is_known_of_another_silence_does_not_count() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...ss" + "." * 8)
     assert endpoints.read(2 * WINDOW, 1.0) == []
-    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 10)]
+    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 9)]
 
 
 def test_what_is_known_of_a_silence_does_not_count_for_the_next_one() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...")
     endpoints.read(2 * WINDOW, 1.0)
-    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 10)]
+    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 9)]
 
 
 def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
@@ -121,7 +121,7 @@ def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
     hear(endpoints, "ss" + "." * 8)
     assert endpoints.read(2 * WINDOW, 1.0) == []
     assert endpoints.read(2 * WINDOW, 0.0) == []
-    assert in_windows(hear(endpoints, "..")) == [("end", 2, 5)]
+    assert in_windows(hear(endpoints, "..")) == [("end", 2, 4)]
 
 
 def test_a_speaker_who_makes_long_pauses_is_given_longer_ones() -> None:
@@ -164,14 +164,14 @@ def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
 
 def test_flush_in_a_pause_leaves_the_pause_out() -> None:
     endpoints = endpointer()
-    hear(endpoints, "ss..")
-    assert in_windows(endpoints.flush(4 * WINDOW)) == [("flush", 2, 4)]
+    hear(endpoints, "ss.")
+    assert in_windows(endpoints.flush(3 * WINDOW)) == [("flush", 2, 3)]
 
 
 def test_flush_after_a_maybe_end_asks_for_what_is_decoded_already() -> None:
     endpoints = endpointer()
     hear(endpoints, "ss......")
-    assert in_windows(endpoints.flush(8 * WINDOW)) == [("flush", 2, 5)]
+    assert in_windows(endpoints.flush(8 * WINDOW)) == [("flush", 2, 4)]
 
 
 def test_flush_with_nothing_said_says_nothing() -> None:
@@ -186,6 +186,49 @@ def test_speech_that_goes_on_after_a_flush_begins_where_the_flush_ended() -> Non
     position = 4 * WINDOW + 100
     endpoints.flush(position)
     assert hear(endpoints, "ss") == [Started(position, position)]
+
+
+def test_a_stall_ends_what_is_being_said_with_all_its_audio() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ssss")
+    position = 4 * WINDOW + 100
+    assert endpoints.stall(position) == [Ended(position, position, "end", 0)]
+    assert endpoints.stall(position) == []
+    assert not endpoints.in_speech
+
+
+def test_a_stall_in_a_pause_is_the_end_that_was_guessed() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ss......")
+    assert endpoints.stall(8 * WINDOW) == [Ended(2 * WINDOW, 4 * WINDOW, "end", 4 * WINDOW)]
+    assert hear(endpoints, "ss") == [Started(8 * WINDOW, 4 * WINDOW)]
+
+
+def test_a_stall_with_nothing_said_says_nothing() -> None:
+    endpoints = endpointer()
+    hear(endpoints, "....s")
+    assert endpoints.stall(5 * WINDOW) == []
+    assert hear(endpoints, "s") == []  # and speech has to begin anew
+
+
+def stalled(history: str, then: str) -> list[Boundary]:
+    """What comes behind a stall in two seconds of speech, which was quietest a second before its end."""
+    endpoints = endpointer()
+    for window in range(62):
+        endpoints.feed(0.9, 0.1 if window in (31, 32) else 1.0)
+    endpoints.stall(62 * WINDOW + 10)
+    hear(endpoints, history)
+    if then == "part":
+        endpoints.part()
+    return hear(endpoints, "ss")
+
+
+def test_speech_that_goes_on_behind_a_stall_overlaps_it() -> None:
+    at = 62 * WINDOW + 10
+    assert stalled("", "") == [Started(at, 32 * WINDOW, overlaps=True)]
+    assert stalled("." * 8, "") == [Started(70 * WINDOW, 32 * WINDOW, overlaps=True)]
+    assert stalled("." * 9, "") == [Started(71 * WINDOW, 63 * WINDOW)]
+    assert stalled("", "part") == [Started(at, at)]
 
 
 def test_long_speech_is_cut_at_its_quietest_point_and_overlaps_there() -> None:
@@ -207,8 +250,8 @@ def test_a_cut_in_a_pause_needs_no_overlap() -> None:
 def test_a_pause_at_the_maximum_ends_the_utterance_without_a_cut() -> None:
     assert in_windows(hear(endpointer(3_000), "s" * 370 + "." * 5)) == [
         ("start", 0, 0),
-        ("maybe", 370, 373),
-        ("end", 370, 373),
+        ("maybe", 370, 372),
+        ("end", 370, 372),
     ]
 
 
@@ -217,7 +260,7 @@ runs = st.lists(
         st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.95]) | st.floats(0, 1),
         st.integers(1, 12) | st.integers(1, 500),
         st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 1),
-        st.booleans(),
+        st.sampled_from(["", "flush", "stall", "part"]),
         st.sampled_from([None, 0.0, 0.5, 1.0]),
     ),
     max_size=25,
@@ -232,14 +275,14 @@ runs = st.lists(
     st.data(),
 )
 def test_what_holds_for_all_histories(
-    runs: list[tuple[float, int, float, bool, float | None]],
+    runs: list[tuple[float, int, float, str, float | None]],
     min_silence_ms: int | None,
     max_ms: int,
     data: st.DataObject,
 ) -> None:
     endpoints = endpointer(min_silence_ms, max_ms)
     checked, silences = Checked(samples(max_ms)), [0]
-    for probability, windows, energy, flush, finished in runs:
+    for probability, windows, energy, then, finished in runs:
         for k in range(windows):
             boundaries = endpoints.feed(probability, energy * (k % 7))
             checked.see(boundaries, endpoints.position)
@@ -247,10 +290,13 @@ def test_what_holds_for_all_histories(
             silences += [b.at for b in boundaries if isinstance(b, Ended)]
         at = data.draw(st.sampled_from(silences[-3:]))
         checked.see(endpoints.read(at, finished), endpoints.position)
-        if flush:
+        if then == "part":
+            endpoints.part()
+        elif then:
+            end = endpoints.flush if then == "flush" else endpoints.stall
             position = endpoints.position + windows % WINDOW
-            checked.see(endpoints.flush(position), position)
-            assert endpoints.flush(position) == []
+            checked.see(end(position), position)
+            assert end(position) == []
             assert checked.start is None
 
 
@@ -277,6 +323,7 @@ class Checked:
         self.longest = longest
         self.start: int | None = None  # of the utterance that is open
         self.decoded = 0  # audio up to here is in an utterance
+        self.resume = 0  # the next one does not begin before
         self.told = 0
 
     def see(self, boundaries: list[Boundary], position: int) -> None:
@@ -291,8 +338,10 @@ class Checked:
 
     def started(self, boundary: Started) -> None:
         assert self.start is None
-        assert self.decoded <= boundary.start <= boundary.at
-        assert boundary.at - boundary.start <= RULES.preroll
+        assert boundary.overlaps == (boundary.start < self.decoded)
+        assert self.resume <= boundary.start <= boundary.at
+        assert self.decoded <= boundary.at
+        assert boundary.at - max(boundary.start, self.decoded) <= RULES.preroll
         self.start, self.told = boundary.start, boundary.at
 
     def ended(self, boundary: Ended, position: int) -> None:
@@ -301,11 +350,12 @@ class Checked:
         assert boundary.until - self.start < self.longest + 2 * WINDOW
         if boundary.kind == "maybe":
             return
-        self.decoded, self.told = boundary.until, boundary.at
+        self.decoded, self.told, self.resume = boundary.until, boundary.at, boundary.resume
         if boundary.kind == "cut":
             assert self.start + samples(500) < boundary.resume
             assert 0 <= boundary.until - boundary.resume <= RULES.overlap[1]
             self.start = boundary.resume
         else:
-            assert boundary.resume == boundary.until
+            assert self.start <= boundary.resume <= boundary.until
+            assert boundary.until - boundary.resume <= RULES.overlap[1] + 2 * WINDOW
             self.start = None

@@ -118,6 +118,15 @@ def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
     assert kept(mine) == []
 
 
+@pytest.mark.parametrize(
+    "text", ['{"type":"away"}', '{"type":"flush","type":"back"}', ' { "type" : "away" } ']
+)
+def test_of_its_presence_a_client_can_not_speak_itself(text: str) -> None:
+    mine = log()
+    mine.say(text)
+    assert kept(mine) == ["{}"]  # which the worker answers as it does what is no message
+
+
 def test_the_end_is_kept_to_the_last() -> None:
     mine = log()
     mine.hear(bytes(RATE))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,24 @@ def test_behind_a_cut_the_next_utterance_is_heard_from_where_it_began() -> None:
     assert story.seam().at == pytest.approx(9.312, abs=WINDOW_S)
 
 
+STALLED = (start(1.0), end(5.0), final(1, "and so on and on", 0.75, 5.0))
+
+
+def test_speech_that_went_on_behind_a_stall_is_heard_from_before_it() -> None:
+    seam = told(*STALLED, start(5.0)).seam()
+    assert (seam.overlaps, seam.before) == (True, ("and", "so", "on", "and", "on"))
+    assert 5.0 - 1.25 <= seam.at <= 5.0 - 1.2
+    seam = told(*STALLED, start(5.0), partial(2, "on and", 4.2)).seam()
+    assert seam.overlaps
+    assert seam.at == pytest.approx(4.2, abs=WINDOW_S)
+
+
+def test_behind_a_stall_what_the_next_utterance_may_overlap_is_kept() -> None:
+    story = told(*STALLED)
+    assert story.settled == pytest.approx(3.8)
+    assert story.seam().at == pytest.approx(5.0)  # nothing more was said: nothing is heard again
+
+
 def test_in_long_silence_nothing_is_kept_but_the_longest_utterance() -> None:
     story = told(*FIRST, {"type": "progress", "processed": 100.0})
     assert story.settled == pytest.approx(69.0)
@@ -154,7 +173,7 @@ def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, l
                 seen.append(shown)
         if lost_after < 10_000:
             seam = story.seam()
-            story = Story("s", ledger, Known(**story.meta()))
+            story = Story("s", ledger, Known(**orjson.loads(orjson.dumps(story.known))))
             left = [e for events in said if events[0]["timestamp"] + 0.96 > seam.at for e in events]
             assert not left or left[1]["utterance"] == seam.utterance
     assert [e["text"] for e in seen if e["type"] == "transcript.final"] == [

@@ -9,7 +9,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
-from stages.intake import LEAST, SLICE, Intake, Limits, flush_id, opening, parse_control
+from stages.controls import flush_id, parse_control
+from stages.intake import LEAST, SLICE, Intake, Limits
 from stages.lag import CREDIT
 from stages.messages import (
     Audio,
@@ -21,7 +22,9 @@ from stages.messages import (
     Open,
     Progress,
     SessionFailed,
+    Stalled,
 )
+from stages.opening import opening
 from stages.parameters import SessionConfig
 from stages.pipeline import Pipeline
 from tests.builders import ROUTE, text_end
@@ -271,6 +274,114 @@ def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
     assert bench.closed == (4008, "idle_timeout")
     assert bench.told[-1]["code"] == "idle_timeout"
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def soon(bench: Bench) -> None:
+    """The time until a stall is short."""
+    bench.intake._stall.min_silence_ms = -450
+
+
+def stalls(bench: Bench) -> int:
+    return sum(isinstance(m, Stalled) for m in bench.pipe.messages)
+
+
+def test_audio_that_stops_coming_is_told_behind_all_of_it_and_the_session_goes_on() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(SECOND, END)
+
+    bench = serve(SECOND + SECOND[:6], act=stop)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Audio", "Close"]
+    assert bench.pipe.audio == SECOND + SECOND[:6] + SECOND
+    starts = [m.start for m in bench.pipe.messages if isinstance(m, Audio)]
+    assert 16_003 in starts  # the same clock
+    assert bench.closed == (1000, "")
+
+
+def test_keepalives_are_no_audio() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        for _ in range(200):
+            bench.frames({"type": "keepalive"})
+            await asyncio.sleep(0.001)
+            if stalls(bench):
+                break
+        bench.frames(END)
+
+    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
+
+
+def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
+    async def leave(bench: Bench) -> None:
+        soon(bench)
+        await asyncio.sleep(0.15)
+        assert stalls(bench) == 0
+        bench.frames({"type": "back"})
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(END)
+
+    bench = serve(SECOND, {"type": "away"}, act=leave)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    assert [e["type"] for e in bench.told] == ["session.end"]
+
+
+def test_audio_that_is_not_read_has_not_stopped() -> None:
+    async def hold(bench: Bench) -> None:
+        soon(bench)
+        await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
+        await asyncio.sleep(0.15)
+        assert stalls(bench) == 0
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(END)
+
+    bench = serve(*[SECOND] * 4, processes=False, act=hold)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    assert bench.pipe.audio == SECOND * 4
+
+
+def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
+    async def change(bench: Bench) -> None:
+        await bench.pipe.until(lambda: any(isinstance(m, Configure) for m in bench.pipe.messages))
+        assert bench.intake._stall.min_silence_ms == 1_500
+        bench.frames(END)
+
+    serve({"type": "config", "min_silence_ms": 1_500}, act=change)
+
+
+def test_while_nothing_arrives_the_lag_is_judged_and_nothing_is_owed() -> None:
+    async def wait(bench: Bench) -> None:
+        await bench.pipe.until(lambda: len(bench.pipe.audio) >= len(SECOND))
+        bench.intake.lag.debt = 4.0
+        assert bench.intake.behind >= 4.0
+        async with asyncio.timeout(5):
+            while bench.intake.lag.debt:
+                await asyncio.sleep(0.01)
+        bench.frames(END)
+
+    bench = serve(SECOND, act=wait)
+    assert bench.intake.behind == 0.0
+
+
+def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
+    def told(bench: Bench) -> list[float]:
+        return [e["processed"] for e in bench.socket.events if e["type"] == "progress"]
+
+    async def hold(bench: Bench) -> None:
+        await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
+        for _ in range(3):  # nothing is processed and nothing is read
+            bench.intake.show_life()
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+        await bench.pipe.until(lambda: len(bench.pipe.audio) == 4 * len(SECOND))
+        await asyncio.sleep(0.01)
+        bench.intake.show_life()
+        for _ in range(3):  # all that came is answered, and nothing waits
+            bench.intake.show_life()
+        bench.frames(END)
+
+    bench = serve(*[SECOND] * 4, limits=Limits(5, 5, progress=True), processes=False, act=hold)
+    assert told(bench) == [0.0, 0.0, 0.0, 20.0, 20.0]
 
 
 def test_a_session_has_a_longest_duration() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import InvalidParameter
-from stages.intake import opening
 from stages.messages import encode
+from stages.opening import opening
 from stages.parameters import SessionConfig, apply_config, parse_query
 
 GOOD: list[tuple[str, str, Any]] = [

@@ -5,8 +5,8 @@ import pytest
 
 from stages.assembler import AssemblerStage
 from stages.endpointer import EndpointRules
-from stages.intake import opening, reopening
 from stages.messages import Event
+from stages.opening import opening, reopening
 from stages.parameters import SessionConfig
 from stages.vad import speaker_at
 from tests.builders import ROUTE, SECOND, close, final, hypothesis, opened
@@ -23,6 +23,8 @@ def test_a_gateway_says_where_a_session_goes_on() -> None:
         "overlaps": "true",
         "frozen": "it was",
         "shown": "true",
+        "replayed": "48000",
+        "degraded": "true",
     }
     assert reopening(opening("s", ROUTE, SessionConfig()), query) == opened(
         start=32_000,
@@ -31,6 +33,8 @@ def test_a_gateway_says_where_a_session_goes_on() -> None:
         overlaps=True,
         frozen=("it", "was"),
         shown=True,
+        replayed=48_000,
+        degraded=True,
     )
 
 
@@ -42,7 +46,7 @@ def test_anything_else_is_a_session_from_its_beginning(query: dict[str, str]) ->
 def test_the_vad_begins_at_the_clock() -> None:
     speaker = speaker_at(opened(start=5_120), EndpointRules())
     speaker.append(bytes(2 * 512), ())
-    assert (speaker.received, speaker.endpointer.position, speaker.has_window) == (5_632, 5_120, True)
+    assert (speaker.received, speaker.endpointer.position, speaker.windows) == (5_632, 5_120, 1)
     assert speaker.slice(5_120, 5_632) == bytes(1_024)
 
 

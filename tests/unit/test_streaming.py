@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,17 @@ from stages.asr import AsrStage
 from stages.channels import Packet
 from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
-from stages.messages import Close, Event, Hypothesis, Message, Progress, SessionFailed, SpeechEnd, TextEnd
+from stages.messages import (
+    Close,
+    Event,
+    Flush,
+    Hypothesis,
+    Message,
+    Progress,
+    SessionFailed,
+    SpeechEnd,
+    TextEnd,
+)
 from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
 
@@ -21,7 +32,10 @@ CHUNK = SECOND // 4
 
 
 class EchoStream:
-    """Says the value of each whole chunk that it has heard of a stream; keeps what it was given."""
+    """Says the value of each whole chunk that it has heard of a stream; keeps what it was given.
+
+    A value of 32,000 makes it fail.
+    """
 
     chunk_samples = CHUNK
 
@@ -44,6 +58,8 @@ class EchoStream:
         assert len(job.audio) == CHUNK or (job.last and len(job.audio) <= CHUNK)
         values = self.heard.setdefault(job.stream, [])
         values += (job.audio * 32768).round().tolist()
+        if 32_000 in values:
+            raise RuntimeError("cursed")
         if job.last:
             self.all[job.stream] = self.heard.pop(job.stream)
         return Transcript(" ".join(f"w{int(v)}" for v in values[CHUNK - 1 :: CHUNK]))
@@ -265,6 +281,30 @@ def test_three_failures_in_a_row_end_the_session() -> None:
         assert not of_type(SessionFailed, say(stage, clock, "s", 666, utterance))
     (failed,) = of_type(SessionFailed, say(stage, clock, "s", 666, 3))
     assert failed.code == "internal"
+
+
+@pytest.mark.parametrize(("kind", "poison"), [(EchoJobs, 666), (EchoStream, 32_000)])
+def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_cut_heard(
+    kind: Any, poison: int
+) -> None:
+    clock = Clock()
+    stage = stage_of(kind(clock), clock=clock)
+
+    def fail(utterance: int, at: int) -> list[Packet]:
+        beginning = speech_start(utterance, at), audio(at, pcm(np.full(SECOND, poison)))
+        return run(stage, clock, *beginning, speech_end(at + 100, "maybe", utterance=utterance))
+
+    model = "accurate" if kind is EchoJobs else "fast"
+    said = [*run(stage, clock, opened(model=model)), *fail(1, 0)]
+    assert [e.kind for e in of_type(Event, said)] == ["session.begin", "error"]
+    said = run(stage, clock, speech_end(SECOND, "cut"), audio(SECOND, pcm(np.full(SECOND, 5))))
+    said += run(stage, clock, speech_end(2 * SECOND, "flush", utterance=2, flush_id="x"))
+    (final,) = (h for h in of_type(Hypothesis, said) if h.final)
+    assert (final.utterance, final.flush_id) == (2, "x")
+    assert final.text
+    fail(3, 2 * SECOND)
+    said = run(stage, clock, speech_end(3 * SECOND, "flush", utterance=3, flush_id="y"))
+    assert [f.flush_id for f in of_type(Flush, said)] == ["y"]
 
 
 def test_a_success_in_between_forgives() -> None:

@@ -1,5 +1,6 @@
 """The VAD stage: which audio goes on, once and in order, and what is said between it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from stages.messages import (
     SpeechEnd,
     SpeechStart,
 )
-from stages.silero import Floats, VadState
+from stages.silero import Floats, SileroVad, VadState
 from stages.vad import VadStage
-from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm, text_end
+from tests.builders import ROUTE, SECOND, audio, close, configure, flush, opened, pcm, stalled, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
+from tests.recordings import recording
 
 CHUNK = SECOND // 10
 LOUD, QUIET = 20_000, 100
@@ -36,11 +38,11 @@ class LoudIsSpeech:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, windows: list[Floats], states: list[VadState]) -> Floats:
-        assert len(set(map(id, states))) == len(windows)
-        assert all(window.shape == (WINDOW,) for window in windows)
-        self.batches.append(len(windows))
-        return np.array([0.9 if np.abs(w).mean() > 0.3 else 0.1 for w in windows], np.float32)
+    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
+        assert len(set(map(id, states))) == len(sounds)
+        self.batches.append(len(sounds))
+        windows = [sound.reshape(-1, WINDOW) for sound in sounds]
+        return [np.where(np.abs(w).mean(axis=1) > 0.3, 0.9, 0.1).astype(np.float32) for w in windows]
 
 
 def stage(vad: LoudIsSpeech | None = None, clock: Clock | None = None, **rules: Any) -> VadStage:
@@ -122,7 +124,19 @@ def test_sessions_that_wait_are_looked_at_together() -> None:
     vad, names = LoudIsSpeech(), [f"s{k}" for k in range(5)]
     packets = [audio(0, 4 * WINDOW, name) for name in names] + [audio(4 * WINDOW, WINDOW, "s0")]
     play(stage(vad), at_once(*map(opened, names), *packets))
-    assert vad.batches == [5, 5, 5, 5, 1]
+    assert vad.batches == [5]
+
+
+def test_who_has_a_backlog_does_not_hold_up_the_others() -> None:
+    vad = LoudIsSpeech()
+    play(stage(vad), at_once(opened("a"), opened("b"), audio(0, 20 * WINDOW, "a"), audio(0, WINDOW, "b")))
+    assert vad.batches == [2, 1, 1]
+
+
+def test_a_batch_is_no_larger_than_pays() -> None:
+    vad, names = LoudIsSpeech(), [f"s{k}" for k in range(20)]
+    play(stage(vad), at_once(*map(opened, names), *(audio(0, 8 * WINDOW, name) for name in names)))
+    assert vad.batches == [8, 8, 4]
 
 
 def test_sessions_do_not_mix() -> None:
@@ -163,6 +177,43 @@ def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
     maybe, end = of_type(SpeechEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "flush")
     assert (maybe.at, maybe.until) == (end.at, end.until)
+
+
+def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
+    speech = sound((LOUD, SECOND // 2 + 77))
+    said = play(stage(), at_once(opened(), *chunks(speech), stalled(), stalled()))
+    assert shape(said) == ["Open", "SpeechStart", "Audio", "end", "Silence"]
+    (end,) = of_type(SpeechEnd, said)
+    assert (end.flush_id, end.at, end.until, end.decided) == (None, *[len(speech) // 2] * 3)
+    assert heard(said) == {1: (0, speech)}
+
+
+def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
+    data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
+    maybe, end = of_type(SpeechEnd, said)
+    assert (maybe.kind, end.kind) == ("maybe", "end")
+    assert (maybe.at, maybe.until) == (end.at, end.until)
+
+
+def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> None:
+    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), stalled()))
+    assert shape(said) == ["Open", "Silence"]
+    assert of_type(Silence, said)[-1].end == SECOND + 7
+
+
+@pytest.mark.parametrize(("away_s", "overlaps"), [(1.0, True), (4.9, True), (5.2, False)])
+def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, overlaps: bool) -> None:
+    speech = sound((LOUD, 2 * SECOND))
+    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, stalled())]
+    more = [(2.1 + away_s + k / 10, audio(2 * SECOND + k * CHUNK, speech[: 2 * CHUNK])) for k in range(5)]
+    said = play(stage(), [*history, *more])
+    _, start = of_type(SpeechStart, said)
+    assert (start.at, start.overlaps) == (2 * SECOND, overlaps)
+    first, data = heard(said)[2]
+    assert first == (2 * SECOND if not overlaps else of_type(SpeechEnd, said)[0].resume)
+    assert first > 2 * SECOND - samples(1_200)
+    assert data[: (2 * SECOND - first) * 2] == speech[2 * first :]
 
 
 def test_the_end_finishes_what_is_being_said() -> None:
@@ -287,7 +338,7 @@ def test_what_is_not_the_vads_goes_on_or_is_left_out() -> None:
 @given(
     runs=st.lists(st.tuples(st.sampled_from([LOUD, QUIET]), st.integers(1, 2 * SECOND)), max_size=8),
     sizes=st.lists(st.integers(1, 4_000), min_size=1, max_size=5).map(lambda s: [*s, 1_000]),
-    controls=st.dictionaries(st.integers(0, 40), st.sampled_from(["flush", "config"]), max_size=5),
+    controls=st.dictionaries(st.integers(0, 40), st.sampled_from(["flush", "config", "stall"]), max_size=5),
     real_time=st.booleans(),
 )
 def test_every_utterance_is_a_slice_of_the_input(
@@ -298,8 +349,12 @@ def test_every_utterance_is_a_slice_of_the_input(
         size = sizes[count % len(sizes)]
         history.append(audio(at, data[2 * at : 2 * (at + size)]))
         if control := controls.get(count):
-            more: Message = flush(str(count)) if control == "flush" else configure(min_silence_ms=100)
-            history.append((more, b""))
+            said_between: dict[str, Message] = {
+                "flush": flush(str(count)),
+                "config": configure(min_silence_ms=100),
+                "stall": stalled(),
+            }
+            history.append((said_between[control], b""))
         at, count = at + size, count + 1
     history.append((close(len(data) // 2), b""))
     said = play(stage(max_utterance=samples(3_000)), live(history) if real_time else at_once(*history))
@@ -338,3 +393,26 @@ def test_memory_stays_flat_over_hours(loudness: int) -> None:
         kept = max(kept, len(vad_stage._speakers["s"].audio))
         assert len(vad_stage._speakers["s"].endpointer._energies) < 200
     assert kept <= len(chunk) + 2 * 2 * SECOND + 2 * WINDOW
+
+
+def test_a_muted_microphone_is_no_work() -> None:
+    vad = LoudIsSpeech()
+    said = play(stage(vad), live([(opened(), b""), *chunks(bytes(10 * 2 * SECOND))]))
+    assert len(vad.batches) <= 11  # chunks of the first second
+    assert shape(said) == ["Open", "Silence"]
+
+
+@pytest.mark.parametrize("name", ["beckett.wav", "two_cities.wav"])
+def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speech = pcm((recording(name)[: 8 * SECOND] * 32_767).astype(int))
+    whole = bytes(3 * SECOND) + speech + bytes(4 * SECOND) + speech + bytes(2 * SECOND)
+
+    def boundaries() -> list[int]:
+        said = play(VadStage(SileroVad(), EndpointRules(), Clock()), live([(opened(), b""), *chunks(whole)]))
+        return [m.at for m, _ in said if isinstance(m, SpeechStart | SpeechEnd)]
+
+    skipped = boundaries()
+    monkeypatch.setattr("stages.vad.CLEAR_SILENCE", -1.0)
+    assert all(abs(a - b) <= WINDOW for a, b in zip(boundaries(), skipped, strict=True))

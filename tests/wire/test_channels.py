@@ -80,6 +80,46 @@ def test_messages_come_in_order_with_their_payloads(bench: Bench) -> None:
     assert take(inbox, 300) == sent
 
 
+def test_messages_that_leave_together_come_in_order_each_at_its_process(bench: Bench) -> None:
+    inboxes, outlet = (bench.inbox(0), bench.inbox(1)), bench.outlet(2, by_route(0))
+    sent: list[Packet] = [(message(k, process=k % 2), bytes([k % 256]) * (k % 7)) for k in range(100)]
+    for packet in sent:
+        outlet.put(*packet)
+    assert outlet.is_full(message(0, process=1))
+    assert outlet.flush()
+    assert not outlet.is_full(message(0, process=1))
+    for process, inbox in enumerate(inboxes):
+        assert take(inbox, 50) == sent[process::2]
+
+
+def test_what_finds_no_room_stays_and_goes_with_the_rest(bench: Bench) -> None:
+    outlet = bench.outlet()
+    full = fill(outlet)
+    for k in range(3):
+        outlet.put(message(full + k))
+    assert not outlet.flush(block=False)
+    inbox = bench.inbox()
+    outlet.put(message(full + 3))
+    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    assert outlet.flush()
+    assert [m for m, _ in take(inbox, full + 3)] == [message(k) for k in range(1, full + 4)]
+
+
+def test_of_a_batch_only_what_does_not_decode_is_dropped(bench: Bench) -> None:
+    inbox, raw = bench.inbox(), bench.raw()
+    raw.send_multipart([encode(message(1)), b"a", b"hello", b"b", encode(message(2)), b""])
+    assert take(inbox, 2) == [(message(1), b"a"), (message(2), b"")]
+    assert inbox.dropped == 1
+    raw.close()
+
+
+def test_the_end_goes_behind_what_waits(bench: Bench) -> None:
+    inbox, outlet = bench.inbox(), bench.outlet()
+    outlet.put(message(1))
+    outlet.send_to_all(EndOfStream("receiver"))
+    assert [m for m, _ in take(inbox, 2)] == [message(1), EndOfStream("receiver")]
+
+
 def test_a_writer_may_come_before_its_reader(bench: Bench) -> None:
     outlet = bench.outlet()
     outlet.send(message(1))

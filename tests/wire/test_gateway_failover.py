@@ -27,7 +27,7 @@ async def recorder(visit: Visit) -> None:
                 start = {"start": number - 1.0, "end": float(number)}
                 await visit.event("transcript.final", utterance=number, text=text, **start)
                 number += 1
-        elif read_message(frame)["type"] == "end":
+        elif read_message(frame).get("type") == "end":
             await visit.event("session.end", transcript="?", audio_duration=heard, speech_duration=0.0)
             await visit.connection.close(1000)
             return
@@ -107,6 +107,35 @@ def test_an_answered_flush_is_not_asked_for_again_and_an_open_one_is(
             while len(worker.visits) < 2 or not worker.visits[1].received:
                 await asyncio.sleep(0.01)
             assert [json.loads(f)["id"] for f in worker.visits[1].received if isinstance(f, str)] == ["b"]
+
+    run(main())
+
+
+def test_a_worker_that_hangs_is_given_up_while_it_still_beats(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def hangs(visit: Visit) -> None:
+        await visit.begin()
+        async for frame in visit.connection:
+            visit.received.append(frame)  # and says nothing
+
+    async def main() -> None:
+        async with (
+            fake_worker(shared_redis.url, hangs, worker_id="a") as a,
+            client(gateway) as me,
+        ):
+            await me.event("session.begin")
+            async with fake_worker(shared_redis.url, recorder, worker_id="b"):
+                speaking = asyncio.create_task(speak(me))
+                assert (await me.event("warning"))["code"] == "worker_lost"
+                assert await finals(me, 2) == ["w1", "w2"]
+                speaking.cancel()
+                assert len(a.visits) == 1
+
+    async def speak(me: Client) -> None:
+        while True:
+            await me.send(bytes(3_200))
+            await asyncio.sleep(0.05)
 
     run(main())
 

@@ -77,6 +77,21 @@ def test_who_waits_is_served_in_order_across_gateways(shared_redis: RedisServer)
     run(main())
 
 
+def test_who_hears_of_the_end_can_begin_again_at_once(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(fake_worker(shared_redis.url, capacity=1))
+            for _ in range(20):
+                me, kind = await first_event(stack, gateway)
+                assert kind == "session.begin"
+                await me.send({"type": "end"})
+                await me.event("session.end")
+
+    run(main())
+
+
 def test_newcomers_do_not_overtake_who_waits(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -142,6 +157,7 @@ def test_degraded_sessions_get_a_smaller_model_and_then_less_of_it(
             assert [b.get("degraded", False) for b in begins] == [False, True, True, False]
             assert [len(worker.visits) for worker in served] == [1, 2]
             assert served[1].visits[0].query["model"] == ["tiny-en"]
+            assert [v.query.get("degraded") for w in served for v in w.visits] == [None, ["true"], ["true"]]
             _, kind = await first_event(stack, gateway, "overflow=reject")
             assert kind == "error"
 

@@ -10,10 +10,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from gateway.story import OVERLAP_S
 from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import fake_worker
+from tests.wire.fake_worker import FakeWorker, Visit, fake_worker
 from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
-from tests.wire.test_gateway_failover import SECOND, finals, recorder
+from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
 
 
 async def lost(me: Client) -> str:
@@ -67,6 +68,39 @@ def test_events_that_were_missed_come_again_and_the_session_goes_on(shared_redis
 
 async def _said(gateway: GatewayProcess, connections: int) -> bool:
     return await asyncio.to_thread(gateway.metric, "dalston_gateway_connections") == connections
+
+
+def test_the_worker_hears_that_its_client_is_away_and_back_and_only_from_the_gateway(
+    shared_redis: RedisServer,
+) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder) as worker, client(gateway) as first:
+                await begun(first)
+                await first.send({"type": "away"})
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                visit = worker.visits[0]
+                assert visit.received == ["{}", SECOND]
+                token = await lost(first)
+                await until(lambda: _is_last(visit, "away"))
+                me = await resumed(gateway, token, [], 1.0)
+                await until(lambda: _is_last(visit, "back"))
+                await lost(me)
+                await until(lambda: _is_last(visit, "away"))
+                lose(worker, None)
+                await until(lambda: _visits(worker, 2))
+                await until(lambda: _is_last(worker.visits[1], "away"))
+
+    run(main())
+
+
+async def _is_last(visit: Visit, kind: str) -> bool:
+    return visit.received[-1:] == [f'{{"type":"{kind}"}}']
+
+
+async def _visits(worker: FakeWorker, count: int) -> bool:
+    return len(worker.visits) == count
 
 
 def test_a_second_connection_takes_over_from_one_that_is_still_open(shared_redis: RedisServer) -> None:
@@ -216,13 +250,15 @@ def test_another_gateway_goes_on_with_the_session(
 
 
 async def _saved(redis: RedisServer, me: Client, seconds: float) -> None:
-    """Wait until so much of the audio is in Redis, from the last final on."""
+    """Wait until so much of the audio is in Redis, from what may overlap the last final on."""
     with redis.client() as look:
 
         async def there() -> bool:
             key = f"dalston:realtime:resume:{me.session_id}"
             names = [name for name in look.hkeys(key) if name[0] == "a"]
-            return bool(sum(look.hstrlen(key, name) for name in names) == round(seconds % 1 * 32_000))
+            return bool(
+                sum(look.hstrlen(key, name) for name in names) == round((seconds % 1 + OVERLAP_S) * 32_000)
+            )
 
         await until(there)
 

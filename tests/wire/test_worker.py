@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ import soxr
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.chaos.words import compare
 from tests.recordings import BECKETT, as_pcm, recording
 from tests.redis_fixture import RedisServer, redis_server
 from tests.wire.gateway_process import run
 from tests.wire.worker_process import WorkerProcess, read_events, send_audio, worker_process
 
 FANOUT = "vad=2,asr=2,assembler=2,sender=2"
+STOP = 39 * 3_200  # bytes: 3.9 s, in the middle of a word
 Events = list[dict[str, Any]]
 
 
@@ -97,6 +100,53 @@ def test_a_flush_in_speech_is_answered_once(worker: WorkerProcess, beckett: byte
     check(events)
     assert [f["flush_id"] for f in finals(events) if "flush_id" in f] == ["x", "y"]
     assert finals(events)[-1]["text"] == ""
+
+
+def test_audio_that_stops_coming_in_mid_sentence_is_a_final_and_what_comes_later_another(
+    worker: WorkerProcess, beckett: bytes
+) -> None:
+    async def stop() -> tuple[Events, str]:
+        async with worker.connect("session_id=stops") as session:
+            await send_audio(session, beckett[:STOP])
+            events: Events = []
+            while not finals(events) or finals(events)[-1]["end"] < 3.89:
+                events.append(json.loads(await session.recv()))
+            metrics = (await asyncio.to_thread(worker.get, "/metrics")).text
+            await send_audio(session, beckett[STOP:])
+            await session.send(json.dumps({"type": "end"}))
+            return [*events, *await read_events(session)], metrics
+
+    events, metrics = run(stop())
+    check(events)
+    stopped = finals(events)[2]
+    assert "flush_id" not in stopped
+    assert stopped["end"] == pytest.approx(3.9, abs=0.001)  # all that came
+    assert stopped["text"]
+    kinds = [e["type"] for e in events]
+    assert kinds.index("vad.speech_end") < kinds.index("transcript.final")
+    assert events[-1]["audio_duration"] == pytest.approx(9.963, abs=0.001)
+    found = compare(BECKETT, events[-1]["transcript"])
+    assert (found.lost, found.doubled <= 1) == (0, True), found.passages  # half a word
+    assert re.search(r'^dalston_session_lag_seconds{session="stops"} 0\.\d+$', metrics, re.MULTILINE)
+    assert 'session="stops"' not in worker.get("/metrics").text
+
+
+def test_slow_chunks_with_jitter_are_one_utterance(worker: WorkerProcess, beckett: bytes) -> None:
+    """250 ms at a time at the pace of speech, each up to 350 ms late."""
+    sentence, random = beckett[: 3 * 32_000], Random(1)
+
+    async def speak() -> Events:
+        async with worker.connect() as session:
+            clock, begun = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
+            for number in range(12):
+                await asyncio.sleep(begun + number * 0.25 + random.uniform(0, 0.35) - clock())
+                await session.send(sentence[number * 8_000 : (number + 1) * 8_000])
+            await session.send(json.dumps({"type": "end"}))
+            return await read_events(session)
+
+    events = run(speak())
+    check(events)
+    assert [f["end"] for f in finals(events)] == [f["end"] for f in finals(run(transcribe(worker, sentence)))]
 
 
 def test_other_encodings_are_heard_too(worker: WorkerProcess) -> None:
