@@ -7,8 +7,7 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from broker import keys
-from broker.connection import connect
+from broker.connection import connect, keys_of
 from broker.errors import RegistryUnavailable
 from broker.scripts import Argument, Scripts
 from gateway.ledger import Ledger
@@ -44,6 +43,7 @@ class Vault:
         self.owner = uuid.uuid4().hex
         self._scripts = scripts
         self._reader: Any = connect(url, CONNECTIONS, LOAD_S)
+        self._keys = keys_of(url)
         self._ttl = int(window) + EXTRA_S
         self._sessions: dict[str, Kept] = {}
         self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
@@ -163,7 +163,7 @@ class Vault:
         try:
             async with asyncio.timeout(LOAD_S):
                 fields: dict[bytes, bytes] = await self._reader.execute_command(
-                    "HGETALL", keys.resume(session_id), NEVER_DECODE=True
+                    "HGETALL", self._keys.resume(session_id), NEVER_DECODE=True
                 )
         except (RedisError, OSError, TimeoutError) as error:
             raise RegistryUnavailable(f"Redis: {error}") from error

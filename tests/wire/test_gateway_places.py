@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from websockets.exceptions import InvalidStatus
 
-from broker import keys
+from broker.keys import PLAIN
 from broker.records import ModelInfo
 from tests.redis_fixture import RedisServer
 from tests.wire.client_commands import rt
@@ -41,8 +41,8 @@ def test_two_hundred_connects_get_exactly_the_places_there_are(own_redis: RedisS
             assert firsts == {"session.begin": 70, "error": 130}
             assert [len(worker.visits) for worker in workers] == [7] * 10
             with own_redis.client() as look:
-                assert look.scard(keys.ACTIVE) == 70
-                assert [look.scard(keys.worker_sessions(f"w{n}")) for n in range(10)] == [7] * 10
+                assert look.scard(PLAIN.active) == 70
+                assert [look.scard(PLAIN.worker_sessions(f"w{n}")) for n in range(10)] == [7] * 10
         # the gateways are gone, and with them all places
 
     run(main())
@@ -111,7 +111,7 @@ def test_who_waits_too_long_is_refused(shared_redis: RedisServer) -> None:
 
 
 async def _is_empty(look: "Redis") -> bool:
-    return look.zcard(keys.QUEUE) == 0
+    return look.zcard(PLAIN.queue) == 0
 
 
 def test_a_killed_gateway_gives_its_positions_up(shared_redis: RedisServer) -> None:
