@@ -76,7 +76,9 @@ class Places:
 
     async def run(self) -> None:
         """Renew leases and give places back until cancelled."""
-        await asyncio.gather(self._leases.run(), self._releases.run())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leases.run())
+            group.create_task(self._releases.run())
 
     async def finish(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every place is given back or handed over."""

@@ -109,7 +109,7 @@ class Session:
 
     def clear(self) -> None:
         """It is over: nothing but its last events is of use."""
-        self.ledger.fields.clear()
+        self.ledger.clear()
         self.log.clear()
 
     def prepare(self) -> None:

@@ -1,6 +1,5 @@
 """What is kept of a session beside its audio, events and finals: to JSON and back."""
 
-from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -16,12 +15,12 @@ def pack(wish: Wish, log: AudioLog, story: Story) -> bytes:
     """The rest of a session."""
     known = {
         "query": wish.query,
-        "asked": asdict(wish.config),
-        "config": asdict(log.config),
+        "asked": wish.config,
+        "config": log.config,
         "start": log.start,
         "ended": log.ended,
         "messages": log.messages,
-        "story": story.meta(),
+        "story": story.known,
     }
     return orjson.dumps(known)
 

@@ -6,7 +6,7 @@ what of that worker's events the client has seen already. Times are seconds on t
 
 import math
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -111,10 +111,6 @@ class Story:
         return Seam(
             at, known.utterance, tuple(known.before.split()), overlaps, tuple(known.frozen.split()), shown
         )
-
-    def meta(self) -> dict[str, Any]:
-        """What `Known` takes."""
-        return asdict(self.known)
 
     def _seam_at(self) -> tuple[float, bool]:
         """The time, and whether it lies within the last final."""

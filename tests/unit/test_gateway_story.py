@@ -1,5 +1,6 @@
 """A session told by several workers: the client sees one story, whenever a worker is lost."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, l
                 seen.append(shown)
         if lost_after < 10_000:
             seam = story.seam()
-            story = Story("s", ledger, Known(**story.meta()))
+            story = Story("s", ledger, Known(**asdict(story.known)))
             left = [e for events in said if events[0]["timestamp"] + 0.96 > seam.at for e in events]
             assert not left or left[1]["utterance"] == seam.utterance
     assert [e["text"] for e in seen if e["type"] == "transcript.final"] == [
