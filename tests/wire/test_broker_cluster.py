@@ -94,8 +94,7 @@ async def copied(cluster: RedisCluster) -> bool:
 def test_running_sessions_do_not_notice_and_new_ones_are_served_again(own_cluster: RedisCluster) -> None:
     async def main() -> None:
         with gateway_process(own_cluster.url, heartbeat_timeout="5") as gateway:
-            async with fake_worker(own_cluster.url, capacity=2) as worker, client(gateway) as me:
-                worker.tolerant = True
+            async with fake_worker(own_cluster.url, capacity=2), client(gateway) as me:
                 await me.event("session.begin")
                 await until(lambda: copied(own_cluster))
                 own_cluster.master.send(signal.SIGKILL)

@@ -30,7 +30,6 @@ def test_running_sessions_do_not_notice_and_keep_their_places(own_redis: RedisSe
             gateway_process(own_redis.url, heartbeat_timeout="5") as gateway,
         ):
             async with fake_worker(own_redis.url, capacity=2) as worker:
-                worker.tolerant = True
                 await asyncio.to_thread(gateway.process.line, "ready")
                 async with client(gateway) as me:
                     await me.event("session.begin")

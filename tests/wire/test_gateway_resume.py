@@ -231,8 +231,7 @@ async def _saved(redis: AnyRedis, me: Client, seconds: float) -> None:
 def test_what_was_said_while_redis_was_away_is_kept_when_it_is_back(own_redis: RedisServer) -> None:
     async def main() -> None:
         with kept_gateway(own_redis) as one, kept_gateway(own_redis) as two:
-            async with fake_worker(own_redis.url, recorder) as worker, client(one) as first:
-                worker.tolerant = True
+            async with fake_worker(own_redis.url, recorder), client(one) as first:
                 await begun(first)
                 own_redis.stop()
                 await first.send(SECOND)
