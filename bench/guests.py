@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Final
 
 import orjson
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bench.score import CHUNK_S
 from client.audio import CHUNK_BYTES
-from gateway.stream import PATH
+from client.url import STREAM_PATH
 
 KEEPALIVE_S: Final = 20.0  # a third of the time after which a silent session is ended
 OPEN_S: Final = 30.0
@@ -48,9 +49,10 @@ class Guests:
             await asyncio.sleep(pace)
 
     async def change(self, count: int, pace: float) -> None:
-        """Let the oldest leave and a new one come, `count` times, every `pace` seconds."""
+        """Let the oldest leave and a new one come, `count` times in turn, every `pace` seconds."""
         known = len(self.began) + len(self.errors)
-        await self._regularly(count, pace, self._replace)
+        acts = cycle((self._go, self._come))
+        await self._regularly(2 * count, pace / 2, lambda: next(acts)())
         while len(self.began) + len(self.errors) < known + count:  # noqa: ASYNC110 - the same
             await asyncio.sleep(pace)
 
@@ -72,13 +74,9 @@ class Guests:
     def _come(self) -> None:
         self._do(self._stay())
 
-    def _replace(self) -> None:
-        if self._present:
-            self._go()
-        self._come()
-
     def _go(self) -> None:
-        self._do(_end(self._present.popleft()))
+        if self._present:
+            self._do(_end(self._present.popleft()))
 
     def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.create_task(work)
@@ -89,7 +87,7 @@ class Guests:
         start = time.monotonic()
         try:
             async with connect(
-                f"ws://{self.address}{PATH}",
+                f"ws://{self.address}{STREAM_PATH}",
                 proxy=None,
                 compression=None,
                 ping_interval=None,
