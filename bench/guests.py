@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import cycle
 from typing import Final
 
 import orjson
@@ -44,15 +43,14 @@ class Guests:
 
     async def fill(self, count: int, pace: float) -> None:
         """Let `count` come, one every `pace` seconds; returns when all have begun or failed."""
-        await self._regularly(count, pace, self._come)
+        await self._regularly([self._come] * count, pace)
         while len(self) + len(self.errors) < count:  # noqa: ASYNC110 - connections that have a deadline
             await asyncio.sleep(pace)
 
     async def change(self, count: int, pace: float) -> None:
         """Let the oldest leave and a new one come, `count` times in turn, every `pace` seconds."""
         known = len(self.began) + len(self.errors)
-        acts = cycle((self._go, self._come))
-        await self._regularly(2 * count, pace / 2, lambda: next(acts)())
+        await self._regularly([self._go, self._come] * count, pace / 2)
         while len(self.began) + len(self.errors) < known + count:  # noqa: ASYNC110 - the same
             await asyncio.sleep(pace)
 
@@ -65,9 +63,9 @@ class Guests:
         for task in self._tasks:
             task.cancel()
 
-    async def _regularly(self, count: int, pace: float, act: Callable[[], None]) -> None:
+    async def _regularly(self, acts: Sequence[Callable[[], None]], pace: float) -> None:
         start = time.monotonic()
-        for number in range(count):
+        for number, act in enumerate(acts):
             await asyncio.sleep(max(0.0, start + number * pace - time.monotonic()))
             act()
 

@@ -77,7 +77,7 @@ class Session:
     async def commit(self) -> None:
         """See to it that what is about to be sent is known to other gateways."""
         if self._kept and self.ending is None:
-            await self._gateway.vault.commit()
+            await self._gateway.vault.commit(self.id)
 
     def fail(self, error: SessionError) -> None:
         """End by a fault of the client."""

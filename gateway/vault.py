@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
@@ -49,6 +51,7 @@ class Vault:
         self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
         self._unknown: set[str] = set()  # nothing of them is in Redis
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
+        self._urgent: set[str] = set()  # those whose clients wait for it
 
     def name_address(self, address: str) -> None:
         """Say under which host:port other gateways reach this one."""
@@ -87,35 +90,41 @@ class Vault:
             log.debug("session=%s: %s", session_id, error)
 
     async def run(self) -> None:
-        """Save until cancelled."""
+        """Save until cancelled: all of them four times a second, between that those that are waited for."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
         while True:
-            try:
-                async with asyncio.timeout(SAVE_S):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
-            await self.save()
+            if clock() < due:
+                await self.save([self._sessions[name] for name in self._urgent if name in self._sessions])
+            else:
+                due = clock() + SAVE_S
+                await self.save()
 
-    async def commit(self) -> None:
-        """Wait until all that is known now is saved, but not for long."""
+    async def commit(self, session_id: str) -> None:
+        """Wait until all that is known now of a session is saved, but not for long."""
         if not self._scripts.available:
             return
         try:
             async with asyncio.timeout(COMMIT_S):
                 saved = self._saved
+                self._urgent.add(session_id)
                 self._wanted.set()
                 await saved.wait()
         except TimeoutError:
             log.debug("Redis takes long")
 
-    async def save(self) -> None:
-        """Save what changed, of all sessions."""
+    async def save(self, sessions: Sequence[Kept] | None = None) -> None:
+        """Save what changed of these sessions, or of all."""
         saved, self._saved = self._saved, asyncio.Event()
         self._wanted.clear()
+        self._urgent.clear()
         batch: list[Kept] = []
         arguments: list[Argument] = []
         now = asyncio.get_running_loop().time()
-        for session in list(self._sessions.values()):
+        for session in list(self._sessions.values()) if sessions is None else sessions:
             if session.id in self._unknown:
                 session.ledger.forget_saved()
             elif not session.ledger.dirty and now < self._refresh.get(session.id, 0.0):

@@ -59,6 +59,33 @@ def test_a_session_that_ends_between_two_saves_does_not_keep_others_from_theirs(
     assert "over" not in second
 
 
+def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> None:
+    async def main() -> list[tuple[Any, ...]]:
+        scripts: Any = FakeScripts()
+        vault = Vault(scripts, "redis://nowhere", 30.0)
+        sessions = [Kept("a"), Kept("b")]
+        for session in sessions:
+            vault.watch(session)
+        saving = asyncio.create_task(vault.run())
+        await vault.commit("a")  # the first of all saves is of both
+        for session in sessions:
+            session.ledger.set("w0", b"event")
+        await vault.commit("a")
+        await vault.commit("nobody")
+        until = asyncio.get_running_loop().time() + 5
+        while len(scripts.calls) < 3 and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.01)
+        saving.cancel()
+        await vault.close()
+        calls: list[tuple[Any, ...]] = scripts.calls
+        return calls
+
+    both, one, rest = asyncio.run(main())
+    assert {"a", "b"} <= set(both)
+    assert (one[0], "b" in one) == ("a", False)
+    assert (rest[0], "a" in rest) == ("b", False)
+
+
 def test_a_ledger_that_is_cleared_has_nothing_to_save() -> None:
     ledger = Ledger({"a": b"1"})
     ledger.set("b", b"2")
