@@ -41,6 +41,7 @@ ROWS: Final = (
     ("of it gateway", "gateway", 3),
     ("broker", "broker", 3),
     ("Redis", "redis", 3),
+    ("waited for a CPU, s per s", "server_waited", 3),
     ("Gateway, MB", "gateway_mb", 0),
     ("more for 100 sessions", "mb_per_100", 1),
     ("Client, cores", "client", 3),
@@ -85,6 +86,9 @@ class Step:
     begin_p95: float | None
     cores: Mapping[str, float]
     server_cores: float
+    server_waited: (
+        float  # s for each s: much of it means that others had the CPU, and that the times are theirs
+    )
     gateway_mb: float | None
     mb_per_100: float | None
     errors: tuple[str, ...] = ()
@@ -133,7 +137,7 @@ def step(plan: Plan, guests: Guests, usage: Sequence[Usage], *, interrupted: boo
     empty, full, end = usage
     begun = [1000 * seconds for seconds in guests.began]
     routed = end.routed_since(empty if plan.idle else full)
-    cores = end.cores_since(full)
+    cores, waited = end.cores_since(full), end.waited_since(full)
     return Step(
         plan=plan,
         failed=len(guests.errors),
@@ -145,6 +149,7 @@ def step(plan: Plan, guests: Guests, usage: Sequence[Usage], *, interrupted: boo
         begin_p95=percentile(begun, 95, 2),
         cores=cores,
         server_cores=round(sum(cores[name] for name in SERVER), 4),
+        server_waited=round(sum(waited[name] for name in SERVER), 4),
         gateway_mb=ratio(end.memory, 1e6),
         mb_per_100=ratio(100 * (end.memory - empty.memory) / 1e6, plan.sessions),
         errors=tuple(sorted(set(guests.errors))[:5]),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -17,11 +18,13 @@ ROUTING: Final = "dalston_gateway_routing_seconds"
 class Usage:
     """So far: CPU seconds of each process and of the client, the gateway's bytes, and its routing times.
 
-    `routed` counts the sessions that took no longer than each bound, in seconds.
+    `waited` are the seconds for which processes could have run and others had the CPU. `routed` counts the
+    sessions that took no longer than each bound, in seconds.
     """
 
     at: float
     cpu: Mapping[str, float]
+    waited: Mapping[str, float]
     memory: int
     routed: Mapping[float, float]
 
@@ -31,14 +34,18 @@ class Usage:
         processes = {name: psutil.Process(pid) for name, pid in running.pids.items()}
         times = {name: process.cpu_times() for name, process in processes.items()}
         cpu = {name: spent.user + spent.system for name, spent in times.items()}
+        waited = {name: _waited(pid) for name, pid in running.pids.items()}
         memory = processes["gateway"].memory_info().rss
         routed = buckets(running.get("/metrics").text)
-        return cls(time.monotonic(), {**cpu, "client": time.process_time()}, memory, routed)
+        return cls(time.monotonic(), {**cpu, "client": time.process_time()}, waited, memory, routed)
 
     def cores_since(self, before: "Usage") -> dict[str, float]:
         """Of each process and of the client."""
-        spent = max(self.at - before.at, 1e-9)
-        return {name: round((used - before.cpu[name]) / spent, 4) for name, used in self.cpu.items()}
+        return _rates(self.cpu, before.cpu, self.at - before.at)
+
+    def waited_since(self, before: "Usage") -> dict[str, float]:
+        """Of each process, in seconds for each second."""
+        return _rates(self.waited, before.waited, self.at - before.at)
 
     def routed_since(self, before: "Usage") -> dict[float, float]:
         """Sessions by the bounds of the histogram."""
@@ -70,3 +77,15 @@ def quantile(routed: Mapping[float, float], share: float) -> float | None:
             return round(1000 * (low + (bound - low) * (wanted - below) / (count - below)), 2)
         low, below = bound, count
     return None
+
+
+def _rates(now: Mapping[str, float], before: Mapping[str, float], seconds: float) -> dict[str, float]:
+    return {name: round((value - before[name]) / max(seconds, 1e-9), 4) for name, value in now.items()}
+
+
+def _waited(pid: int) -> float:
+    """Seconds in which the first thread was ready and did not run; 0 where the kernel does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0

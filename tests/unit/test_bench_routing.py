@@ -15,7 +15,7 @@ CPU = {"gateway": 1.0, "broker": 0.5, "redis": 0.25, "workers": 2.0, "client": 3
 def usage(at: float, more_cpu: float = 0.0, memory: int = 60_000_000, routed: float = 0.0) -> Usage:
     """What was used at a moment; all `routed` sessions took from 2.5 to 5 ms."""
     cpu = {name: used + more_cpu for name, used in CPU.items()}
-    return Usage(at, cpu, memory, {0.0025: 0.0, 0.005: routed, INF: routed})
+    return Usage(at, cpu, dict.fromkeys(CPU, at / 100), memory, {0.0025: 0.0, 0.005: routed, INF: routed})
 
 
 def some_step(plan: Plan, *errors: str, interrupted: bool = False) -> Step:
@@ -56,6 +56,7 @@ def test_sessions_that_come_and_go_count_from_when_all_were_there() -> None:
     assert (found.begin_p50, found.failed) == (6.0, 0)
     assert found.cores == dict.fromkeys(CPU, 0.02)
     assert found.server_cores == pytest.approx(0.06)
+    assert found.server_waited == pytest.approx(0.03)
     assert found.mb_per_100 == pytest.approx(25.0)
 
 
