@@ -102,16 +102,20 @@ class Measurement:
         self._guests = Guests(running.address, plan.speaking)
         self._usage: list[Usage] = []  # empty, full, and at the end
 
-    def run(self) -> Step | None:
-        """Its figures; None if Ctrl-C came before anything was measured."""
+    def run(self) -> Step:
+        """Its figures; Ctrl-C ends it early and keeps what came until then.
+
+        Raises:
+            KeyboardInterrupt: nothing had been measured.
+        """
         interrupted = False
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._play())
         except KeyboardInterrupt:
+            if len(self._usage) < 3:
+                raise
             interrupted = True
-        if len(self._usage) < 3:
-            return None
         return step(self._plan, self._guests, self._usage, interrupted=interrupted)
 
     async def _play(self) -> None:
@@ -165,19 +169,25 @@ def measure(request: Request, plans: Sequence[Plan]) -> int:
     raise_file_limit()
     console, steps, settings = Console(stderr=True), list[Step](), request.settings()
     document = Document("routing", settings, steps, conditions())
-    stopped = False
-    for plan in plans:
-        with console.status(plan.name), stack(plan.workers, plan.places, request.chosen) as running:
-            found = Measurement(plan, running).run()
-        if found is not None:
-            steps.append(found)
+    try:
+        for plan in plans:
+            with console.status(plan.name):
+                steps.append(_carry_out(plan, request.chosen))
             document.save(request.out)
-        if stopped := found is None or found.interrupted:
-            break
+            if steps[-1].interrupted:
+                raise KeyboardInterrupt
+        code = ExitCode.OK
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
     if steps:
         Console().print(table(steps))
         print(f"The whole result is in {request.out}.")
-    return ExitCode.INTERRUPTED if stopped else ExitCode.OK
+    return code
+
+
+def _carry_out(plan: Plan, chosen: Mapping[str, str]) -> Step:
+    with stack(plan.workers, plan.places, chosen) as running:
+        return Measurement(plan, running).run()
 
 
 def table(steps: Sequence[Step]) -> Table:
