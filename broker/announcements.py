@@ -8,8 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from redis.exceptions import RedisError
 
-from broker import keys
-from broker.connection import connect
+from broker.connection import connect, keys_of
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +39,11 @@ Announcement: TypeAlias = Offline | Places | Connected
 
 async def announcements(url: str) -> AsyncIterator[Announcement]:
     """All announcements for ever, over every loss of the connection."""
-    redis = connect(url, 1, CONNECT_S)
+    redis, channel = connect(url, 1, CONNECT_S), keys_of(url).channel
     try:
         while True:
             try:
-                async for announcement in _until_lost(redis):
+                async for announcement in _until_lost(redis, channel):
                     yield announcement
             except (RedisError, OSError, EOFError, TimeoutError) as error:
                 log.debug("announcements: %s", error)
@@ -53,18 +52,18 @@ async def announcements(url: str) -> AsyncIterator[Announcement]:
         await redis.aclose()
 
 
-async def _until_lost(redis: Any) -> AsyncIterator[Announcement]:
-    async with redis.pubsub() as channel:
+async def _until_lost(redis: Any, channel: str) -> AsyncIterator[Announcement]:
+    async with redis.pubsub() as connection:
         async with asyncio.timeout(CONNECT_S):
-            await channel.subscribe(keys.CHANNEL)
+            await connection.subscribe(channel)
         asked = False
         while True:
-            message = await channel.get_message(timeout=SILENCE_S)
+            message = await connection.get_message(timeout=SILENCE_S)
             if message is None:
                 if asked:
                     raise TimeoutError
                 async with asyncio.timeout(CONNECT_S):
-                    await channel.ping()
+                    await connection.ping()
             asked = message is None
             if message and (announcement := read(message)) is not None:
                 yield announcement

@@ -6,10 +6,9 @@ import logging
 from importlib import resources
 from typing import Any, Final
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import MovedError, NoScriptError, RedisError
 
-from broker import keys
-from broker.connection import connect
+from broker.connection import connect, keys_of
 from broker.errors import RegistryUnavailable
 
 log = logging.getLogger(__name__)
@@ -28,10 +27,10 @@ class Scripts:
         """Use the Redis at `url`; a call takes at most `deadline` seconds.
 
         Raises:
-            StartupError: `url` is not a Redis URL.
+            StartupError: `url` is none that can be used.
         """
         self._deadline = deadline
-        self._redis = connect(url, CONNECTIONS, deadline)
+        self._redis, self._keys = connect(url, CONNECTIONS, deadline), keys_of(url)
         self._sources: dict[str, tuple[str, str]] = {}
         self.available = True  # as of the last call; until the first one there is nothing to report
 
@@ -45,7 +44,10 @@ class Scripts:
             async with asyncio.timeout(self._deadline):
                 answer = await self._evaluate(name, arguments)
         except TimeoutError:
+            await self._drop_idle()
             raise self._lost(f"no answer within {self._deadline} s") from None
+        except MovedError:
+            raise self._lost("it is a Redis Cluster, whose URL is redis+cluster://...") from None
         except (RedisError, OSError, EOFError) as error:
             raise self._lost(str(error)) from error
         if not self.available:
@@ -55,10 +57,15 @@ class Scripts:
 
     async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> Any:
         source, digest = self._source(name)
+        named = 1, self._keys.workers  # says to a cluster where all keys are
         try:
-            return await self._redis.evalsha(digest, 0, *arguments)
+            return await self._redis.evalsha(digest, *named, *arguments)
         except NoScriptError:
-            return await self._redis.eval(source, 0, *arguments)
+            return await self._redis.eval(source, *named, *arguments)
+
+    async def _drop_idle(self) -> None:
+        """A server that hangs may have been replaced: what waits for the next call leads there, too."""
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _lost(self, why: str) -> RegistryUnavailable:
         """The error to raise; only the first of a row is logged."""
@@ -75,7 +82,7 @@ class Scripts:
         if name not in self._sources:
             folder = resources.files("broker")
             common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))
-            source = keys.LUA_NAMES + common + script
+            source = self._keys.lua + common + script
             digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
             self._sources[name] = source, digest
         return self._sources[name]

@@ -45,7 +45,7 @@ class Formation:
         self.process = subprocess.Popen(
             command,
             cwd=root,
-            env=_environment(root, {**defaults, **settings}),
+            env=environment(root, {**defaults, **settings}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,7 +125,7 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
+def environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Our own environment without another server's settings, and with the interpreter's commands first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
     named = {f"DALSTON_{name.upper()}": value for name, value in settings.items()}

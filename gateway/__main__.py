@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import resource
 import socket
 from typing import Final
 
@@ -17,7 +16,7 @@ from gateway.sessions import Sessions
 from gateway.settings import GatewaySettings
 from gateway.stream import PATH
 from stages.runner import Stop, configure_logging, run_main
-from stages.settings import read_settings
+from stages.settings import raise_file_limit, read_settings
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logging("gateway", settings.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its lines show query strings
-    _raise_file_limit()
+    raise_file_limit()
     with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, sock, stop))
 
@@ -47,22 +46,21 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
     sessions = Sessions(gateway)
     server = make_server(build_app(gateway, sessions), settings)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
-    helpers = [
-        asyncio.create_task(gateway.run()),
-        asyncio.create_task(announce(gateway, sock)),
-    ]
+    helping, announcing = asyncio.create_task(gateway.run()), asyncio.create_task(announce(gateway, sock))
     try:
-        while not stop.requested and not serving.done():  # noqa: ASYNC110 - set by a signal
+        while not (stop.requested or serving.done() or helping.done()):  # noqa: ASYNC110 - set by a signal
             await asyncio.sleep(SIGNAL_S)
         await gateway.drain(DRAIN_S)
         await sessions.finish(HAND_OVER_S)
         await server.finish(serving, CLOSE_S)
         await gateway.places.finish(RELEASE_S)
     finally:
-        for helper in helpers:
+        for helper in (helping, announcing):
             helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.wait((helping, announcing))
         await gateway.close()
+    if not helping.cancelled():
+        helping.result()  # without it no place and no session is held
 
 
 def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
@@ -88,13 +86,6 @@ async def _has_capacity(gateway: Gateway) -> bool:
     with contextlib.suppress(RegistryUnavailable):
         return await gateway.directory.has_capacity()
     return False
-
-
-def _raise_file_limit() -> None:
-    """Two sockets a session: the usual 1,024 files would end at 500 sessions."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

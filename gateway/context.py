@@ -60,11 +60,10 @@ class Gateway:
 
     async def run(self) -> None:
         """Hold the sessions' places, and hear what the registry announces, until cancelled."""
-        await asyncio.gather(
-            self.places.run(),
-            self.vault.run(),
-            listen(self.settings.redis, self.router, self.worker_lost, self.places.news),
-        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.places.run())
+            group.create_task(self.vault.run())
+            group.create_task(listen(self.settings.redis, self.router, self.worker_lost, self.places.news))
 
     async def drain(self, deadline: float) -> None:
         """Admit nobody any more, and wait up to `deadline` seconds until all clients are told."""

@@ -23,6 +23,12 @@ class Ledger:
             self._changed.discard(name)
             self._gone.add(name)
 
+    def clear(self) -> None:
+        """Keep nothing; what is kept elsewhere is not changed by that."""
+        self.fields.clear()
+        self._changed.clear()
+        self._gone.clear()
+
     @property
     def dirty(self) -> bool:
         """Whether anything changed."""

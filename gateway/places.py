@@ -18,6 +18,7 @@ from stages.parameters import Overflow, SessionConfig
 log = logging.getLogger(__name__)
 
 ASK_S: Final = 1.0  # how often a session that waits says that it still does
+NEWS_S: Final = 1.0  # an expected wait that moved by less is an estimate that wavers
 
 OnQueued = Callable[[int, float | None], None]
 
@@ -47,8 +48,8 @@ class Places:
         """A place by the overflow strategy, held from now on until `give_back` or `hand_over`.
 
         A session that waits is told its position and the seconds until its turn (None: not known) by
-        `on_queued`, at first and on every change. One that is `running` already, and lost its worker,
-        goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
+        `on_queued`, at first and on every change of either. One that is `running` already, and lost its
+        worker, goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
 
         Raises:
             NoCapacity: there is no place, or none came free in time.
@@ -78,7 +79,9 @@ class Places:
 
     async def run(self) -> None:
         """Renew leases and give places back until cancelled."""
-        await asyncio.gather(self._leases.run(), self._releases.run())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leases.run())
+            group.create_task(self._releases.run())
 
     async def finish(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every place is given back or handed over."""
@@ -105,12 +108,12 @@ class Places:
         on_queued: OnQueued,
     ) -> Allocation:
         clock = asyncio.get_running_loop().time
-        until, shown = clock() + self._queue_timeout, 0
+        until, shown = clock() + self._queue_timeout, Queued(0, None)
         try:
             while isinstance(queued, Queued):
-                if queued.position != shown:
+                if _differs(queued, shown):
                     on_queued(queued.position, queued.expected_wait)
-                    shown = queued.position
+                    shown = queued
                 if clock() >= until:
                     raise NoCapacity("no place came free in time", await self.retry_after())
                 await self.news.wait(min(ASK_S, max(0.0, until - clock())))
@@ -137,3 +140,11 @@ class Places:
         task = asyncio.create_task(coroutine)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+def _differs(queued: Queued, shown: Queued) -> bool:
+    """Whether a client that was told `shown` wants to know of `queued`."""
+    now, before = queued.expected_wait, shown.expected_wait
+    if queued.position != shown.position or (now is None) != (before is None):
+        return True
+    return now is not None and before is not None and abs(now - before) >= NEWS_S

@@ -90,7 +90,7 @@ class Session:
     async def commit(self) -> None:
         """See to it that what is about to be sent is known to other gateways."""
         if self._kept and self.ending is None:
-            await self._gateway.vault.commit(self)
+            await self._gateway.vault.commit(self.id)
 
     def fail(self, error: SessionError) -> None:
         """End by a fault of the client."""
@@ -122,7 +122,7 @@ class Session:
 
     def clear(self) -> None:
         """It is over: nothing but its last events is of use."""
-        self.ledger.fields.clear()
+        self.ledger.clear()
         self.log.clear()
 
     def prepare(self) -> None:

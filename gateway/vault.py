@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from broker import keys
-from broker.connection import connect
+from broker.connection import connect, keys_of
 from broker.errors import RegistryUnavailable
 from broker.scripts import Argument, Scripts
 from gateway.ledger import Ledger
@@ -44,12 +45,13 @@ class Vault:
         self.owner = uuid.uuid4().hex
         self._scripts = scripts
         self._reader: Any = connect(url, CONNECTIONS, LOAD_S)
+        self._keys = keys_of(url)
         self._ttl = int(window) + EXTRA_S
         self._sessions: dict[str, Kept] = {}
         self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
         self._unknown: set[str] = set()  # nothing of them is in Redis
-        self._urgent: dict[str, Kept] = {}  # what their clients are to see waits for them to be saved
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
+        self._urgent: set[str] = set()  # those whose clients wait for it
 
     def name_address(self, address: str) -> None:
         """Say under which host:port other gateways reach this one."""
@@ -88,44 +90,41 @@ class Vault:
             log.debug("session=%s: %s", session_id, error)
 
     async def run(self) -> None:
-        """Save until cancelled: what is urgent at once, the rest a few times a second."""
+        """Save until cancelled: all of them four times a second, between that those that are waited for."""
         clock = asyncio.get_running_loop().time
-        due = clock() + SAVE_S
+        due = clock()
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._wanted.wait()
-            except TimeoutError:
+            if clock() < due:
+                await self.save([self._sessions[name] for name in self._urgent if name in self._sessions])
+            else:
                 due = clock() + SAVE_S
                 await self.save()
-            else:
-                await self._save([s for s in self._urgent.values() if s.id in self._sessions])
 
-    async def commit(self, session: Kept) -> None:
-        """Wait until all that is known of a session now is saved, but not for long."""
+    async def commit(self, session_id: str) -> None:
+        """Wait until all that is known now of a session is saved, but not for long."""
         if not self._scripts.available:
             return
         try:
             async with asyncio.timeout(COMMIT_S):
                 saved = self._saved
-                self._urgent[session.id] = session
+                self._urgent.add(session_id)
                 self._wanted.set()
                 await saved.wait()
         except TimeoutError:
             log.debug("Redis takes long")
 
-    async def save(self) -> None:
-        """Save what changed, of all sessions."""
-        await self._save(list(self._sessions.values()))
-
-    async def _save(self, sessions: list[Kept]) -> None:
+    async def save(self, sessions: Sequence[Kept] | None = None) -> None:
+        """Save what changed of these sessions, or of all."""
         saved, self._saved = self._saved, asyncio.Event()
         self._wanted.clear()
         self._urgent.clear()
         batch: list[Kept] = []
         arguments: list[Argument] = []
         now = asyncio.get_running_loop().time()
-        for session in sessions:
+        for session in list(self._sessions.values()) if sessions is None else sessions:
             if session.id in self._unknown:
                 session.ledger.forget_saved()
             elif not session.ledger.dirty and now < self._refresh.get(session.id, 0.0):
@@ -173,7 +172,7 @@ class Vault:
         try:
             async with asyncio.timeout(LOAD_S):
                 fields: dict[bytes, bytes] = await self._reader.execute_command(
-                    "HGETALL", keys.resume(session_id), NEVER_DECODE=True
+                    "HGETALL", self._keys.resume(session_id), NEVER_DECODE=True
                 )
         except (RedisError, OSError, TimeoutError) as error:
             raise RegistryUnavailable(f"Redis: {error}") from error

@@ -1,8 +1,10 @@
 """Environment variables in, frozen settings out; read once, in the `main()` of each process."""
 
 import os
+import resource
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -93,6 +95,13 @@ def make_private_dir(path: Path) -> Path:
     if stat.st_mode & 0o077:
         path.chmod(0o700)
     return path
+
+
+def raise_file_limit() -> None:
+    """For up to two sockets a session: the usual 1,024 files would end at 500 sessions."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def default_worker_id(port: int) -> str:

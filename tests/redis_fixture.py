@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from broker.embedded_redis import server_binary
+from broker.keys import PLAIN
 
 DEADLINE_S = 5.0
 
@@ -21,6 +22,7 @@ class RedisServer:
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
+        self.keys = PLAIN
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 

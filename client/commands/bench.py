@@ -107,6 +107,17 @@ Direct = Annotated[
         rich_help_panel=_LOAD,
     ),
 ]
+Workers = Annotated[
+    int,
+    typer.Option(min=1, max=256, metavar="N", help="Workers of its own.", rich_help_panel=_SERVER),
+]
+IdleWorkers = Annotated[
+    int,
+    typer.Option(min=1, max=256, metavar="N", help="The same for idle sessions.", rich_help_panel=_SERVER),
+]
+Idle = Annotated[
+    int, typer.Option(min=1, max=4_000, metavar="N", help="Idle sessions.", rich_help_panel=_LOAD)
+]
 Rev = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
 Rounds = Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Of both.", rich_help_panel=_LOAD)]
 
@@ -280,5 +291,33 @@ def overhead(
 
         request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
         return measure(request, counts(sessions), direct=direct)
+
+    _run(command)
+
+
+@app.command()
+def routing(
+    *,
+    at_once: AtOnce = 100,
+    workers: Workers = 10,
+    idle: Idle = 1_000,
+    idle_workers: IdleWorkers = 20,
+    seconds: Seconds = 20.0,
+    settings: Settings = None,
+    out: Out = Path("bench-routing.json"),
+) -> None:
+    """Measure what the session router costs: the way to a worker, and idle sessions."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.routing import Plan, measure
+
+        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        plans = [
+            Plan(workers, at_once, seconds),
+            Plan(workers, at_once, seconds, speaking=True),
+            Plan(idle_workers, idle, seconds, idle=True),
+        ]
+        return measure(request, plans)
 
     _run(command)

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 import redis
 
-from broker import keys
+from broker.keys import PLAIN as KEYS
 from client import Final, Partial, SessionEnd, transcribe_stream
 from tests.chaos.faults import Played, play
 from tests.chaos.formation import Cluster, cluster
@@ -113,9 +113,9 @@ async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[H
 
 def taken(look: "redis.Redis") -> int:
     """Places, leases and waiting sessions, as Redis knows them."""
-    workers = [keys.worker_sessions(str(worker)) for worker in look.smembers(keys.WORKERS)]
-    sets = sum(look.scard(key) for key in (keys.ACTIVE, *workers))
-    return int(sets + sum(look.zcard(key) for key in (keys.LEASES, keys.STARTED, keys.QUEUE)))
+    workers = [KEYS.worker_sessions(str(worker)) for worker in look.smembers(KEYS.workers)]
+    sets = sum(look.scard(key) for key in (KEYS.active, *workers))
+    return int(sets + sum(look.zcard(key) for key in (KEYS.leases, KEYS.started, KEYS.queue)))
 
 
 def settled(server: Cluster, redis_url: str) -> None:
@@ -126,7 +126,7 @@ def settled(server: Cluster, redis_url: str) -> None:
         while taken(look) or server.status()["active_sessions"]:
             assert time.monotonic() < until, "places that nobody has are taken"
             time.sleep(0.2)
-        for key in look.scan_iter(keys.resume("*")):
+        for key in look.scan_iter(KEYS.resume("*")):
             while look.hlen(key) > 1:
                 assert time.monotonic() < until, f"more than the owner of a session that is over: {key}"
                 time.sleep(0.2)

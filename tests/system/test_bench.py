@@ -72,3 +72,14 @@ def test_a_search_for_the_capacity_ends_with_an_answer(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 session held" in done.stdout
     assert read(out)["answer"]["sessions"] == 1
+
+
+def test_routing_is_measured_without_a_model(tmp_path: Path) -> None:
+    out = tmp_path / "routing.json"
+    options = ("--sessions", 3, "--workers", 2, "--idle", 4, "--idle-workers", 1, "--seconds", 0.5)
+    done = bench("routing", *options, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Routing p50" in done.stdout
+    steps = read(out)["results"]
+    assert [(s["failed"], s["routed"], s["errors"]) for s in steps] == [(0, 10, []), (0, 10, []), (0, 4, [])]
+    assert all(s["gateway_mb"] > 10 for s in steps)

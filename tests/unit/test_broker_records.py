@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
-from broker import keys
 from broker.embedded_redis import server_binary, server_command
+from broker.keys import CLUSTERED, PLAIN
 from broker.records import ModelInfo, WorkerRecord, read_worker
 from broker.scripts import Scripts
 from stages.errors import StartupError
@@ -17,11 +18,19 @@ FIELDS = RECORD.fields() | {"status": "ready", "heartbeat_ms": "1738065600000"}
 
 
 def test_the_keys_are_those_of_the_specification() -> None:
-    assert keys.WORKERS == "dalston:realtime:workers"
-    assert keys.ACTIVE == "dalston:realtime:sessions:active"
-    assert keys.worker("w") == "dalston:realtime:worker:w"
-    assert keys.worker_sessions("w") == "dalston:realtime:worker:w:sessions"
-    assert keys.session("s") == "dalston:realtime:session:s"
+    assert PLAIN.workers == "dalston:realtime:workers"
+    assert PLAIN.active == "dalston:realtime:sessions:active"
+    assert PLAIN.worker("w") == "dalston:realtime:worker:w"
+    assert PLAIN.worker_sessions("w") == "dalston:realtime:worker:w:sessions"
+    assert PLAIN.session("s") == "dalston:realtime:session:s"
+
+
+def test_on_a_cluster_all_keys_lie_in_one_slot() -> None:
+    keys = CLUSTERED
+    named = [name for name in vars(keys).values() if name.startswith("{")]
+    named += [keys.worker("a{b}"), keys.worker_sessions("w"), keys.session("s"), keys.resume("s")]
+    assert len({key_slot(name.encode()) for name in named}) == 1
+    assert named[0] == "{dalston:realtime}:workers"
 
 
 def test_a_record_survives_its_way_through_a_hash() -> None:

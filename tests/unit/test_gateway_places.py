@@ -63,12 +63,20 @@ def play(router: Any, test: Callable[[Places], Awaitable[None]], timeout: float 
     asyncio.run(main())
 
 
-def test_every_change_of_the_position_is_told_and_trouble_is_waited_out(
+def test_every_change_is_told_and_trouble_is_waited_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.places.ASK_S", 0.0)
     told: list[tuple[int, float | None]] = []
-    answers = (Queued(2, None), Queued(2, 5.0), RegistryUnavailable("away"), Queued(1, 2.5), PLACE)
+    away = RegistryUnavailable("away")
+    waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
+    answers: list[Answer] = [
+        *(Queued(2, wait) for wait in waits),
+        away,
+        Queued(1, 5.5),
+        Queued(1, None),
+        PLACE,
+    ]
     router = FakeRouter(*answers)
 
     async def main(places: Places) -> None:
@@ -76,7 +84,7 @@ def test_every_change_of_the_position_is_told_and_trouble_is_waited_out(
         assert place == PLACE
 
     play(router, main)
-    assert told == [(2, None), (1, 2.5)]
+    assert told == [(2, None), (2, 5.0), (2, 6.0), (1, 5.5), (1, None)]
     assert router.left == []
 
 

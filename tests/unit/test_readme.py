@@ -26,6 +26,11 @@ def rows() -> dict[str, str]:
     return found
 
 
+def shown() -> list[str]:
+    """The lines of the table."""
+    return [line for line in README.splitlines() if line.startswith(f"| `{PREFIX}")]
+
+
 def test_every_setting_has_its_line() -> None:
     missing = [row for row in rows().values() if row not in README]
     assert not missing, "paste these into README.md:\n" + "\n".join(missing)
@@ -33,8 +38,11 @@ def test_every_setting_has_its_line() -> None:
 
 def test_no_line_is_out_of_date() -> None:
     known = set(rows().values())
-    shown = [line for line in README.splitlines() if line.startswith(f"| `{PREFIX}")]
-    assert [line for line in shown if line not in known] == []
+    assert [line for line in shown() if line not in known] == []
+
+
+def test_no_setting_has_two_lines() -> None:
+    assert len(shown()) == len({line.split("`")[1] for line in shown()})
 
 
 @pytest.mark.parametrize("kind", KINDS)

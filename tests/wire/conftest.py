@@ -1,6 +1,17 @@
 """The fixtures of the tests that use real sockets."""
 
+from tests.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster
 from tests.redis_fixture import _shared_redis, own_redis, shared_redis
 from tests.wire.gateway_process import _shared_gateway, gateway
 
-__all__ = ["_shared_gateway", "_shared_redis", "gateway", "own_redis", "shared_redis"]
+__all__ = [
+    "_shared_cluster",
+    "_shared_gateway",
+    "_shared_redis",
+    "any_redis",
+    "gateway",
+    "own_cluster",
+    "own_redis",
+    "shared_cluster",
+    "shared_redis",
+]

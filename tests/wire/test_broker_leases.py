@@ -5,9 +5,9 @@ import signal
 import time
 from dataclasses import replace
 
-from broker import keys
 from broker.records import Allocation, Held, ModelInfo, Wanted, WorkerRecord
 from broker.router import Swept
+from tests.redis_cluster import AnyRedis
 from tests.redis_fixture import RedisServer
 from tests.wire.fake_worker import fake_worker
 from tests.wire.gateway_process import client, gateway_process, process, run, until
@@ -22,59 +22,59 @@ def held(session_id: str) -> Held:
     return Held(session_id, Wanted(), PLACE, "2025-01-28T12:00:00Z", 60.0)
 
 
-def expire(redis: RedisServer, *sessions: str) -> None:
+def expire(redis: AnyRedis, *sessions: str) -> None:
     """Let leases have run out long ago."""
     with redis.client() as look:
-        look.hset(keys.PULSE, "since", 1)
-        look.zadd(keys.LEASES, dict.fromkeys(sessions, 1))
+        look.hset(redis.keys.pulse, "since", 1)
+        look.zadd(redis.keys.leases, dict.fromkeys(sessions, 1))
 
 
-def test_a_lease_that_ran_out_frees_the_place_for_the_next_one(shared_redis: RedisServer) -> None:
+def test_a_lease_that_ran_out_frees_the_place_for_the_next_one(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
             await it.router.allocate(session, Wanted())
-        expire(shared_redis, "s1")
+        expire(any_redis, "s1")
         assert (await it.router.allocate("s3", Wanted())) == PLACE
         assert set(await it.router.sessions()) == {"s2", "s3"}
-        with shared_redis.client() as look:
-            assert look.hget(keys.session("s1"), "status") == "error"
-            assert look.ttl(keys.session("s1")) > 0
+        with any_redis.client() as look:
+            assert look.hget(any_redis.keys.session("s1"), "status") == "error"
+            assert look.ttl(any_redis.keys.session("s1")) > 0
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
-def test_a_renewed_lease_holds(shared_redis: RedisServer) -> None:
+def test_a_renewed_lease_holds(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
             await it.router.allocate(session, Wanted())
-        expire(shared_redis, "s1", "s2")
+        expire(any_redis, "s1", "s2")
         assert await it.router.renew(["s1", "nobody"]) == {"nobody"}
         assert await it.router.sweep() == Swept((), ("s2",))
         assert set(await it.router.sessions()) == {"s1"}
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_a_session_freed_by_the_sweep_comes_back_and_one_that_was_released_does_not(
-    shared_redis: RedisServer,
+    any_redis: AnyRedis,
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
             await it.router.allocate(session, Wanted())
-        expire(shared_redis, "s1")
+        expire(any_redis, "s1")
         await it.router.sweep()
         await it.router.release("s2", "ended", 1.0)
         assert await it.router.renew(["s1", "s2"]) == {"s1", "s2"}
         assert await it.router.restore([held("s1"), held("s2")]) == 1
         assert set(await it.router.sessions()) == {"s1"}
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
-def test_a_session_that_moved_is_not_pulled_back(shared_redis: RedisServer) -> None:
+def test_a_session_that_moved_is_not_pulled_back(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
@@ -83,14 +83,14 @@ def test_a_session_that_moved_is_not_pulled_back(shared_redis: RedisServer) -> N
         assert await it.router.restore([held("s1")]) == 0
         assert (await it.router.sessions())["s1"]["worker_id"] == "w2"
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
-def test_an_empty_redis_never_counts_too_many_free_places(shared_redis: RedisServer) -> None:
+def test_an_empty_redis_never_counts_too_many_free_places(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", Wanted())
-        with shared_redis.client() as look:
+        with any_redis.client() as look:
             look.flushall()
         await it.registry.heartbeat(replace(RECORD, sessions=("s1",)))
         worker = await it.worker()
@@ -101,19 +101,19 @@ def test_an_empty_redis_never_counts_too_many_free_places(shared_redis: RedisSer
         assert (await it.router.sessions())["s1"]["started_at"] == "2025-01-28T12:00:00Z"
         assert await it.router.allocate("s1", Wanted()) == PLACE
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_what_ran_out_while_redis_was_away_gets_the_time_to_say_that_it_lives(
-    shared_redis: RedisServer,
+    any_redis: AnyRedis,
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", Wanted())
-        with shared_redis.client() as look:
-            look.hset(keys.PULSE, mapping={"since": 1, "last": 1})
-            look.hset(keys.worker("w1"), "heartbeat_ms", 1)
-            look.zadd(keys.LEASES, {"s1": 1})
+        with any_redis.client() as look:
+            look.hset(any_redis.keys.pulse, mapping={"since": 1, "last": 1})
+            look.hset(any_redis.keys.worker("w1"), "heartbeat_ms", 1)
+            look.zadd(any_redis.keys.leases, {"s1": 1})
         assert await it.router.sweep() == Swept((), ())
         await it.registry.heartbeat(RECORD)
         assert await it.router.renew(["s1"]) == set()
@@ -121,20 +121,20 @@ def test_what_ran_out_while_redis_was_away_gets_the_time_to_say_that_it_lives(
         assert worker is not None
         assert worker.active_sessions == 1
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
-def test_a_handed_over_place_is_held_for_longer(shared_redis: RedisServer) -> None:
+def test_a_handed_over_place_is_held_for_longer(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", Wanted())
         await it.router.renew(["s1"], 30.0)
-        with shared_redis.client() as look:
+        with any_redis.client() as look:
             seconds, micros = look.time()
-            lease = look.zscore(keys.LEASES, "s1") - (seconds * 1000 + micros // 1000)
+            lease = look.zscore(any_redis.keys.leases, "s1") - (seconds * 1000 + micros // 1000)
         assert 29_000 < lease <= 30_000
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_a_killed_gateway_frees_its_places_within_ten_seconds(own_redis: RedisServer) -> None:
@@ -150,11 +150,13 @@ def test_a_killed_gateway_frees_its_places_within_ten_seconds(own_redis: RedisSe
                     with own_redis.client() as look:
 
                         async def free() -> bool:
-                            return not look.scard(keys.ACTIVE) and not look.zcard(keys.LEASES)
+                            return not look.scard(own_redis.keys.active) and not look.zcard(
+                                own_redis.keys.leases
+                            )
 
                         assert not await free()
                         await until(free, 12)
-                        assert look.hget(keys.worker("worker-1"), "active_sessions") == "0"
+                        assert look.hget(own_redis.keys.worker("worker-1"), "active_sessions") == "0"
                     assert time.monotonic() - killed < 10
 
     run(main())

@@ -8,13 +8,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from broker import keys
 from broker.errors import NoCapacity, SessionOver
 from broker.records import Allocation, Held, ModelInfo, Queued, Wanted, WorkerRecord
 from broker.registry import Beat, Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
-from tests.redis_fixture import RedisServer
+from tests.redis_cluster import AnyRedis
 
 MODEL = ModelInfo("fast", "tiny", "fake", ("en",), {})
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
@@ -59,7 +58,7 @@ def choose(taken: dict[str, int], workers: dict[str, Expected], avoid: set[str])
     return max(shares, key=lambda worker: shares[worker]) if shares else None
 
 
-def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
+def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
     """A machine on a real Redis."""
 
     class Places(RuleBasedStateMachine):
@@ -137,8 +136,8 @@ def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
                 assert not self.runner.run(registry.offline(worker))
             else:
                 with redis.client() as look:
-                    look.hset(keys.worker(worker), "heartbeat_ms", 1)
-                    look.hset(keys.PULSE, "since", 1)
+                    look.hset(redis.keys.worker(worker), "heartbeat_ms", 1)
+                    look.hset(redis.keys.pulse, "since", 1)
                 (lost,) = self.runner.run(self.router.sweep()).lost
                 assert set(lost.sessions) == sessions
             if how in ("restarts", "leaves"):
@@ -148,9 +147,9 @@ def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
         def lose_a_gateway(self, gone: set[str]) -> None:
             gone = {session for session in gone if self.holder(session)}
             with redis.client() as look:
-                look.hset(keys.PULSE, "since", 1)
+                look.hset(redis.keys.pulse, "since", 1)
                 for session in gone:
-                    look.zadd(keys.LEASES, {session: 1})
+                    look.zadd(redis.keys.leases, {session: 1})
             assert set(self.runner.run(self.router.sweep()).expired) == gone
             for session in gone:
                 self.workers[self.holder(session) or ""].sessions.remove(session)
@@ -234,25 +233,27 @@ def places_machine(redis: RedisServer) -> type[RuleBasedStateMachine]:
         def redis_agrees(self) -> None:
             with redis.client() as look:
                 for worker, expected in self.workers.items():
-                    assert look.smembers(keys.worker_sessions(worker)) == expected.sessions
-                    assert look.hget(keys.worker(worker), "active_sessions") == str(len(expected.sessions))
-                    assert look.hget(keys.worker(worker), "status") == expected.status
+                    assert look.smembers(redis.keys.worker_sessions(worker)) == expected.sessions
+                    assert look.hget(redis.keys.worker(worker), "active_sessions") == str(
+                        len(expected.sessions)
+                    )
+                    assert look.hget(redis.keys.worker(worker), "status") == expected.status
                 active = set().union(*(e.sessions for e in self.workers.values()))
-                assert look.smembers(keys.ACTIVE) == active
-                assert set(look.zrange(keys.LEASES, 0, -1)) == active
-                assert set(look.zrange(keys.STARTED, 0, -1)) == active
-                assert look.zrange(keys.QUEUE, 0, -1) == self.waiting
-                assert set(look.hkeys(keys.QUEUE_REQUESTS)) == set(self.waiting)
+                assert look.smembers(redis.keys.active) == active
+                assert set(look.zrange(redis.keys.leases, 0, -1)) == active
+                assert set(look.zrange(redis.keys.started, 0, -1)) == active
+                assert look.zrange(redis.keys.queue, 0, -1) == self.waiting
+                assert set(look.hkeys(redis.keys.queue_requests)) == set(self.waiting)
                 for session in active:
-                    assert look.hget(keys.session(session), "status") == "active"
+                    assert look.hget(redis.keys.session(session), "status") == "active"
 
     return Places
 
 
 @pytest.mark.timeout(60)
-def test_places_stay_exact(shared_redis: RedisServer) -> None:
+def test_places_stay_exact(any_redis: AnyRedis) -> None:
     run_state_machine_as_test(
-        places_machine(shared_redis),
+        places_machine(any_redis),
         settings=settings(
             max_examples=20,
             stateful_step_count=30,

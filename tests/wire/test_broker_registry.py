@@ -13,6 +13,7 @@ from broker.records import Allocation, ModelInfo, Wanted, Worker, WorkerRecord
 from broker.registry import Beat, Registry
 from broker.router import Lost, Router, Swept
 from broker.settings import BrokerSettings
+from tests.redis_cluster import AnyRedis
 from tests.redis_fixture import RedisServer
 from tests.wire.gateway_process import run, until
 
@@ -45,7 +46,7 @@ class Both:
 
 
 def on_redis(
-    test: Callable[[Both], Coroutine[Any, Any, None]], redis: RedisServer, timeout: float = 5.0
+    test: Callable[[Both], Coroutine[Any, Any, None]], redis: AnyRedis, timeout: float = 5.0
 ) -> None:
     """Run a test's coroutine with both ends connected."""
 
@@ -108,7 +109,7 @@ def test_an_allocation_writes_the_records_of_the_specification(shared_redis: Red
     on_redis(main, shared_redis)
 
 
-def test_a_worker_is_busy_while_it_is_full(shared_redis: RedisServer) -> None:
+def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         async def state() -> tuple[str, int]:
             worker = await it.worker()
@@ -129,7 +130,7 @@ def test_a_worker_is_busy_while_it_is_full(shared_redis: RedisServer) -> None:
         assert await it.router.release("s1", "ended", 1.5)
         assert await state() == ("ready", 1)
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer) -> None:
@@ -218,7 +219,7 @@ def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> Non
 
 
 def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
-    shared_redis: RedisServer,
+    any_redis: AnyRedis,
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
@@ -231,7 +232,7 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
         assert [w.active_sessions for w in await it.router.workers()] == [0, 0]
         assert await it.router.sessions() == {}
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
@@ -278,17 +279,17 @@ def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServe
     on_redis(main, shared_redis)
 
 
-def test_an_empty_redis_knows_the_worker_again_after_one_beat(shared_redis: RedisServer) -> None:
+def test_an_empty_redis_knows_the_worker_again_after_one_beat(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        with shared_redis.client() as look:
+        with any_redis.client() as look:
             look.flushall()
             look.script_flush()
         assert await it.router.workers() == []
         await it.registry.heartbeat(RECORD)
         assert (await it.place("s", Wanted())).worker_id == "w1"
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
@@ -323,9 +324,9 @@ def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> No
     on_redis(main, shared_redis)
 
 
-def test_many_at_once_get_exactly_the_places_there_are(shared_redis: RedisServer) -> None:
+def test_many_at_once_get_exactly_the_places_there_are(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
-        other = Both(shared_redis.url)
+        other = Both(any_redis.url)
         for number in range(5):
             await it.registry.heartbeat(replace(RECORD, worker_id=f"w{number}", capacity=7))
 
@@ -345,7 +346,7 @@ def test_many_at_once_get_exactly_the_places_there_are(shared_redis: RedisServer
         assert [w.active_sessions for w in await it.router.workers()] == [0] * 5
         await other.close()
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)
 
 
 @asynccontextmanager
@@ -391,7 +392,7 @@ def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> 
     on_redis(main, own_redis)
 
 
-def test_a_call_can_be_cancelled_at_any_moment(shared_redis: RedisServer) -> None:
+def test_a_call_can_be_cancelled_at_any_moment(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         async def beat() -> None:
             while True:
@@ -405,4 +406,4 @@ def test_a_call_can_be_cancelled_at_any_moment(shared_redis: RedisServer) -> Non
             await asyncio.wait([beating])
             assert beating.cancelled()
 
-    on_redis(main, shared_redis)
+    on_redis(main, any_redis)

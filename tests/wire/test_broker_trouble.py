@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker import keys
 from broker.embedded_redis import server_binary
+from broker.keys import PLAIN
 from broker.scripts import Scripts
 from stages.errors import StartupError
 from tests.redis_fixture import RedisServer
@@ -30,7 +30,6 @@ def test_running_sessions_do_not_notice_and_keep_their_places(own_redis: RedisSe
             gateway_process(own_redis.url, heartbeat_timeout="5") as gateway,
         ):
             async with fake_worker(own_redis.url, capacity=2) as worker:
-                worker.tolerant = True
                 await asyncio.to_thread(gateway.process.line, "ready")
                 async with client(gateway) as me:
                     await me.event("session.begin")
@@ -38,11 +37,13 @@ def test_running_sessions_do_not_notice_and_keep_their_places(own_redis: RedisSe
                     with own_redis.client() as look:
 
                         async def places_are_exact() -> bool:
-                            key = keys.worker("worker-1")
+                            key = PLAIN.worker("worker-1")
                             return (
-                                look.scard(keys.ACTIVE) == 1
+                                look.scard(PLAIN.active) == 1
                                 and look.hget(key, "active_sessions") == "1"
-                                and [look.hget(keys.session(s), "model") for s in look.smembers(keys.ACTIVE)]
+                                and [
+                                    look.hget(PLAIN.session(s), "model") for s in look.smembers(PLAIN.active)
+                                ]
                                 == ["fast"]
                             )
 
@@ -78,9 +79,18 @@ async def lose(redis: RedisServer, how: str) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("redis+cluster://a:6379", "Cluster"),
         ("redis+sentinel://a:26379", "service"),
-        ("redis+sentinel://a:x/main", "invalid literal"),
+        ("redis+sentinel://a:x/main", "'x'"),
+        ("redis+cluster://", "a host is missing"),
+        ("redis+cluster://a:1,,b:2", "a host is missing"),
+        ("redis+cluster://a:x", "'x'"),
+        ("redis+cluster://a:70000", "out of range"),
+        ("rediss+cluster://a/3", "no databases"),
+        ("rediss+cluster://a?ssl_cert_reqs=perhaps", "perhaps"),
+        ("redis+cluster://a?colour=red", "colour"),
+        ("redis://a?colour=red", "colour"),
+        ("http://a", "begin with one of redis, rediss"),
+        ("redis+cluster://me:secret@a:x", "//\\*\\*\\*@a:x"),
     ],
 )
 def test_a_url_that_cannot_be_used_says_why(url: str, says: str) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from redis import Redis
 from websockets.exceptions import InvalidStatus
 
-from broker import keys
+from broker.keys import PLAIN
 from broker.records import ModelInfo
 from tests.redis_fixture import RedisServer
 from tests.wire.client_commands import rt
@@ -37,15 +38,31 @@ def test_two_hundred_connects_get_exactly_the_places_there_are(own_redis: RedisS
                 for number in range(10)
             ]
             asked = (first_event(stack, gateways[number % 3]) for number in range(200))
-            firsts = Counter(kind for _, kind in await asyncio.gather(*asked))
-            assert firsts == {"session.begin": 70, "error": 130}
+            clients = await asyncio.gather(*asked)
+            assert Counter(kind for _, kind in clients) == {"session.begin": 70, "error": 130}
             assert [len(worker.visits) for worker in workers] == [7] * 10
             with own_redis.client() as look:
-                assert look.scard(keys.ACTIVE) == 70
-                assert [look.scard(keys.worker_sessions(f"w{n}")) for n in range(10)] == [7] * 10
-        # the gateways are gone, and with them all places
+                assert _counts(look) == (70, 70, 70, [7] * 10, ["7"] * 10)
+                await asyncio.gather(*(me.connection.close() for me, _ in clients))
+
+                async def free() -> bool:
+                    return _counts(look) == (0, 0, 0, [0] * 10, ["0"] * 10)
+
+                await until(free)
 
     run(main())
+
+
+def _counts(look: "Redis") -> tuple[int, int, int, list[int], list[Any]]:
+    """Sessions, leases, beginnings, and for each worker its sessions and what its record says of them."""
+    names = [f"w{number}" for number in range(10)]
+    return (
+        int(look.scard(PLAIN.active)),
+        int(look.zcard(PLAIN.leases)),
+        int(look.zcard(PLAIN.started)),
+        [int(look.scard(PLAIN.worker_sessions(name))) for name in names],
+        [look.hget(PLAIN.worker(name), "active_sessions") for name in names],
+    )
 
 
 def test_who_waits_is_served_in_order_across_gateways(shared_redis: RedisServer) -> None:
@@ -126,7 +143,7 @@ def test_who_waits_too_long_is_refused(shared_redis: RedisServer) -> None:
 
 
 async def _is_empty(look: "Redis") -> bool:
-    return look.zcard(keys.QUEUE) == 0
+    return look.zcard(PLAIN.queue) == 0
 
 
 def test_a_killed_gateway_gives_its_positions_up(shared_redis: RedisServer) -> None:

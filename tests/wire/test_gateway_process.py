@@ -6,11 +6,18 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from gateway.__main__ import serve
+from gateway.server import bind
+from gateway.settings import GatewaySettings
+from gateway.vault import Vault
 from tests.redis_fixture import RedisServer
 from tests.wire.fake_worker import Visit, fake_worker
 from tests.wire.gateway_process import (
@@ -157,8 +164,7 @@ def test_redis_may_be_away_at_the_start_and_lost_later(own_redis: RedisServer) -
         with gateway_process(own_redis.url) as gateway:
             await no_capacity(gateway)
             own_redis.start()
-            async with fake_worker(own_redis.url) as worker:
-                worker.tolerant = True
+            async with fake_worker(own_redis.url):
                 await asyncio.to_thread(gateway.process.line, "ready")
                 async with client(gateway) as live, client(gateway) as leaves:
                     await live.event("session.begin")
@@ -185,8 +191,7 @@ def test_redis_may_be_away_at_the_start_and_lost_later(own_redis: RedisServer) -
 def test_a_redis_that_hangs_is_no_capacity_within_a_second_or_two(own_redis: RedisServer) -> None:
     async def main() -> None:
         with gateway_process(own_redis.url) as gateway:
-            async with fake_worker(own_redis.url) as worker:
-                worker.tolerant = True
+            async with fake_worker(own_redis.url):
                 await asyncio.to_thread(gateway.process.line, "ready")
                 own_redis.pause()
                 started = time.monotonic()
@@ -240,5 +245,23 @@ def test_connects_that_never_send_a_byte_hurt_nobody(shared_redis: RedisServer) 
             for connection in idle:
                 await connection.close()
             await until(lambda: _serves(gateway))
+
+    run(main())
+
+
+def test_a_gateway_that_cannot_hold_its_places_ends(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def breaks(_vault: Vault) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Vault, "run", breaks)
+    settings = GatewaySettings(redis_url=own_redis.url, gateway_port=0, data_dir=tmp_path)
+    stop: Any = SimpleNamespace(requested=False)
+
+    async def main() -> None:
+        with bind(settings) as sock, pytest.raises(ExceptionGroup) as failed:
+            await serve(settings, sock, stop)
+        assert failed.value.subgroup(ZeroDivisionError)
 
     run(main())

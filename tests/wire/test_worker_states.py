@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from broker import keys
+from broker.keys import PLAIN
 from broker.router import Router
 from broker.settings import BrokerSettings
 from tests.redis_fixture import RedisServer, redis_server
@@ -35,7 +35,7 @@ async def status(registry: RedisServer, worker: WorkerProcess, expected: str) ->
     with registry.client() as look:
 
         async def is_so() -> bool:
-            return bool(look.hget(keys.worker(worker.worker_id), "status") == expected)
+            return bool(look.hget(PLAIN.worker(worker.worker_id), "status") == expected)
 
         await until(is_so)
 
@@ -76,7 +76,7 @@ def test_a_worker_that_is_asked_to_drain_moves_its_sessions_in_the_end(
 def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, registry: RedisServer) -> None:
     async def main() -> None:
         with registry.client() as look, look.pubsub() as channel:
-            channel.subscribe(keys.CHANNEL)
+            channel.subscribe(PLAIN.channel)
             async with worker.connect("session_id=s2") as session:
                 await send_audio(session, bytes(32_000))
                 assert json.loads(await session.recv())["type"] == "session.begin"
