@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from contextlib import suppress
 from importlib import resources
 from typing import Any, Final
 
@@ -65,7 +66,8 @@ class Scripts:
 
     async def _drop_idle(self) -> None:
         """A server that hangs may have been replaced: what waits for the next call leads there, too."""
-        await self._redis.connection_pool.disconnect(inuse_connections=False)
+        with suppress(RedisError, OSError):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _lost(self, why: str) -> RegistryUnavailable:
         """The error to raise; only the first of a row is logged."""
