@@ -28,7 +28,7 @@ PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
 # Samples; without the silence at the recording's ends, which would be a pause of 3.5 s at each repetition.
 SPEECH = slice(16_000, 42 * 16_000)
 STALL_S = 0.7  # a wire that is held for longer may end an utterance, in the middle of a word that then is two
-GROWTH_MB = 150
+GROWTH_MB = 100
 TARGET_S = 2.0  # of a pause in the results
 TRACE = os.environ.get("CHAOS_TRACE")  # whether to print what was logged in longer ones
 BEHIND_S = 2.0  # a pause that begins so soon behind a fault is put down to it
