@@ -16,8 +16,8 @@ COST_PER_LENGTH: Final = 24  # an utterance gets a partial at most every 1/24 of
 GAP: Final = SAMPLE_RATE // 10  # samples of silence between a context and an utterance
 MAX_PAUSE: Final = SAMPLE_RATE * 2  # a longer pause makes what was said before no context any more
 KEEP_CONTEXT: Final = 0.6  # a context grows by the next utterance up to this share of the longest
-# Silence behind an utterance that is broken off: without, Moonshine runs on repeating itself in 35 of 152 places
-# of a recording, and with it in none (measured).
+# Silence behind an utterance that is broken off: without it Moonshine ran on repeating itself at 35 of 152
+# places of a recording, with it at none (measured).
 REST: Final = SAMPLE_RATE * 3 // 10
 GROWTH: Final = SAMPLE_RATE * 4  # samples by which a buffer grows
 

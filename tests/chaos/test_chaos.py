@@ -28,6 +28,7 @@ PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
 # Samples; without the silence at the recording's ends, which would be a pause of 3.5 s at each repetition.
 SPEECH = slice(16_000, 42 * 16_000)
 STALL_S = 0.7  # a wire that is held for longer may end an utterance, in the middle of a word that then is two
+STRAYS = 2  # words that half a word may be taken for
 GROWTH_MB = 60  # all processes together; every worker has worked before
 TARGET_S = 2.0  # of a pause in the results
 TRACE = os.environ.get("CHAOS_TRACE")  # whether to print what was logged in longer ones
@@ -168,7 +169,7 @@ def test_whatever_dies_no_word_is_lost_or_said_twice(capsys: pytest.CaptureFixtu
     for each in heard:
         assert each.transcript == " ".join(text for text in each.finals if text)
         assert each.utterances == list(range(1, len(each.utterances) + 1))
-    assert found.lost + found.doubled <= stalls, found.passages
+    assert found.lost + found.doubled <= STRAYS * stalls, found.passages
     assert len(played) >= FAULTS - 2, played
     assert growth < GROWTH_MB
     assert not errors
