@@ -10,7 +10,6 @@ from random import Random
 import pytest
 import redis
 
-from broker import keys
 from client import Final, Partial, SessionEnd, transcribe_stream
 from tests.chaos.faults import Played, play
 from tests.chaos.formation import Cluster, cluster
@@ -28,6 +27,7 @@ PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
 # Samples; without the silence at the recording's ends, which would be a pause of 3.5 s at each repetition.
 SPEECH = slice(16_000, 42 * 16_000)
 STALL_S = 0.7  # a wire that is held for longer may end an utterance, in the middle of a word that then is two
+HELD = (":sessions", ":sessions:active", ":sessions:leases", ":sessions:started", ":queue", ":queue:leases")
 STRAYS = 2  # words that half a word may be taken for
 GROWTH_MB = 60  # all processes together; every worker has worked before
 TARGET_S = 2.0  # of a pause in the results
@@ -120,10 +120,9 @@ async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[H
 
 
 def taken(look: "redis.Redis") -> int:
-    """Places, leases and waiting sessions, as Redis knows them."""
-    workers = [keys.worker_sessions(str(worker)) for worker in look.smembers(keys.WORKERS)]
-    sets = sum(look.scard(key) for key in (keys.ACTIVE, *workers))
-    return int(sets + sum(look.zcard(key) for key in (keys.LEASES, keys.STARTED, keys.QUEUE)))
+    """Places, leases and waiting sessions, as Redis knows them: what is in its sets."""
+    sets = [key for key in look.scan_iter("*dalston:realtime*") if key.endswith(HELD)]
+    return sum(look.scard(key) if look.type(key) == "set" else look.zcard(key) for key in sets)
 
 
 def settled(server: Cluster, redis_url: str) -> None:
@@ -134,7 +133,7 @@ def settled(server: Cluster, redis_url: str) -> None:
         while taken(look) or server.status()["active_sessions"]:
             assert time.monotonic() < until, "places that nobody has are taken"
             time.sleep(0.2)
-        for key in look.scan_iter(keys.resume("*")):
+        for key in look.scan_iter("*dalston:realtime:resume:*"):
             while look.hlen(key) > 1:
                 assert time.monotonic() < until, f"more than the owner of a session that is over: {key}"
                 time.sleep(0.2)
