@@ -180,9 +180,13 @@ class Cluster:
         ]
         return [line for _, line in sorted(lines)]
 
-    def resident_mb(self) -> float:
-        """Memory of all its processes."""
-        return sum(p.memory_info().rss for part in self.parts for p in part.processes().values()) / 1e6
+    def resident_mb(self) -> dict[str, float]:
+        """Memory of each of its processes."""
+        return {
+            f"{part.name} {name}": process.memory_info().rss / 1e6
+            for part in self.parts
+            for name, process in part.processes().items()
+        }
 
     def stop(self) -> None:
         """Stop all of it."""

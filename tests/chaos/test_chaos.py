@@ -28,7 +28,8 @@ PER_FAULT_S = 8.0  # a moment, and the time until what was killed is back
 # Samples; without the silence at the recording's ends, which would be a pause of 3.5 s at each repetition.
 SPEECH = slice(16_000, 42 * 16_000)
 STALL_S = 0.7  # a wire that is held for longer may end an utterance, in the middle of a word that then is two
-GROWTH_MB = 150
+STRAYS = 2  # words that half a word may be taken for
+GROWTH_MB = 60  # all processes together; every worker has worked before
 TARGET_S = 2.0  # of a pause in the results
 TRACE = os.environ.get("CHAOS_TRACE")  # whether to print what was logged in longer ones
 BEHIND_S = 2.0  # a pause that begins so soon behind a fault is put down to it
@@ -101,6 +102,13 @@ async def listen(url: str, pcm: bytes, *, fast: bool) -> Heard:
     return heard
 
 
+async def undisturbed(url: str, pcm: bytes, once: bytes) -> Heard:
+    """One client's session; others beside it, so that every worker has worked."""
+    others = [listen(url, once, fast=True) for _ in range(CLIENTS - 1)]
+    heard, *_ = await asyncio.gather(listen(url, pcm, fast=True), *others)
+    return heard
+
+
 async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[Heard], list[Played]]:
     """All clients at once, and faults for as long as they speak."""
     async with wire(server.ports, random) as between:
@@ -140,11 +148,12 @@ def test_whatever_dies_no_word_is_lost_or_said_twice(capsys: pytest.CaptureFixtu
     pcm = once * max(1, round(FAULTS * PER_FAULT_S * 32_000 / len(once)))
     with cluster(2, 2, resume_window="20") as (server, redis_url):
         url = f"ws://127.0.0.1:{server.ports[0]}"
-        reference = asyncio.run(listen(url, pcm, fast=True))
+        reference = asyncio.run(undisturbed(url, pcm, once))
         before = server.resident_mb()
         heard, played = asyncio.run(disturbed(server, pcm, random))
         settled(server, redis_url)
-        growth = server.resident_mb() - before
+        grown = {name: mb - before.get(name, 0.0) for name, mb in server.resident_mb().items()}
+        growth, (most, name) = sum(grown.values()), max((mb, name) for name, mb in grown.items())
         errors = [line for part in server.parts for line in part.log if "Traceback" in line]
     found = sum((compare(reference.transcript, each.transcript) for each in heard), Difference())
     stalls = sum(fault.kind == "held" and fault.seconds > STALL_S for fault in played)
@@ -152,14 +161,15 @@ def test_whatever_dies_no_word_is_lost_or_said_twice(capsys: pytest.CaptureFixtu
         print(
             f"\nfaults played {len(played)}, words lost {found.lost}, doubled {found.doubled},"
             f" heard differently {found.different} of {CLIENTS * len(reference.transcript.split())},"
-            f" held for so long that an utterance ended {stalls}, memory {growth:+.0f} MB;"
+            f" held for so long that an utterance ended {stalls}, memory {growth:+.0f} MB"
+            f" ({name} {most:+.0f});"
             f" {pauses(heard, played, server)}"
         )
         print("\n".join(found.passages))
     for each in heard:
         assert each.transcript == " ".join(text for text in each.finals if text)
         assert each.utterances == list(range(1, len(each.utterances) + 1))
-    assert found.lost + found.doubled <= stalls, found.passages
+    assert found.lost + found.doubled <= STRAYS * stalls, found.passages
     assert len(played) >= FAULTS - 2, played
     assert growth < GROWTH_MB
     assert not errors

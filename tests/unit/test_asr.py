@@ -420,6 +420,9 @@ class TestContext:
         assert finals(said) == ["w1 w2", "w3 w4", "w5"]
         heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
         assert heard == ["w1 w2", "w3 w4", "w5"]
+        (job,) = bench.engine.batches[1]
+        assert len(job.audio) > 2 * UNIT  # the rest is silence
+        assert not job.audio[2 * UNIT :].any()
 
     def test_what_was_said_long_ago_is_no_context(self) -> None:
         bench, said = self.talk((0, (1, 2)), (11, (3,)))
