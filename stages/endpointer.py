@@ -166,7 +166,7 @@ class Endpointer:
 
     def _enough(self) -> int:
         if self.min_silence is not None:
-            return self.min_silence
+            return self.min_silence - WINDOW // 2  # it began within the last window of speech
         return UNREAD if self._needed is None else self._needed
 
     def _go_on(self, at: int) -> None:

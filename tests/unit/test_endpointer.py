@@ -50,8 +50,8 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("ss...", [("start", 0, 0), ("maybe", 2, 4)]),
         ("ss...ss", [("start", 0, 0), ("maybe", 2, 4)]),
         ("ss...ss...", [("start", 0, 0), ("maybe", 2, 4), ("maybe", 7, 9)]),
-        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 4)]),
-        ("ss" + "." * 10, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
+        ("ss" + "." * 8, [("start", 0, 0), ("maybe", 2, 4)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
         ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
         ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
         (
@@ -64,7 +64,7 @@ def test_histories(history: str, boundaries: list[tuple[str, float, float]]) -> 
     assert in_windows(hear(endpointer(), history)) == boundaries
 
 
-@pytest.mark.parametrize(("min_silence_ms", "windows"), [(100, 4), (300, 10), (1_000, 32), (3_000, 94)])
+@pytest.mark.parametrize(("min_silence_ms", "windows"), [(100, 3), (300, 9), (1_000, 31), (3_000, 94)])
 def test_the_silence_that_ends_an_utterance_is_the_clients(min_silence_ms: int, windows: int) -> None:
     assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 4)
     assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * (windows - 1)))[-1][0] == "maybe"
