@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from client.formation import Formation
 from tests.chaos.words import compare
 from tests.speech import TWO_CITIES, samples
-from tests.system.sessions import END, Event, paced, read_all, stream
+from tests.system.sessions import END, Event, chunks, read_all, stream
 
 SECOND = 32_000  # bytes
 CUT = 7 * SECOND + SECOND // 2  # in the middle of a sentence
@@ -42,7 +42,7 @@ def test_what_was_said_until_it_stopped_is_final_and_the_session_goes_on(
 
     async def talk() -> list[Event]:
         async with asyncio.timeout(60), connect(stream(server), compression=None) as socket:
-            async for chunk in paced(pcm[:CUT]):
+            for chunk in chunks(pcm[:CUT]):
                 await socket.send(chunk)
             keeping = asyncio.create_task(keep_alive(socket)) if alive else None
             events = await until_final(socket)
@@ -53,7 +53,7 @@ def test_what_was_said_until_it_stopped_is_final_and_the_session_goes_on(
             await socket.send('{"type":"flush","id":"x"}')
             events += await until_final(socket)
             assert (last(events)["flush_id"], last(events)["text"]) == ("x", "")
-            async for chunk in paced(pcm[CUT : 2 * CUT]):
+            for chunk in chunks(pcm[CUT : 2 * CUT]):
                 await socket.send(chunk)
             await socket.send(END)
             return events + await read_all(socket)
