@@ -10,8 +10,9 @@ from typing import Final, TypeAlias
 
 import zmq
 
+from stages.codec import BadMessage, decode, encode
 from stages.errors import StartupError
-from stages.messages import BadMessage, Message, decode, encode
+from stages.messages import Message
 
 AUDIO_HWM: Final = 512
 """Batches of messages in each end of a hop. With 100 ms chunks, each by itself, that is 51 s of audio of one

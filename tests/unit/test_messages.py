@@ -8,18 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.messages import (
-    MAX_HEADER_BYTES,
-    Audio,
-    BadMessage,
-    Close,
-    Event,
-    Hypothesis,
-    Message,
-    SpeechEnd,
-    decode,
-    encode,
-)
+from stages.codec import MAX_HEADER_BYTES, BadMessage, decode, encode
+from stages.messages import Audio, Close, Event, Hypothesis, Message, SpeechEnd
 from tests.builders import ROUTE, hypothesis, opened, speech_end
 
 TYPES = get_args(Message)

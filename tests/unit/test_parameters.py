@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.codec import encode
 from stages.errors import InvalidParameter
-from stages.messages import encode
 from stages.opening import opening
 from stages.parameters import SessionConfig, apply_config, parse_query
 

@@ -8,7 +8,7 @@ from stages.endpointer import EndpointRules
 from stages.messages import Event
 from stages.opening import opening, reopening
 from stages.parameters import SessionConfig
-from stages.vad import speaker_at
+from stages.speaker import speaker_at
 from tests.builders import ROUTE, SECOND, close, final, hypothesis, opened
 from tests.play import Clock, at_once, of_type, play
 

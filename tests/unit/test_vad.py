@@ -414,5 +414,5 @@ def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
         return [m.at for m, _ in said if isinstance(m, SpeechStart | SpeechEnd)]
 
     skipped = boundaries()
-    monkeypatch.setattr("stages.vad.CLEAR_SILENCE", -1.0)
+    monkeypatch.setattr("stages.speaker.CLEAR_SILENCE", -1.0)
     assert all(abs(a - b) <= WINDOW for a, b in zip(boundaries(), skipped, strict=True))

@@ -11,8 +11,9 @@ import pytest
 import zmq
 
 from stages.channels import AUDIO_HWM, MAX_IPC_PATH, Inbox, Outlet, Packet, address, by_route, only
+from stages.codec import encode
 from stages.errors import StartupError
-from stages.messages import EndOfStream, Message, Progress, encode
+from stages.messages import EndOfStream, Message, Progress
 from stages.runner import lock
 
 DEADLINE_MS = 5_000
