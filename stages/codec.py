@@ -1,4 +1,4 @@
-"""Messages to bytes and back: the MessagePack form of the union in `stages.messages`, checked field by field."""
+"""The messages of `stages.messages` to bytes and back: MessagePack, checked field by field."""
 
 from dataclasses import fields
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
