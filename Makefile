@@ -34,6 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(TESTED): $(STAMP)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "the tests need Python 3.11.4 or newer, as NeMo does, not " + sys.version.split()[0])'
 	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
 	@$(PIP) --editable '.[whisper,parakeet,bench,dev]'
 	@touch $@

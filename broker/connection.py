@@ -1,8 +1,7 @@
 """The setting `DALSTON_REDIS_URL` in, a client of redis-py and the names of our keys out."""
 
 import re
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import Connection, SSLConnection, parse_url
@@ -34,9 +33,12 @@ class _BySentinel(Redis):
             await sentinel.aclose()
 
 
+_URL: Final = re.compile(r"([a-z+]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?")
+
+
 def keys_of(url: str) -> Keys:
     """The names of our keys in the Redis at `url`."""
-    return CLUSTERED if urlsplit(url).scheme in CLUSTER else PLAIN
+    return CLUSTERED if _split(url).scheme in CLUSTER else PLAIN
 
 
 def connect(url: str, connections: int, deadline: float) -> Any:
@@ -50,7 +52,7 @@ def connect(url: str, connections: int, deadline: float) -> Any:
     """
     limits = {"max_connections": connections, "timeout": deadline}
     try:
-        scheme = urlsplit(url).scheme
+        scheme = _split(url).scheme
         if scheme in ALONE:
             client = Redis.from_pool(BlockingConnectionPool.from_url(url, **limits, **_options()))
         elif scheme == SENTINEL:
@@ -80,7 +82,7 @@ def _options() -> dict[str, Any]:
 
 
 def _by_sentinel(url: str) -> Any:
-    service, _, database = urlsplit(url).path.strip("/").partition("/")
+    service, _, database = _split(url).path.strip("/").partition("/")
     if not service:
         raise ValueError(f"a URL of Sentinels is {SENTINEL}://host:port,host:port/service/db")
     sentinels, options = _hosts(url, SENTINEL_PORT)
@@ -93,7 +95,7 @@ def _by_sentinel(url: str) -> Any:
 
 
 def _cluster_pool(url: str, limits: dict[str, Any]) -> BlockingConnectionPool:
-    if urlsplit(url).path.strip("/0"):
+    if _split(url).path.strip("/0"):
         raise ValueError("a Redis Cluster has no databases: leave the path out")
     nodes, options = _hosts(url, PORT)
     encrypted = options.pop("connection_class", None) is SSLConnection
@@ -109,9 +111,22 @@ def _cluster_pool(url: str, limits: dict[str, Any]) -> BlockingConnectionPool:
     )
 
 
+class _Parts(NamedTuple):
+    scheme: str = ""
+    netloc: str = ""
+    path: str = ""
+    query: str = ""
+
+
+def _split(url: str) -> _Parts:
+    """The parts of a URL that may have several hosts, IPv6 ones among them: urllib refuses those."""
+    match = _URL.fullmatch(url)
+    return _Parts(*match.groups(default="")) if match else _Parts()
+
+
 def _hosts(url: str, port: int) -> tuple[list[Address], dict[str, Any]]:
     """The hosts of a URL that has several, and what else redis-py reads from it."""
-    parts = urlsplit(url)
+    parts = _split(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
     scheme = parts.scheme.partition("+")[0]
     found, options = list[Address](), dict[str, Any]()

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY: Final = 1001
 HANDED_OVER_S: Final = 8.0  # the other gateway renews the place's lease by then
-GIVE_BACK_S: Final = 0.1  # for Redis to take a place back before the client hears of the end
+GIVE_BACK_S: Final = 0.1  # for Redis to take a place back; one that is slower does not hold up the end
 MAX_LOSSES: Final = 3  # workers that one piece of audio may cost
 LOST: Final = (None, GOING_AWAY, CloseCode.INTERNAL, CloseCode.RESTARTING)
 OURS: Final = (CloseCode.INTERNAL.error, CloseCode.RESTARTING.error)
@@ -51,7 +51,7 @@ class Session:
         self._link: WorkerLink | None = None
         self._posting = Posting(gateway, self.id, wish)
         self._kept = self._elsewhere = self._told_lost = False
-        self._has_place = True
+        self._given_back: asyncio.Future[None] | None = None  # done when the place is free
         self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
         self._watch = Watch()
@@ -88,8 +88,13 @@ class Session:
             self.warn("audio_lost", f"{lost:.1f} s of audio without a result are not kept", seconds=lost)
 
     async def commit(self) -> None:
-        """See to it that what is about to be sent is known to other gateways."""
-        if self._kept and self.ending is None:
+        """See to it that what is about to be sent is known to other gateways.
+
+        Who hears of the end may begin another session at once: the place is free by then.
+        """
+        if self._given_back is not None:
+            await asyncio.wait([self._given_back], timeout=GIVE_BACK_S)
+        elif self._kept and self.ending is None:
             await self._gateway.vault.commit(self.id)
 
     def fail(self, error: SessionError) -> None:
@@ -165,8 +170,8 @@ class Session:
         self.outbox.end(ending.event)
         if self._elsewhere:
             gateway.places.hand_over(self.id, HANDED_OVER_S)
-        elif self._has_place:
-            gateway.places.give_back(self.id, ending.status, self.log.seconds)
+        elif self._given_back is None:
+            self._given_back = gateway.places.give_back(self.id, ending.status, self.log.seconds)
 
     async def _until_end(self) -> Ending:
         try:
@@ -254,18 +259,12 @@ class Session:
             elif event["type"] == "error" and not event.get("recoverable"):
                 told = event
             elif event["type"] == "session.end":
-                await self._place_is_free()
+                self._given_back = self._gateway.places.give_back(self.id, "ended", self.log.seconds)
                 self._tell(event, len(frame))
                 return Ending(CloseCode.NORMAL)
             else:
                 self._tell(event, len(frame))
         return self._closed(link, told)
-
-    async def _place_is_free(self) -> None:
-        """Who hears of the end may begin another session at once: the place is there by then."""
-        self._has_place = False
-        given_back = self._gateway.places.give_back(self.id, "ended", self.log.seconds)
-        await asyncio.wait([given_back], timeout=GIVE_BACK_S)
 
     def _tell(self, event: Event, size: int) -> None:
         shown = self.story.take(event)

@@ -1,6 +1,8 @@
 """A checkpoint's hub name or path in; where it lies and how it can stream out, or why it can't."""
 
+import platform
 import re
+import tarfile
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -105,6 +107,8 @@ def _find(model: str) -> Path:
 
 def _read(path: Path, model: str) -> Any:
     """The configuration in the checkpoint; nothing else of it is unpacked."""
+    if not hasattr(tarfile, "data_filter"):
+        raise StartupError(f"NeMo needs Python 3.11.4 or newer, and this is {platform.python_version()}")
     try:
         config = ASRModel.restore_from(str(path), return_config=True)
     except Exception as error:  # noqa: BLE001 - whatever tarfile, omegaconf and NeMo raise
