@@ -29,7 +29,7 @@ class EndpointRules:
     silence: float = 0.35  # one below this is silence; between the two nothing changes
     min_speech: int = samples(64)  # shorter sounds are no speech
     preroll: int = samples(256)  # decoded before the first speech window: soft onsets
-    maybe: int = samples(64)  # silence after which the likely final is decoded ahead
+    maybe: int = samples(96)  # silence after which the likely final is decoded ahead
     max_utterance: int = samples(12_000)  # then it is cut, so that nobody pays for talking long
     cut_search: int = samples(3_000)  # the quietest point is looked for in the last part of it
     overlap: tuple[int, int] = (samples(300), samples(1_200))  # before a cut that is not in a pause

@@ -46,17 +46,17 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("..ss", [("start", 2, 0)]),  # no more than there is
         ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
         ("..........~ss", [("start", 11, 3)]),
-        ("ss.", [("start", 0, 0)]),
-        ("ss...", [("start", 0, 0), ("maybe", 2, 4)]),
-        ("ss...ss", [("start", 0, 0), ("maybe", 2, 4)]),
-        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 4), ("maybe", 7, 9)]),
-        ("ss" + "." * 8, [("start", 0, 0), ("maybe", 2, 4)]),
-        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
-        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4)]),
+        ("ss..", [("start", 0, 0)]),
+        ("ss...", [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss...ss", [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 5), ("maybe", 7, 10)]),
+        ("ss" + "." * 8, [("start", 0, 0), ("maybe", 2, 5)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
         ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
         (
             "ss" + "." * 10 + "ss",  # the pre-roll does not reach into what is decoded already
-            [("start", 0, 0), ("maybe", 2, 4), ("end", 2, 4), ("start", 12, 4)],
+            [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
         ),
     ],
 )
@@ -66,15 +66,15 @@ def test_histories(history: str, boundaries: list[tuple[str, float, float]]) -> 
 
 @pytest.mark.parametrize(("min_silence_ms", "windows"), [(100, 3), (300, 9), (1_000, 31), (3_000, 94)])
 def test_the_silence_that_ends_an_utterance_is_the_clients(min_silence_ms: int, windows: int) -> None:
-    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 4)
-    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * (windows - 1)))[-1][0] == "maybe"
+    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * windows))[-1] == ("end", 2, 5)
+    assert in_windows(hear(endpointer(min_silence_ms), "ss" + "." * (windows - 1)))[-1][0] != "end"
 
 
 def test_a_shorter_silence_counts_at_once() -> None:
     endpoints = endpointer(3_000)
     hear(endpoints, "ss" + "." * 20)
     endpoints.min_silence = samples(300)
-    assert in_windows(hear(endpoints, ".")) == [("end", 2, 4)]
+    assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
 
 
 def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None:
@@ -83,14 +83,14 @@ def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None
         hear(endpoints, "ss...")
         assert endpoints.read(2 * WINDOW, finished) == []
         assert hear(endpoints, "." * (windows - 4)) == []
-        assert in_windows(hear(endpoints, ".")) == [("end", 2, 4)]
+        assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
 
 
 def test_until_the_text_is_known_it_is_waited_for() -> None:
     assert in_windows(hear(endpointer(None), "ss" + "." * 16)) == [
         ("start", 0, 0),
-        ("maybe", 2, 4),
-        ("end", 2, 4),
+        ("maybe", 2, 5),
+        ("end", 2, 5),
     ]
     assert in_windows(hear(endpointer(None), "ss" + "." * 15))[-1][0] == "maybe"
 
@@ -98,7 +98,7 @@ def test_until_the_text_is_known_it_is_waited_for() -> None:
 def test_a_silence_that_is_long_enough_ends_when_the_text_is_known() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss" + "." * 8)
-    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 4)]
+    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 5)]
     assert endpoints.read(2 * WINDOW, 1.0) == []
 
 
@@ -106,14 +106,14 @@ def test_what_is_known_of_another_silence_does_not_count() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...ss" + "." * 8)
     assert endpoints.read(2 * WINDOW, 1.0) == []
-    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 9)]
+    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 10)]
 
 
 def test_what_is_known_of_a_silence_does_not_count_for_the_next_one() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...")
     endpoints.read(2 * WINDOW, 1.0)
-    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 9)]
+    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 10)]
 
 
 def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
@@ -121,7 +121,7 @@ def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
     hear(endpoints, "ss" + "." * 8)
     assert endpoints.read(2 * WINDOW, 1.0) == []
     assert endpoints.read(2 * WINDOW, 0.0) == []
-    assert in_windows(hear(endpoints, "..")) == [("end", 2, 4)]
+    assert in_windows(hear(endpoints, "..")) == [("end", 2, 5)]
 
 
 def test_a_speaker_who_makes_long_pauses_is_given_longer_ones() -> None:
@@ -164,14 +164,14 @@ def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
 
 def test_flush_in_a_pause_leaves_the_pause_out() -> None:
     endpoints = endpointer()
-    hear(endpoints, "ss.")
-    assert in_windows(endpoints.flush(3 * WINDOW)) == [("flush", 2, 3)]
+    hear(endpoints, "ss..")
+    assert in_windows(endpoints.flush(4 * WINDOW)) == [("flush", 2, 4)]
 
 
 def test_flush_after_a_maybe_end_asks_for_what_is_decoded_already() -> None:
     endpoints = endpointer()
     hear(endpoints, "ss......")
-    assert in_windows(endpoints.flush(8 * WINDOW)) == [("flush", 2, 4)]
+    assert in_windows(endpoints.flush(8 * WINDOW)) == [("flush", 2, 5)]
 
 
 def test_flush_with_nothing_said_says_nothing() -> None:
@@ -200,8 +200,8 @@ def test_a_stall_ends_what_is_being_said_with_all_its_audio() -> None:
 def test_a_stall_in_a_pause_is_the_end_that_was_guessed() -> None:
     endpoints = endpointer()
     hear(endpoints, "ss......")
-    assert endpoints.stall(8 * WINDOW) == [Ended(2 * WINDOW, 4 * WINDOW, "end", 4 * WINDOW)]
-    assert hear(endpoints, "ss") == [Started(8 * WINDOW, 4 * WINDOW)]
+    assert endpoints.stall(8 * WINDOW) == [Ended(2 * WINDOW, 5 * WINDOW, "end", 5 * WINDOW)]
+    assert hear(endpoints, "ss") == [Started(8 * WINDOW, 5 * WINDOW)]
 
 
 def test_a_stall_with_nothing_said_says_nothing() -> None:
@@ -250,8 +250,8 @@ def test_a_cut_in_a_pause_needs_no_overlap() -> None:
 def test_a_pause_at_the_maximum_ends_the_utterance_without_a_cut() -> None:
     assert in_windows(hear(endpointer(3_000), "s" * 370 + "." * 5)) == [
         ("start", 0, 0),
-        ("maybe", 370, 372),
-        ("end", 370, 372),
+        ("maybe", 370, 373),
+        ("end", 370, 373),
     ]
 
 
