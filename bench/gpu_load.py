@@ -76,7 +76,7 @@ class Heard:
         if isinstance(message, Audio):
             self.ends.append(message.start + len(payload) // 2)
             self.times.append(now)
-        elif isinstance(message, SpeechEnd) and message.kind != "maybe":
+        elif isinstance(message, SpeechEnd) and message.kind not in ("early", "maybe"):
             self.endpoints[message.utterance] = now
 
     def lag(self, now: int, hypothesis: Hypothesis) -> int:

@@ -91,7 +91,7 @@ def _cues_of(final: Final, before: float) -> Iterator[Cue]:
     text = plain(final.text)
     if not text:
         return
-    groups = list(_grouped(final.words or ()))
+    groups = list(_grouped([word for word in final.words or () if plain(word.word)]))
     if len(groups) > 1 and plain(" ".join(w.word for g in groups for w in g)) == text:
         for group in groups:
             yield _cue(group[0].start, group[-1].end, plain(" ".join(w.word for w in group)), before)

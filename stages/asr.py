@@ -197,7 +197,7 @@ class AsrStage:
 
     def _speech_end(self, listener: AnyListener, message: SpeechEnd, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
-        if message.kind == "maybe":
+        if message.kind in ("early", "maybe"):
             listener.maybe(message, now)
             return
         listener.finish(message, now)

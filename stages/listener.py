@@ -40,6 +40,22 @@ class Heard:
     context: Context
 
 
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What an utterance is heard as that maybe ended."""
+
+    end: SpeechEnd
+    heard: Heard
+
+    def serves(self, decided: SpeechEnd) -> bool:
+        """Whether it is the final of the utterance that was now decided to end.
+
+        Who says flush waits for the text: one that has less of the silence behind it will do.
+        """
+        same = self.end.at == decided.at
+        return same and (decided.kind == "flush" or self.end.until == decided.until)
+
+
 @dataclass(slots=True)
 class Utterance:
     """An utterance that is being said: float32 audio from sample `start` on."""
@@ -48,10 +64,11 @@ class Utterance:
     start: int = -1  # its first audio says
     overlaps: bool = False
     broken_off: bool = False  # in the middle of a word: what it is heard as says little about its neighbours
-    draft: tuple[int, ...] = ()
+    draft: tuple[int, ...] = ()  # tokens of the newest partial
+    ahead: tuple[int, ...] = ()  # tokens of a newer guess, of all that was decoded for it
     decoded: int = 0  # samples in the newest hypothesis
     maybe: SpeechEnd | None = None  # decode up to here: it may be the end
-    guess: tuple[SpeechEnd, Heard] | None = None  # what that gave
+    guess: Guess | None = None  # what that gave
     since: int = 0  # when the audio or the maybe-end that is not decoded yet came (ns)
     stamps: Stamps = ()
     length: int = 0
@@ -126,8 +143,8 @@ class Listener:
         utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":
             self._carry_over(utterance, end)
-        if utterance.guess is not None and _same(utterance.guess[0], end):
-            heard = utterance.guess[1]
+        if utterance.guess is not None and utterance.guess.serves(end):
+            heard = utterance.guess.heard
             self.context = heard.context
             self.replies.say(self.replies.final(utterance.said, end, heard.transcript, 0))
         else:
@@ -150,7 +167,7 @@ class Listener:
         if utterance is None:
             return None
         if utterance.maybe is not None:
-            return Work(self, Kind.AHEAD, utterance.since)
+            return Work(self, Kind.AHEAD, utterance.since, yields=utterance.maybe.kind == "early")
         if self._partial_is_due(utterance):
             return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
         return None
@@ -164,6 +181,8 @@ class Listener:
         if kind is not Kind.PARTIAL and (context := self._context_for(utterance, audio)):
             audio = np.concatenate([context.audio, _gap(context, utterance), audio])
             draft = (*context.tokens, *draft)
+        if kind is not Kind.PARTIAL and utterance.ahead:
+            draft = utterance.ahead
         opened = self.replies.opened
         language = None if opened.language == "auto" else opened.language
         return Job(audio, draft, language, opened.vocabulary, opened.word_timestamps)
@@ -172,7 +191,8 @@ class Listener:
         """Queue what becomes of the result of `job`."""
         utterance, until = self._due(kind)
         if kind is Kind.PARTIAL:
-            utterance.draft, utterance.decoded = transcript.tokens, until - utterance.start
+            utterance.draft, utterance.ahead = transcript.tokens, ()
+            utterance.decoded = until - utterance.start
             self.replies.partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
             return
         heard = self._hear_in_context(utterance, job, transcript, until)
@@ -184,8 +204,10 @@ class Listener:
             return
         assert utterance.maybe is not None
         maybe, utterance.maybe = utterance.maybe, None
-        utterance.guess, utterance.decoded = (maybe, heard), until - utterance.start
-        self.replies.text_end(maybe.at, heard.transcript)
+        utterance.guess, utterance.ahead = Guess(maybe, heard), transcript.tokens
+        utterance.decoded = until - utterance.start
+        if maybe.kind == "maybe":
+            self.replies.text_end(maybe.at, heard.transcript)
         self.replies.partial(utterance.said, heard.transcript, until, maybe.stamps, inference_ns)
 
     def fail(self, kind: Kind, why: str) -> None:
@@ -250,7 +272,3 @@ class Listener:
 def _gap(context: Context, utterance: Utterance) -> Floats:
     """A short silence stands for the pause, however long it was."""
     return np.zeros(min(GAP, max(0, utterance.start - context.end)), np.float32)
-
-
-def _same(guessed: SpeechEnd, decided: SpeechEnd) -> bool:
-    return (guessed.at, guessed.until) == (decided.at, decided.until)

@@ -19,7 +19,7 @@ Route: TypeAlias = tuple[int, ...]
 Stamps: TypeAlias = tuple[int, ...]
 """When a message came into and left each stage: receiver in, receiver out, vad in, vad out, ..."""
 
-EndKind = Literal["maybe", "end", "cut", "flush"]
+EndKind = Literal["early", "maybe", "end", "cut", "flush"]
 
 MinSilence: TypeAlias = int | Literal["auto"]
 """Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
@@ -93,7 +93,8 @@ class SpeechEnd:
     """The speech of an utterance ends at sample `at`; decode the audio up to `until`.
 
     `maybe` says that it looks like the end, so that the likely final is decoded ahead of time; nothing
-    more comes of it if speech goes on. `end`, `cut` and `flush` are decisions. After a `cut` the next
+    more comes of it if speech goes on. `early` says so of a shorter silence, which is enough for a client
+    that says flush, but not to be the end. `end`, `cut` and `flush` are decisions. After a `cut` the next
     utterance begins at `resume`, which is before `until` where the two overlap. `decided` is how much
     audio the decision took.
     """

@@ -84,7 +84,7 @@ class StreamListener:
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
-        if self.stream is not None:
+        if self.stream is not None and end.kind == "maybe":
             self.stream.maybe = end
 
     def finish(self, end: SpeechEnd, now: int) -> None:

@@ -44,6 +44,7 @@ from tests.builders import (
 from tests.play import Clock, at_once, of_type, play
 
 UNIT = SECOND // 4  # samples for which the echo says one word
+EARLY = 2 * UNIT + UNIT // 3  # where a pause behind two words is worth a first guess
 
 
 class EchoEngine:
@@ -201,6 +202,53 @@ def test_a_flush_in_a_pause_takes_the_likely_end_too() -> None:
     said = bench.play(end(2, "flush", until=3 * UNIT, flush_id="x"))
     assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", "x")]
     assert len(bench.engine.batches) == decodes
+
+
+@pytest.mark.parametrize("later", [[], [end(2, "maybe", until=3 * UNIT)]], ids=["alone", "overtaken"])
+def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message]) -> None:
+    bench = Bench()
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "early", until=EARLY))
+    decodes = len(bench.engine.batches)
+    said = bench.play(*later, end(2, "flush", until=3 * UNIT if later else EARLY, flush_id="x"))
+    assert [(h.text, h.end, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", 2 * UNIT, "x")]
+    assert len(bench.engine.batches) == decodes
+
+
+def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
+    bench = Bench()
+    said = bench.one_by_one(
+        opened(),
+        speech_start(),
+        words(0, 1, 2, 8),
+        end(2, "early", until=EARLY),
+        end(2, "maybe", until=3 * UNIT),
+        end(2, until=3 * UNIT),
+    )
+    assert texts(said)[-3:] == [("partial", "w1 w2"), ("partial", "w1 w2 w8"), ("final", "w1 w2 w8")]
+
+
+def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
+    bench = Bench(longest_context=20 * UNIT)
+    first: list[Message | Packet] = [speech_start(), words(0, 1, 2, 0), end(2, until=3 * UNIT)]
+    second: list[Message | Packet] = [
+        speech_start(2, 3 * UNIT),
+        words(3, 3, 0),
+        *(end(4, k, 2, until=5 * UNIT) for k in ("early", "maybe")),
+    ]
+    bench.one_by_one(opened(), *first, *second)
+    assert bench.engine.batches[-1][0].draft == (1, 2, 3)
+
+
+def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
+    bench, names = Bench(max_batch=1), "ab"
+    bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
+    said = bench.play(
+        words(0, 1, 0, session="a"),
+        end(1, "early", until=2 * UNIT, session="a"),
+        words(0, 2, 0, session="b"),
+        end(1, "maybe", until=2 * UNIT, session="b"),
+    )
+    assert texts(said) == [("partial", "w2"), ("partial", "w1")]
 
 
 def test_speech_that_goes_on_after_a_likely_end_is_decoded_again() -> None:
@@ -564,7 +612,8 @@ Step = Callable[[int, int], list[Message | Packet]]
     utterances=st.lists(
         st.tuples(
             st.lists(st.integers(1, 9), min_size=2, max_size=8),
-            st.sampled_from(["end", "guessed", "flush", "cut"]),
+            st.sampled_from([[], ["early"], ["maybe"], ["early", "maybe"]]),  # guesses before its end
+            st.sampled_from(["end", "flush", "cut"]),
             st.booleans(),  # an empty flush behind it
         ),
         max_size=6,
@@ -573,20 +622,19 @@ Step = Callable[[int, int], list[Message | Packet]]
     longest=st.sampled_from([0, 12]),
 )
 def test_every_word_is_in_a_final_once_and_in_order(
-    utterances: list[tuple[list[int], str, bool]], busy: float, longest: int
+    utterances: list[tuple[list[int], list[str], str, bool]], busy: float, longest: int
 ) -> None:
     bench, history, at, carried = Bench(busy, 4, longest * UNIT), list[Message | Packet]([opened()]), 0, False
     expected: list[str] = []
-    for number, (values, kind, empty_flush) in enumerate(utterances, 1):
+    for number, (values, guesses, kind, empty_flush) in enumerate(utterances, 1):
         if not carried:
             history.append(speech_start(number, at * UNIT))
         history += [words(at + k, value) for k, value in enumerate(values)]
         at += len(values)
         carried = kind == "cut"
-        if kind == "guessed":
-            history.append(end(at, "maybe", number))
+        history += [end(at, guess, number) for guess in guesses]
         name = f"f{number}" if kind == "flush" else None
-        history.append(end(at, "end" if kind == "guessed" else kind, number, flush_id=name))
+        history.append(end(at, kind, number, flush_id=name))
         expected.append(" ".join(f"w{v}" for v in values))
         if empty_flush and not carried:
             history.append(flush(f"e{number}"))

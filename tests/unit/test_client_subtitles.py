@@ -155,6 +155,11 @@ FINALS = st.builds(
 )
 
 
+def test_a_word_without_text_makes_no_cue() -> None:
+    words = (Word(word="", start=0.0, end=0.0), Word(word="eight", start=0.0, end=CUE_SECONDS + 1))
+    assert [cue.text for cue in cues([final("eight", words=words)])] == ["eight"]
+
+
 @given(st.lists(FINALS))
 def test_srt_can_be_read_back_whatever_was_said(finals: list[Final]) -> None:
     found = read_srt(to_srt(transcript(*finals)))

@@ -46,17 +46,21 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("..ss", [("start", 2, 0)]),  # no more than there is
         ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
         ("..........~ss", [("start", 11, 3)]),
-        ("ss..", [("start", 0, 0)]),
-        ("ss...", [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss...ss", [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss...ss...", [("start", 0, 0), ("maybe", 2, 5), ("maybe", 7, 10)]),
-        ("ss" + "." * 8, [("start", 0, 0), ("maybe", 2, 5)]),
-        ("ss" + "." * 9, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
-        ("ss" + ".~" * 5, [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss..", [("start", 0, 0), ("early", 2, 4)]),
+        ("ss.~s", [("start", 0, 0)]),
+        ("ss...", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
+        ("ss...ss", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
+        (
+            "ss...ss...",
+            [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("early", 7, 9), ("maybe", 7, 10)],
+        ),
+        ("ss" + "." * 8, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss" + ".~" * 5, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5)]),
         ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
         (
             "ss" + "." * 10 + "ss",  # the pre-roll does not reach into what is decoded already
-            [("start", 0, 0), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
+            [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
         ),
     ],
 )
@@ -89,6 +93,7 @@ def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None
 def test_until_the_text_is_known_it_is_waited_for() -> None:
     assert in_windows(hear(endpointer(None), "ss" + "." * 16)) == [
         ("start", 0, 0),
+        ("early", 2, 4),
         ("maybe", 2, 5),
         ("end", 2, 5),
     ]
@@ -113,7 +118,7 @@ def test_what_is_known_of_a_silence_does_not_count_for_the_next_one() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...")
     endpoints.read(2 * WINDOW, 1.0)
-    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("maybe", 7, 10)]
+    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("early", 7, 9), ("maybe", 7, 10)]
 
 
 def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
@@ -164,8 +169,14 @@ def test_flush_ends_what_is_being_said_with_all_its_audio() -> None:
 
 def test_flush_in_a_pause_leaves_the_pause_out() -> None:
     endpoints = endpointer()
+    hear(endpoints, "ss.")
+    assert in_windows(endpoints.flush(3 * WINDOW)) == [("flush", 2, 3)]
+
+
+def test_flush_after_a_shorter_pause_asks_for_what_is_decoded_already() -> None:
+    endpoints = endpointer()
     hear(endpoints, "ss..")
-    assert in_windows(endpoints.flush(4 * WINDOW)) == [("flush", 2, 4)]
+    assert in_windows(endpoints.flush(4 * WINDOW + 100)) == [("flush", 2, 4)]
 
 
 def test_flush_after_a_maybe_end_asks_for_what_is_decoded_already() -> None:
@@ -250,6 +261,7 @@ def test_a_cut_in_a_pause_needs_no_overlap() -> None:
 def test_a_pause_at_the_maximum_ends_the_utterance_without_a_cut() -> None:
     assert in_windows(hear(endpointer(3_000), "s" * 370 + "." * 5)) == [
         ("start", 0, 0),
+        ("early", 370, 372),
         ("maybe", 370, 373),
         ("end", 370, 373),
     ]
@@ -348,7 +360,7 @@ class Checked:
         assert self.start is not None
         assert self.start < boundary.at <= boundary.until <= position
         assert boundary.until - self.start < self.longest + 2 * WINDOW
-        if boundary.kind == "maybe":
+        if boundary.kind in ("early", "maybe"):
             return
         self.decoded, self.told, self.resume = boundary.until, boundary.at, boundary.resume
         if boundary.kind == "cut":

@@ -138,7 +138,8 @@ def test_a_stream_says_what_its_text_says_once_it_has_all_of_the_speech() -> Non
     clock = Clock()
     stage = stage_of(EchoStream(clock), clock=clock)
     begun = run(stage, clock, opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2))
-    said = run(stage, clock, end(2, "maybe", until=round(2.4 * CHUNK)), words(2, 3))
+    pause = [end(2, kind, until=round(k * CHUNK)) for kind, k in (("early", 2.2), ("maybe", 2.4))]
+    said = run(stage, clock, *pause, words(2, 3))
     assert of_type(TextEnd, begun) == []
     assert of_type(TextEnd, said) == [text_end(2 * CHUNK, None)]
     later = run(stage, clock, words(3, *range(4, 12)))

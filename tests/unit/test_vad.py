@@ -92,18 +92,19 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
             assert start <= message.resume <= message.until
             number = message.utterance + 1
             found[number] = message.resume, before[(message.resume - start) * 2 :]
-        elif isinstance(message, SpeechEnd) and message.kind != "maybe":
+        elif isinstance(message, SpeechEnd) and message.kind not in ("early", "maybe"):
             number = None
     return found
 
 
 SENTENCE = sound((QUIET, SECOND), (LOUD, SECOND), (QUIET, SECOND))
+SPOKEN = ("Audio", "early", "maybe", "Audio")  # what is said of it until its end, in chunks of 100 ms
 
 
 def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
     said = play(stage(), live([(opened(), b""), *chunks(SENTENCE)]))
-    assert shape(said) == ["Open", "Silence", "SpeechStart", "Audio", "maybe", "Audio", "end", "Silence"]
-    (start,), (_, end) = of_type(SpeechStart, said), of_type(SpeechEnd, said)
+    assert shape(said) == ["Open", "Silence", "SpeechStart", *SPOKEN, "end", "Silence"]
+    (start,), (_, _, end) = of_type(SpeechStart, said), of_type(SpeechEnd, said)
     assert abs(start.at - SECOND) < WINDOW
     assert abs(end.at - 2 * SECOND) < WINDOW
     assert end.at < end.until <= end.decided
@@ -174,9 +175,17 @@ def test_a_flush_with_nothing_said_goes_on_behind_the_silence_before_it() -> Non
 def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
-    maybe, end = of_type(SpeechEnd, said)
+    _, maybe, end = of_type(SpeechEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "flush")
     assert (maybe.at, maybe.until) == (end.at, end.until)
+
+
+def test_a_flush_in_a_shorter_pause_is_answered_with_what_was_guessed_of_that() -> None:
+    data = sound((LOUD, SECOND), (QUIET, 2 * WINDOW + 300))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
+    early, end = of_type(SpeechEnd, said)
+    assert (early.kind, end.kind) == ("early", "flush")
+    assert (early.at, early.until) == (end.at, end.until)
 
 
 def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
@@ -191,7 +200,7 @@ def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
 def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
-    maybe, end = of_type(SpeechEnd, said)
+    _, maybe, end = of_type(SpeechEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "end")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
@@ -244,7 +253,7 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     packets = chunks(data)
     history: list[Packet] = [(opened(), b""), *packets[:20], (configure(min_silence_ms=2_000), b"")]
     said = play(stage(), live([*history, *packets[20:]]))
-    assert [end.kind for end in of_type(SpeechEnd, said)] == ["maybe", "end", "maybe"]
+    assert [end.kind for end in of_type(SpeechEnd, said)] == ["early", "maybe", "end", "early", "maybe"]
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
 
 
@@ -253,7 +262,7 @@ def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packe
     vad_stage = stage(clock=clock)
     packets = chunks(sound((LOUD, SECOND), (QUIET, round(silence * SECOND))))
     said = play(vad_stage, live([(opened(min_silence_ms="auto"), b""), *packets]), clock)
-    (maybe,) = of_type(SpeechEnd, said)
+    _, maybe = of_type(SpeechEnd, said)
     return vad_stage, maybe.at, said
 
 
@@ -263,7 +272,7 @@ def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
     clock.spend(0.05)
     now = play(vad_stage, [(clock.now / 1e9, text_end(at))], clock)
     assert shape(now) == ["end"]
-    (maybe,), (end,) = of_type(SpeechEnd, said), of_type(SpeechEnd, now)
+    (_, maybe), (end,) = of_type(SpeechEnd, said), of_type(SpeechEnd, now)
     assert (end.at, end.until, end.utterance) == (maybe.at, maybe.until, 1)
     assert end.stamps == (clock.now,) * 4  # the wait for the text is none of the stage's work
     assert end.decided == (SECOND + samples(300)) // WINDOW * WINDOW + samples(50)
@@ -306,7 +315,7 @@ def test_a_long_utterance_is_cut_and_goes_on() -> None:
     data = sound((LOUD, 8 * SECOND), (QUIET, SECOND))
     said = play(stage(max_utterance=samples(5_000)), live([(opened(), b""), *chunks(data)]))
     kinds = [(end.utterance, end.kind) for end in of_type(SpeechEnd, said)]
-    assert kinds == [(1, "cut"), (2, "maybe"), (2, "end")]
+    assert kinds == [(1, "cut"), (2, "early"), (2, "maybe"), (2, "end")]
     for start, piece in heard(said).values():
         assert piece == data[2 * start : 2 * start + len(piece)]
 
@@ -374,7 +383,7 @@ def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]])
         start, data = audio_of[end.utterance]
         assert free <= start < end.until <= start + len(data) // 2
         assert end.until <= end.decided
-        if end.kind != "maybe":
+        if end.kind not in ("early", "maybe"):
             free = end.resume
             decided.append(end.utterance)
     assert decided == list(range(1, len(decided) + 1))
