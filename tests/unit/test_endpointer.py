@@ -47,7 +47,7 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
         ("..........~ss", [("start", 11, 3)]),
         ("ss..", [("start", 0, 0), ("early", 2, 4)]),
-        ("ss.~s", [("start", 0, 0)]),
+        ("ss.s", [("start", 0, 0)]),
         ("ss...", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
         ("ss...ss", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
         (

@@ -98,7 +98,7 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
 
 
 SENTENCE = sound((QUIET, SECOND), (LOUD, SECOND), (QUIET, SECOND))
-SPOKEN = ("Audio", "early", "maybe", "Audio")  # what is said of it until its end, in chunks of 100 ms
+SPOKEN = ("Audio", "early", "Audio", "maybe", "Audio")  # what is said of it until its end
 
 
 def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
