@@ -1,33 +1,35 @@
 """Recordings and waits for silence in; how long finals took, and how many sentences they cut, out.
 
-    python -m bench.endpointing [--audio DIR] [--decode-ms 120] [300 400 auto ...]
-
 The stages run in one process on a clock of their own, on which a pass of the engine takes always the same:
 nothing here depends on how busy the machine is. Audio comes in chunks of 100 ms, as in a session.
 """
 
-import argparse
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from math import nan
+from statistics import mean
 from typing import Final
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.document import Document, conditions
+from bench.engines import engine_for
 from bench.figures import percentile
 from bench.play import TAIL_S, chunks
-from bench.recordings import Recording, embedded, own
+from bench.recordings import Recording
+from bench.request import Request
 from bench.score import CHUNK_S
 from bench.sentences import cut_sentences
-from client.commands.options import min_silence
+from client.commands.exits import ExitCode
+from client.errors import UsageError
 from stages.asr import AsrStage
 from stages.assembler import AssemblerStage
 from stages.channels import Packet
 from stages.endpointer import EndpointRules, samples
 from stages.engines.base import Engine
-from stages.engines.moonshine import Moonshine
 from stages.messages import (
     BYTES_PER_SAMPLE,
     SAMPLE_RATE,
@@ -40,14 +42,13 @@ from stages.messages import (
     TextEnd,
 )
 from stages.opening import opening
-from stages.parameters import SessionConfig
+from stages.parameters import SessionConfig, parse_query
 from stages.runner import Stage
 from stages.silero import SileroVad
 from stages.vad import Vad, VadStage
 
 SESSION: Final = "replay"
 ROUTE: Final = (0, 0, 0, 0)
-DECODE_MS: Final = 120.0  # of a pass on a busy machine; on an idle core 32 over 4 s, 58 over 8 s (measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Row:
     last: tuple[float, ...]  # of the last final of each recording, s
 
 
-def measure(
+def replay(
     recordings: Sequence[Recording], silence: MinSilence, vad: Vad, engine: Engine, decode_s: float
 ) -> Row:
     """One way of waiting."""
@@ -140,30 +141,39 @@ def measure(
     return Row(silence, len(delays), cut, delays, last)
 
 
+def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -> int:
+    """Print how each way of waiting does; the exit code.
+
+    Raises:
+        DalstonError: a silence is out of range, or there is no such engine or no recording.
+    """
+    for silence in silences:
+        parse_query({"min_silence_ms": str(silence)})
+    engine = engine_for(request.chosen.get("models"), request.model)
+    if engine is None:
+        raise UsageError(f"there is no model {request.model!r}; --set models=... names others")
+    vad, recordings = SileroVad(), request.load().recordings
+    console, rows = Console(stderr=True), list[Row]()
+    settings = {**request.settings(), "silences": silences, "decode_s": decode_s}
+    document = Document("endpointing", settings, rows, conditions())
+    for silence in silences:
+        with console.status(f"{silence} ms" if silence != "auto" else silence):
+            rows.append(replay(recordings, silence, vad, engine, decode_s))
+        document.save(request.out)
+    Console().print(table(rows, sum(recording.seconds for recording in recordings) / 60))
+    print(f"The whole result is in {request.out}.")
+    return ExitCode.OK
+
+
 def table(rows: Iterable[Row], minutes: float) -> Table:
     """A line for each way of waiting."""
-    found = Table(
-        "Silence, ms", "Finals", "Sentences cut", "per min", "All finals p50, s", "p95", "Last p50, s"
-    )
+    caption = "Times from the end of speech to its final; last: of the last final of each recording alone."
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
+    for name in ("Silence, ms", "Finals", "Cut", "Per min", "p50, s", "p95, s", "Mean, s", "Last p50, s"):
+        found.add_column(name, justify="right")
     for row in rows:
-        times = (percentile(row.delays, 50), percentile(row.delays, 95), percentile(row.last, 50))
+        all_finals = (percentile(row.delays, 50), percentile(row.delays, 95), mean(row.delays or (nan,)))
+        times = (*all_finals, percentile(row.last, 50))
         shown = ("–" if each is None else f"{each:.3f}" for each in times)
-        found.add_row(str(row.silence), str(row.finals), str(row.cut), f"{row.cut / minutes:.2f}", *shown)
+        found.add_row(str(row.silence), str(row.finals), str(row.cut), f"{row.cut / minutes:.1f}", *shown)
     return found
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("silences", nargs="*", type=min_silence, default=[300, 400, 500, 600, "auto"])
-    parser.add_argument("--audio", type=Path)
-    parser.add_argument("--decode-ms", type=float, default=DECODE_MS)
-    asked = parser.parse_args()
-    recordings = embedded() if asked.audio is None else own(asked.audio)
-    vad, engine = SileroVad(), Moonshine()
-    rows = [measure(recordings, each, vad, engine, asked.decode_ms / 1000) for each in asked.silences]
-    Console().print(table(rows, sum(recording.seconds for recording in recordings) / 60))
-
-
-if __name__ == "__main__":
-    main()

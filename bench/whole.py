@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from bench.align import floats
+from bench.engines import engine_for
 from bench.figures import ratio
 from bench.recordings import Recording
 from bench.score import Score
 from bench.words import errors
 from stages.engines.base import Job, UtteranceEngine
-from stages.engines.catalog import Room, default, describe, load, parse
 
 MAX_S: Final = 15.0  # longer recordings are beyond what small models take at once
 THREADS: Final = 2
@@ -56,12 +56,10 @@ def against_whole(
 
 
 def _engine(models: str | None, model: str) -> UtteranceEngine | None:
-    engines = load(parse(models) if models else default(), Room(THREADS))
-    named = {info.variant for info in describe(engines) if info.answers_to(model)}
-    found = [engine for variant, engine in engines.items() if variant in named]
-    if not found or found[0].info.features["streaming"]:
+    engine = engine_for(models, model, THREADS)
+    if engine is None or engine.info.features["streaming"]:
         return None
-    return cast(UtteranceEngine, found[0])
+    return cast(UtteranceEngine, engine)
 
 
 def _errors(engine: UtteranceEngine, recording: Recording) -> int:

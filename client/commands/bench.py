@@ -10,6 +10,7 @@ from client.commands.bench_options import (
     Audio,
     Bound,
     Compare,
+    DecodeMs,
     Direct,
     FlushAfter,
     Idle,
@@ -27,10 +28,12 @@ from client.commands.bench_options import (
     ServerPid,
     Sessions,
     Settings,
+    Silences,
     Url,
     Workers,
 )
 from client.commands.exits import ExitCode, complain, exit_code
+from client.commands.options import min_silence
 from client.errors import ClientError
 from stages.errors import DalstonError
 
@@ -114,6 +117,33 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
             url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
         )
         return measure(request, bound, most)
+
+    _run(command)
+
+
+@app.command()
+def endpointing(
+    silences: Silences = None,
+    *,
+    decode_ms: DecodeMs = 120.0,
+    model: Model = "fast",
+    audio: Audio = None,
+    settings: Settings = None,
+    out: Out = Path("bench-endpointing.json"),
+) -> None:
+    """Compare waits for silence: how soon finals come, and how many sentences they cut.
+
+    The stages run in one process on a clock of its own: a busy machine does not matter.
+    """
+
+    waits = [min_silence(each) for each in silences or ("300", "400", "500", "600", "auto")]
+
+    def command() -> int:
+        from bench.endpointing import measure
+        from bench.request import Request, chosen
+
+        request = Request(chosen=chosen(settings or []), model=model, audio=audio, out=out)
+        return measure(request, waits, decode_ms / 1000)
 
     _run(command)
 

@@ -112,5 +112,13 @@ IdleWorkers = Annotated[
 Idle = Annotated[
     int, typer.Option(min=1, max=4_000, metavar="N", help="Idle sessions.", rich_help_panel=_LOAD)
 ]
+Silences = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MS", help="100 to 3000, or auto; [dim]default: 300 400 500 600 auto[/]"),
+]
+DecodeMs = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="MS", help="What a pass of the model takes.", rich_help_panel=_LOAD),
+]
 Rev = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
 Rounds = Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Of both.", rich_help_panel=_LOAD)]

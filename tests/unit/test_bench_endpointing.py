@@ -1,15 +1,21 @@
 """A recording through the stages on a clock of its own: when its finals come, and what they cut."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.endpointing import Row, measure, table
+from bench.document import read
+from bench.endpointing import Row, measure, replay, table
 from bench.recordings import Recording
+from bench.request import Request
 from broker.records import ModelInfo
+from client.commands.exits import ExitCode
 from stages.endpointer import WINDOW
 from stages.engines.base import Features, Job, Transcript
+from stages.errors import DalstonError
+from stages.messages import MinSilence
 from stages.silero import Floats, VadState
 from tests.builders import SECOND, pcm
 
@@ -47,7 +53,7 @@ PAUSED = recording((LOUD, 0.5), (QUIET, 0.42), (LOUD, 0.5))
 
 
 def row(silence: int, decode_s: float = 0.1) -> Row:
-    return measure([PAUSED], silence, loud_is_speech, Counter(), decode_s)
+    return replay([PAUSED], silence, loud_is_speech, Counter(), decode_s)
 
 
 def test_a_short_wait_cuts_a_sentence_that_a_long_one_leaves_whole() -> None:
@@ -58,14 +64,36 @@ def test_a_short_wait_cuts_a_sentence_that_a_long_one_leaves_whole() -> None:
 
 
 def test_a_wait_that_follows_the_text_is_short_and_cuts_nothing() -> None:
-    found = measure([PAUSED], "auto", loud_is_speech, Counter(), 0.05)
+    found = replay([PAUSED], "auto", loud_is_speech, Counter(), 0.05)
     assert (found.finals, found.cut) == (1, 0)
     assert found.last[0] <= row(300).last[0]
 
 
 def test_a_final_comes_no_sooner_than_the_engine_has_it() -> None:
     assert row(300, 0.5).last[0] >= row(300, 0.1).last[0] + 0.2
-    assert measure([PAUSED], "auto", loud_is_speech, Counter(), 0.5).last[0] >= 0.5
+    assert replay([PAUSED], "auto", loud_is_speech, Counter(), 0.5).last[0] >= 0.5
+
+
+def test_the_waits_are_measured_and_saved(tmp_path: Path) -> None:
+    request = Request(chosen={"models": "fast=instant:any"}, out=tmp_path / "found.json")
+    assert measure(request, [500], 0.1) == ExitCode.OK
+    found = read(request.out)
+    (only,) = found["results"]
+    assert (found["settings"]["silences"], only["silence"]) == ([500], 500)
+    assert only["finals"] == len(only["delays"]) > 10
+
+
+@pytest.mark.parametrize(
+    ("model", "silence", "complaint"),
+    [("fast", 50, "from 100 to 3000, not '50'"), ("accurate", 300, "no model 'accurate'")],
+)
+def test_what_cannot_be_measured_is_said(
+    tmp_path: Path, model: str, silence: MinSilence, complaint: str
+) -> None:
+    request = Request(chosen={"models": "fast=instant:any"}, model=model, out=tmp_path / "found.json")
+    with pytest.raises(DalstonError, match=complaint):
+        measure(request, [300, silence], 0.1)
+    assert not request.out.exists()
 
 
 def test_the_table_has_a_line_for_each_wait() -> None:
