@@ -16,7 +16,7 @@ export DALSTON_FANOUT := $(FANOUT)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos check gpu-check format clean help
+.PHONY: install run demo bench bench-guard test chaos fuzz check gpu-check format clean help
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,10 @@ test: $(TESTED)  ## run all tests
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
+
+fuzz: $(TESTED)  ## look for new counterexamples: the property tests with other examples, ROUNDS times (10)
+	@for round in $$(seq $(or $(ROUNDS),10)); do \
+		python -m pytest -q -m hypothesis --hypothesis-profile=default tests || exit 1; done
 
 check: $(TESTED)  ## format, lint, types, tests
 	@ruff format --check $(CODE)

@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
 import pytest
+from hypothesis import settings
+
+# A test run says something about the change under test: it has the same examples each time. `make fuzz`
+# looks for others.
+settings.register_profile("repeatable", derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
