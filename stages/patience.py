@@ -1,7 +1,7 @@
 """How long to wait in a silence before the utterance is over: from what the text says, and from the speaker.
 
 The constants were chosen on the recordings of the embedded model's wheel and some of LibriVox, as they are,
-at 0.8 to 1.25 times their speed, and with noise, by what `python -m bench.endpointing` measures.
+at 0.8 to 1.25 times their speed, and with noise, by what `dalston-rt bench endpointing` measures.
 """
 
 import re
