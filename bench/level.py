@@ -10,7 +10,7 @@ from typing import Final
 import uvloop
 
 from bench.cost import Cost, Meter
-from bench.figures import Figures, errors_of, summarize
+from bench.figures import Figures, errors_of, summarize, thinned
 from bench.play import Player, Target
 from bench.recordings import Recording
 from bench.score import Played, Score, score
@@ -57,6 +57,12 @@ class Level:
     budget: tuple[Row, ...]
     errors: tuple[str, ...]
     scores: tuple[Score, ...]
+    memory: tuple[tuple[float, float], ...] = ()  # of the server over the run: s, MB
+
+    @property
+    def broken(self) -> bool:
+        """Whether no session at all was whole."""
+        return bool(self.scores) and all(score.error for score in self.scores)
 
 
 @dataclass(slots=True)
@@ -109,4 +115,5 @@ class Measurement:
             tuple(budget_rows(self._samples)),
             tuple(errors_of(scores)),
             scores,
+            tuple(thinned(cost.memory_over_time)),
         )

@@ -32,7 +32,9 @@ ROWS: Final[tuple[tuple[Row, ...], ...]] = (
         ("Server, cores", "cores", 2),
         ("Cores per stream", "cores_per_stream", 3),
         ("Memory, MB", "memory_mb", 0),
+        ("Memory growth, MB per h", "memory_growth", 1),
         ("GPU memory, MB", "gpu_memory_mb", 0),
+        ("GPU busy, %", "gpu_busy_percent", 0),
     ),
     (
         ("Recordings", "recordings", 0),

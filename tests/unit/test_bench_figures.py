@@ -83,6 +83,9 @@ def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:
     assert row.cores == pytest.approx(0.4)
     assert row.cores_per_stream == pytest.approx(0.5)
     assert row.memory_mb == pytest.approx(250.0)
+    assert (row.gpu_memory_mb, row.gpu_busy_percent) == (None, None)
+    device = figures(SCORE, cost=replace(COST, gpu_memory=4_000_000_000, gpu_busy=37.5))
+    assert (device.gpu_memory_mb, device.gpu_busy_percent) == (4_000.0, 37.5)
 
 
 def test_where_the_processes_are_not_known_the_cost_is_not() -> None:
@@ -98,6 +101,7 @@ def test_without_recordings_there_are_no_figures() -> None:
 def test_a_lag_that_grows_over_the_run_shows() -> None:
     scores = [replace(SCORE, began=10.0 * i, word_latency=(0.1 * i,) * 3) for i in range(5)]
     assert growth(scores) == pytest.approx(0.01, rel=0.05)
+    assert growth(scores[:3]) is None  # too short to say
 
 
 def test_failures_and_their_reasons_are_counted() -> None:
