@@ -67,7 +67,7 @@ class Level:
 
 @dataclass(slots=True)
 class Measurement:
-    """One level while it runs. `progress` is called with the seconds of audio that were played."""
+    """One level while it runs. `progress` is called with the seconds that were played, tails included."""
 
     sessions: int
     target: Target
@@ -83,7 +83,8 @@ class Measurement:
         mark, began = self.meter.mark(), time.monotonic()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._all(Player(self.target, began, tail_s=self.load.tail_s)))
+                player = Player(self.target, began, tail_s=self.load.tail_s, progress=self.progress)
+                runner.run(self._all(player))
         except KeyboardInterrupt:
             interrupted = True
         return self._level(mark.cost(time.monotonic() - began), interrupted)
@@ -103,7 +104,6 @@ class Measurement:
             played, samples = await player.play(session, recording)
             self._played.append(played)
             self._samples += samples
-            self.progress(recording.seconds)
 
     def _level(self, cost: Cost, interrupted: bool) -> Level:
         """Scored only now, so that the client was free for its sessions."""

@@ -16,6 +16,7 @@ from client.session import MinSilence, Session, transcribe_stream
 from client.transcript import Sample, timing_sample
 
 TAIL_S: Final = 1.5  # s of silence behind the recording: a server that waits for one gets it
+CHUNKS: Final = 10  # in a second
 END_WAIT_S: Final = 12.0  # until the server's own end
 
 
@@ -65,12 +66,16 @@ class Course:
 
 @dataclass(slots=True)
 class Player:
-    """Plays recordings to one server; `clock` is in seconds, `began` is its time when the run began."""
+    """Plays recordings to one server; `clock` is in seconds, `began` is its time when the run began.
+
+    `progress` is called after each second of audio, or of the silence behind it.
+    """
 
     target: Target
     began: float
     clock: Callable[[], float] = time.monotonic
     tail_s: float = TAIL_S
+    progress: Callable[[float], None] = lambda seconds: None
 
     async def play(self, session: int, recording: Recording) -> tuple[Played, list[Sample]]:
         """Play one recording; what goes wrong is part of the result."""
@@ -124,6 +129,8 @@ class Player:
             await asyncio.sleep(max(0.0, due - self.clock()))
             course.late = max(course.late, self.clock() - due)
             await stream.send(chunk)
+            if number % CHUNKS == 0:
+                self.progress(CHUNKS * CHUNK_S)
             if flush_at is not None and number * CHUNK_S >= flush_at:
                 flush_at = None
                 await stream.flush("bench")

@@ -61,9 +61,9 @@ def levels(plan: Plan, sessions: Sequence[int], console: Console) -> Iterator[Le
 
 @contextmanager
 def progress(console: Console, what: str, load: Load, sessions: int) -> Iterator[Advance]:
-    """A bar of the audio played by all sessions, gone when it is done."""
-    total = sum(recording.seconds for i in range(sessions) for recording in load.playlist(i))
+    """A bar of what was played by all sessions, gone when it is done; none where nobody sees it."""
+    total = sum(r.seconds + load.tail_s for i in range(sessions) for r in load.playlist(i))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(what, total=total)
         yield lambda seconds: bars.advance(task, seconds)
