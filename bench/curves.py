@@ -61,4 +61,4 @@ def _lines(axes: Axes, steps: Rows, names: Mapping[str, str], unit: str) -> bool
     axes.set_ylabel(unit)
     axes.set_ylim(bottom=0)
     legend(axes)
-    return any(step[name] is not None for step in steps for name in names.values())
+    return len(steps) > 1 and any(step[name] is not None for step in steps for name in names.values())

@@ -44,7 +44,7 @@ class Figures:
 
 ERROR_LENGTH: Final = 160  # characters of an error that is counted
 MIN_GROWTH_S: Final = 30.0  # of words: in less, one slow word is a trend
-MIN_MEMORY_S: Final = 600.0  # of memory: in less, a few pages make many MB in an hour
+MIN_MEMORY_S: Final = 1_800.0  # of memory: in 12 minutes one step of 14 MB in a heap made 150 MB per hour
 WARM: Final = 0.1  # of the run, in which caches fill
 
 
@@ -94,7 +94,7 @@ def growth(scores: Iterable[Score]) -> float | None:
 def memory_growth(samples: Sequence[tuple[float, int]]) -> float | None:
     """The least-squares slope of the memory (s, bytes) without the first tenth, MB per hour.
 
-    None of less than ten minutes.
+    None of less than half an hour.
     """
     if not samples or samples[-1][0] - samples[0][0] < MIN_MEMORY_S:
         return None

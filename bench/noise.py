@@ -46,12 +46,16 @@ async def listen(target: Target, signal: str, seconds: float, seed: int) -> Hear
     speech = 0.0
     async with transcribe_stream(target.url, model=target.model, interim_results=False) as stream:
         sending = asyncio.create_task(_send(stream, pcm))
-        async for event in stream:
-            if isinstance(event, Final):
-                texts.append(event.text.strip())
-            elif isinstance(event, SessionEnd):
-                speech = event.speech_duration or 0.0
-        await sending
+        try:
+            async for event in stream:
+                if isinstance(event, Final):
+                    texts.append(event.text.strip())
+                elif isinstance(event, SessionEnd):
+                    speech = event.speech_duration or 0.0
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
     text = " ".join(filter(None, texts))
     return Heard(signal, seconds, round(speech, 2), len(text.split()), text)
 

@@ -108,7 +108,7 @@ def _against_sessions(axes: Axes, levels: Sequence[Level], bound: float | None) 
     axes.set_ylabel("s after the end of speech")
     axes.set_ylim(bottom=0)
     legend(axes)
-    return any(level["figures"]["final_p50"] is not None for level in levels)
+    return sum(level["figures"]["final_p50"] is not None for level in levels) > 1
 
 
 def _cdf_of_finals(axes: Axes, levels: Sequence[Level]) -> bool:
@@ -165,7 +165,7 @@ def _cpu(axes: Axes, levels: Sequence[Level]) -> bool:
     axes.set_ylabel("cores of the server")
     axes.set_ylim(bottom=0)
     legend(axes)
-    return bool(known)
+    return len(known) > 1
 
 
 def _memory(axes: Axes, levels: Sequence[Level]) -> bool:

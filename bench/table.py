@@ -100,7 +100,7 @@ def compare_tables(new: Sequence[Figures], old: Sequence[Figures], width: int) -
 
 def flushed(after: float) -> str:
     """What the figures of a client that flushes say."""
-    return f"The client says flush {after:g} s after the end of speech, from which the time to final counts."
+    return f"Time to final counts from the end of speech; the client says flush {after:g} s after it."
 
 
 def name_of(figure: str) -> str:

@@ -20,16 +20,16 @@ def line(seconds: float, per_hour: float, start: float = 800.0) -> list[tuple[fl
 
 @pytest.mark.parametrize("per_hour", [0.0, 12.0, -3.0])
 def test_growth_is_the_slope_per_hour(per_hour: float) -> None:
-    assert memory_growth(line(900.0, per_hour)) == pytest.approx(per_hour, abs=0.01)
+    assert memory_growth(line(2_000.0, per_hour)) == pytest.approx(per_hour, abs=0.01)
 
 
 def test_what_fills_at_the_beginning_is_no_growth() -> None:
-    warm = [(at, 500 * MB if at < 60 else size) for at, size in line(900.0, 6.0)]
+    warm = [(at, 500 * MB if at < 60 else size) for at, size in line(2_000.0, 6.0)]
     assert memory_growth(warm) == pytest.approx(6.0, abs=0.01)
 
 
-def test_a_run_under_ten_minutes_says_nothing_of_it() -> None:
-    assert memory_growth(line(599.0, 100.0)) is None
+def test_a_run_under_half_an_hour_says_nothing_of_it() -> None:
+    assert memory_growth(line(1_799.0, 100.0)) is None
     assert memory_growth([]) is None
 
 

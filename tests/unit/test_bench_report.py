@@ -100,6 +100,12 @@ def test_the_overhead_has_a_page(result: dict[str, Any], tmp_path: Path) -> None
     assert text.count("<svg") == 2
 
 
+def test_one_number_of_sessions_makes_no_curve(result: dict[str, Any]) -> None:
+    titles = [title for title, _ in pictures(result["results"][:1])]
+    assert "How many finals come within" in titles
+    assert not [title for title in titles if "against" in title]
+
+
 def test_what_has_no_report(result: dict[str, Any], tmp_path: Path) -> None:
     others: tuple[dict[str, Any], ...] = ({"command": "noise"}, {"results": []})
     for other in others:
