@@ -24,6 +24,7 @@ PACKAGES: Final = (
     "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
 )  # fmt: skip
 """What decides the figures, beside our own code."""
+SECRET: Final = ("internal_secret", "redis_url")  # the URL may have a password in it
 LOAD: Final = ("model", "seconds", "audio", "flush_after", "min_silence_ms", "seed")
 MACHINE: Final = ("cpu", "cores", "memory_gb")
 LEVELS: Final = ("bench", "capacity")  # commands whose results are numbers of sessions with their figures
@@ -46,7 +47,7 @@ class Document:
             OutputError: the file can't be written.
         """
         content = {"format": FORMAT, "command": self.command, "conditions": self.conditions}
-        content |= {"settings": self.settings, "answer": self.answer}
+        content |= {"settings": shareable(self.settings), "answer": self.answer}
         content["results"] = self.results
         part = _part(path)
         try:
@@ -55,6 +56,12 @@ class Document:
         except OSError as error:
             part.unlink(missing_ok=True)
             raise _unwritable(path, error) from None
+
+
+def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, and settings within them, without what is nobody else's business: results are passed on."""
+    known = {name: "(not recorded)" if name in SECRET else value for name, value in settings.items()}
+    return {name: shareable(value) if isinstance(value, Mapping) else value for name, value in known.items()}
 
 
 def check_writable(path: Path) -> None:

@@ -4,6 +4,7 @@ Both play the same recordings in the same round, in an order that changes: what 
 while slows both. No verdict for a pipeline: a person reads it.
 """
 
+import os
 import random
 import statistics
 import subprocess
@@ -23,7 +24,7 @@ from bench.document import Document, conditions, revision
 from bench.level import Level
 from bench.request import Request
 from bench.run import Plan, progress
-from bench.server import own_server
+from bench.server import environment_settings, own_server
 from bench.table import COMPARED, by, name_of
 from client.commands.exits import ExitCode
 from client.commands.words import counted
@@ -102,6 +103,7 @@ def measure(request: Request, rev: str, sessions: int, count: int) -> int:
     """
     console, rounds, load = Console(stderr=True), list[Round](), request.load()
     settings = request.settings() | {"revision": rev, "sessions": sessions, "rounds": count}
+    settings["environment"] = environment_settings(os.environ)
     order = random.Random(request.seed)  # noqa: S311 - no secret
 
     def play(root: Path, what: str, seed: int) -> Level:

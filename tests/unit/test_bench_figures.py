@@ -178,6 +178,15 @@ def test_a_document_comes_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result.json"]
 
 
+def test_a_result_has_no_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    server = {"internal_secret": "0123456789abcdef", "max_batch": "4"}
+    chosen = {"redis_url": "redis://:password@host"}
+    Document("bench", {"seed": 1, "chosen": chosen, "server": server}, [], {}).save(path)
+    assert read(path)["settings"]["server"]["max_batch"] == "4"
+    assert not re.search("0123456789abcdef|password", path.read_text())
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}', b'{"format": 1}'])
 def test_what_is_no_result_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.json"
