@@ -89,11 +89,17 @@ def _svg(figure: Figure) -> str:
 
 def legend(axes: Axes) -> None:
     """What the colours say, in lines above the picture, where nothing is drawn."""
-    handles, _ = axes.get_legend_handles_labels()
+    handles, labels = axes.get_legend_handles_labels()
+    if "budget" in labels:  # which comes first; lines would come before bars
+        handles = [handles[at] for at in np.argsort(labels)]
     lines = -(-len(handles) // LEGEND)
     if handles:
         axes.figure.legend(
-            loc="outside upper left", ncols=-(-len(handles) // lines), columnspacing=1.0, handlelength=1.2
+            handles=handles,
+            loc="outside upper left",
+            ncols=-(-len(handles) // lines),
+            columnspacing=1.0,
+            handlelength=1.2,
         )
 
 
