@@ -76,7 +76,9 @@ class Aligner:
         """
         segments, words = self.heard(floats(pcm))
         if not segments or not words:
-            raise UsageError(f"{name}: no speech found in it")
+            raise UsageError(
+                f"nobody speaks in the recording {name!r}, as far as Silero VAD and Whisper hear"
+            )
         return Recording(name, pcm, text, tuple(words), segments[0][0], segments[-1][1])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -9,11 +10,13 @@ from rich.console import Console
 from bench.document import Document, conditions
 from bench.figures import Figures
 from bench.level import Level
+from bench.report import tell
 from bench.request import Request
 from bench.run import Plan, progress
 from bench.server import server
-from bench.table import figures_table
+from bench.table import figures_tables
 from client.commands.exits import ExitCode
+from client.commands.words import counted
 
 MAX_GROWTH: Final = 0.02  # s per s; a server that keeps up has none, and 60 s of words measure it so well
 
@@ -64,18 +67,21 @@ class Capacity:
         """Try a number of sessions.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C; what was measured is kept.
+            ClientError: the server is gone; what was measured is kept.
+            KeyboardInterrupt: Ctrl-C; the same.
         """
         return any(self._try(sessions, again) for again in (False, True))
 
     def _try(self, sessions: int, again: bool) -> bool:
-        what = f"{sessions} sessions{', again' * again}"
+        what = f"{counted(sessions, 'session')}{', again' * again}"
         with progress(self._console, what, self._plan.load, sessions) as advance:
             level = self._plan.measure(sessions, advance)
         self.levels.append(level)
         self._keep()
         if level.interrupted:
             raise KeyboardInterrupt
+        if level.broken:
+            self._plan.warm_up()  # a server that is gone holds nothing, which is not its capacity
         why = self._bound.broken_by(level.figures)
         self._console.print(f"{what}: {why or 'held'}", highlight=False)
         if why is not None:
@@ -83,11 +89,12 @@ class Capacity:
         return why is None
 
 
-def measure(request: Request, bound: float, most: int) -> int:
+def measure(request: Request, bound: float, most: int, report: Path | None = None) -> int:
     """Search, and print the answer with the figures behind it; the exit code.
 
     Raises:
         DalstonError: a bad file, or a server that can't be had.
+        KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     console, answer, settings = Console(stderr=True), dict[str, Any](), request.settings()
     settings |= {"bound": bound, "most": most}
@@ -102,30 +109,29 @@ def measure(request: Request, bound: float, most: int) -> int:
         tries = Capacity(plan, Bound(bound), console, keep)
         plan.warm_up()
         try:
-            answer["sessions"] = search(tries.holds, most)
-        except KeyboardInterrupt:
-            _print(tries, None, bound, most)
-            return ExitCode.INTERRUPTED
-        answer["bound_of_next"] = tries.why.get(answer["sessions"] + 1)
+            found = search(tries.holds, most)
+        finally:  # whatever ended it: what was measured is shown
+            if tries.levels:
+                screen = Console()
+                screen.print(*figures_tables(latest(tries.levels), screen.width), sep="")
+        why = tries.why.get(found + 1)
+        answer |= {"sessions": found, "bound_of_next": why, "verdict": verdict(found, why, bound, most)}
         keep()
-    _print(tries, answer["sessions"], bound, most)
-    print(f"\nThe whole result is in {request.out}.")
+    print(answer["verdict"])
+    tell(request.out, report)
     return ExitCode.OK
 
 
-def _print(tries: Capacity, found: int | None, bound: float, most: int) -> None:
-    latest = {level.sessions: level for level in tries.levels}
-    levels: Sequence[Level] = [latest[count] for count in sorted(latest)]
-    console = Console()
-    console.print(figures_table(levels[-8:]))
-    if found is not None:
-        console.print(verdict(found, tries.why.get(found + 1), bound, most), highlight=False)
+def latest(levels: Sequence[Level]) -> list[Level]:
+    """Of each number of sessions the level that was measured last, in order."""
+    by_sessions = {level.sessions: level for level in levels}
+    return [by_sessions[sessions] for sessions in sorted(by_sessions)]
 
 
 def verdict(found: int, why: str | None, bound: float, most: int) -> str:
     """The answer in a sentence."""
-    if found == 0:
-        return f"Not even one session is within a time to final of {bound:g} s: {why}."
     within = f"p95 of the time to final under {bound:g} s, no growing lag"
-    held = f"{found} session{'s' * (found > 1)} held ({within})"
+    if found == 0:
+        return f"Not even one session is held ({within}): {why}."
+    held = f"{counted(found, 'session')} held ({within})"
     return f"{held}; more than {most} were not tried." if why is None else f"{held}; at {found + 1}: {why}."

@@ -28,6 +28,8 @@ class Cost:
     client_cpu: float
     other_cores: float  # cores that everything else used: far from 0 means a disturbed run
     by_process: Mapping[str, float] = field(default_factory=dict)  # server_cpu by the name of a process
+    memory_over_time: Sequence[tuple[float, int]] = ()  # s since the beginning, bytes
+    gpu_busy: float | None = None  # percent of the time, all that runs on the device
 
 
 @dataclass(slots=True)
@@ -37,8 +39,9 @@ class Meter:
     pid: int | None
     _cpu: dict[tuple[int, float], float] = field(default_factory=dict)
     _names: dict[tuple[int, float], str] = field(default_factory=dict)
-    _memory: int = 0
+    _memory: list[tuple[float, int]] = field(default_factory=list)  # when, bytes
     _gpu_memory: int = 0
+    _gpu_busy: list[float] = field(default_factory=list)
     _gpu: Gpu = field(default_factory=Gpu)
 
     def look(self) -> float:
@@ -51,9 +54,12 @@ class Meter:
                 memory += process.memory_info().rss
             except psutil.Error:
                 continue
-        self._memory = max(self._memory, memory)
+        if memory:
+            self._memory.append((time.monotonic(), memory))
         if (gpu := self._gpu.memory()) is not None:
             self._gpu_memory = max(self._gpu_memory, gpu.used)
+        if (busy := self._gpu.busy()) is not None:
+            self._gpu_busy.append(busy)
         return sum(self._cpu.values())
 
     def by_process(self) -> dict[str, float]:
@@ -88,12 +94,17 @@ class Meter:
 
     def mark(self) -> "Mark":
         """A moment to measure from."""
-        server = self.look()
-        return Mark(self, server, time.process_time(), _busy(), self.by_process())
+        at, server = time.monotonic(), self.look()
+        return Mark(self, at, server, time.process_time(), _busy(), self.by_process())
 
-    def peak(self) -> tuple[int | None, int | None]:
-        """The largest memory so far, of the tree and of the GPU."""
-        return self._memory or None, self._gpu_memory or None
+    def memory_since(self, at: float) -> list[tuple[float, int]]:
+        """The memory of the tree whenever it was looked at: s since then, bytes."""
+        return [(when - at, memory) for when, memory in self._memory if when >= at]
+
+    def gpu(self) -> tuple[int | None, float | None]:
+        """The largest memory of the GPU so far, and how busy it was on average."""
+        busy = sum(self._gpu_busy) / len(self._gpu_busy) if self._gpu_busy else None
+        return self._gpu_memory or None, busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,7 @@ class Mark:
     """What had been used at one moment, in CPU seconds."""
 
     meter: Meter
+    at: float  # of the clock that does not jump
     server: float
     client: float
     machine: float
@@ -111,13 +123,15 @@ class Mark:
         server = self.meter.look() - self.server
         client = time.process_time() - self.client
         other = _busy() - self.machine - server - client
-        memory, gpu_memory = self.meter.peak()
+        memory = self.meter.memory_since(self.at)
+        peak = max((size for _, size in memory), default=None)
         known = server if self.meter.pid is not None else None
         spent = {
             name: seconds - self.by_process.get(name, 0.0)
             for name, seconds in self.meter.by_process().items()
         }
-        return Cost(seconds, known, memory, gpu_memory, client, other / max(seconds, 1e-9), spent)
+        (gpu, busy), others = self.meter.gpu(), other / max(seconds, 1e-9)
+        return Cost(seconds, known, peak, gpu, client, others, spent, memory, busy)
 
 
 def process_name(command: Sequence[str]) -> str:

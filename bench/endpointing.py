@@ -146,6 +146,7 @@ def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -
 
     Raises:
         DalstonError: a silence is out of range, or there is no such engine or no recording.
+        KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     for silence in silences:
         parse_query({"min_silence_ms": str(silence)})
@@ -156,12 +157,15 @@ def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -
     console, rows = Console(stderr=True), list[Row]()
     settings = {**request.settings(), "silences": silences, "decode_s": decode_s}
     document = Document("endpointing", settings, rows, conditions())
-    for silence in silences:
-        with console.status(f"{silence} ms" if silence != "auto" else silence):
-            rows.append(replay(recordings, silence, vad, engine, decode_s))
-        document.save(request.out)
-    Console().print(table(rows, sum(recording.seconds for recording in recordings) / 60))
-    print(f"The whole result is in {request.out}.")
+    try:
+        for silence in silences:
+            with console.status(f"{silence} ms" if silence != "auto" else silence):
+                rows.append(replay(recordings, silence, vad, engine, decode_s))
+            document.save(request.out)
+    finally:  # whatever ended it: what was measured is shown
+        if rows:
+            Console().print(table(rows, sum(recording.seconds for recording in recordings) / 60))
+            print(f"The whole result is in {request.out}.")
     return ExitCode.OK
 
 

@@ -5,10 +5,12 @@ that is slow for a while is not slow for one of them; then the worse half goes.
 The defaults stay to the end, to compare with.
 """
 
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from rich import box
@@ -19,9 +21,10 @@ from bench.cost import Cost
 from bench.document import Document, conditions
 from bench.figures import Figures, summarize
 from bench.level import Level
+from bench.report import tell
 from bench.request import Request
 from bench.run import Plan, progress
-from bench.server import own_server
+from bench.server import environment_settings, own_server
 from client.commands.exits import ExitCode
 from client.errors import UsageError
 from stages.settings import PREFIX
@@ -32,6 +35,7 @@ MAX_THREADS: Final = 4  # of one forward pass; more bring nothing for models of 
 MAX_ASR: Final = 8
 INTERVALS: Final = (200, 400)  # ms of new audio for a partial
 LAST: Final = 2  # combinations beside the defaults that are left at the end
+CAPTION: Final = "Latencies in s. Cores: of the server, for each session."
 BETTER: Final = 0.95  # of the defaults' p95: what is nearer than that is noise
 
 
@@ -67,8 +71,8 @@ class Candidate:
         if self.default:
             return "defaults"
         chosen = self.settings
-        interval = f"{chosen['partial_interval_ms']} ms"
-        return f"{chosen['fanout']}, threads {chosen['asr_threads']}, batch {chosen['max_batch']}, {interval}"
+        threads, batch = f"threads={chosen['asr_threads']}", f"batch={chosen['max_batch']}"
+        return f"{chosen['fanout']}, {threads}, {batch}, partials={chosen['partial_interval_ms']}ms"
 
     @property
     def lines(self) -> str:
@@ -117,17 +121,18 @@ def verdict(best: Candidate, default: Candidate) -> str:
     return f"p95 of the time to final is {after / before:.2f} of the defaults'. Into .env:\n\n{best.lines}"
 
 
-def measure(request: Request, sessions: int, limit: int) -> int:
+def measure(request: Request, sessions: int, limit: int, report: Path | None = None) -> int:
     """Play the tournament and print the best; the exit code.
 
     Raises:
         DalstonError: a bad file, or a server that can't be had.
+        KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     if request.url is not None:
         raise UsageError("a server that runs has its fan-out already; this needs one of its own")
     console, load, known = Console(stderr=True), request.load(), conditions()
     candidates = combinations(known["cores"], sessions, limit, request.seed)
-    settings = request.settings() | {"sessions": sessions}
+    settings = request.settings() | {"sessions": sessions, "environment": environment_settings(os.environ)}
 
     def play(candidate: Candidate, number: int) -> None:
         what = f"round {number}: {candidate.name}"
@@ -135,40 +140,51 @@ def measure(request: Request, sessions: int, limit: int) -> int:
         with own_server(sessions, chosen) as running:
             plan = Plan.for_server(running, request.target(), replace(load, seed=request.seed + number))
             plan.warm_up()
-            with progress(console, what, load, sessions) as advance:
+            with progress(console, what, plan.load, sessions) as advance:
                 level = plan.measure(sessions, advance)
-        candidate.levels.append(level)
+        if level.scores:
+            candidate.levels.append(level)
         Document("fanout", settings, _results(candidates), known).save(request.out)
         if level.interrupted:
             raise KeyboardInterrupt
 
     try:
         ranking = tournament(candidates, play, request.seed)
-    except KeyboardInterrupt:
-        Console().print(table(candidates))
-        return ExitCode.INTERRUPTED
-    Console().print(table(candidates))
+    finally:  # whatever ended it: what was measured is shown
+        if best_first(candidates):
+            Console().print(table(candidates))
     answer = verdict(ranking[0], candidates[0])
     Document("fanout", settings, _results(candidates), known, answer).save(request.out)
-    print(f"{answer}\n\nThe whole result is in {request.out}.")
+    print(answer)
+    tell(request.out, report)
     return ExitCode.OK
 
 
 def _results(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     return [
-        {"settings": dict(c.settings), "rounds": len(c.levels), "figures": c.figures, "levels": c.levels}
-        for c in candidates
-        if c.levels
+        {
+            "name": c.name,
+            "settings": dict(c.settings),
+            "rounds": len(c.levels),
+            "figures": c.figures,
+            "levels": c.levels,
+        }
+        for c in best_first(candidates)
     ]
 
 
+def best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that were measured: the ones that went further first, then by rank."""
+    return sorted((c for c in candidates if c.levels), key=lambda c: (-len(c.levels), c.rank))
+
+
 def table(candidates: Sequence[Candidate]) -> Table:
-    """All combinations; those that went further first, then by rank."""
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """All combinations, the best first."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
     found.add_column("Combination")
-    for name in ("Rounds", "Failed", "Final p50, s", "p95", "Word p50, s", "Cores"):
-        found.add_column(name, justify="right")
-    for candidate in sorted((c for c in candidates if c.levels), key=lambda c: (-len(c.levels), c.rank)):
+    for name in ("Rounds", "Failed", "Final p50", "p95", "Word p50", "Cores"):
+        found.add_column(name, justify="right", no_wrap=True)
+    for candidate in best_first(candidates):
         row = candidate.figures
         figures = (row.final_p50, row.final_p95, row.word_p50, row.cores_per_stream)
         cells = ("–" if value is None else f"{value:z.3f}" for value in figures)

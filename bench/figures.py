@@ -34,13 +34,18 @@ class Figures:
     cores: float | None
     cores_per_stream: float | None
     memory_mb: float | None
+    memory_growth: float | None  # MB per hour
     gpu_memory_mb: float | None
+    gpu_busy_percent: float | None
     client_cores: float
     client_late_max: float | None
     other_cores: float
 
 
 ERROR_LENGTH: Final = 160  # characters of an error that is counted
+MIN_GROWTH_S: Final = 30.0  # of words: in less, one slow word is a trend
+MIN_MEMORY_S: Final = 1_800.0  # of memory: in 12 minutes one step of 14 MB in a heap made 150 MB per hour
+WARM: Final = 0.1  # of the run, in which caches fill
 
 
 def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
@@ -70,7 +75,9 @@ def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
         cores=ratio(cost.server_cpu, cost.seconds),
         cores_per_stream=ratio(cost.server_cpu, connected),
         memory_mb=ratio(cost.memory, 1e6),
+        memory_growth=memory_growth(cost.memory_over_time),
         gpu_memory_mb=ratio(cost.gpu_memory, 1e6),
+        gpu_busy_percent=ratio(cost.gpu_busy, 1),
         client_cores=round(cost.client_cpu / max(cost.seconds, 1e-9), 3),
         client_late_max=percentile([s.client_late for s in scores], 100),
         other_cores=round(cost.other_cores, 3),
@@ -78,9 +85,29 @@ def summarize(sessions: int, scores: Sequence[Score], cost: Cost) -> Figures:
 
 
 def growth(scores: Iterable[Score]) -> float | None:
-    """How much the word latency grows over the whole run, s per s."""
+    """How much the word latency grows over the whole run, s per s; None of a short one."""
     points = [(s.began + e, d) for s in scores for e, d in zip(s.word_ends, s.word_latency, strict=True)]
-    return slope([at for at, _ in points], [delay for _, delay in points])
+    at, delays = [at for at, _ in points], [delay for _, delay in points]
+    return slope(at, delays) if at and max(at) - min(at) >= MIN_GROWTH_S else None
+
+
+def memory_growth(samples: Sequence[tuple[float, int]]) -> float | None:
+    """The least-squares slope of the memory (s, bytes) without the first tenth, MB per hour.
+
+    None of less than half an hour.
+    """
+    if not samples or samples[-1][0] - samples[0][0] < MIN_MEMORY_S:
+        return None
+    warm = samples[0][0] + WARM * (samples[-1][0] - samples[0][0])
+    at, memory = np.array([sample for sample in samples if sample[0] >= warm]).T
+    return round(float(np.polyfit(at / 3600, memory / 1e6, 1)[0]), 2)
+
+
+def thinned(samples: Sequence[tuple[float, int]], most: int = 240) -> list[tuple[float, float]]:
+    """At most so many points of the memory (s, bytes), each the mean of its neighbours, in s and MB."""
+    groups = np.array_split(np.array(samples), min(most, len(samples))) if samples else []
+    means = [group.mean(axis=0) for group in groups]
+    return [(round(float(at), 1), round(float(size) / 1e6, 1)) for at, size in means]
 
 
 def errors_of(scores: Iterable[Score]) -> list[str]:

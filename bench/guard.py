@@ -4,6 +4,7 @@ Both play the same recordings in the same round, in an order that changes: what 
 while slows both. No verdict for a pipeline: a person reads it.
 """
 
+import os
 import random
 import statistics
 import subprocess
@@ -23,9 +24,10 @@ from bench.document import Document, conditions, revision
 from bench.level import Level
 from bench.request import Request
 from bench.run import Plan, progress
-from bench.server import own_server
-from bench.table import COMPARED, name_of
+from bench.server import environment_settings, own_server
+from bench.table import COMPARED, by, name_of
 from client.commands.exits import ExitCode
+from client.commands.words import counted
 from client.errors import UsageError
 from client.formation import ROOT
 
@@ -61,7 +63,7 @@ def ratios(rounds: Sequence[Round]) -> list[Ratio]:
     found = []
     for name in COMPARED:
         pairs = [(getattr(r.tree.figures, name), getattr(r.revision.figures, name)) for r in rounds]
-        values = [new / old for new, old in pairs if new is not None and old]
+        values = [ratio for new, old in pairs if (ratio := by(new, old)) is not None]
         if values:
             found.append(Ratio(name, statistics.median(values), min(values), max(values)))
     return found
@@ -101,6 +103,7 @@ def measure(request: Request, rev: str, sessions: int, count: int) -> int:
     """
     console, rounds, load = Console(stderr=True), list[Round](), request.load()
     settings = request.settings() | {"revision": rev, "sessions": sessions, "rounds": count}
+    settings["environment"] = environment_settings(os.environ)
     order = random.Random(request.seed)  # noqa: S311 - no secret
 
     def play(root: Path, what: str, seed: int) -> Level:
@@ -128,17 +131,18 @@ def measure(request: Request, rev: str, sessions: int, count: int) -> int:
                 document.save(request.out)
         except KeyboardInterrupt:
             interrupted = True
-    answer = ratios(rounds)
     if rounds:
+        answer = ratios(rounds)
         replace(document, answer=answer).save(request.out)
-    Console().print(table(answer, rev, len(rounds)))
+        Console().print(table(answer, rev, len(rounds)))
+        print(f"The whole result is in {request.out}.")
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
 def table(found: Sequence[Ratio], rev: str, rounds: int) -> Table:
     """A row for each figure; what all rounds agree on stands out."""
     rows = Table(
-        title=f"The tree by {rev}, {rounds} rounds; less is better",
+        title=f"The tree by {rev}, {counted(rounds, 'round')}; less is better",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.document import Document, conditions, read
+from bench.document import Document, conditions, differences, read_levels
 from bench.level import Level
-from bench.report import write
+from bench.report import tell
 from bench.request import Request
 from bench.run import Plan, levels
 from bench.server import server
-from bench.table import compare_table, figures_table
+from bench.table import compare_tables, figures_tables, flushed
 from bench.whole import against_whole
 from client.commands.budget import budget_table
 from client.commands.exits import ExitCode
@@ -27,7 +27,7 @@ def measure(
     Raises:
         DalstonError: a bad file, or a server that can't be had.
     """
-    old = None if compare is None else read(compare)
+    old = None if compare is None else read_levels(compare)
     load, found = request.load(), list[Level]()
     settings = request.settings() | {"sessions": list(sessions)}
     document = Document("bench", settings, found, conditions())
@@ -37,35 +37,38 @@ def measure(
         for level in levels(plan, sessions, Console(stderr=True)):
             found.append(level)
             document.save(request.out)
-    show(Console(), found, old)
-    if request.url is None and not found[-1].interrupted:
+    show(Console(), found, old, {"settings": settings, "conditions": document.conditions})
+    if request.url is None and outcome(found) == ExitCode.OK:
         scores = [score for level in found for score in level.scores]
         models = settings["server"].get("models")
         if (against := against_whole(models, request.model, load.recordings, scores)) is not None:
             print(against)
             replace(document, answer=against).save(request.out)
-    print(f"\nThe whole result is in {request.out}.")
-    if report is not None and any(level.scores for level in found):
-        write(read(request.out), report)
-        print(f"The report is in {report}.")
+    tell(request.out, report if any(level.scores for level in found) else None)
     return outcome(found)
 
 
-def show(console: Console, found: Sequence[Level], old: Mapping[str, Any] | None) -> None:
-    """The tables on a terminal."""
-    console.print(figures_table(found))
-    for level in [level for level in found if level.scores][-1:]:
+def show(
+    console: Console, found: Sequence[Level], old: Mapping[str, Any] | None, now: Mapping[str, Any]
+) -> None:
+    """The tables on a terminal; beside an older result `old` what was measured otherwise then."""
+    console.print(*figures_tables(found, console.width), sep="")
+    if now["settings"]["flush_after"] is not None:
+        console.print(flushed(now["settings"]["flush_after"]) + "\n", highlight=False)
+    for level in [level for level in found if any(row.finals or row.partials for row in level.budget)][-1:]:
         console.print(budget_table(level.budget, f"Latency budget at N = {level.sessions}, ms"))
     if old is not None:
         before = [level["figures"] for level in old["results"]]
-        console.print(compare_table([asdict(level.figures) for level in found], before))
+        after = [asdict(level.figures) for level in found]
+        console.print(*compare_tables(after, before, console.width), sep="")
+        for difference in differences(now, old):
+            console.print(f"[yellow]Not the same: {difference}[/]", highlight=False)
     for error in sorted({error for level in found for error in level.errors}):
         console.print(f"[yellow]{error}[/]", highlight=False)
 
 
 def outcome(found: Sequence[Level]) -> int:
-    """The exit code: 130 after Ctrl-C, 5 where no session at all was whole."""
+    """The exit code: 130 after Ctrl-C, 5 where at some number no session at all was whole."""
     if any(level.interrupted for level in found):
         return ExitCode.INTERRUPTED
-    broken = all(score.error for level in found for score in level.scores)
-    return ExitCode.INCOMPLETE if broken else ExitCode.OK
+    return ExitCode.INCOMPLETE if any(level.broken for level in found) else ExitCode.OK

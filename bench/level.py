@@ -10,7 +10,7 @@ from typing import Final
 import uvloop
 
 from bench.cost import Cost, Meter
-from bench.figures import Figures, errors_of, summarize
+from bench.figures import Figures, errors_of, summarize, thinned
 from bench.play import Player, Target
 from bench.recordings import Recording
 from bench.score import Played, Score, score
@@ -57,11 +57,17 @@ class Level:
     budget: tuple[Row, ...]
     errors: tuple[str, ...]
     scores: tuple[Score, ...]
+    memory: tuple[tuple[float, float], ...] = ()  # of the server over the run: s, MB
+
+    @property
+    def broken(self) -> bool:
+        """Whether no session at all was whole."""
+        return bool(self.scores) and all(score.error for score in self.scores)
 
 
 @dataclass(slots=True)
 class Measurement:
-    """One level while it runs. `progress` is called with the seconds of audio that were played."""
+    """One level while it runs. `progress` is called with the seconds that were played, tails included."""
 
     sessions: int
     target: Target
@@ -77,7 +83,8 @@ class Measurement:
         mark, began = self.meter.mark(), time.monotonic()
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._all(Player(self.target, began, tail_s=self.load.tail_s)))
+                player = Player(self.target, began, tail_s=self.load.tail_s, progress=self.progress)
+                runner.run(self._all(player))
         except KeyboardInterrupt:
             interrupted = True
         return self._level(mark.cost(time.monotonic() - began), interrupted)
@@ -97,7 +104,6 @@ class Measurement:
             played, samples = await player.play(session, recording)
             self._played.append(played)
             self._samples += samples
-            self.progress(recording.seconds)
 
     def _level(self, cost: Cost, interrupted: bool) -> Level:
         """Scored only now, so that the client was free for its sessions."""
@@ -109,4 +115,5 @@ class Measurement:
             tuple(budget_rows(self._samples)),
             tuple(errors_of(scores)),
             scores,
+            tuple(thinned(cost.memory_over_time)),
         )

@@ -46,12 +46,16 @@ async def listen(target: Target, signal: str, seconds: float, seed: int) -> Hear
     speech = 0.0
     async with transcribe_stream(target.url, model=target.model, interim_results=False) as stream:
         sending = asyncio.create_task(_send(stream, pcm))
-        async for event in stream:
-            if isinstance(event, Final):
-                texts.append(event.text.strip())
-            elif isinstance(event, SessionEnd):
-                speech = event.speech_duration or 0.0
-        await sending
+        try:
+            async for event in stream:
+                if isinstance(event, Final):
+                    texts.append(event.text.strip())
+                elif isinstance(event, SessionEnd):
+                    speech = event.speech_duration or 0.0
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
     text = " ".join(filter(None, texts))
     return Heard(signal, seconds, round(speech, 2), len(text.split()), text)
 
@@ -67,6 +71,7 @@ def measure(request: Request) -> int:
 
     Raises:
         DalstonError: the server can't be had, or a session broke off.
+        KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     console, found = Console(stderr=True), list[Heard]()
     settings = request.settings()
@@ -74,22 +79,26 @@ def measure(request: Request) -> int:
     with server(request.url, request.pid, 1, request.chosen) as running:
         settings["server"] = dict(running.settings)
         target = request.target(running.url)
-        for signal in SIGNALS:
-            with console.status(signal):
-                found.append(asyncio.run(listen(target, signal, request.seconds, request.seed)))
-            document.save(request.out)
-    Console().print(table(found))
+        try:
+            for signal in SIGNALS:
+                with console.status(signal):
+                    found.append(asyncio.run(listen(target, signal, request.seconds, request.seed)))
+                document.save(request.out)
+        finally:  # whatever ended it: what was measured is shown
+            if found:
+                Console().print(table(found))
     print(f"The whole result is in {request.out}.")
     return ExitCode.OK
 
 
 def table(found: Sequence[Heard]) -> Table:
     """A row for each sound."""
-    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    wide = any(each.text for each in found)
+    rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=wide)
     rows.add_column("Sound", no_wrap=True)
-    rows.add_column("False words a minute", justify="right")
-    rows.add_column("Taken for speech, %", justify="right")
-    rows.add_column("Text", overflow="ellipsis", no_wrap=True)
+    rows.add_column("False words a minute", justify="right", min_width=12)
+    rows.add_column("Taken for speech, %", justify="right", min_width=12)
+    rows.add_column("Text", overflow="ellipsis", no_wrap=True, ratio=1)
     for each in found:
         share = 100 * each.speech_seconds / each.seconds
         rows.add_row(each.signal, f"{each.words_per_minute:.1f}", f"{share:.1f}", each.text)

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import uvloop
@@ -22,16 +23,21 @@ from bench.crowd import Crowd, Door
 from bench.document import Document, conditions
 from bench.figures import percentile, ratio
 from bench.recordings import embedded
+from bench.report import tell
 from bench.request import Request
 from bench.server import own_server
 from client.commands.exits import ExitCode
+from client.commands.words import counted
 from client.errors import UsageError
 
 RECORDING: Final = "two_cities"
 BATCH: Final = "64"  # the engine costs nothing: whatever waits is taken
 BROKEN_S: Final = 1.0  # added latency from which the server does not keep up
 BROKEN_SHARE: Final = 0.01  # of the sessions that may fail before it counts as broken
-CAPTION: Final = "Added latency in ms. Client: its cores, and by how many ms (p99) its chunks left late."
+CAPTION: Final = (
+    "Frames a second, all and for each core of the server; added latency in ms.\n"
+    "Client: its cores, and by how many ms (p99) its chunks left late."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,9 @@ def by_frame(spent: Mapping[str, float], frames: int) -> dict[str, float]:
     return {name: us for name, us in sorted(each.items(), key=lambda item: -item[1]) if us >= 1}
 
 
-def measure(request: Request, sessions: Sequence[int], *, direct: bool = False) -> int:
+def measure(
+    request: Request, sessions: Sequence[int], report: Path | None = None, *, direct: bool = False
+) -> int:
     """Play each number of sessions until one breaks the server, and print what it costs; the exit code.
 
     `direct` connects to the worker, past the gateway: what is measured is the five stages.
@@ -124,28 +132,32 @@ def measure(request: Request, sessions: Sequence[int], *, direct: bool = False) 
     chosen = {"models": "fast=instant:any", "max_batch": BATCH, "internal_secret": secret, **request.chosen}
     document = Document("overhead", settings, steps, conditions())
     with own_server(max(sessions), chosen) as running:
-        settings["server"] = {k: v for k, v in running.settings.items() if k != "internal_secret"}
+        settings["server"] = dict(running.settings)
         door = Door(running.worker_url, secret) if direct else Door(running.url)
         play(door, None, pcm, 1, 1.0)  # does not count: what happens only once
         for count in sessions:
-            with console.status(f"{count} sessions"):
+            with console.status(counted(count, "session")):
                 steps.append(play(door, running.pid, pcm, count, request.seconds))
             document.save(request.out)
             if steps[-1].broken or steps[-1].interrupted:
                 break
     Console().print(table(steps))
     Console().print(shares(steps[-1]))
-    print(f"{verdict(steps)}\n\nThe whole result is in {request.out}.")
+    print(verdict(steps))
+    tell(request.out, report)
     return ExitCode.INTERRUPTED if steps[-1].interrupted else ExitCode.OK
 
 
 def verdict(steps: Sequence[Step]) -> str:
     """Where it breaks, in a sentence."""
     last = steps[-1]
+    sessions = counted(last.sessions, "session")
+    if last.interrupted:
+        return f"Cut short at {sessions}."
     if not last.broken:
-        return f"It holds {last.sessions} sessions; more were not tried."
+        return f"It holds {sessions}; more were not tried."
     why = f"; {last.errors[0]}" if last.errors else ""
-    return f"It breaks at {last.sessions} sessions{why}."
+    return f"It breaks at {sessions}{why}."
 
 
 def table(steps: Sequence[Step]) -> Table:
@@ -154,9 +166,9 @@ def table(steps: Sequence[Step]) -> Table:
     columns = {
         "N": "sessions",
         "Failed": "failed",
-        "Frames/s": "frames_per_second",
+        "Frames": "frames_per_second",
         "Per core": "frames_per_core",
-        "Added p50": "added_p50",
+        "Added": "added_p50",
         "p99": "added_p99",
         "Cores": "cores",
         "MB": "memory_mb",
@@ -173,17 +185,17 @@ def table(steps: Sequence[Step]) -> Table:
 
 
 def shares(last: Step) -> Table:
-    """Where the CPU time goes: a column for each process."""
-    title = f"CPU time of a frame by process at N = {last.sessions}, µs"
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
-    for name in last.microseconds:
-        found.add_column(name, justify="right")
-    found.add_row(*(f"{us:.0f}" for us in last.microseconds.values()))
+    """Where the CPU time goes: a row for each process."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("Process")
+    found.add_column(f"CPU time of a frame at N = {last.sessions}, µs", justify="right")
+    for name, us in last.microseconds.items():
+        found.add_row(name, f"{us:.0f}")
     return found
 
 
 def _text(name: str, value: Any) -> str:
     if value is None:
         return "–"
-    whole = isinstance(value, int) or name in ("frames_per_second", "frames_per_core", "memory_mb")
+    whole = value >= 100 or isinstance(value, int) or name in ("frames_per_second", "frames_per_core")
     return f"{value:,.0f}" if whole else f"{value:.2f}" if "cores" in name else f"{value:.1f}"

@@ -1,7 +1,7 @@
 """Levels of a result in, pictures as SVG out."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import matplotlib as mpl
@@ -12,13 +12,22 @@ from matplotlib.figure import Figure
 
 from client.latency import TOTAL
 
-Level: TypeAlias = dict[str, Any]
+Level: TypeAlias = Mapping[str, Any]
+Draw: TypeAlias = Callable[[Axes], bool]
+"""Draws into axes; False where there was nothing to draw."""
 
-SIZE: Final = (5.6, 3.2)  # inches
+WIDTH: Final = 5.6  # inches
+HEIGHT: Final = 3.2
 INK: Final = "#3a4048"
 LINE: Final = "#dfe3e8"
-COLORS: Final = ("#2b6cb0", "#38a169", "#d69e2e", "#c05621", "#805ad5", "#718096")
-BIN_S: Final = 5.0  # of the lag over time
+COLORS: Final = (
+    "#2b6cb0", "#c05621", "#38a169", "#805ad5", "#d69e2e", "#718096", "#d53f8c", "#319795", "#1a202c",
+)  # fmt: skip
+LEGEND: Final = 7  # names that have room in a line
+BIN_S: Final = 5.0  # of the lag over time, at least
+BINS: Final = 60  # at most
+MEMORY_S: Final = 60.0  # of a run before its memory is drawn
+MEMORY_MB: Final = 50.0  # from top to bottom at least: less would make mountains of pages
 STYLE: Final[Any] = {
     "font.size": 9.5,
     "font.family": "sans-serif",
@@ -30,6 +39,7 @@ STYLE: Final[Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "axes.prop_cycle": cycler(color=COLORS),
+    "axes.ymargin": 0.08,
     "grid.color": LINE,
     "grid.linewidth": 0.7,
     "xtick.color": INK,
@@ -42,21 +52,31 @@ STYLE: Final[Any] = {
 }
 
 
-def pictures(levels: Sequence[Level]) -> list[tuple[str, str]]:
-    """Each picture that there are figures for: its title and its SVG."""
-    kinds: tuple[tuple[str, Callable[[Axes, Sequence[Level]], bool]], ...] = (
-        ("Time to final against sessions", _against_sessions),
-        ("How many finals come within", _cdf_of_finals),
-        ("How many words are shown within", _cdf_of_words),
-        ("Word latency over the run", _over_time),
-        ("CPU against sessions", _cpu),
-        (f"Budget of a final at N = {levels[-1]['sessions']}", _budget),
+def pictures(levels: Sequence[Level], bound: float | None = None) -> list[tuple[str, str]]:
+    """Each picture that there are figures for: its title and its SVG. `bound` is what p95 may be, in s."""
+    last = next((level for level in reversed(levels) if _timed(level)), levels[-1])
+    where = f"N = {last['sessions']}"
+    return drawn(
+        [
+            ("Time to final against sessions", lambda axes: _against_sessions(axes, levels, bound)),
+            ("How many finals come within", lambda axes: _cdf_of_finals(axes, levels)),
+            ("How many words are shown within", lambda axes: _cdf_of_words(axes, levels)),
+            ("Word latency over the run", lambda axes: _over_time(axes, levels)),
+            ("CPU against sessions", lambda axes: _cpu(axes, levels)),
+            ("Memory of the server over the run", lambda axes: _memory(axes, levels)),
+            (f"Where the time of a partial goes, {where}", lambda axes: _budget(axes, last, "partials")),
+            (f"Where the time of a final goes, {where}", lambda axes: _budget(axes, last, "finals")),
+        ]
     )
+
+
+def drawn(kinds: Sequence[tuple[str, Draw]], height: float = HEIGHT) -> list[tuple[str, str]]:
+    """The title and the SVG of each picture that has something in it."""
     found = []
     for title, draw in kinds:
         with mpl.rc_context(STYLE):
-            figure = Figure(figsize=SIZE, layout="constrained")
-            if draw(figure.add_subplot(), levels):
+            figure = Figure(figsize=(WIDTH, height), layout="constrained")
+            if draw(figure.add_subplot()):
                 found.append((title, _svg(figure)))
     return found
 
@@ -67,94 +87,136 @@ def _svg(figure: Figure) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _against_sessions(axes: Axes, levels: Sequence[Level]) -> bool:
-    for name in ("p99", "p95", "p50"):
+def legend(axes: Axes) -> None:
+    """What the colours say, in lines above the picture, where nothing is drawn."""
+    handles, labels = axes.get_legend_handles_labels()
+    if "budget" in labels:  # which comes first; lines would come before bars
+        handles = [handles[at] for at in np.argsort(labels)]
+    lines = -(-len(handles) // LEGEND)
+    if handles:
+        axes.figure.legend(
+            handles=handles,
+            loc="outside upper left",
+            ncols=-(-len(handles) // lines),
+            columnspacing=1.0,
+            handlelength=1.2,
+        )
+
+
+def _against_sessions(axes: Axes, levels: Sequence[Level], bound: float | None) -> bool:
+    for name in ("p50", "p95", "p99"):
         points = [(level["sessions"], level["figures"][f"final_{name}"]) for level in levels]
         known = [(n, value) for n, value in points if value is not None]
         axes.plot([n for n, _ in known], [value for _, value in known], marker="o", label=name)
-    _sessions_axis(axes, levels)
+    if bound is not None:
+        axes.axhline(bound, color=INK, linewidth=1.0, linestyle="--", label="bound of p95")
+    sessions_axis(axes, [level["sessions"] for level in levels])
     axes.set_ylabel("s after the end of speech")
     axes.set_ylim(bottom=0)
-    axes.legend()
-    return any(level["figures"]["final_p50"] is not None for level in levels)
+    legend(axes)
+    return sum(level["figures"]["final_p50"] is not None for level in levels) > 1
 
 
 def _cdf_of_finals(axes: Axes, levels: Sequence[Level]) -> bool:
+    axes.set_ylabel("% of recordings")
     return _cdf(axes, levels, lambda score: [score["time_to_final"]], "s after the end of speech")
 
 
 def _cdf_of_words(axes: Axes, levels: Sequence[Level]) -> bool:
+    axes.set_ylabel("% of words")
     return _cdf(axes, levels, lambda score: score["word_latency"], "s after the end of the word")
 
 
 def _cdf(axes: Axes, levels: Sequence[Level], values: Callable[[Any], Sequence[Any]], label: str) -> bool:
-    drawn = False
+    any_values = False
     for level in levels:
-        all_values = sorted(v for score in level["scores"] for v in values(score) if v is not None)
-        if all_values:
-            share = 100 * np.arange(1, len(all_values) + 1) / len(all_values)
-            axes.step(
-                [all_values[0], *all_values], [0, *share], where="post", label=f"N = {level['sessions']}"
-            )
-            drawn = True
+        found = sorted(v for score in level["scores"] for v in values(score) if v is not None)
+        if found:
+            share = 100 * np.arange(1, len(found) + 1) / len(found)
+            axes.step([found[0], *found], [0, *share], where="post", label=_name(level))
+            any_values = True
     axes.set_xlabel(label)
-    axes.set_ylabel("%")
+    axes.locator_params(axis="x", nbins=7)
     axes.set_ylim(0, 102)
-    if drawn:
-        axes.legend(loc="lower right")
-    return drawn
+    legend(axes)
+    return any_values
 
 
 def _over_time(axes: Axes, levels: Sequence[Level]) -> bool:
     """The median word latency of every few seconds: what grows has no end."""
-    drawn = False
+    longest = max((s["began"] + s["seconds"] for level in levels for s in level["scores"]), default=0.0)
+    width, any_words = max(BIN_S, longest / BINS), False
     for level in levels:
         bins: dict[int, list[float]] = {}
         for score in level["scores"]:
             for end, delay in zip(score["word_ends"], score["word_latency"], strict=True):
-                bins.setdefault(int((score["began"] + end) // BIN_S), []).append(delay)
-        at = [(number + 0.5) * BIN_S for number in sorted(bins)]
-        axes.plot(at, [float(np.median(bins[n])) for n in sorted(bins)], label=f"N = {level['sessions']}")
-        drawn = drawn or bool(bins)
+                bins.setdefault(int((score["began"] + end) // width), []).append(delay)
+        at = [(number + 0.5) * width for number in sorted(bins)]
+        axes.plot(at, [float(np.median(bins[n])) for n in sorted(bins)], label=_name(level))
+        any_words = any_words or bool(bins)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("s since the run began")
     axes.set_ylabel("s, median")
-    axes.legend()
-    return drawn
+    legend(axes)
+    return any_words
 
 
 def _cpu(axes: Axes, levels: Sequence[Level]) -> bool:
     known = [level for level in levels if level["figures"]["cores"] is not None]
     sessions = [level["sessions"] for level in known]
-    axes.plot(sessions, [level["figures"]["cores"] for level in known], marker="o", label="server, cores")
+    axes.plot(sessions, [level["figures"]["cores"] for level in known], marker="o", label="all together")
     per_stream = [level["figures"]["cores_per_stream"] or 0.0 for level in known]
-    axes.plot(sessions, per_stream, marker="o", label="per stream, cores")
-    _sessions_axis(axes, known)
+    axes.plot(sessions, per_stream, marker="o", label="for each session")
+    sessions_axis(axes, sessions)
+    axes.set_ylabel("cores of the server")
     axes.set_ylim(bottom=0)
-    axes.legend()
+    legend(axes)
+    return len(known) > 1
+
+
+def _memory(axes: Axes, levels: Sequence[Level]) -> bool:
+    known = [level for level in levels if _spans(level.get("memory", []))]
+    for level in known:
+        axes.plot(
+            [at / 60 for at, _ in level["memory"]], [mb for _, mb in level["memory"]], label=_name(level)
+        )
+    low, high = axes.get_ylim()
+    spare = max(0.0, MEMORY_MB - (high - low)) / 2
+    axes.set_ylim(low - spare, high + spare)
+    axes.set_xlabel("min since the run began")
+    axes.set_ylabel("MB")
+    legend(axes)
     return bool(known)
 
 
-def _budget(axes: Axes, levels: Sequence[Level]) -> bool:
-    rows = [row for row in levels[-1]["budget"] if row["finals"] and row["budget"] and row["stage"] != TOTAL]
-    if not rows:
-        return False
-    rows.reverse()
-    at = range(len(rows))
+def _spans(memory: Sequence[Sequence[float]]) -> bool:
+    return bool(memory) and memory[-1][0] - memory[0][0] >= MEMORY_S
+
+
+def _budget(axes: Axes, level: Level, kind: str) -> bool:
+    """Of results of one kind, `partials` or `finals`."""
+    rows = [row for row in level["budget"] if row[kind] and row["budget"] and row["stage"] != TOTAL]
+    at = range(len(rows), 0, -1)
     axes.barh(at, [row["budget"] for row in rows], height=0.7, color=LINE, label="budget")
-    axes.barh(at, [row["finals"]["p50"] for row in rows], height=0.32, color=COLORS[0], label="p50")
-    axes.plot(
-        [row["finals"]["p95"] for row in rows], list(at), "|", color=COLORS[3], ms=13, mew=2, label="p95"
-    )
-    axes.set_yticks(list(at), [row["stage"] for row in rows])
+    axes.barh(at, [row[kind]["p50"] for row in rows], height=0.32, color=COLORS[0], label="p50")
+    axes.plot([row[kind]["p95"] for row in rows], at, "|", color=COLORS[1], ms=13, mew=2, label="p95")
+    axes.set_yticks(at, [row["stage"] for row in rows])
     axes.set_xlabel("ms")
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="lower right")
-    return True
+    legend(axes)
+    return bool(rows)
 
 
-def _sessions_axis(axes: Axes, levels: Sequence[Level]) -> None:
-    sessions = [level["sessions"] for level in levels]
+def _timed(level: Level) -> bool:
+    return any(row["partials"] or row["finals"] for row in level["budget"])
+
+
+def _name(level: Level) -> str:
+    return f"N = {level['sessions']}"
+
+
+def sessions_axis(axes: Axes, sessions: Sequence[int]) -> None:
+    """The numbers of sessions below the picture, those that were measured."""
     if sessions and max(sessions) > 8:
         axes.set_xscale("log", base=2)
     axes.set_xticks(sessions, [str(n) for n in sessions])

@@ -16,6 +16,7 @@ from client.session import MinSilence, Session, transcribe_stream
 from client.transcript import Sample, timing_sample
 
 TAIL_S: Final = 1.5  # s of silence behind the recording: a server that waits for one gets it
+CHUNKS: Final = 10  # in a second
 END_WAIT_S: Final = 12.0  # until the server's own end
 
 
@@ -55,60 +56,81 @@ class Screen:
 
 
 @dataclass(slots=True)
+class Course:
+    """One recording on its way: when its first sample was there, and how late the latest chunk left."""
+
+    start: float
+    late: float = 0.0
+    screen: Screen = field(default_factory=Screen)
+
+
+@dataclass(slots=True)
 class Player:
-    """Plays recordings to one server; `clock` is in seconds, `began` is its time when the run began."""
+    """Plays recordings to one server; `clock` is in seconds, `began` is its time when the run began.
+
+    `progress` is called after each second of audio, or of the silence behind it.
+    """
 
     target: Target
     began: float
     clock: Callable[[], float] = time.monotonic
     tail_s: float = TAIL_S
+    progress: Callable[[float], None] = lambda seconds: None
 
     async def play(self, session: int, recording: Recording) -> tuple[Played, list[Sample]]:
         """Play one recording; what goes wrong is part of the result."""
-        screen, start, late = Screen(), self.clock(), [0.0]
-        error: str | None = None
+        course, error = Course(self.clock()), None
         try:
-            async with transcribe_stream(
-                self.target.url,
-                model=self.target.model,
-                min_silence_ms=self.target.min_silence_ms,
-                timing=True,
-            ) as stream:
-                start = self.clock()
-                await self._both(stream, recording, screen, start, late)
+            await self.run(recording, course)
         except ClientError as failure:
             error = str(failure)
-        except TimeoutError:
-            error = f"no end within {END_WAIT_S:.0f} s"
-        connected = self.clock() - start
+        connected, screen = self.clock() - course.start, course.screen
+        began, finals = course.start - self.began, tuple(screen.finals.values())
         shown = tuple(screen.shown)
-        finals = tuple(screen.finals.values())
-        played = Played(session, recording, start - self.began, shown, late[0], connected, error, finals)
+        played = Played(session, recording, began, shown, course.late, connected, error, finals)
         return played, screen.samples
 
-    async def _both(
-        self, stream: Session, recording: Recording, screen: Screen, start: float, late: list[float]
-    ) -> None:
+    async def run(self, recording: Recording, course: Course) -> None:
+        """Play one recording through a session of its own.
+
+        Raises:
+            ClientError: it does not begin, breaks off, or does not end.
+        """
+        async with transcribe_stream(
+            self.target.url,
+            model=self.target.model,
+            min_silence_ms=self.target.min_silence_ms,
+            timing=True,
+        ) as stream:
+            course.start = self.clock()
+            try:
+                await self._both(stream, recording, course)
+            except TimeoutError:
+                raise ClientError(f"no end within {END_WAIT_S:.0f} s") from None
+
+    async def _both(self, stream: Session, recording: Recording, course: Course) -> None:
         """Send and receive side by side; the first failure ends both."""
         limit = recording.seconds + self.tail_s + END_WAIT_S
         async with asyncio.timeout(limit):
-            sending = asyncio.create_task(self._send(stream, recording, start, late))
+            sending = asyncio.create_task(self._send(stream, recording, course))
             try:
                 async for event in stream:
-                    screen.take(event, self.clock() - start, stream.round_trip)
+                    course.screen.take(event, self.clock() - course.start, stream.round_trip)
                 await sending
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
-    async def _send(self, stream: Session, recording: Recording, start: float, late: list[float]) -> None:
+    async def _send(self, stream: Session, recording: Recording, course: Course) -> None:
         flush_at = self.target.flush_after
         flush_at = None if flush_at is None else recording.speech_end + flush_at
         for number, chunk in enumerate(chunks(recording.pcm, self.tail_s), 1):
-            due = start + number * CHUNK_S
+            due = course.start + number * CHUNK_S
             await asyncio.sleep(max(0.0, due - self.clock()))
-            late[0] = max(late[0], self.clock() - due)
+            course.late = max(course.late, self.clock() - due)
             await stream.send(chunk)
+            if number % CHUNKS == 0:
+                self.progress(CHUNKS * CHUNK_S)
             if flush_at is not None and number * CHUNK_S >= flush_at:
                 flush_at = None
                 await stream.flush("bench")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import orjson
+from rich.console import Console
 
 from client.audio import SAMPLE_RATE, open_audio
+from client.commands.exits import complain
 from client.errors import UsageError
 from stages.wheels import folder_of
 
@@ -74,13 +76,20 @@ def own(folder: Path) -> list[Recording]:
     """The audio files of a folder, aligned now; the text of NAME.wav is in NAME.txt, where there is one.
 
     Raises:
-        UsageError: there is no audio, nobody speaks in a file, or faster-whisper is not installed.
+        UsageError: there is no audio, a file can't be read, nobody speaks in one, or a model is missing.
     """
     files = audio_files(folder)
-    from bench.align import Aligner  # loads a model
+    for alone in texts_alone(folder, files):
+        complain(f"{alone}: no recording of this name is beside it")
+    read = [(path.stem, read_pcm(path), _text_beside(path)) for path in files]  # before a model is loaded
+    from bench.align import Aligner
 
-    aligner = Aligner()
-    return [aligner.recording(path.stem, read_pcm(path), _text_beside(path)) for path in files]
+    aligner, found = Aligner(), list[Recording]()
+    with Console(stderr=True).status("") as status:
+        for number, (name, pcm, text) in enumerate(read, 1):
+            status.update(f"aligning {name}, {number} of {len(read)}")
+            found.append(aligner.recording(name, pcm, text))
+    return found
 
 
 def audio_files(folder: Path) -> Sequence[Path]:
@@ -95,6 +104,17 @@ def audio_files(folder: Path) -> Sequence[Path]:
     return found
 
 
+def texts_alone(folder: Path, files: Sequence[Path]) -> list[Path]:
+    """The texts of a folder that belong to none of its audio files."""
+    stems = {path.stem for path in files}
+    return sorted(path for path in folder.glob("*.txt") if path.stem not in stems)
+
+
 def _text_beside(path: Path) -> str | None:
     text = path.with_suffix(".txt")
-    return " ".join(text.read_text().split()) if text.is_file() else None
+    try:
+        return " ".join(text.read_text("utf-8").split()) or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{text}: not a text in UTF-8 that can be read ({error})") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench import known
 from bench.level import Load
 from bench.play import Target
 from bench.recordings import embedded, own
@@ -19,7 +20,11 @@ _SETTING: Final = re.compile(r"([A-Za-z_]+)=(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`url` None: a server of its own, with the settings `chosen`. `audio` None: the embedded recordings."""
+    """`url` None: a server of its own, with the settings `chosen`. `audio` None: the embedded recordings.
+
+    Raises:
+        UsageError: the parts do not go together.
+    """
 
     url: str | None = None
     pid: int | None = None
@@ -31,6 +36,14 @@ class Request:
     seed: int = 1
     out: Path = Path("bench.json")
     min_silence_ms: MinSilence | None = None  # None: the server's default
+
+    def __post_init__(self) -> None:
+        if self.url is not None and self.chosen:
+            raise UsageError(
+                "--set is for a server of the benchmark's own; the one at --url has its settings"
+            )
+        if self.url is None and self.pid is not None:
+            raise UsageError("--server-pid is for a server that runs already, at --url")
 
     def target(self, url: str = "") -> Target:
         """How to play."""
@@ -77,7 +90,7 @@ def chosen(texts: Sequence[str]) -> dict[str, str]:
     """Settings of a server, such as `asr_threads=1` or `DALSTON_ASR_THREADS=1`.
 
     Raises:
-        UsageError: one has another form.
+        UsageError: one has another form, or there is no such setting.
     """
     found = {}
     for text in texts:
@@ -85,5 +98,6 @@ def chosen(texts: Sequence[str]) -> dict[str, str]:
         if match is None:
             raise UsageError(f"--set {text!r} is not NAME=VALUE, as in asr_threads=1")
         name = match[1].upper().removeprefix(PREFIX).lower()
+        known.check(name)
         found[name] = match[2]
     return found

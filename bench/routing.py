@@ -21,6 +21,7 @@ from bench.request import Request
 from bench.stack import Stack, stack
 from bench.usage import Usage, quantile
 from client.commands.exits import ExitCode
+from client.commands.words import counted
 from stages.settings import raise_file_limit
 
 SERVER: Final = ("gateway", "broker", "redis")
@@ -67,9 +68,9 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """As the table says it."""
+        """As the table says it, in two lines."""
         act = "idle" if self.idle else "speaking" if self.speaking else "silent"
-        return f"{self.sessions:,} {act}, {self.workers} workers"
+        return f"{self.sessions:,} {act},\n{counted(self.workers, 'worker')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def measure(request: Request, plans: Sequence[Plan]) -> int:
     document = Document("routing", settings, steps, conditions())
     try:
         for plan in plans:
-            with console.status(plan.name):
+            with console.status(plan.name.replace("\n", " ")):
                 steps.append(_carry_out(plan, request.chosen))
             document.save(request.out)
             if steps[-1].interrupted:

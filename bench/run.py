@@ -1,17 +1,20 @@
 """Levels one after the other against one server, with progress; what is measured is kept at once."""
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.cost import Meter
 from bench.level import Level, Load, Measurement
-from bench.play import Target
+from bench.play import Course, Player, Target
 from bench.server import Server
-from client.errors import ClientError
+from client.commands.words import counted
 
 Advance = Callable[[float], None]
 
@@ -37,34 +40,30 @@ class Plan:
         """One short recording that does not count, so that nothing is measured that happens only once.
 
         Raises:
-            ClientError: the server does not take it.
-            KeyboardInterrupt: Ctrl-C.
+            ClientError: there is no server, or it does not take the recording.
         """
         shortest = min(self.load.recordings, key=lambda recording: recording.seconds)
-        load = replace(self.load, recordings=[shortest], seconds=0.1)
-        level = Measurement(1, self.target, load, Meter(None)).run()
-        if level.interrupted:
-            raise KeyboardInterrupt
-        if level.figures.failed and level.scores[0].text == "":
-            raise ClientError(f"a first recording failed: {level.scores[0].error}")
+        player = Player(self.target, time.monotonic(), tail_s=self.load.tail_s)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(player.run(shortest, Course(time.monotonic())))
 
 
 def levels(plan: Plan, sessions: Sequence[int], console: Console) -> Iterator[Level]:
-    """Each number of sessions in turn; the one that Ctrl-C cut short is the last."""
+    """Each number of sessions in turn; the last is one that Ctrl-C cut short, or in which none was whole."""
     plan.warm_up()
     for count in sessions:
-        with progress(console, f"{count} session{'s' * (count > 1)}", plan.load, count) as advance:
+        with progress(console, counted(count, "session"), plan.load, count) as advance:
             level = plan.measure(count, advance)
         yield level
-        if level.interrupted:
+        if level.interrupted or level.broken:
             return
 
 
 @contextmanager
 def progress(console: Console, what: str, load: Load, sessions: int) -> Iterator[Advance]:
-    """A bar of the audio played by all sessions, gone when it is done."""
-    total = sum(recording.seconds for i in range(sessions) for recording in load.playlist(i))
+    """A bar of what was played by all sessions, gone when it is done; none where nobody sees it."""
+    total = sum(r.seconds + load.tail_s for i in range(sessions) for r in load.playlist(i))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(what, total=total)
         yield lambda seconds: bars.advance(task, seconds)

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from client.formation import ROOT, formation
+import psutil
+
+from client.commands.exits import complain
+from client.errors import UsageError
+from client.formation import ROOT, formation, reason
 from stages.fanout import honcho_concurrency, parse_fanout
 from stages.settings import PREFIX
 
@@ -39,9 +43,16 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Settings with room for so many sessions at once; batches stay as large as they would be."""
+    """Settings with room for so many sessions at once; batches stay as large as they would be.
+
+    Raises:
+        UsageError: `sessions_per_gpu` is no number.
+        StartupError: the fan-out has another form.
+    """
     asr = parse_fanout(chosen.get("fanout", ""))["asr"]
     batch = chosen.get("sessions_per_gpu", "4")
+    if not batch.isdecimal():
+        raise UsageError(f"{PREFIX}SESSIONS_PER_GPU={batch!r} is no number of sessions")
     return {"max_batch": batch, **chosen, "sessions_per_gpu": str(max(int(batch), -(-sessions // asr)))}
 
 
@@ -52,16 +63,26 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
     Raises:
         FormationError: it did not become ready.
         StartupError: the fan-out has another form.
+        UsageError: another setting has a form that it can't have.
     """
     settings = settings_for(sessions, {**environment_settings(os.environ), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")
+        if started.process.poll() is not None:
+            complain(f"the server ended while it was measured: {reason(started.log)}")
 
 
 @contextmanager
 def server(url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]) -> Iterator[Server]:
-    """The one at `url`, whose processes are below `pid`; without a URL, one of our own."""
+    """The one at `url`, whose processes are below `pid`; without a URL, one of our own.
+
+    Raises:
+        UsageError: there is no such process.
+        FormationError: our own did not become ready.
+    """
+    if pid is not None and not psutil.pid_exists(pid):
+        raise UsageError(f"--server-pid {pid}: there is no such process")
     if url is not None:
         yield Server(url, pid, {})
         return

@@ -1,15 +1,17 @@
 """Figures in, tables for a terminal out; with the ratios to an older run where there is one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from bench.level import Level
 
+T = TypeVar("T")
 Row: TypeAlias = tuple[str, str, int]
 
 ROWS: Final[tuple[tuple[Row, ...], ...]] = (
@@ -32,7 +34,9 @@ ROWS: Final[tuple[tuple[Row, ...], ...]] = (
         ("Server, cores", "cores", 2),
         ("Cores per stream", "cores_per_stream", 3),
         ("Memory, MB", "memory_mb", 0),
+        ("Memory growth, MB per h", "memory_growth", 1),
         ("GPU memory, MB", "gpu_memory_mb", 0),
+        ("GPU busy, %", "gpu_busy_percent", 0),
     ),
     (
         ("Recordings", "recordings", 0),
@@ -44,6 +48,8 @@ ROWS: Final[tuple[tuple[Row, ...], ...]] = (
     ),
 )
 """In groups: label, figure, decimals."""
+LABEL: Final = 26  # characters of a terminal
+COLUMN: Final = 11
 FACTORS: Final = {"lag_growth": 60.0, "client_late_max": 1000.0}  # from the unit of the figure to that shown
 BAD: Final = ("failed", "late")
 COMPARED: Final = (
@@ -54,6 +60,18 @@ COMPARED: Final = (
 Figures: TypeAlias = Mapping[str, Any]
 
 
+def figures_tables(levels: Sequence[Level], width: int) -> Iterator[Table]:
+    """A column for each number of sessions; several tables where they are more than fit into `width`."""
+    for some in _fitting(levels, width):
+        yield figures_table(some)
+
+
+def _fitting(columns: Sequence[T], width: int) -> Iterator[Sequence[T]]:
+    most = max(1, (width - LABEL) // COLUMN)
+    for at in range(0, len(columns), most):
+        yield columns[at : at + most]
+
+
 def figures_table(levels: Sequence[Level]) -> Table:
     """A column for each number of sessions."""
     columns = [asdict(level.figures) for level in levels]
@@ -61,20 +79,28 @@ def figures_table(levels: Sequence[Level]) -> Table:
     for group in ROWS:
         table.add_section()
         for label, name, decimals in group:
-            if any(column[name] is not None for column in columns):
+            if any(column.get(name) is not None for column in columns):
                 table.add_row(label, *(_cell(column, name, decimals) for column in columns))
     return table
 
 
-def compare_table(new: Sequence[Figures], old: Sequence[Figures]) -> Table:
+def compare_tables(new: Sequence[Figures], old: Sequence[Figures], width: int) -> Iterator[RenderableType]:
     """New by old, for each number of sessions that both have."""
     before = {column["sessions"]: column for column in old}
     both = [column for column in new if column["sessions"] in before]
-    table = _empty("New by old", [f"N = {column['sessions']}" for column in both])
-    for name in COMPARED:
-        ratios = [_ratio(column.get(name), before[column["sessions"]].get(name)) for column in both]
-        table.add_row(name_of(name), *ratios)
-    return table
+    if not both:
+        yield Text("The older result has none of these numbers of sessions.\n", style="yellow")
+    for some in _fitting(both, width):
+        table = _empty("New by old", [f"N = {column['sessions']}" for column in some])
+        for name in COMPARED:
+            ratios = [_ratio(column.get(name), before[column["sessions"]].get(name)) for column in some]
+            table.add_row(name_of(name), *ratios)
+        yield table
+
+
+def flushed(after: float) -> str:
+    """What the figures of a client that flushes say."""
+    return f"Time to final counts from the end of speech; the client says flush {after:g} s after it."
 
 
 def name_of(figure: str) -> str:
@@ -95,14 +121,14 @@ def _spelled_out(group: Sequence[Row]) -> list[Row]:
 
 def _empty(title: str, columns: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title)
+    table.add_column(title, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
 def _sessions(level: Level) -> str:
-    return f"N = {level.sessions}" + (" (cut short)" if level.interrupted else "")
+    return f"N = {level.sessions}" + ("\n(cut short)" if level.interrupted else "")
 
 
 def _cell(column: Figures, name: str, decimals: int) -> Text:
@@ -116,9 +142,14 @@ def shown(column: Figures, name: str, decimals: int) -> str:
     return "–" if value is None else f"{value * FACTORS.get(name, 1.0):z.{decimals}f}"
 
 
+def by(new: float | None, old: float | None) -> float | None:
+    """The ratio; None where one is missing or not above 0, as the latency of words that were guessed is."""
+    return None if new is None or old is None or new < 0 or old <= 0 else new / old
+
+
 def _ratio(new: float | None, old: float | None) -> Text:
-    if new is None or not old:
+    ratio = by(new, old)
+    if ratio is None:
         return Text("–", style="dim")
-    ratio = new / old
     style = "" if 0.95 <= ratio <= 1.05 else "green" if ratio < 1 else "yellow"
     return Text(f"×{ratio:.2f}", style=style)

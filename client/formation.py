@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,9 @@ START_S: Final = 60.0  # until the gateway says that it is ready; a few seconds 
 STOP_S: Final = 8.0  # honcho kills 5 s after the first process stopped
 ROOT: Final = Path(__file__).resolve().parent.parent  # the folder of the Procfile
 READY: Final = "ready: "
+STOPPED: Final = re.compile(r"\S+ system\s*\| (\S+) stopped \((rc=-?\d+)\)")
+TOLD: Final = 10  # lines of the process that ended first
+LAST: Final = 15  # lines, where it is not known which one that was
 
 
 class FormationError(ClientError):
@@ -71,11 +75,11 @@ class Formation:
             except queue.Empty:
                 break
             if line is None:
-                raise FormationError("the server ended:\n" + "\n".join(self.log[-15:]))
+                raise FormationError(f"the server ended: {reason(self.log)}")
             if text in line:
                 return line
         raise FormationError(
-            f"no {text!r} from the server within {deadline_s:.0f} s:\n" + "\n".join(self.log[-15:])
+            f"no {text!r} from the server within {deadline_s:.0f} s:\n" + "\n".join(self.log[-LAST:])
         )
 
     def stop(self) -> int:
@@ -111,6 +115,17 @@ def formation(concurrency: str = "", root: Path = ROOT, **settings: str) -> Iter
             yield server
         finally:
             server.stop()
+
+
+def reason(log: Sequence[str]) -> str:
+    """Why a formation ended: the last words of the process that ended first and took the others with it."""
+    stopped = next(filter(None, map(STOPPED.match, log)), None)
+    if stopped is None:
+        return "\n".join(log[-LAST:])
+    name, code = stopped.groups()
+    told = re.compile(rf"\S+ {re.escape(name)}\s*\| (.*)")
+    lines = [match[1] for match in map(told.match, log) if match]
+    return "\n".join([f"{name} stopped ({code})", *lines[-TOLD:]])
 
 
 def free_ports(count: int) -> list[int]:

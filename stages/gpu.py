@@ -1,4 +1,4 @@
-"""How much of a GPU's memory is in use, as its driver says; nothing on a host without one."""
+"""How much of a GPU and its memory is in use, as its driver says; nothing on a host without one."""
 
 import os
 from dataclasses import dataclass
@@ -31,6 +31,15 @@ class Gpu:
             return None
         info = pynvml.nvmlDeviceGetMemoryInfo(self._handle)
         return GpuMemory(int(info.used), int(info.total))
+
+    def busy(self) -> float | None:
+        """In how much of the last moment something ran on it, in percent; None where nobody says."""
+        if self._handle is None:
+            return None
+        try:
+            return float(pynvml.nvmlDeviceGetUtilizationRates(self._handle).gpu)
+        except pynvml.NVMLError:
+            return None
 
 
 def _first_visible(visible: str) -> object:

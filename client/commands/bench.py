@@ -74,15 +74,22 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         )
         return measure(request, counts(sessions), compare, report)
 
-    _run(command)
+    _run(command, out, report)
 
 
-def _run(command: Callable[[], int]) -> None:
-    """Run it; an expected error is one line on stderr and an exit code."""
+def _run(command: Callable[[], int], *outputs: Path | None) -> None:
+    """Run it; an expected error is one line on stderr and an exit code.
+
+    What the libraries or the `outputs` make impossible is said before anything is measured.
+    """
     try:
         from bench.extras import require
 
         require()
+        from bench.document import check_writable
+
+        for path in filter(None, outputs):
+            check_writable(path)
         code = command()
     except DalstonError as error:
         complain(error)
@@ -106,6 +113,7 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
     server_pid: ServerPid = None,
     settings: Settings = None,
     out: Out = Path("bench-capacity.json"),
+    report: Report = None,
 ) -> None:
     """Search for the largest number of sessions that the server holds."""
 
@@ -116,9 +124,9 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
         request = Request(
             url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
         )
-        return measure(request, bound, most)
+        return measure(request, bound, most, report)
 
-    _run(command)
+    _run(command, out, report)
 
 
 @app.command()
@@ -145,7 +153,7 @@ def endpointing(
         request = Request(chosen=chosen(settings or []), model=model, audio=audio, out=out)
         return measure(request, waits, decode_ms / 1000)
 
-    _run(command)
+    _run(command, out)
 
 
 @app.command()
@@ -160,6 +168,7 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
     seed: Seed = 1,
     settings: Settings = None,
     out: Out = Path("bench-fanout.json"),
+    report: Report = None,
 ) -> None:
     """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
 
@@ -168,9 +177,9 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
         from bench.request import Request, chosen
 
         request = Request(None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out)
-        return measure(request, at_once, limit)
+        return measure(request, at_once, limit, report)
 
-    _run(command)
+    _run(command, out, report)
 
 
 @app.command()
@@ -194,7 +203,7 @@ def guard(  # noqa: PLR0913 - one parameter for each option
         request = Request(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
         return measure(request, rev, at_once, rounds)
 
-    _run(command)
+    _run(command, out)
 
 
 @app.command()
@@ -216,7 +225,7 @@ def noise(
         request = Request(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
         return measure(request)
 
-    _run(command)
+    _run(command, out)
 
 
 @app.command()
@@ -227,6 +236,7 @@ def overhead(
     direct: Direct = False,
     settings: Settings = None,
     out: Out = Path("bench-overhead.json"),
+    report: Report = None,
 ) -> None:
     """Measure what the server's own processes cost, with an engine that answers at once."""
 
@@ -235,9 +245,9 @@ def overhead(
         from bench.request import Request, chosen, counts
 
         request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
-        return measure(request, counts(sessions), direct=direct)
+        return measure(request, counts(sessions), report, direct=direct)
 
-    _run(command)
+    _run(command, out, report)
 
 
 @app.command()
@@ -265,4 +275,4 @@ def routing(
         ]
         return measure(request, plans)
 
-    _run(command)
+    _run(command, out)

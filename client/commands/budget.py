@@ -54,4 +54,9 @@ def _figure(ms: float | None, budget: float | None) -> Text:
     if ms is None:
         return Text("–", style="dim")
     over = budget is not None and ms > budget
-    return Text(f"{ms:.1f}" if ms < 9.95 else f"{ms:.0f}", style="yellow" if over else "")
+    return Text(milliseconds(ms), style="yellow" if over else "")
+
+
+def milliseconds(ms: float | None) -> str:
+    """As far as it can be told: tenths only below ten."""
+    return "–" if ms is None else f"{ms:.1f}" if ms < 9.95 else f"{ms:.0f}"

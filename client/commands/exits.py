@@ -20,6 +20,7 @@ from client.errors import (
     UsageError,
     one_line,
 )
+from client.formation import FormationError
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ def exit_code(error: ClientError) -> ExitCode:
         return ExitCode.NO_CAPACITY
     if isinstance(error, RefusedError):
         return _BY_STATUS.get(error.status, ExitCode.UNREACHABLE)
-    if isinstance(error, UnreachableError):
+    if isinstance(error, UnreachableError | FormationError):
         return ExitCode.UNREACHABLE
     return ExitCode.INCOMPLETE
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,11 +11,20 @@ import pytest
 from rich.console import Console
 
 from bench.cost import Cost, Meter
-from bench.document import Document, conditions, cpu_model, read, revision
+from bench.document import (
+    Document,
+    check_writable,
+    conditions,
+    cpu_model,
+    differences,
+    read,
+    read_levels,
+    revision,
+)
 from bench.figures import Figures, errors_of, growth, percentile, ratio, summarize
 from bench.level import Level
 from bench.score import Score
-from bench.table import compare_table, figures_table
+from bench.table import by, compare_tables, figures_tables
 from client.errors import OutputError, UsageError
 from client.latency import budget_rows
 
@@ -51,10 +61,10 @@ def level(*scores: Score, interrupted: bool = False, sessions: int = 2) -> Level
     return Level(sessions, interrupted, found, tuple(budget_rows([])), (), scores)
 
 
-def text_of(table: object) -> str:
-    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+def text_of(*tables: object, width: int = 120) -> str:
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     with console.file:
-        console.print(table)
+        console.print(*tables, sep="")
     return console.export_text()
 
 
@@ -83,6 +93,9 @@ def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:
     assert row.cores == pytest.approx(0.4)
     assert row.cores_per_stream == pytest.approx(0.5)
     assert row.memory_mb == pytest.approx(250.0)
+    assert (row.gpu_memory_mb, row.gpu_busy_percent) == (None, None)
+    device = figures(SCORE, cost=replace(COST, gpu_memory=4_000_000_000, gpu_busy=37.5))
+    assert (device.gpu_memory_mb, device.gpu_busy_percent) == (4_000.0, 37.5)
 
 
 def test_where_the_processes_are_not_known_the_cost_is_not() -> None:
@@ -98,6 +111,7 @@ def test_without_recordings_there_are_no_figures() -> None:
 def test_a_lag_that_grows_over_the_run_shows() -> None:
     scores = [replace(SCORE, began=10.0 * i, word_latency=(0.1 * i,) * 3) for i in range(5)]
     assert growth(scores) == pytest.approx(0.01, rel=0.05)
+    assert growth(scores[:3]) is None  # too short to say
 
 
 def test_failures_and_their_reasons_are_counted() -> None:
@@ -113,21 +127,46 @@ def test_nothing_has_no_percentile_and_no_ratio() -> None:
 
 
 def test_the_table_has_a_column_for_each_number_of_sessions() -> None:
-    text = text_of(figures_table([level(SCORE, sessions=1), level(SCORE, interrupted=True, sessions=8)]))
+    levels = [level(SCORE, sessions=1), level(SCORE, interrupted=True, sessions=8)]
+    text = text_of(*figures_tables(levels, 120))
     assert "N = 1" in text
-    assert "N = 8 (cut short)" in text
+    assert re.search(r"N = 8 *\n.*\(cut short\)", text)
     assert "0.400" in text
     assert "GPU" not in text
+
+
+def test_what_is_too_wide_for_a_terminal_is_several_tables() -> None:
+    levels = [level(SCORE, sessions=2**k, interrupted=k == 9) for k in range(10)]
+    tables = list(figures_tables(levels, 80))
+    text = text_of(*tables, width=80)
+    assert len(tables) == 3
+    assert text.count("Time to final p50, s ") == 3
+    assert "N = 512" in text
+    assert "…" not in text
 
 
 def test_ratios_to_an_older_result() -> None:
     old = asdict(figures(SCORE))
     new = {**old, "final_p50": 0.8, "wer_percent": None}
     other = {**old, "sessions": 64}
-    text = text_of(compare_table([new, other], [old]))
+    text = text_of(*compare_tables([new, other], [old], 120))
     assert "×2.00" in text
     assert "N = 64" not in text
     assert "Time to final p95" in text
+    assert "none of these numbers" in text_of(*compare_tables([other], [old], 120))
+
+
+@pytest.mark.parametrize(("new", "old"), [(None, 1.0), (1.0, None), (1.0, 0.0), (0.1, -0.1), (-0.1, 0.1)])
+def test_what_has_no_ratio(new: float | None, old: float | None) -> None:
+    assert by(new, old) is None
+    assert by(1.0, 2.0) == 0.5
+
+
+def test_what_makes_results_hard_to_compare_is_said() -> None:
+    old = {"settings": {"seconds": 20.0, "sessions": [1]}, "conditions": {"cpu": "x", "when": "then"}}
+    new = {"settings": {"seconds": 60.0, "sessions": [2]}, "conditions": {"cpu": "x", "when": "now"}}
+    assert differences(new, old) == ["seconds was 20.0, is 60.0"]
+    assert differences(old, old) == []
 
 
 def test_a_document_comes_back(tmp_path: Path) -> None:
@@ -139,7 +178,16 @@ def test_a_document_comes_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}'])
+def test_a_result_has_no_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    server = {"internal_secret": "0123456789abcdef", "max_batch": "4"}
+    chosen = {"redis_url": "redis://:password@host"}
+    Document("bench", {"seed": 1, "chosen": chosen, "server": server}, [], {}).save(path)
+    assert read(path)["settings"]["server"]["max_batch"] == "4"
+    assert not re.search("0123456789abcdef|password", path.read_text())
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}', b'{"format": 1}'])
 def test_what_is_no_result_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
@@ -152,6 +200,23 @@ def test_a_result_that_is_not_there() -> None:
         read(Path("/nowhere/x.json"))
     with pytest.raises(OutputError, match="can't be written"):
         Document("bench", {}, [], {}).save(Path("/nowhere/x.json"))
+
+
+def test_only_numbers_of_sessions_are_compared(tmp_path: Path) -> None:
+    for command in ("bench", "capacity"):
+        Document(command, {}, [level(SCORE)], {}).save(tmp_path / "x.json")
+        assert read_levels(tmp_path / "x.json")["command"] == command
+    Document("noise", {}, [], {}).save(tmp_path / "x.json")
+    with pytest.raises(UsageError, match="a result of `bench noise`"):
+        read_levels(tmp_path / "x.json")
+
+
+def test_whether_a_file_can_be_written_is_known_beforehand(tmp_path: Path) -> None:
+    check_writable(tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
+    for path in (tmp_path, tmp_path / "none" / "x.json"):
+        with pytest.raises(OutputError, match="can't be written"):
+            check_writable(path)
 
 
 def test_the_conditions_say_what_it_takes_to_repeat_it(tmp_path: Path) -> None:

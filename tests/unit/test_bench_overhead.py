@@ -62,6 +62,9 @@ def test_the_table_and_the_verdict() -> None:
     text = text_of(table([some_step(), some_step(frames_per_core=None)]))
     assert "500" in text
     assert "–" in text
+    crowded = replace(some_step(added_p99=1_279.4, added_p50=128.3, memory_mb=1_612.0), sessions=500)
+    assert "…" not in text_of(table([crowded]), width=80)
+    assert verdict([some_step(interrupted=True)]) == "Cut short at 10 sessions."
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -88,4 +91,7 @@ def test_false_words_are_counted_by_the_minute() -> None:
     assert heard.words_per_minute == pytest.approx(8.0)
     text = text_of(noise_table([heard]))
     assert "8.0" in text
+    assert "20.0" in text
+    text = text_of(noise_table([replace(heard, signal="white noise, -40 dB", text="la " * 99)]), width=80)
+    assert "white noise, -40 dB" in text
     assert "20.0" in text

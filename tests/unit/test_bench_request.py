@@ -1,12 +1,15 @@
 """What may be asked for, what a server of the benchmark's own gets, and what is played in which order."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from bench import extras
 from bench.level import Load
-from bench.recordings import Recording, audio_files
+from bench.recordings import Recording, audio_files, own, texts_alone
 from bench.request import Request, chosen, counts
 from bench.server import environment_settings, server, settings_for
 from client.errors import UsageError
@@ -35,6 +38,26 @@ def test_settings_of_the_server() -> None:
         chosen(["fast"])
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("asr_thread=1", "no such setting; did you mean asr_threads"),
+        ("qqqq=1", "there is no such setting$"),
+        ("gateway_port=80", "takes a free port"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        chosen([text])
+
+
+def test_what_does_not_go_together_is_refused() -> None:
+    with pytest.raises(UsageError, match="--set is for a server of the benchmark's own"):
+        Request(url="ws://there", chosen={"asr_threads": "1"})
+    with pytest.raises(UsageError, match="--server-pid is for a server that runs"):
+        Request(pid=1)
+
+
 def test_the_environment_sets_what_does_not_name_another_server() -> None:
     environment = {
         "DALSTON_MODELS": "fast=x:y",
@@ -52,12 +75,19 @@ def test_there_is_room_for_all_sessions_and_batches_stay_as_they_are() -> None:
         "sessions_per_gpu": "8",
     }
     assert settings_for(1, {"max_batch": "8"}) == {"max_batch": "8", "sessions_per_gpu": "4"}
+    with pytest.raises(UsageError, match="'many' is no number of sessions"):
+        settings_for(1, {"sessions_per_gpu": "many"})
     assert settings_for(2, {"sessions_per_gpu": "6"}) == {"max_batch": "6", "sessions_per_gpu": "6"}
 
 
 def test_a_server_that_runs_is_left_as_it_is() -> None:
-    with server("ws://there", 12, 4, {}) as found:
-        assert (found.url, found.pid, found.settings) == ("ws://there", 12, {})
+    with server("ws://there", os.getpid(), 4, {}) as found:
+        assert (found.url, found.pid, found.settings) == ("ws://there", os.getpid(), {})
+
+
+def test_a_process_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="no such process"), server("ws://there", 2**22 + 1, 4, {}):
+        pass
 
 
 def test_the_same_seed_plays_the_same() -> None:
@@ -85,6 +115,23 @@ def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.WAV").touch()
     (tmp_path / "a.flac").touch()
     assert [path.name for path in audio_files(tmp_path)] == ["a.flac", "b.WAV"]
+
+
+def test_a_text_without_a_recording_is_named(tmp_path: Path) -> None:
+    for name in ("a.wav", "a.txt", "b.wav.txt", "c.txt"):
+        (tmp_path / name).touch()
+    found = texts_alone(tmp_path, audio_files(tmp_path))
+    assert [path.name for path in found] == ["b.wav.txt", "c.txt"]
+
+
+def test_a_file_that_can_not_be_used_is_found_before_a_model_is_loaded(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "talk.wav", np.zeros(1_600), 16_000)
+    (tmp_path / "talk.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(UsageError, match=r"talk\.txt: not a text in UTF-8"):
+        own(tmp_path)
+    (tmp_path / "talk.wav").write_bytes(b"RIFF")
+    with pytest.raises(UsageError, match=r"talk\.wav: not audio"):
+        own(tmp_path)
 
 
 def test_what_was_asked_can_be_asked_again() -> None:

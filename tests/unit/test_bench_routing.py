@@ -47,7 +47,7 @@ def test_nothing_routed_has_no_quantile() -> None:
 def test_workers_have_places_to_spare_for_those_that_leave() -> None:
     assert Plan(10, 100, 1.0).places == 15
     assert Plan(3, 1, 1.0).places == 1
-    assert Plan(20, 1_000, 1.0, idle=True).name == "1,000 idle, 20 workers"
+    assert Plan(20, 1_000, 1.0, idle=True).name == "1,000 idle,\n20 workers"
 
 
 def test_sessions_that_come_and_go_count_from_when_all_were_there() -> None:

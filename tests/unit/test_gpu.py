@@ -22,6 +22,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", handle)
     info = SimpleNamespace(used=4_200_000_000, total=24_000_000_000)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda _handle: info)
+    rates = SimpleNamespace(gpu=37, memory=5)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", lambda _handle: rates)
     return asked
 
 
@@ -34,12 +36,23 @@ def test_the_first_visible_device_is_asked(
     assert driver == [asked]
 
 
+@pytest.mark.usefixtures("driver")
+def test_a_device_says_how_busy_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def part_of_a_device(_handle: object) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    gpu = Gpu()
+    assert gpu.busy() == 37.0
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", part_of_a_device)
+    assert gpu.busy() is None
+
+
 def test_a_host_without_a_driver_has_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_driver() -> None:
         raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     monkeypatch.setattr(pynvml, "nvmlInit", no_driver)
-    assert Gpu().memory() is None
+    assert (Gpu().memory(), Gpu().busy()) == (None, None)
 
 
 @pytest.mark.parametrize(("size", "text"), [(4_200_000_000, "4.2GB"), (24_000_000_000, "24GB"), (0, "0GB")])

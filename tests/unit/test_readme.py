@@ -4,15 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.settings import EmbeddedRedisSettings, WatchSettings
-from gateway.settings import GatewaySettings
-from stages.asr import AsrSettings
-from stages.receiver import ReceiverSettings
+from bench.known import KINDS
 from stages.settings import PREFIX, Settings
-from stages.vad import VadSettings
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-KINDS = (GatewaySettings, ReceiverSettings, VadSettings, AsrSettings, WatchSettings, EmbeddedRedisSettings)
 
 
 def rows() -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_a_recording_and_the_silence_behind_it_are_played_and_scored() -> None:
     assert found.connected >= HELLO.seconds + TAIL_S
     assert messages == ["end"]
     assert level.figures.cores is not None
+
+
+def test_progress_is_told_second_by_second() -> None:
+    told: list[float] = []
+    long = replace(HELLO, pcm=bytes(2 * 32_000))
+    with fake_server(two_utterances) as server:
+        load = Load([long], long.seconds, seed=1, tail_s=TAIL_S)
+        Measurement(1, Target(server.url), load, Meter(None), told.append).run()
+    assert told == [pytest.approx(1.0)] * 2
 
 
 def test_all_sessions_are_played_at_once() -> None:
@@ -123,6 +133,9 @@ def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
         (("--compare", "/nowhere.json"), 2, "No such file"),
         (("--set", "x"), 2, "is not NAME=VALUE"),
         (("--set", "fanout=what=2", "--seconds", 0.1), 2, "DALSTON_FANOUT"),
+        (("--out", "/nowhere/x.json"), 2, "can't be written"),
+        (("--report", "/nowhere/x.html"), 2, "can't be written"),
+        (("--url", "there"), 2, "not the URL of a server"),
     ],
 )
 def test_what_can_not_be_is_one_line(folder: Path, options: tuple[object, ...], code: int, why: str) -> None:
@@ -135,9 +148,43 @@ def test_what_can_not_be_is_one_line(folder: Path, options: tuple[object, ...], 
 def test_where_no_server_answers_the_command_fails(folder: Path) -> None:
     options = ("--url", "ws://127.0.0.1:1", "--seconds", 0.1, "--sessions", 1, "--out", folder / "x.json")
     result = rt(None, "bench", *options)
-    assert result.exit_code == 5
+    assert result.exit_code == 3
     assert "no server answers" in result.stderr
     assert not (folder / "x.json").exists()
+
+
+def lost_after(sessions: int) -> Script:
+    """A script of a server that takes so many sessions, and refuses all others."""
+    count = itertools.count(1)
+
+    async def script(call: Call) -> None:
+        await (two_utterances if next(count) <= sessions else _refuse)(call)
+
+    return script
+
+
+def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(folder: Path) -> None:
+    out = folder / "result.json"
+    with fake_server(lost_after(2)) as server:  # the first one warms it up
+        options = ("--url", server.url, "--seconds", 0.1, "--sessions", "1,2,4", "--out", out)
+        result = rt(None, "bench", *options)
+    assert result.exit_code == 5
+    assert "all places are taken" in result.stdout
+    assert [(level["sessions"], level["figures"]["failed"]) for level in read(out)["results"]] == [
+        (1, 0),
+        (2, 2),
+    ]
+
+
+def test_a_server_that_is_lost_is_no_answer_to_how_many_it_holds(folder: Path) -> None:
+    out = folder / "capacity.json"
+    with fake_server(lost_after(2)) as server:
+        result = rt(None, "bench", "capacity", "--url", server.url, "--bound", 5, "--most", 4, "--out", out)
+    assert result.exit_code == 4
+    assert "all places are taken" in result.stderr
+    assert "Time to final" in result.stdout
+    assert "held" not in result.stdout
+    assert "verdict" not in read(out)["answer"]
 
 
 def announced(session: int) -> tuple[threading.Event, Script]:
@@ -182,7 +229,7 @@ def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
     assert "defaults" in result.stdout
     found = read(out)
     assert [each["rounds"] for each in found["results"]] == [1, 1]
-    assert found["results"][0]["settings"] == {}
+    assert {} in [each["settings"] for each in found["results"]]
     assert found["answer"].split("\n")[0] in result.stdout.replace("\n", " ")
 
 
