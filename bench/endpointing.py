@@ -165,7 +165,7 @@ def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -
     finally:  # whatever ended it: what was measured is shown
         if rows:
             Console().print(table(rows, sum(recording.seconds for recording in recordings) / 60))
-            print(f"The whole result is in {request.out}.")
+    print(f"The whole result is in {request.out}.")
     return ExitCode.OK
 
 
