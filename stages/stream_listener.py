@@ -1,7 +1,7 @@
 """One session of a streaming engine: the audio of its utterances, chunk by chunk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -12,7 +12,8 @@ from stages.engines.base import Chunk, Floats, Transcript
 from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
 from stages.replies import Replies, Said
 
-OVERLAP: Final = 2 * SAMPLE_RATE  # samples kept behind what was fed: where a cut goes on (1.2 s) and more
+OVERLAP: Final = SAMPLE_RATE * 6 // 5  # samples that are heard again behind a cut, at most
+KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
 DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
 
 _streams = count(1)  # numbers of streams are never used twice in a process
@@ -49,7 +50,7 @@ class Stream:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
         if self.start < 0:
             self.start = self.base = self.fed = at
-        surplus = max(0, self.fed - OVERLAP - self.base)
+        surplus = max(0, self.fed - KEEP - self.base)
         self.base += surplus
         self.audio = np.concatenate([self.audio[surplus:], audio[max(0, self.end - surplus - at) :]])
 
@@ -90,11 +91,12 @@ class StreamListener:
     def finish(self, end: SpeechEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
-        if stream is None:
+        if stream is None or stream.start < 0:
             self.replies.give_up(end)
             self.stream = Stream(end.utterance + 1) if end.kind == "cut" else None
             return
         if end.kind == "cut":
+            end = _cut_where_heard(stream, end)
             after = Stream(end.utterance + 1, overlaps=end.resume < end.until, since=now)
             after.append(end.resume, stream.slice(end.resume, stream.end))
             after.stamps = end.stamps
@@ -177,3 +179,15 @@ class StreamListener:
         if self.stream is not None and self.stream.end - self.stream.fed >= self.chunk:
             behind = self.stream.fed
         return min(behind, self.replies.earliest_pending(behind))
+
+
+def _cut_where_heard(stream: Stream, cut: SpeechEnd) -> SpeechEnd:
+    """The cut as it can be: what the engine has heard behind it can't be taken back.
+
+    The next utterance then begins in what was heard, however quiet it was further back: an overlap
+    that is longer than words are compared over would say them twice.
+    """
+    if stream.fed <= cut.until:
+        return cut
+    resume = max(cut.resume, stream.fed - OVERLAP)
+    return replace(cut, at=stream.fed, until=stream.fed, resume=resume, decided=max(cut.decided, stream.fed))
