@@ -188,10 +188,7 @@ class AsrStage:
             case Flush():
                 listener.replies.say(replace(message, stamps=(*message.stamps, now)))
             case Configure():
-                possible = served.info.features["interim_results"]
-                listener.replies.interim_results = message.interim_results and possible
-                listener.replies.min_silence = message.min_silence_ms
-                listener.replies.say(message)
+                listener.replies.configure(message, served.info)
             case Close():
                 yield from self._close(listener, message, now)
 

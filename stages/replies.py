@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from broker.records import ModelInfo
 from stages.channels import Packet
 from stages.engines.base import Transcript
 from stages.messages import (
     SAMPLE_RATE,
+    Configure,
     Event,
     Flush,
     Hypothesis,
@@ -44,12 +46,33 @@ class Said:
 
 @dataclass(slots=True)
 class Replies(Generic[T]):
-    """The session's way out. `interim_results` and `min_silence` may change at any time."""
+    """The session's way out. What the client may change is that of the next utterance."""
 
     opened: Open
     interim_results: bool
     min_silence: MinSilence
+    language: str = field(init=False)
     queue: deque[Packet | Pending[T]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.language = self.opened.language
+
+    @property
+    def spoken(self) -> str | None:
+        """The language that the client says is spoken, None where it leaves that to the engine."""
+        return None if self.language == "auto" else self.language
+
+    def configure(self, message: Configure, model: ModelInfo) -> None:
+        """Do from here on what the client asks for, as far as the model can."""
+        self.interim_results = message.interim_results and model.features["interim_results"]
+        self.min_silence = message.min_silence_ms
+        if model.speaks(message.language):
+            self.language = message.language
+        else:
+            known = ", ".join(model.languages)
+            why = f"{model.name} does not know {message.language}; it knows auto, {known}"
+            self.say(self._error("invalid_message", why))
+        self.say(message)
 
     def say(self, message: Message) -> None:
         """Pass a message on behind the finals that are still to come."""
@@ -99,7 +122,7 @@ class Replies(Generic[T]):
     def text_end(self, at: int, transcript: Transcript) -> None:
         """Say how likely a sentence is over where speech may have ended, if the wait depends on it."""
         if self.min_silence == "auto":
-            language = transcript.language or self.opened.language
+            language = transcript.language or self.language
             finished = likelihood(transcript.text, transcript.finished, language)
             self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
 
@@ -116,7 +139,16 @@ class Replies(Generic[T]):
 
     def failed(self, why: str) -> Event:
         """The message that says that an utterance is lost; the session goes on."""
-        fields = {"code": "transcription_failed", "message": why, "recoverable": True}
+        return self._error("transcription_failed", why)
+
+    def lose(self, said: Said, until: int, why: str) -> None:
+        """Say that an utterance is lost before its end: what its partials promised is its final."""
+        nothing = self._hypothesis(said, Transcript(""), 0)
+        self.say(self.failed(why))
+        self.say(replace(nothing, end=until, decided=until, final=True))
+
+    def _error(self, code: str, why: str) -> Event:
+        fields = {"code": code, "message": why, "recoverable": True}
         return Event(self.opened.session, self.opened.route, "error", fields, (), 0)
 
     def _hypothesis(self, said: Said, transcript: Transcript, inference_ns: int) -> Hypothesis:

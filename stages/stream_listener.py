@@ -26,6 +26,7 @@ class Stream:
     number: int
     start: int = -1  # its first audio says
     overlaps: bool = False
+    language: str | None = None  # as the client said when it began
     id: int = field(default_factory=lambda: next(_streams))
     base: int = 0
     fed: int = 0  # the engine has all samples up to here
@@ -81,7 +82,7 @@ class StreamListener:
 
     def begin(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.stream = Stream(number, overlaps=overlaps)
+        self.stream = Stream(number, overlaps=overlaps, language=self.replies.spoken)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
@@ -93,15 +94,20 @@ class StreamListener:
         stream, self.stream = self.stream, None
         if stream is None or stream.start < 0:
             self.replies.give_up(end)
-            self.stream = Stream(end.utterance + 1) if end.kind == "cut" else None
+            if end.kind == "cut":
+                self.begin(end.utterance + 1)
             return
         if end.kind == "cut":
             end = _cut_where_heard(stream, end)
-            after = Stream(end.utterance + 1, overlaps=end.resume < end.until, since=now)
-            after.append(end.resume, stream.slice(end.resume, stream.end))
-            after.stamps = end.stamps
-            self.stream = after
+            self._carry_over(stream, end, now)
         self.replies.await_final(stream, end, now)
+
+    def _carry_over(self, before: Stream, cut: SpeechEnd, now: int) -> None:
+        """The utterance behind a cut begins, with the audio that has come of it."""
+        self.begin(cut.utterance + 1, overlaps=cut.resume < cut.until)
+        assert self.stream is not None
+        self.stream.since, self.stream.stamps = now, cut.stamps
+        self.stream.append(cut.resume, before.slice(cut.resume, before.end))
 
     def abandon(self) -> None:
         """The session is gone: free its streams."""
@@ -129,7 +135,7 @@ class StreamListener:
             stream.slice(stream.fed, end),
             first=not stream.opened,
             last=self.replies.head is not None and end >= until,
-            language=None if opened.language == "auto" else opened.language,
+            language=stream.language,
             vocabulary=opened.vocabulary,
             word_timestamps=opened.word_timestamps,
         )
@@ -158,12 +164,12 @@ class StreamListener:
         stream, _ = self._due()
         if stream.opened:
             self.drop(stream.id)
-        error = self.replies.failed(why)
         if head := self.replies.head:
-            self.replies.settle(error, self.replies.final(stream.said, head.end, Transcript(""), 0))
+            nothing = self.replies.final(stream.said, head.end, Transcript(""), 0)
+            self.replies.settle(self.replies.failed(why), nothing)
         else:
             self.stream = None
-            self.replies.say(error)
+            self.replies.lose(stream.said, stream.fed, why)
 
     def _due(self) -> tuple[Stream, int]:
         """The stream whose step is next, and up to where it goes."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from broker.records import ModelInfo
 from stages.asr import AsrStage
+from stages.assembler import AssemblerStage
 from stages.channels import Packet
 from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
@@ -25,7 +27,7 @@ from stages.messages import (
     SpeechEnd,
     TextEnd,
 )
-from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start, text_end
+from tests.builders import SECOND, audio, close, configure, opened, pcm, speech_end, speech_start, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 4
@@ -263,6 +265,34 @@ def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int 
     )
 
 
+@pytest.mark.parametrize(("kind", "model"), [(EchoJobs, "accurate"), (EchoStream, "fast")])
+def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kind: Any, model: str) -> None:
+    clock, heard = Clock(), list[str | None]()
+    engine = kind(clock)
+    engine.info = replace(engine.info, languages=("de", "en"))
+    transcribe = engine.transcribe
+
+    def listen(jobs: Sequence[Any]) -> list[Transcript]:
+        heard.extend(job.language for job in jobs)
+        return transcribe(jobs)  # type: ignore[no-any-return]
+
+    engine.transcribe = listen
+    stage = stage_of(engine, clock=clock)
+    said = run(stage, clock, opened(model=model, language="en"))
+    said += run(stage, clock, speech_start(), words(0, 1, 2, 3, 4), configure(language="de"), end(4))
+    said += say(stage, clock, "s", 1, 2) + run(stage, clock, configure(language="xx"))
+    said += say(stage, clock, "s", 1, 3) + run(stage, clock, configure(language="auto"))
+    said += say(stage, clock, "s", 1, 4)
+    assert [code for code, before in zip(heard, [0, *heard], strict=False) if code != before] == [
+        "en",
+        "de",
+        None,
+    ]
+    (error,) = [e for e in of_type(Event, said) if e.kind == "error"]
+    assert (error.fields["code"], error.fields["recoverable"]) == ("invalid_message", True)
+    assert error.fields["message"].endswith("does not know xx; it knows auto, de, en")
+
+
 def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> None:
     clock = Clock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
@@ -305,6 +335,38 @@ def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_c
     fail(3, 2 * SECOND)
     said = run(stage, clock, speech_end(3 * SECOND, "flush", utterance=3, flush_id="y"))
     assert [f.flush_id for f in of_type(Flush, said)] == ["y"]
+
+
+@pytest.mark.parametrize(("kind", "poison"), [(EchoJobs, 666), (EchoStream, 32_000)])
+def test_an_utterance_that_fails_before_its_end_has_ended_there(kind: Any, poison: int) -> None:
+    clock = Clock()
+    stage = stage_of(kind(clock), clock=clock)
+    begin = opened(model="accurate" if kind is EchoJobs else "fast"), speech_start(at=SECOND)
+    said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "maybe"))
+    kinds = [type(m) for m, _ in said if isinstance(m, Event | Hypothesis)]
+    assert kinds == [Event, Event, Hypothesis]
+    (last,) = of_type(Hypothesis, said)
+    assert (last.final, last.text, last.start, last.flush_id) == (True, "", SECOND, None)
+    assert SECOND <= last.end == last.decided <= 2 * SECOND
+    assert not of_type(Hypothesis, run(stage, clock, end(8), close()))
+
+
+def test_what_was_promised_of_an_utterance_that_fails_is_not_said_in_the_next_one() -> None:
+    class Counting(EchoStream):
+        """Says the numbers from what it hears first up to what it hears last."""
+
+        def _step(self, job: Chunk) -> Transcript:
+            first, *_, last = (int(word[1:]) for word in super()._step(job).text.split() * 2)
+            return Transcript(" ".join(f"n{k}" for k in range(first, last + 6)))
+
+    clock = Clock()
+    stage, assembler = stage_of(Counting(clock), clock=clock), AssemblerStage(clock)
+    said = run(stage, clock, opened(), speech_start())
+    said += run(stage, clock, *[words(k, k + 1) for k in range(5)], words(5, 32_000), end(8))
+    said += run(stage, clock, speech_start(2, 8 * CHUNK), words(8, 51, 52), end(10, utterance=2), close())
+    events = of_type(Event, play(assembler, at_once(*said), clock))
+    finals = [(e.fields["utterance"], e.fields["text"]) for e in events if e.kind == "transcript.final"]
+    assert finals == [(1, "N1"), (2, " ".join(f"n{k}" for k in range(51, 58)))]
 
 
 def test_a_success_in_between_forgives() -> None:
