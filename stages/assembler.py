@@ -118,7 +118,7 @@ class AssemblerStage:
 
     def _final(self, session: Session, said: Hypothesis, now: int) -> Iterator[Packet]:
         self._align(session, said)
-        text = session.text.final(said.text)
+        repeated, text = session.text.repeats(said.text), session.text.final(said.text)
         shown, session.shown = session.shown, False
         session.text = session.text.following(text)
         session.overlaps = session.overlaps and not text
@@ -126,7 +126,7 @@ class AssemblerStage:
             return
         if text:
             session.segments.append(Segment(session.number, text, said.start, said.end))
-        fields = {"utterance": session.number, "text": text, **_details(said)}
+        fields = {"utterance": session.number, "text": text, **_details(said, repeated)}
         session.number += 1
         stamps = (*said.stamps, now)
         yield self._event(session, "transcript.final", fields, stamps, said.inference_ns)
@@ -156,15 +156,19 @@ class AssemblerStage:
         return Event(opened.session, opened.route, kind, fields, left, inference_ns), b""
 
 
-def _details(said: Hypothesis) -> dict[str, Any]:
-    """What is known of a final beside its text; what is not known is left out."""
+def _details(said: Hypothesis, repeated: int) -> dict[str, Any]:
+    """What is known of a final beside its text; what is not known is left out.
+
+    The first words, which are `repeated` from the utterance before, are in neither.
+    """
+    each_is_timed = len(said.words) == len(said.text.split())
     fields: dict[str, Any] = {"start": seconds(said.start), "end": seconds(said.end)}
     fields["endpoint_wait"] = round((said.decided - said.end) * 1000 / SAMPLE_RATE, 1)
     optional = {
         "language": said.language,
         "confidence": said.confidence,
         "flush_id": said.flush_id,
-        "words": [_word(*word) for word in said.words] or None,
+        "words": [_word(*word) for word in said.words[repeated if each_is_timed else 0 :]] or None,
     }
     return fields | {name: value for name, value in optional.items() if value is not None}
 

@@ -127,10 +127,12 @@ class Replies(Generic[T]):
             self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
 
     def final(self, said: Said, end: SpeechEnd, transcript: Transcript, inference_ns: int) -> Hypothesis:
-        """The message that says a finished utterance."""
+        """The message that says a finished utterance, in whose time its words lie."""
+        hypothesis, last = self._hypothesis(said, transcript, inference_ns), max(said.start, end.at)
         return replace(
-            self._hypothesis(said, transcript, inference_ns),
-            end=max(said.start, end.at),
+            hypothesis,
+            end=last,
+            words=tuple((word, min(a, last), min(b, last), sure) for word, a, b, sure in hypothesis.words),
             decided=end.decided,
             final=True,
             flush_id=end.flush_id,

@@ -47,6 +47,10 @@ class UtteranceText:
         """Take the last hypothesis: the text that stands."""
         return " ".join(self._words(text))
 
+    def repeats(self, text: str) -> int:
+        """How many of the first words of a hypothesis were said by the utterance before."""
+        return repeated(self.before, text.split())
+
     def following(self, text: str) -> "UtteranceText":
         """The utterance behind this one, of which `text` was the final."""
         if not text:
@@ -54,8 +58,7 @@ class UtteranceText:
         return UtteranceText(tuple(text.split()[-REACH:]), text[-1] in ".!?")
 
     def _words(self, text: str) -> list[str]:
-        words = text.split()
-        words = words[repeated(self.before, words) :]
+        words = text.split()[self.repeats(text) :]
         if self.begins and words:
             words[0] = words[0][0].upper() + words[0][1:]
         if words[: len(self.frozen)] == self.frozen:

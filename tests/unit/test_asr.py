@@ -556,6 +556,15 @@ def test_words_have_times_on_the_sessions_clock() -> None:
     assert last.words == (("w1", 8 * UNIT, 9 * UNIT, None), ("w2", 9 * UNIT, 10 * UNIT, 0.5))
 
 
+def test_words_lie_within_their_utterance() -> None:
+    bench = Bench()
+    heard = Transcript("w1 w2", words=(("w1", 0.0, 0.25, None), ("w2", 0.6, 0.8, None)))
+    bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
+    said = bench.play(opened(word_timestamps=True), speech_start(), words(0, 1, 2), end(2, until=2 * UNIT))
+    (last,) = of_type(Hypothesis, said)
+    assert last.words == (("w1", 0, UNIT, None), ("w2", 2 * UNIT, 2 * UNIT, None))
+
+
 Step = Callable[[int, int], list[Message | Packet]]
 
 

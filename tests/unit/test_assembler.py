@@ -151,6 +151,19 @@ def test_words_that_a_cut_repeats_are_said_once() -> None:
     assert finals(said) == [(1, "We hold these truths"), (2, "to be self-evident")]
 
 
+def test_the_times_of_words_that_a_cut_repeats_are_said_once() -> None:
+    first = (("We", 0, 4_000, None), ("hold", 4_000, 8_000, None))
+    again = (("hold", 4_000, 8_000, None), ("these", 8_000, 12_000, None))
+    said = assemble(
+        opened(),
+        final("We hold", words=first),
+        final("hold these", utterance=2, overlaps=True, words=again),
+        final("再び 再び", utterance=3, words=(("再", 0, 1, None), ("び", 1, 2, None), ("再び", 2, 3, None))),
+    )
+    words = [[word["word"] for word in f["words"]] for f in fields_of("transcript.final", said)]
+    assert words == [["We", "hold"], ["these"], ["再", "び", "再び"]]
+
+
 def test_words_that_were_said_twice_are_kept_without_an_overlap() -> None:
     said = assemble(opened(), final("Never again"), final("again and again", utterance=2), close())
     assert finals(said) == [(1, "Never again"), (2, "again and again")]
