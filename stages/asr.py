@@ -114,6 +114,8 @@ class AsrStage:
             yield from self._hear(served, message, payload, now)
             yield from self._flush(served)
             self._look(served)
+        elif isinstance(message, Close):  # a session from before this process is one of the others still
+            yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
         """One forward pass over the next batch: of the engine whose work has waited longest."""

@@ -320,7 +320,8 @@ def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
     assert [type(m).__name__ for m, _ in said if not isinstance(m, Progress)] == ["SpeechEnd", "Close"]
     assert bench.stage._sessions == {}
     assert len(bench.engine.batches) == decodes
-    assert bench.play(words(3, 4), end(4), flush(), close()) == []
+    others = bench.play(words(3, 4), end(4), flush(), close())
+    assert [message for message, _ in others] == [close()]  # another stage may know it still
 
 
 def test_the_end_forgets_the_session_behind_its_last_final() -> None:
@@ -491,7 +492,7 @@ def test_a_session_begins_with_what_it_gets() -> None:
 def test_a_model_that_is_not_here_fails_the_session(model: str, known: bool) -> None:
     said = Bench().play(opened(model=model), close(0, "gone"))
     assert [f.code for f in of_type(SessionFailed, said)] == ([] if known else ["no_capacity"])
-    assert len(said) == (3 if known else 1)
+    assert len(said) == (3 if known else 2)
 
 
 def test_what_the_text_says_of_a_likely_end_is_told_where_the_silence_depends_on_it() -> None:

@@ -203,6 +203,18 @@ def test_a_session_that_is_gone_frees_its_streams() -> None:
     assert not engine.heard
 
 
+def test_a_client_that_leaves_before_its_last_final_gets_none_and_frees_its_streams() -> None:
+    clock = Clock()
+    engine = EchoStream(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened(), speech_start(), words(0, 1, 2))
+    said = play(stage, at_once(words(2, 3), end(3), close(), close(reason="gone")), clock)
+    assert [m.reason for m in of_type(Close, said)] == ["gone"]
+    assert len(engine.dropped) == 1
+    assert not engine.heard
+    assert not stage.busy
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 3 * CHUNK), min_size=1, max_size=12), st.integers(0, CHUNK))
 def test_a_stream_is_fed_every_sample_once(pieces: list[int], less: int) -> None:

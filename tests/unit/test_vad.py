@@ -228,7 +228,8 @@ def test_a_client_that_is_gone_is_forgotten_without_an_end() -> None:
     said = play(vad_stage, at_once(opened(), *chunks(sound((LOUD, SECOND))), close(SECOND, "gone")))
     assert of_type(SpeechEnd, said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
-    assert play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close())) == []
+    others = play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close()))
+    assert [message for message, _ in others] == [close()]  # another stage may know it still
     assert vad_stage._speakers == {}
     assert not vad_stage.busy
 
