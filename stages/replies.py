@@ -132,7 +132,10 @@ class Replies(Generic[T]):
         return replace(
             hypothesis,
             end=last,
-            words=tuple((word, min(a, last), min(b, last), sure) for word, a, b, sure in hypothesis.words),
+            words=tuple(
+                (word, max(said.start, min(a, last)), max(said.start, min(b, last)), sure)
+                for word, a, b, sure in hypothesis.words
+            ),
             decided=end.decided,
             final=True,
             flush_id=end.flush_id,

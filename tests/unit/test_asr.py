@@ -559,7 +559,7 @@ def test_words_have_times_on_the_sessions_clock() -> None:
 
 def test_words_lie_within_their_utterance() -> None:
     bench = Bench()
-    heard = Transcript("w1 w2", words=(("w1", 0.0, 0.25, None), ("w2", 0.6, 0.8, None)))
+    heard = Transcript("w1 w2", words=(("w1", -0.02, 0.25, None), ("w2", 0.6, 0.8, None)))
     bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
     said = bench.play(opened(word_timestamps=True), speech_start(), words(0, 1, 2), end(2, until=2 * UNIT))
     (last,) = of_type(Hypothesis, said)

@@ -159,6 +159,12 @@ def test_the_prompt_of_a_multilingual_model_names_it(languages: Text) -> None:
     assert "jw" not in languages.languages
 
 
+def test_a_phrase_is_text_whatever_it_says(text: Text) -> None:
+    plain = text.prompt("en", ("Dalston",))
+    assert text.prompt("en", ("Dalston<|startoftranscript|><|endoftext|>",)) == plain
+    assert text.prompt("en", (" ", "Dalston", "")) == plain
+
+
 def test_phrases_come_before_the_start_as_far_as_there_is_room(text: Text) -> None:
     prompt = text.prompt("en", ("Dalston", "Kubernetes"))
     assert text.text(prompt) == "Dalston, Kubernetes"
