@@ -243,7 +243,6 @@ class AsrSettings(WorkerSettings):
         description="variants and what serves them, such as"
         " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
     )
-
     max_batch: int | None = Field(
         None,
         ge=1,
@@ -262,7 +261,7 @@ class AsrSettings(WorkerSettings):
 def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
     specs = parse(settings.models) if settings.models else default()
-    room = Room(settings.asr_threads, settings.sessions_per_gpu, settings.chunk_ms)
+    room = Room(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
     engines = load(specs, room)
     stage = AsrStage(
         engines,

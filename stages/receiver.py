@@ -63,12 +63,6 @@ class ReceiverSettings(WorkerSettings):
         60, gt=0, description="seconds without audio and keepalive until a session is ended"
     )
     max_session: float = Field(14_400, gt=0, description="seconds that a session may last")
-    degraded_sessions_per_gpu: int = Field(
-        6,
-        ge=1,
-        le=1024,
-        description="the same with those of the overflow strategy `degrade`; never fewer than the places",
-    )
 
 
 class Worker:
