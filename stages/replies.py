@@ -108,8 +108,8 @@ class Replies(Generic[T]):
         return [item for item in self.queue if isinstance(item, Pending)]
 
     def earliest_pending(self, otherwise: int) -> int:
-        """The sample up to which the oldest final that is to come goes."""
-        return min((item.end.until for item in self.pending()), default=otherwise)
+        """The sample up to which the oldest final that is to come goes; asked at every message."""
+        return next((item.end.until for item in self.queue if isinstance(item, Pending)), otherwise)
 
     def partial(
         self, said: Said, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
