@@ -14,7 +14,7 @@ from broker.records import ModelInfo
 from stages.asr import AsrStage
 from stages.assembler import AssemblerStage
 from stages.channels import Packet
-from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
+from stages.engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
 from stages.messages import (
     Close,
@@ -404,6 +404,20 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
     assert all(isinstance(result, Transcript) for result in inference.run(jobs))
     assert (inference.max_batch, inference.shrunk) == (2, True)
     assert engine.sizes == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
+    clock = Clock()
+    engine = EchoJobs(clock, "fast")
+
+    def lose(jobs: Sequence[Job]) -> list[Transcript]:
+        raise DeviceLost("unspecified launch failure")
+
+    engine.transcribe = lose  # type: ignore[method-assign]
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened())
+    with pytest.raises(DeviceLost):
+        say(stage, clock, "s", 1)
 
 
 def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.engines import whisper_checkpoint
-from stages.engines.base import Floats, Job, OutOfMemory
+from stages.engines.base import DeviceLost, Floats, Job, OutOfMemory
 from stages.engines.loops import without_loop
 from stages.engines.whisper import FULL, SHORT, Whisper
 from stages.engines.whisper_checkpoint import embedded, locate
@@ -273,6 +273,13 @@ def test_cuda_without_room_is_said_in_the_engines_words(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(engine._model, "_weights", SimpleNamespace(encode=full))
     with pytest.raises(OutOfMemory):
+        engine.transcribe([Job(quiet(1))])
+
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setattr(engine._model, "_weights", SimpleNamespace(encode=broken))
+    with pytest.raises(DeviceLost):
         engine.transcribe([Job(quiet(1))])
 
 
