@@ -27,7 +27,7 @@ class UtteranceText:
     Words on which the last hypotheses agree are frozen: later ones, and the final, go on behind them.
     """
 
-    before: tuple[str, ...] = ()  # the last words of the utterance that this one overlaps
+    before: tuple[str, ...] = ()  # the last words before this utterance, which overlaps them
     begins: bool = False  # a sentence: what was said before has ended one
     frozen: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
@@ -55,7 +55,8 @@ class UtteranceText:
         """The utterance behind this one, of which `text` was the final."""
         if not text:
             return UtteranceText(self.before, self.begins)
-        return UtteranceText(tuple(text.split()[-REACH:]), text[-1] in ".!?")
+        words = (*self.before, *text.split())  # a short one may lie in the overlap as a whole
+        return UtteranceText(words[-REACH:], text[-1] in ".!?")
 
     def _words(self, text: str) -> list[str]:
         words = text.split()[self.repeats(text) :]

@@ -151,6 +151,17 @@ def test_words_that_a_cut_repeats_are_said_once() -> None:
     assert finals(said) == [(1, "We hold these truths"), (2, "to be self-evident")]
 
 
+def test_an_overlap_may_reach_over_a_short_utterance() -> None:
+    said = assemble(
+        opened(),
+        final("We hold these truths"),
+        final("truths to", utterance=2, overlaps=True),
+        final("these truths to be", utterance=3, overlaps=True),
+        final("be or not to be", utterance=4),
+    )
+    assert [text for _, text in finals(said)] == ["We hold these truths", "to", "be", "be or not to be"]
+
+
 def test_the_times_of_words_that_a_cut_repeats_are_said_once() -> None:
     first = (("We", 0, 4_000, None), ("hold", 4_000, 8_000, None))
     again = (("hold", 4_000, 8_000, None), ("these", 8_000, 12_000, None))
