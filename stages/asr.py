@@ -114,7 +114,7 @@ class AsrStage:
             yield from self._hear(served, message, payload, now)
             yield from self._flush(served)
             self._look(served)
-        elif isinstance(message, Close):  # a session from before this process is one of the others still
+        elif isinstance(message, Close):  # of a session from before this process: others have it still
             yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:

@@ -75,7 +75,7 @@ class AssemblerStage:
             yield message, b""
         elif session := self._sessions.get(getattr(message, "session", "")):
             yield from self._handle(session, message, now)
-        elif isinstance(message, Close):  # a session from before this process is one of the sender still
+        elif isinstance(message, Close):  # of a session from before this process: the sender has it still
             yield message, b""
 
     def _handle(self, session: Session, message: Message, now: int) -> Iterator[Packet]:

@@ -82,7 +82,9 @@ class VadStage:
             case Stalled() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._stall(speaker, message, now)
-            case SessionFailed() | Close():  # a session from before this process is one of the others still
+            case (
+                SessionFailed() | Close()
+            ):  # also of a session from before this process: others have it still
                 yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
