@@ -67,7 +67,7 @@ class Served:
 class AsrStage:
     """Whenever the device is free, the most urgent work of several sessions goes into one engine.
 
-    With several engines, the one whose work has waited longest is next.
+    With several engines, the one whose work has waited longest is next; partials wait for all else.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class AsrStage:
             yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
-        """One forward pass over the next batch: of the engine whose work has waited longest."""
+        """One forward pass over the next batch of the engine whose turn it is."""
         batches = ((i, next_batch(works.values(), i.max_batch)) for i, works in self._waiting.items())
         ready = [(inference, batch) for inference, batch in batches if batch is not None]
         if not ready:
             return
-        inference, batch = min(ready, key=lambda pair: pair[1].since)
+        inference, batch = min(ready, key=lambda pair: (pair[1].kind is Kind.PARTIAL, pair[1].since))
         jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)

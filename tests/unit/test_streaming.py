@@ -263,6 +263,20 @@ def test_two_engines_take_turns_by_age() -> None:
     assert [h.session for h in of_type(Hypothesis, said)] == ["b", "a"]
 
 
+def test_partials_of_one_engine_wait_for_finals_of_another() -> None:
+    clock = Clock()
+    fast = EchoJobs(clock, "fast")
+    fast.info = replace(fast.info, features=Features(interim_results=True).flags())
+    stage = stage_of(fast, EchoJobs(clock), clock=clock)
+    run(stage, clock, opened("a"), opened("b", model="accurate"), speech_start(session="a"))
+    run(stage, clock, speech_start(session="b"), words(0, 1, 2, session="b"))
+    begin = clock.now / 1e9
+    history: list[Moment] = [(begin, words(0, 1, 2, session="a")), (begin + 0.1, end(2, session="b"))]
+    history += [(begin + 0.1, words(2 + 2 * k, 1, 2, session="a")) for k in range(2)]
+    said = play(stage, history, clock)
+    assert [h.session for h in of_type(Hypothesis, said)] == ["a", "b", "a"]
+
+
 def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int = 1) -> list[Packet]:
     """One utterance of a second that begins with a sample of that value."""
     at = (utterance - 1) * SECOND
