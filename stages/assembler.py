@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stages.channels import Packet
@@ -128,7 +128,8 @@ class AssemblerStage:
             return
         if text:
             session.segments.append(Segment(session.number, text, said.start, said.end))
-        fields = {"utterance": session.number, "text": text, **_details(said, repeated)}
+        said = replace(said, words=_timed(said, repeated, text))
+        fields = {"utterance": session.number, "text": text, **_details(said)}
         session.number += 1
         stamps = (*said.stamps, now)
         yield self._event(session, "transcript.final", fields, stamps, said.inference_ns)
@@ -158,19 +159,27 @@ class AssemblerStage:
         return Event(opened.session, opened.route, kind, fields, left, inference_ns), b""
 
 
-def _details(said: Hypothesis, repeated: int) -> dict[str, Any]:
-    """What is known of a final beside its text; what is not known is left out.
+def _timed(said: Hypothesis, repeated: int, text: str) -> tuple[tuple[str, int, int, float | None], ...]:
+    """The words of a final's `text` with their times; where these can't be matched, the engine's own words.
 
-    The first words, which are `repeated` from the utterance before, are in neither.
+    The hypothesis begins with words that are `repeated` from the utterance before.
     """
-    each_is_timed = len(said.words) == len(said.text.split())
+    matched = len(said.words) == len(said.text.split())
+    timed, words = said.words[repeated if matched else 0 :], text.split()
+    if len(timed) != len(words):
+        return timed
+    return tuple((word, start, end, sure) for word, (_, start, end, sure) in zip(words, timed, strict=True))
+
+
+def _details(said: Hypothesis) -> dict[str, Any]:
+    """What is known of a final beside its text; what is not known is left out."""
     fields: dict[str, Any] = {"start": seconds(said.start), "end": seconds(said.end)}
     fields["endpoint_wait"] = round((said.decided - said.end) * 1000 / SAMPLE_RATE, 1)
     optional = {
         "language": said.language,
         "confidence": said.confidence,
         "flush_id": said.flush_id,
-        "words": [_word(*word) for word in said.words[repeated if each_is_timed else 0 :]] or None,
+        "words": [_word(*word) for word in said.words] or None,
     }
     return fields | {name: value for name, value in optional.items() if value is not None}
 

@@ -175,6 +175,16 @@ def test_the_times_of_words_that_a_cut_repeats_are_said_once() -> None:
     assert words == [["We", "hold"], ["these"], ["再", "び", "再び"]]
 
 
+def test_words_are_spelled_as_in_the_text() -> None:
+    said = assemble(opened(), final("we hold", words=(("we", 0, 1_600, 0.5), ("hold", 1_600, 3_200, None))))
+    (only,) = fields_of("transcript.final", said)
+    assert only["text"] == "We hold"
+    assert only["words"] == [
+        {"word": "We", "start": 0.0, "end": 0.1, "confidence": 0.5},
+        {"word": "hold", "start": 0.1, "end": 0.2},
+    ]
+
+
 def test_words_that_were_said_twice_are_kept_without_an_overlap() -> None:
     said = assemble(opened(), final("Never again"), final("again and again", utterance=2), close())
     assert finals(said) == [(1, "Never again"), (2, "again and again")]
