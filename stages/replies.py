@@ -46,16 +46,17 @@ class Said:
 
 @dataclass(slots=True)
 class Replies(Generic[T]):
-    """The session's way out. What the client may change is that of the next utterance."""
+    """The session's way out. What the client asks for may change at any time."""
 
     opened: Open
     interim_results: bool
     min_silence: MinSilence
-    language: str = field(init=False)
+    language: str = field(init=False)  # of the utterances that begin from now on
+    _asked: str = field(init=False)  # the language as the client said last, whether the model knows it or not
     queue: deque[Packet | Pending[T]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.language = self.opened.language
+        self.language = self._asked = self.opened.language
 
     @property
     def spoken(self) -> str | None:
@@ -66,13 +67,17 @@ class Replies(Generic[T]):
         """Do from here on what the client asks for, as far as the model can."""
         self.interim_results = message.interim_results and model.features["interim_results"]
         self.min_silence = message.min_silence_ms
-        if model.speaks(message.language):
-            self.language = message.language
-        else:
-            known = ", ".join(model.languages)
-            why = f"{model.name} does not know {message.language}; it knows auto, {known}"
-            self.say(self._error("invalid_message", why))
+        if message.language != self._asked:
+            self._asked = message.language
+            self._change_language(message.language, model)
         self.say(message)
+
+    def _change_language(self, language: str, model: ModelInfo) -> None:
+        if model.speaks(language):
+            self.language = language
+        else:
+            why = f"{model.name} does not know {language}; it knows auto, {', '.join(model.languages)}"
+            self.say(self._error("invalid_message", why))
 
     def say(self, message: Message) -> None:
         """Pass a message on behind the finals that are still to come."""
@@ -150,7 +155,8 @@ class Replies(Generic[T]):
         """Say that an utterance is lost before its end: what its partials promised is its final."""
         nothing = self._hypothesis(said, Transcript(""), 0)
         self.say(self.failed(why))
-        self.say(replace(nothing, end=until, decided=until, final=True))
+        last = max(said.start, until)
+        self.say(replace(nothing, end=last, decided=last, final=True))
 
     def _error(self, code: str, why: str) -> Event:
         fields = {"code": code, "message": why, "recoverable": True}

@@ -307,6 +307,7 @@ def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kin
     said = run(stage, clock, opened(model=model, language="en"))
     said += run(stage, clock, speech_start(), words(0, 1, 2, 3, 4), configure(language="de"), end(4))
     said += say(stage, clock, "s", 1, 2) + run(stage, clock, configure(language="xx"))
+    said += run(stage, clock, configure(language="xx", min_silence_ms=500))  # it is told once
     said += say(stage, clock, "s", 1, 3) + run(stage, clock, configure(language="auto"))
     said += say(stage, clock, "s", 1, 4)
     assert [code for code, before in zip(heard, [0, *heard], strict=False) if code != before] == [
