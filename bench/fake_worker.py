@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from broker.errors import RegistryUnavailable
 from broker.records import ModelInfo, WorkerRecord
 from broker.registry import Registry
-from stages.runner import BEAT_S, Stop, configure_logging, run_main
+from stages.beats import BEAT_S
+from stages.runner import Stop, configure_logging, run_main
 from stages.settings import Settings, raise_file_limit, read_settings
 
 PING_S: Final = 10.0  # as the receiver does

@@ -68,7 +68,7 @@ class Story:
         self.known = known or Known()
         self._vad = False  # the worker says where speech is
         self._starts: deque[float] = deque()  # of utterances without a final, as the worker says
-        self._stopped = 0.0  # the last end of speech that it said
+        self._stops: deque[float] = deque()  # ends of speech whose final has not come, as it says
 
     def take(self, event: Event) -> Event | None:
         """What the client is to see of a worker's event, if anything."""
@@ -106,8 +106,9 @@ class Story:
         known.losses = (known.losses if again else 0) + blame
         self._settle_speech(at)
         known.moved, known.seam, known.processed = True, at, at
-        self._vad, self._stopped = False, 0.0
+        self._vad = False
         self._starts.clear()
+        self._stops.clear()
         shown = known.partial is not None
         return Seam(
             at, known.utterance, tuple(known.before.split()), overlaps, tuple(known.frozen.split()), shown
@@ -151,7 +152,7 @@ class Story:
     def _speech_end(self, event: Event) -> Event | None:
         """Pass it on unless the client has seen this speech end."""
         at, spans = float(event["timestamp"]), self.known.spans
-        self._stopped = at
+        self._stops.append(at)
         if len(spans) % 2 == 0 or at <= spans[-1]:
             return None
         spans.append(at)
@@ -164,11 +165,14 @@ class Story:
         text = event["text"]
         if "end" in event:
             known.end = max(known.end, float(event["end"]))
-            known.cut = self._vad and known.end > self._stopped + SAME_S
+            known.cut = self._vad and not any(abs(stop - known.end) <= SAME_S for stop in self._stops)
             while self._starts and self._starts[0] < known.end - SAME_S:
                 self._starts.popleft()
+            while self._stops and self._stops[0] <= known.end + SAME_S:
+                self._stops.popleft()
         if text:
-            known.before = " ".join(text.split()[-CONTEXT:])
+            words = [*known.before.split(), *text.split()]  # a short final may lie in an overlap as a whole
+            known.before = " ".join(words[-CONTEXT:])
             segment = {name: event[name] for name in ("utterance", "text", "start", "end") if name in event}
             self._ledger.set(f"f{known.utterance - 1}", orjson.dumps(segment))
         if not self._vad and "start" in event:

@@ -21,7 +21,14 @@ def normal(word: str) -> str:
 def same(a: str, b: str) -> bool:
     """Whether two words are the same, or so alike that one is the other misheard."""
     a, b = normal(a), normal(b)
-    return a == b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
+    if a == b or _are_other_numbers(a, b):
+        return a == b
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
+
+
+def _are_other_numbers(a: str, b: str) -> bool:
+    """1965 and 1966 look alike and are said one behind the other; 196 may be half of either."""
+    return a.isdigit() and b.isdigit() and len(a) == len(b) and a != b
 
 
 def repeated(before: Sequence[str], after: Sequence[str]) -> int:
@@ -55,6 +62,8 @@ def _run(a: Sequence[str], b: Sequence[str], *, first_may_be_cut: bool) -> int:
 def _is_end_of(part: str, word: str) -> bool:
     """Whether `part` may be the rest of a `word` whose beginning was cut off."""
     part, word = normal(part), normal(word)
+    if _are_other_numbers(part, word):
+        return False
     return ENDING <= len(part) <= len(word) and word.endswith(part[-ENDING:])
 
 

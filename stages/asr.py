@@ -67,7 +67,7 @@ class Served:
 class AsrStage:
     """Whenever the device is free, the most urgent work of several sessions goes into one engine.
 
-    With several engines, the one whose work has waited longest is next.
+    With several engines, the one whose work has waited longest is next; partials wait for all else.
     """
 
     def __init__(
@@ -114,14 +114,16 @@ class AsrStage:
             yield from self._hear(served, message, payload, now)
             yield from self._flush(served)
             self._look(served)
+        elif isinstance(message, Close):  # of a session from before this process: others have it still
+            yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
-        """One forward pass over the next batch: of the engine whose work has waited longest."""
+        """One forward pass over the next batch of the engine whose turn it is."""
         batches = ((i, next_batch(works.values(), i.max_batch)) for i, works in self._waiting.items())
         ready = [(inference, batch) for inference, batch in batches if batch is not None]
         if not ready:
             return
-        inference, batch = min(ready, key=lambda pair: pair[1].since)
+        inference, batch = min(ready, key=lambda pair: (pair[1].kind is Kind.PARTIAL, pair[1].since))
         jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)
@@ -188,10 +190,7 @@ class AsrStage:
             case Flush():
                 listener.replies.say(replace(message, stamps=(*message.stamps, now)))
             case Configure():
-                possible = served.info.features["interim_results"]
-                listener.replies.interim_results = message.interim_results and possible
-                listener.replies.min_silence = message.min_silence_ms
-                listener.replies.say(message)
+                listener.replies.configure(message, served.info)
             case Close():
                 yield from self._close(listener, message, now)
 
@@ -244,7 +243,6 @@ class AsrSettings(WorkerSettings):
         description="variants and what serves them, such as"
         " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
     )
-
     max_batch: int | None = Field(
         None,
         ge=1,
@@ -263,7 +261,7 @@ class AsrSettings(WorkerSettings):
 def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
     specs = parse(settings.models) if settings.models else default()
-    room = Room(settings.asr_threads, settings.sessions_per_gpu, settings.chunk_ms)
+    room = Room(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
     engines = load(specs, room)
     stage = AsrStage(
         engines,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stages.channels import Packet
@@ -75,6 +75,8 @@ class AssemblerStage:
             yield message, b""
         elif session := self._sessions.get(getattr(message, "session", "")):
             yield from self._handle(session, message, now)
+        elif isinstance(message, Close):  # of a session from before this process: the sender has it still
+            yield message, b""
 
     def _handle(self, session: Session, message: Message, now: int) -> Iterator[Packet]:
         match message:
@@ -118,7 +120,7 @@ class AssemblerStage:
 
     def _final(self, session: Session, said: Hypothesis, now: int) -> Iterator[Packet]:
         self._align(session, said)
-        text = session.text.final(said.text)
+        repeated, text = session.text.repeats(said.text), session.text.final(said.text)
         shown, session.shown = session.shown, False
         session.text = session.text.following(text)
         session.overlaps = session.overlaps and not text
@@ -126,6 +128,7 @@ class AssemblerStage:
             return
         if text:
             session.segments.append(Segment(session.number, text, said.start, said.end))
+        said = replace(said, words=_timed(said, repeated, text))
         fields = {"utterance": session.number, "text": text, **_details(said)}
         session.number += 1
         stamps = (*said.stamps, now)
@@ -154,6 +157,18 @@ class AssemblerStage:
         opened = session.opened
         left = (*stamps, self._clock()) if stamps else ()
         return Event(opened.session, opened.route, kind, fields, left, inference_ns), b""
+
+
+def _timed(said: Hypothesis, repeated: int, text: str) -> tuple[tuple[str, int, int, float | None], ...]:
+    """The words of a final's `text` with their times; where these can't be matched, the engine's own words.
+
+    The hypothesis begins with words that are `repeated` from the utterance before.
+    """
+    matched = len(said.words) == len(said.text.split())
+    timed, words = said.words[repeated if matched else 0 :], text.split()
+    if len(timed) != len(words):
+        return timed
+    return tuple((word, start, end, sure) for word, (_, start, end, sure) in zip(words, timed, strict=True))
 
 
 def _details(said: Hypothesis) -> dict[str, Any]:

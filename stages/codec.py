@@ -7,7 +7,7 @@ import msgpack
 
 from stages.messages import Message
 
-MAX_HEADER_BYTES: Final = 1 << 20
+MAX_HEADER_BYTES: Final = 8 << 20  # session.end carries the transcript of hours; gateways take as much
 
 
 class BadMessage(ValueError):

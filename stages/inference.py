@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.engines.base import Engine, OutOfMemory, Transcript
+from stages.engines.base import DeviceLost, Engine, OutOfMemory, Transcript
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ class Inference:
 
         A batch that does not fit is halved, and no larger one is tried again. One that raises is
         repeated job by job, so that only those sessions fail whose own audio makes it raise.
+
+        Raises:
+            DeviceLost: no session of this process can go on, and another worker can have them.
         """
         try:
             return list(self.engine.transcribe(jobs))
@@ -42,6 +45,8 @@ class Inference:
                 log.warning("out of memory with %d sessions in a step, %d from here on", len(jobs), half)
                 self.max_batch, self.shrunk = half, True
             return [*self.run(jobs[:half]), *self.run(jobs[half:])]
+        except DeviceLost:
+            raise
         except Exception as error:
             if len(jobs) == 1:
                 log.exception("the engine failed on one session's audio")

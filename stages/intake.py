@@ -67,7 +67,8 @@ class Intake:
         self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
         self._pending = bytearray()  # samples that are too few for a message yet
         self._progress = asyncio.Event()
-        self._closed = False  # a Close has gone into the pipeline
+        self._closed: Literal["end", "gone"] | None = None  # the Close that has gone into the pipeline
+        self._ended = False  # all that came of the session has come
         self._stall = Stall(config.min_silence_ms)
         self._held_since: float | None = None  # the socket is not read
         self._unanswered = False  # audio came, and the gateway has not heard since that it is here
@@ -81,6 +82,7 @@ class Intake:
             case Frame(kind=kind):
                 self.outgoing.put(payload)
                 if kind == "session.end":
+                    self._ended = True
                     self.outgoing.end(CloseCode.NORMAL)
             case Progress(processed=processed):
                 self.lag.processed = max(self.lag.processed, processed)
@@ -130,6 +132,9 @@ class Intake:
         if isinstance(frame, str):
             return await self._obey(frame, arrived)
         waited = arrived / 1e9 - before > IDLE_READ_S
+        if not frame:
+            await self._look_for_stall()
+            return True
         self._unanswered = True
         for at in range(0, len(frame), DECODE):
             pcm = self._input.feed(frame[at : at + DECODE])
@@ -281,8 +286,8 @@ class Intake:
         self.outgoing.leave()
 
     async def _close(self, reason: Literal["end", "gone"]) -> None:
-        if not self._closed:
-            self._closed = True
+        if not self._ended and self._closed != reason:
+            self._closed = reason
             now = time.monotonic_ns()
             await self._pipeline.send(
                 Close(self._session, self._route, reason, self.lag.received, (now, now))

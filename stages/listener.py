@@ -63,6 +63,7 @@ class Utterance:
     number: int
     start: int = -1  # its first audio says
     overlaps: bool = False
+    language: str | None = None  # as the client said when it began
     broken_off: bool = False  # in the middle of a word: what it is heard as says little about its neighbours
     draft: tuple[int, ...] = ()  # tokens of the newest partial
     ahead: tuple[int, ...] = ()  # tokens of a newer guess, of all that was decoded for it
@@ -126,7 +127,7 @@ class Listener:
 
     def begin(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.utterance = Utterance(number, overlaps=overlaps)
+        self.utterance = Utterance(number, overlaps=overlaps, language=self.replies.spoken)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: what it would then be is decoded ahead."""
@@ -138,7 +139,8 @@ class Listener:
         utterance, self.utterance = self.utterance, None
         if utterance is None:
             self.replies.give_up(end)
-            self.utterance = Utterance(end.utterance + 1) if end.kind == "cut" else None
+            if end.kind == "cut":
+                self.begin(end.utterance + 1)
             return
         utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":
@@ -151,7 +153,8 @@ class Listener:
             self.replies.await_final(utterance, end, now)
 
     def _carry_over(self, before: Utterance, cut: SpeechEnd) -> None:
-        after = Utterance(cut.utterance + 1, cut.resume, cut.resume < cut.until)
+        overlaps = cut.resume < cut.until
+        after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.replies.spoken)
         after.append(cut.resume, before.audio(before.end)[cut.resume - before.start :])
         after.stamps = cut.stamps
         self.utterance = after
@@ -184,8 +187,7 @@ class Listener:
         if kind is not Kind.PARTIAL and utterance.ahead:
             draft = utterance.ahead
         opened = self.replies.opened
-        language = None if opened.language == "auto" else opened.language
-        return Job(audio, draft, language, opened.vocabulary, opened.word_timestamps)
+        return Job(audio, draft, utterance.language, opened.vocabulary, opened.word_timestamps)
 
     def take(self, kind: Kind, job: Job, transcript: Transcript, inference_ns: int) -> None:
         """Queue what becomes of the result of `job`."""
@@ -212,13 +214,13 @@ class Listener:
 
     def fail(self, kind: Kind, why: str) -> None:
         """The engine can't decode what is due: the utterance is given up."""
-        error = self.replies.failed(why)
         if head := self.replies.head:
             nothing = self.replies.final(head.utterance.said, head.end, Transcript(""), 0)
-            self.replies.settle(error, nothing)
+            self.replies.settle(self.replies.failed(why), nothing)
         else:
+            assert self.utterance is not None
+            self.replies.lose(self.utterance.said, self.utterance.end, why)
             self.utterance = None
-            self.replies.say(error)
 
     def _partial_is_due(self, utterance: Utterance) -> bool:
         """Only the newest counts: none is decoded while audio that was heard before is still coming."""

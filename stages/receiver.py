@@ -4,11 +4,11 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final, NoReturn
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import orjson
 import uvloop
@@ -63,12 +63,6 @@ class ReceiverSettings(WorkerSettings):
         60, gt=0, description="seconds without audio and keepalive until a session is ended"
     )
     max_session: float = Field(14_400, gt=0, description="seconds that a session may last")
-    degraded_sessions_per_gpu: int = Field(
-        6,
-        ge=1,
-        le=1024,
-        description="the same with those of the overflow strategy `degrade`; never fewer than the places",
-    )
 
 
 class Worker:
@@ -94,7 +88,7 @@ class Worker:
     async def serve(self, gateway: ServerConnection) -> None:
         """One session, from a gateway's connection to its close."""
         assert gateway.request is not None
-        query = dict(parse_qsl(urlsplit(gateway.request.path).query, keep_blank_values=True))
+        _, query = _split(gateway.request)
         session = query.get("session_id") or uuid.uuid4().hex
         if session in self._intakes:
             await gateway.close(CloseCode.INVALID_REQUEST, f"session {session} is open already")
@@ -166,7 +160,7 @@ class Worker:
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """What plain HTTP requests get, and what is wrong with a WebSocket request; else None."""
-        path = urlsplit(request.path).path
+        path, query = _split(request)
         if path == "/healthz":
             missing = self._pipeline.missing()
             body = orjson.dumps({"status": "ok" if not missing else "incomplete", "missing": missing})
@@ -179,17 +173,23 @@ class Worker:
             return _response(404, "text/plain", f"sessions are at {PATH}\n".encode())
         if not is_authorized(request.headers.get("Authorization"), self._secret):
             return _response(401, "text/plain", b"sessions are for gateways, with the internal secret\n")
-        return self._refusal(request)
+        return self._refusal(query)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, query: Mapping[str, str]) -> Response | None:
         """What a gateway gets instead of a session, None if nothing is wrong."""
         if missing := self._pipeline.missing():
             return _response(503, "text/plain", f"waiting for {', '.join(missing)}\n".encode())
         try:
-            parse_query(dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True)))
+            parse_query(query)
         except InvalidParameter as error:
             return _response(400, "text/plain", f"{error.message}\n".encode())
         return None
+
+
+def _split(request: Request) -> tuple[str, dict[str, str]]:
+    """Path and query of a request's target, which may be anything."""
+    path, _, query = request.path.partition("?")
+    return path, dict(parse_qsl(query, keep_blank_values=True))
 
 
 def _response(status: int, kind: str, body: bytes) -> Response:

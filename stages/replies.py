@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from broker.records import ModelInfo
 from stages.channels import Packet
 from stages.engines.base import Transcript
 from stages.messages import (
     SAMPLE_RATE,
+    Configure,
     Event,
     Flush,
     Hypothesis,
@@ -44,12 +46,38 @@ class Said:
 
 @dataclass(slots=True)
 class Replies(Generic[T]):
-    """The session's way out. `interim_results` and `min_silence` may change at any time."""
+    """The session's way out. What the client asks for may change at any time."""
 
     opened: Open
     interim_results: bool
     min_silence: MinSilence
+    language: str = field(init=False)  # of the utterances that begin from now on
+    _asked: str = field(init=False)  # the language as the client said last, whether the model knows it or not
     queue: deque[Packet | Pending[T]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.language = self._asked = self.opened.language
+
+    @property
+    def spoken(self) -> str | None:
+        """The language that the client says is spoken, None where it leaves that to the engine."""
+        return None if self.language == "auto" else self.language
+
+    def configure(self, message: Configure, model: ModelInfo) -> None:
+        """Do from here on what the client asks for, as far as the model can."""
+        self.interim_results = message.interim_results and model.features["interim_results"]
+        self.min_silence = message.min_silence_ms
+        if message.language != self._asked:
+            self._asked = message.language
+            self._change_language(message.language, model)
+        self.say(message)
+
+    def _change_language(self, language: str, model: ModelInfo) -> None:
+        if model.speaks(language):
+            self.language = language
+        else:
+            why = f"{model.name} does not know {language}; it knows auto, {', '.join(model.languages)}"
+            self.say(self._error("invalid_message", why))
 
     def say(self, message: Message) -> None:
         """Pass a message on behind the finals that are still to come."""
@@ -85,8 +113,8 @@ class Replies(Generic[T]):
         return [item for item in self.queue if isinstance(item, Pending)]
 
     def earliest_pending(self, otherwise: int) -> int:
-        """The sample up to which the oldest final that is to come goes."""
-        return min((item.end.until for item in self.pending()), default=otherwise)
+        """The sample up to which the oldest final that is to come goes; asked at every message."""
+        return next((item.end.until for item in self.queue if isinstance(item, Pending)), otherwise)
 
     def partial(
         self, said: Said, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
@@ -99,15 +127,20 @@ class Replies(Generic[T]):
     def text_end(self, at: int, transcript: Transcript) -> None:
         """Say how likely a sentence is over where speech may have ended, if the wait depends on it."""
         if self.min_silence == "auto":
-            language = transcript.language or self.opened.language
+            language = transcript.language or self.language
             finished = likelihood(transcript.text, transcript.finished, language)
             self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
 
     def final(self, said: Said, end: SpeechEnd, transcript: Transcript, inference_ns: int) -> Hypothesis:
-        """The message that says a finished utterance."""
+        """The message that says a finished utterance, in whose time its words lie."""
+        hypothesis, last = self._hypothesis(said, transcript, inference_ns), max(said.start, end.at)
         return replace(
-            self._hypothesis(said, transcript, inference_ns),
-            end=max(said.start, end.at),
+            hypothesis,
+            end=last,
+            words=tuple(
+                (word, max(said.start, min(a, last)), max(said.start, min(b, last)), sure)
+                for word, a, b, sure in hypothesis.words
+            ),
             decided=end.decided,
             final=True,
             flush_id=end.flush_id,
@@ -116,7 +149,17 @@ class Replies(Generic[T]):
 
     def failed(self, why: str) -> Event:
         """The message that says that an utterance is lost; the session goes on."""
-        fields = {"code": "transcription_failed", "message": why, "recoverable": True}
+        return self._error("transcription_failed", why)
+
+    def lose(self, said: Said, until: int, why: str) -> None:
+        """Say that an utterance is lost before its end: what its partials promised is its final."""
+        nothing = self._hypothesis(said, Transcript(""), 0)
+        self.say(self.failed(why))
+        last = max(said.start, until)
+        self.say(replace(nothing, end=last, decided=last, final=True))
+
+    def _error(self, code: str, why: str) -> Event:
+        fields = {"code": code, "message": why, "recoverable": True}
         return Event(self.opened.session, self.opened.route, "error", fields, (), 0)
 
     def _hypothesis(self, said: Said, transcript: Transcript, inference_ns: int) -> Hypothesis:

@@ -14,6 +14,7 @@ from typing import IO, Any, Final, NoReturn, Protocol
 
 import zmq
 
+from stages.beats import Beats
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
 from stages.errors import DalstonError, StartupError
 from stages.fanout import STAGES, parse_fanout
@@ -25,9 +26,8 @@ from stages.settings import WorkerSettings, make_private_dir
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 3.0  # from the signal to the end; honcho kills 5 s after the first process stopped
-BEAT_S: Final = 1.0
 POLL_S: Final = 0.1  # how late an asyncio process may notice the signal
-IDLE_MS: Final = 250  # the longest wait for a message: how late a beat or a signal may be noticed
+IDLE_MS: Final = 250  # the longest wait for a message: how late the end may be noticed
 
 
 def configure_logging(name: str, level: str) -> None:
@@ -128,7 +128,7 @@ class StageProcess:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.inbox = Inbox(self._context, address(folder, name, self.index))
         self.outlet = self._outlet(folder, counts, position)
-        self._control = Outlet(self._context, [address(folder, "control", 0)], only)
+        self._receiver = address(folder, "control", 0)
         self._gathering = Gathering()
         self._ended: set[str] = set()
 
@@ -142,14 +142,13 @@ class StageProcess:
     def run(self, stage: Stage, beat: Callable[[Alive], Alive] = lambda alive: alive) -> None:
         """Serve until every writer has said that its stream has ended.
 
-        `beat` may add to what the receiver hears every second.
+        `beat` may add to what the receiver hears every second; it is called in another thread.
         """
+        beats = Beats(self._context, self._receiver, lambda: beat(self._alive()))
+        beats.start()
         log.info("ready")
-        next_beat = 0.0
         while len(self._ended) < self._writers:
-            if (now := time.monotonic()) >= next_beat:
-                self._beat(beat)
-                next_beat = now + BEAT_S
+            beats.turn()
             self._take(stage)
             self.outlet.flush()
             if stage.busy:
@@ -158,6 +157,7 @@ class StageProcess:
         while stage.busy:
             self._send(stage.work(time.monotonic_ns()))
         self.outlet.send_to_all(EndOfStream(f"{self.name}.{self.index + 1}"))
+        beats.end()
         self._close()
 
     def _take(self, stage: Stage) -> None:
@@ -178,17 +178,13 @@ class StageProcess:
             if self.outlet.is_full(message):
                 self.outlet.flush()
 
-    def _beat(self, beat: Callable[[Alive], Alive]) -> None:
+    def _alive(self) -> Alive:
         self.metrics.dropped(self.name, self.inbox)
-        try:
-            self._control.send(beat(Alive(self.name, self.index)), flags=zmq.NOBLOCK)
-        except zmq.Again:
-            log.debug("the receiver takes no beats yet")
+        return Alive(self.name, self.index)
 
     def _close(self) -> None:
         self.inbox.close()
         self.outlet.close()
-        self._control.close()
         self._context.term()
         self._lock.close()
 

@@ -61,9 +61,20 @@ class WorkerSettings(Settings):
     sessions_per_gpu: int = Field(
         4, ge=1, le=1024, description="places that a worker has for each of its ASR processes"
     )
+    degraded_sessions_per_gpu: int = Field(
+        6,
+        ge=1,
+        le=1024,
+        description="the same with those of the overflow strategy `degrade`; never fewer than the places",
+    )
     drain_timeout: float = Field(
         0.5, ge=0, description="seconds that the sessions of a worker have to end after the signal"
     )
+
+    @property
+    def most_sessions_per_gpu(self) -> int:
+        """Sessions that an ASR process may have."""
+        return max(self.sessions_per_gpu, self.degraded_sessions_per_gpu)
 
 
 S = TypeVar("S", bound=Settings)

@@ -1,7 +1,7 @@
 """One session of a streaming engine: the audio of its utterances, chunk by chunk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
@@ -12,7 +12,8 @@ from stages.engines.base import Chunk, Floats, Transcript
 from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
 from stages.replies import Replies, Said
 
-OVERLAP: Final = 2 * SAMPLE_RATE  # samples kept behind what was fed: where a cut goes on (1.2 s) and more
+OVERLAP: Final = SAMPLE_RATE * 6 // 5  # samples that are heard again behind a cut, at most
+KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
 DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
 
 _streams = count(1)  # numbers of streams are never used twice in a process
@@ -25,6 +26,7 @@ class Stream:
     number: int
     start: int = -1  # its first audio says
     overlaps: bool = False
+    language: str | None = None  # as the client said when it began
     id: int = field(default_factory=lambda: next(_streams))
     base: int = 0
     fed: int = 0  # the engine has all samples up to here
@@ -49,7 +51,7 @@ class Stream:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
         if self.start < 0:
             self.start = self.base = self.fed = at
-        surplus = max(0, self.fed - OVERLAP - self.base)
+        surplus = max(0, self.fed - KEEP - self.base)
         self.base += surplus
         self.audio = np.concatenate([self.audio[surplus:], audio[max(0, self.end - surplus - at) :]])
 
@@ -80,7 +82,7 @@ class StreamListener:
 
     def begin(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.stream = Stream(number, overlaps=overlaps)
+        self.stream = Stream(number, overlaps=overlaps, language=self.replies.spoken)
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
@@ -90,16 +92,22 @@ class StreamListener:
     def finish(self, end: SpeechEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
-        if stream is None:
+        if stream is None or stream.start < 0:
             self.replies.give_up(end)
-            self.stream = Stream(end.utterance + 1) if end.kind == "cut" else None
+            if end.kind == "cut":
+                self.begin(end.utterance + 1)
             return
         if end.kind == "cut":
-            after = Stream(end.utterance + 1, overlaps=end.resume < end.until, since=now)
-            after.append(end.resume, stream.slice(end.resume, stream.end))
-            after.stamps = end.stamps
-            self.stream = after
+            end = _cut_where_heard(stream, end)
+            self._carry_over(stream, end, now)
         self.replies.await_final(stream, end, now)
+
+    def _carry_over(self, before: Stream, cut: SpeechEnd, now: int) -> None:
+        """The utterance behind a cut begins, with the audio that has come of it."""
+        self.begin(cut.utterance + 1, overlaps=cut.resume < cut.until)
+        assert self.stream is not None
+        self.stream.since, self.stream.stamps = now, cut.stamps
+        self.stream.append(cut.resume, before.slice(cut.resume, before.end))
 
     def abandon(self) -> None:
         """The session is gone: free its streams."""
@@ -127,7 +135,7 @@ class StreamListener:
             stream.slice(stream.fed, end),
             first=not stream.opened,
             last=self.replies.head is not None and end >= until,
-            language=None if opened.language == "auto" else opened.language,
+            language=stream.language,
             vocabulary=opened.vocabulary,
             word_timestamps=opened.word_timestamps,
         )
@@ -156,12 +164,12 @@ class StreamListener:
         stream, _ = self._due()
         if stream.opened:
             self.drop(stream.id)
-        error = self.replies.failed(why)
         if head := self.replies.head:
-            self.replies.settle(error, self.replies.final(stream.said, head.end, Transcript(""), 0))
+            nothing = self.replies.final(stream.said, head.end, Transcript(""), 0)
+            self.replies.settle(self.replies.failed(why), nothing)
         else:
             self.stream = None
-            self.replies.say(error)
+            self.replies.lose(stream.said, stream.fed, why)
 
     def _due(self) -> tuple[Stream, int]:
         """The stream whose step is next, and up to where it goes."""
@@ -177,3 +185,15 @@ class StreamListener:
         if self.stream is not None and self.stream.end - self.stream.fed >= self.chunk:
             behind = self.stream.fed
         return min(behind, self.replies.earliest_pending(behind))
+
+
+def _cut_where_heard(stream: Stream, cut: SpeechEnd) -> SpeechEnd:
+    """The cut as it can be: what the engine has heard behind it can't be taken back.
+
+    The next utterance then begins in what was heard, however quiet it was further back: an overlap
+    that is longer than words are compared over would say them twice.
+    """
+    if stream.fed <= cut.until:
+        return cut
+    resume = max(cut.resume, stream.fed - OVERLAP)
+    return replace(cut, at=stream.fed, until=stream.fed, resume=resume, decided=max(cut.decided, stream.fed))

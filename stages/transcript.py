@@ -27,7 +27,7 @@ class UtteranceText:
     Words on which the last hypotheses agree are frozen: later ones, and the final, go on behind them.
     """
 
-    before: tuple[str, ...] = ()  # the last words of the utterance that this one overlaps
+    before: tuple[str, ...] = ()  # the last words before this utterance, which overlaps them
     begins: bool = False  # a sentence: what was said before has ended one
     frozen: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
@@ -47,15 +47,19 @@ class UtteranceText:
         """Take the last hypothesis: the text that stands."""
         return " ".join(self._words(text))
 
+    def repeats(self, text: str) -> int:
+        """How many of the first words of a hypothesis were said by the utterance before."""
+        return repeated(self.before, text.split())
+
     def following(self, text: str) -> "UtteranceText":
         """The utterance behind this one, of which `text` was the final."""
         if not text:
             return UtteranceText(self.before, self.begins)
-        return UtteranceText(tuple(text.split()[-REACH:]), text[-1] in ".!?")
+        words = (*self.before, *text.split())  # a short one may lie in the overlap as a whole
+        return UtteranceText(words[-REACH:], text[-1] in ".!?")
 
     def _words(self, text: str) -> list[str]:
-        words = text.split()
-        words = words[repeated(self.before, words) :]
+        words = text.split()[self.repeats(text) :]
         if self.begins and words:
             words[0] = words[0][0].upper() + words[0][1:]
         if words[: len(self.frozen)] == self.frozen:

@@ -82,7 +82,9 @@ class VadStage:
             case Stalled() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._stall(speaker, message, now)
-            case SessionFailed():
+            case (
+                SessionFailed() | Close()
+            ):  # also of a session from before this process: others have it still
                 yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:
@@ -180,7 +182,7 @@ class VadStage:
             start = SpeechStart(session, route, speaker.utterance, boundary.at, boundary.overlaps)
             yield start, b""
             return
-        yield from self._send_audio(speaker)
+        yield from self._send_audio(speaker, max(speaker.endpointer.position, boundary.until))
         yield self._speech_end(speaker, boundary, flush_id), b""
         if boundary.kind == "cut":
             speaker.utterance += 1
@@ -202,16 +204,17 @@ class VadStage:
     def _forward(self, speaker: Speaker, whole: bool = False) -> Iterator[Packet]:
         """Hand on the utterance's audio, or say now and then that there was none."""
         if speaker.endpointer.in_speech:
-            yield from self._send_audio(speaker)
+            yield from self._send_audio(speaker, speaker.endpointer.position)
         elif whole or speaker.received - speaker.told >= PROGRESS:
             speaker.told = speaker.received
             yield Silence(speaker.opened.session, speaker.route, speaker.received), b""
 
-    def _send_audio(self, speaker: Speaker) -> Iterator[Packet]:
-        if speaker.sent < speaker.received:
-            pcm = speaker.slice(speaker.sent, speaker.received)
+    def _send_audio(self, speaker: Speaker, end: int) -> Iterator[Packet]:
+        """Hand on what was looked at: a streaming engine can't take back what it hears behind an end."""
+        if speaker.sent < end:
+            pcm = speaker.slice(speaker.sent, end)
             message = Audio(speaker.opened.session, speaker.route, speaker.sent, self._leave(speaker))
-            speaker.sent = speaker.told = speaker.received
+            speaker.sent = speaker.told = end
             yield message, pcm
 
     def _leave(self, speaker: Speaker) -> Stamps:

@@ -16,6 +16,10 @@ class OutOfMemory(Exception):
     """The device has no room for a batch; a smaller one may fit."""
 
 
+class DeviceLost(Exception):
+    """The device fails whatever it is given: only a new process gets it back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """What a model can do; clients see it in `session.begin`."""
@@ -101,6 +105,7 @@ class UtteranceEngine(Protocol):
 
         Raises:
             OutOfMemory: the batch does not fit the device.
+            DeviceLost: nothing will do any more.
         """
         ...
 
@@ -126,6 +131,7 @@ class StreamingEngine(Protocol):
 
         Raises:
             OutOfMemory: the batch does not fit the device; no stream has moved on.
+            DeviceLost: nothing will do any more.
         """
         ...
 

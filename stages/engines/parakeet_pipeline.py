@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from stages.engines import parakeet_config
+from stages.engines.base import DeviceLost
 from stages.engines.parakeet_checkpoint import Checkpoint
 from stages.engines.parakeet_nemo import PipelineBuilder, drop_trailing_features, normalize_batch
 from stages.messages import SAMPLE_RATE
@@ -148,6 +149,7 @@ class Pipeline:
         """The outputs of one step, of one frame of each stream.
 
         Raises:
+            DeviceLost: CUDA has failed, and fails from here on.
             StreamsLost: it failed half-way, and its streams are gone.
             Exception: what NeMo raised; the streams are where they were, new ones are not open.
         """
@@ -156,6 +158,8 @@ class Pipeline:
         try:
             return list(self._nemo.transcribe_step(list(frames)))
         except Exception as error:
+            if isinstance(error, torch.AcceleratorError) and "out of memory" not in str(error):
+                raise DeviceLost(str(error).partition("\n")[0]) from error
             lost = [frame for frame in frames if frame.is_first or self._moved]
             if not self._moved:
                 for put_back in undo:

@@ -9,7 +9,7 @@ import ctranslate2
 import numpy as np
 from ctranslate2.models import Whisper as Weights
 
-from stages.engines.base import Floats, OutOfMemory
+from stages.engines.base import DeviceLost, Floats, OutOfMemory
 from stages.engines.whisper_checkpoint import Checkpoint
 from stages.errors import StartupError
 
@@ -45,7 +45,8 @@ class Aligned:
 class WhisperModel:
     """The weights on a device. `device` is `cuda`, `cpu`, or None for the better one there is.
 
-    All of its methods raise `OutOfMemory` where a batch does not fit the device.
+    All of its methods raise `OutOfMemory` where a batch does not fit the device, and `DeviceLost` where
+    that has failed for good.
 
     Raises:
         StartupError: CTranslate2 can't load the model, or has no such device.
@@ -119,13 +120,15 @@ def best_compute_type(device: str) -> str:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """CTranslate2 has one exception for everything that CUDA says."""
+    """CTranslate2 has one exception for everything that CUDA says, which says nothing else once it failed."""
     try:
         yield
     except RuntimeError as error:
-        if "out of memory" not in str(error):
-            raise
-        raise OutOfMemory(str(error)) from error
+        if "out of memory" in str(error):
+            raise OutOfMemory(str(error)) from error
+        if "CUDA failed" in str(error):
+            raise DeviceLost(str(error)) from error
+        raise
 
 
 def _view(values: Floats) -> ctranslate2.StorageView:

@@ -65,10 +65,14 @@ class Text:
         return [*previous, *self.start(language), self._tokenizer.no_timestamps]
 
     def _phrases(self, vocabulary: Iterable[str]) -> list[int]:
-        """Tokens of as many phrases as there is room for, the first ones first."""
+        """Tokens of as many phrases as there is room for, the first ones first.
+
+        Whisper's own marks in a phrase are left out: a second start makes a batch of prompts invalid.
+        """
         tokens: list[int] = []
-        for phrase in vocabulary:
-            more = self._tokenizer.encode(f"{',' if tokens else ''} {phrase.strip()}")
+        for phrase in filter(None, map(str.strip, vocabulary)):
+            encoded = self._tokenizer.encode(f"{',' if tokens else ''} {phrase}")
+            more = [token for token in encoded if token < self._tokenizer.eot]
             if len(tokens) + len(more) > MAX_VOCABULARY:
                 break
             tokens += more

@@ -13,7 +13,7 @@ import torch
 
 from bench.gpu_load import Played, take
 from stages.engines import parakeet_vocabulary
-from stages.engines.base import Chunk, OutOfMemory, Transcript
+from stages.engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
 from stages.engines.parakeet import NoFreeStream, NotOpen, Parakeet
 from stages.engines.parakeet_pipeline import StreamsLost
 from stages.messages import SAMPLE_RATE
@@ -251,6 +251,16 @@ def test_a_step_that_does_not_fit_can_be_repeated(engine: Parakeet, monkeypatch:
         finals |= {job.stream: t.text for job, t in zip(jobs, transcripts, strict=True) if job.last}
     assert failed == [(number, "CUDA out of memory. Tried to allocate 20.00 MiB.") for number in full_at]
     assert [finals[stream[0].stream] for stream in streams] == expected
+
+
+def test_a_device_that_has_failed_is_lost(engine: Parakeet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_frames: object) -> list[object]:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nCUDA kernel errors")
+
+    stream = chunks(engine, speech()[0].audio)
+    monkeypatch.setattr(engine._pipeline._nemo, "transcribe_step", fail)
+    with pytest.raises(DeviceLost, match=r"unspecified launch failure$"):
+        engine.transcribe([stream[0]])
 
 
 def test_streams_of_a_step_that_fails_half_way_are_closed(

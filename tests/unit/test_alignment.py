@@ -31,6 +31,8 @@ def test_words_are_compared_without_case_and_punctuation(word: str, compared: st
         ("cat", "dog", False),
         ("a", "the", False),
         ("no", "know", False),
+        ("1965", "1966", False),
+        ("196", "1966", True),
     ],
 )
 def test_words_that_are_nearly_the_same(a: str, b: str, alike: bool) -> None:
@@ -58,6 +60,9 @@ def test_words_that_are_nearly_the_same(a: str, b: str, alike: bool) -> None:
         ("it was an ant", "elephant in the room", 0),
         ("a b c d e f g h i j", "c d e f g h i j k", 8),
         ("these truths are quite something else", "these truths", 0),  # not at the cut
+        ("1964, 1965,", "1966, 1967", 0),
+        ("9641, 1964", "2964 3964", 0),
+        ("1964, 1965,", "965, 1966", 1),
     ],
 )
 def test_what_an_overlap_repeats(before: str, after: str, count: int) -> None:

@@ -151,6 +151,40 @@ def test_words_that_a_cut_repeats_are_said_once() -> None:
     assert finals(said) == [(1, "We hold these truths"), (2, "to be self-evident")]
 
 
+def test_an_overlap_may_reach_over_a_short_utterance() -> None:
+    said = assemble(
+        opened(),
+        final("We hold these truths"),
+        final("truths to", utterance=2, overlaps=True),
+        final("these truths to be", utterance=3, overlaps=True),
+        final("be or not to be", utterance=4),
+    )
+    assert [text for _, text in finals(said)] == ["We hold these truths", "to", "be", "be or not to be"]
+
+
+def test_the_times_of_words_that_a_cut_repeats_are_said_once() -> None:
+    first = (("We", 0, 4_000, None), ("hold", 4_000, 8_000, None))
+    again = (("hold", 4_000, 8_000, None), ("these", 8_000, 12_000, None))
+    said = assemble(
+        opened(),
+        final("We hold", words=first),
+        final("hold these", utterance=2, overlaps=True, words=again),
+        final("再び 再び", utterance=3, words=(("再", 0, 1, None), ("び", 1, 2, None), ("再び", 2, 3, None))),
+    )
+    words = [[word["word"] for word in f["words"]] for f in fields_of("transcript.final", said)]
+    assert words == [["We", "hold"], ["these"], ["再", "び", "再び"]]
+
+
+def test_words_are_spelled_as_in_the_text() -> None:
+    said = assemble(opened(), final("we hold", words=(("we", 0, 1_600, 0.5), ("hold", 1_600, 3_200, None))))
+    (only,) = fields_of("transcript.final", said)
+    assert only["text"] == "We hold"
+    assert only["words"] == [
+        {"word": "We", "start": 0.0, "end": 0.1, "confidence": 0.5},
+        {"word": "hold", "start": 0.1, "end": 0.2},
+    ]
+
+
 def test_words_that_were_said_twice_are_kept_without_an_overlap() -> None:
     said = assemble(opened(), final("Never again"), final("again and again", utterance=2), close())
     assert finals(said) == [(1, "Never again"), (2, "again and again")]
@@ -182,7 +216,8 @@ def test_a_client_that_is_gone_gets_no_end_and_is_forgotten() -> None:
     said = play(stage, at_once(opened(), final("a"), close(reason="gone")))
     assert fields_of("session.end", said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
-    assert play(stage, at_once(final("b"), flush(), close(), speech_start())) == []
+    others = play(stage, at_once(final("b"), flush(), close(), speech_start()))
+    assert [message for message, _ in others] == [close()]  # the sender may know it still
     assert stage._sessions == {}
 
 

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from typing import cast
 
 import pytest
 
+from stages.asr import AsrSettings, build
 from stages.engines import catalog
+from stages.engines.base import Engine
 from stages.engines.catalog import ModelSpec, Room, default, describe, has_gpu, load, parse
 from stages.errors import StartupError
+from stages.metrics import StageMetrics
+from stages.settings import read_settings
 
 MOONSHINE = ModelSpec("fast", "moonshine", "tiny-en")
 WHISPER = ModelSpec("accurate", "whisper", "tiny.en")
@@ -131,3 +136,20 @@ def test_only_the_used_engine_is_imported(spec: ModelSpec, used: str, unused: tu
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("places", "degraded", "most"), [("4", "16", 16), ("8", "6", 8)])
+def test_an_engine_has_room_for_all_sessions_that_a_worker_takes(
+    places: str, degraded: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms: list[Room] = []
+
+    def keep(_specs: object, room: Room) -> dict[str, Engine]:
+        rooms.append(room)
+        return {}
+
+    monkeypatch.setenv("DALSTON_SESSIONS_PER_GPU", places)
+    monkeypatch.setenv("DALSTON_DEGRADED_SESSIONS_PER_GPU", degraded)
+    monkeypatch.setattr("stages.asr.load", keep)
+    build(read_settings(AsrSettings), cast(StageMetrics, None))
+    assert [room.sessions for room in rooms] == [most]

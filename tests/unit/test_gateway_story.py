@@ -84,6 +84,17 @@ def test_behind_a_cut_the_next_utterance_is_heard_from_where_it_began() -> None:
 STALLED = (start(1.0), end(5.0), final(1, "and so on and on", 0.75, 5.0))
 
 
+def test_speech_behind_a_cut_is_heard_however_far_the_vad_is() -> None:
+    seam = told(start(0.5), end(13.4), start(14.6), final(1, "and so on", 0.25, 9.5)).seam()
+    assert seam.overlaps
+    assert 9.5 - 1.3 <= seam.at <= 9.5
+
+
+def test_the_words_before_a_seam_may_be_of_several_finals() -> None:
+    seam = told(start(0.5), final(1, "we hold these", 0.25, 9.5), final(2, "truths", 8.4, 9.9)).seam()
+    assert (seam.overlaps, seam.before) == (True, ("we", "hold", "these", "truths"))
+
+
 def test_speech_that_went_on_behind_a_stall_is_heard_from_before_it() -> None:
     seam = told(*STALLED, start(5.0)).seam()
     assert (seam.overlaps, seam.before) == (True, ("and", "so", "on", "and", "on"))

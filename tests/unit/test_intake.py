@@ -53,11 +53,15 @@ class Socket:
     async def close(self, code: int, reason: str) -> None:
         self.closed = code, reason
 
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
 
 class Pipe:
     """Keeps what is sent; answers as the stages do: with begin, progress, and end."""
 
     def __init__(self, processes: bool) -> None:
+        self.ends = True
         self.sent: list[tuple[Message, bytes]] = []
         self.offered: list[Message] = []
         self.processes = processes
@@ -73,7 +77,7 @@ class Pipe:
             self.intake.deliver(Frame("s", "session.begin"), b'{"type":"session.begin"}')
         if isinstance(message, Audio) and self.processes:
             self.intake.deliver(Progress("s", ROUTE, message.start + len(payload) // 2), b"")
-        if isinstance(message, Close) and message.reason == "end":
+        if isinstance(message, Close) and message.reason == "end" and self.ends:
             self.intake.deliver(Frame("s", "session.end"), b'{"type":"session.end"}')
 
     def offer(self, message: Message) -> None:
@@ -269,6 +273,17 @@ def test_a_client_that_leaves_is_forgotten() -> None:
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
 
 
+def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() -> None:
+    async def leave(bench: Bench) -> None:
+        bench.pipe.ends = False
+        bench.frames(END)
+        await bench.pipe.until(lambda: any(isinstance(m, Close) for m in bench.pipe.messages))
+        bench.intake.outgoing.leave()
+
+    bench = serve(SECOND, act=leave)
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["end", "gone"]
+
+
 def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
     bench = serve(SECOND, limits=Limits(idle_s=0.05, session_s=5))
     assert bench.closed == (4008, "idle_timeout")
@@ -304,6 +319,19 @@ def test_keepalives_are_no_audio() -> None:
         soon(bench)
         for _ in range(200):
             bench.frames({"type": "keepalive"})
+            await asyncio.sleep(0.001)
+            if stalls(bench):
+                break
+        bench.frames(END)
+
+    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
+
+
+def test_empty_frames_are_no_audio() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        for _ in range(200):
+            bench.frames(b"")
             await asyncio.sleep(0.001)
             if stalls(bench):
                 break

@@ -55,6 +55,13 @@ def test_every_message_survives_the_wire(message: Message) -> None:
     assert decode(memoryview(encode(message))) == message
 
 
+def test_the_end_of_a_long_session_is_a_message() -> None:
+    text = "слово " * 180 * 60 * 4  # four hours, in an alphabet of two bytes a letter
+    segments = tuple({"utterance": k, "text": text[:60], "start": 1.5, "end": 2.5} for k in range(4_320))
+    end = Event("s", ROUTE, "session.end", {"transcript": text, "segments": segments}, (), 0)
+    assert decode(encode(end)) == end
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_messages_are_frozen(kind: type[Any]) -> None:
     assert kind.__dataclass_params__.frozen

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from broker.records import ModelInfo
 from stages.asr import AsrStage
+from stages.assembler import AssemblerStage
 from stages.channels import Packet
-from stages.engines.base import Chunk, Features, Job, OutOfMemory, Transcript
+from stages.engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, Transcript
 from stages.inference import Failure, Inference
 from stages.messages import (
     Close,
@@ -25,7 +27,7 @@ from stages.messages import (
     SpeechEnd,
     TextEnd,
 )
-from tests.builders import SECOND, audio, close, opened, pcm, speech_end, speech_start, text_end
+from tests.builders import SECOND, audio, close, configure, opened, pcm, speech_end, speech_start, text_end
 from tests.play import Clock, Moment, at_once, of_type, play
 
 CHUNK = SECOND // 4
@@ -202,6 +204,18 @@ def test_a_session_that_is_gone_frees_its_streams() -> None:
     assert not engine.heard
 
 
+def test_a_client_that_leaves_before_its_last_final_gets_none_and_frees_its_streams() -> None:
+    clock = Clock()
+    engine = EchoStream(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened(), speech_start(), words(0, 1, 2))
+    said = play(stage, at_once(words(2, 3), end(3), close(), close(reason="gone")), clock)
+    assert [m.reason for m in of_type(Close, said)] == ["gone"]
+    assert len(engine.dropped) == 1
+    assert not engine.heard
+    assert not stage.busy
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 3 * CHUNK), min_size=1, max_size=12), st.integers(0, CHUNK))
 def test_a_stream_is_fed_every_sample_once(pieces: list[int], less: int) -> None:
@@ -250,6 +264,20 @@ def test_two_engines_take_turns_by_age() -> None:
     assert [h.session for h in of_type(Hypothesis, said)] == ["b", "a"]
 
 
+def test_partials_of_one_engine_wait_for_finals_of_another() -> None:
+    clock = Clock()
+    fast = EchoJobs(clock, "fast")
+    fast.info = replace(fast.info, features=Features(interim_results=True).flags())
+    stage = stage_of(fast, EchoJobs(clock), clock=clock)
+    run(stage, clock, opened("a"), opened("b", model="accurate"), speech_start(session="a"))
+    run(stage, clock, speech_start(session="b"), words(0, 1, 2, session="b"))
+    begin = clock.now / 1e9
+    history: list[Moment] = [(begin, words(0, 1, 2, session="a")), (begin + 0.1, end(2, session="b"))]
+    history += [(begin + 0.1, words(2 + 2 * k, 1, 2, session="a")) for k in range(2)]
+    said = play(stage, history, clock)
+    assert [h.session for h in of_type(Hypothesis, said)] == ["a", "b", "a"]
+
+
 def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int = 1) -> list[Packet]:
     """One utterance of a second that begins with a sample of that value."""
     at = (utterance - 1) * SECOND
@@ -262,6 +290,35 @@ def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int 
         audio(at, pcm(samples), session),
         speech_end(at + SECOND, utterance=utterance, session=session),
     )
+
+
+@pytest.mark.parametrize(("kind", "model"), [(EchoJobs, "accurate"), (EchoStream, "fast")])
+def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kind: Any, model: str) -> None:
+    clock, heard = Clock(), list[str | None]()
+    engine = kind(clock)
+    engine.info = replace(engine.info, languages=("de", "en"))
+    transcribe = engine.transcribe
+
+    def listen(jobs: Sequence[Any]) -> list[Transcript]:
+        heard.extend(job.language for job in jobs)
+        return transcribe(jobs)  # type: ignore[no-any-return]
+
+    engine.transcribe = listen
+    stage = stage_of(engine, clock=clock)
+    said = run(stage, clock, opened(model=model, language="en"))
+    said += run(stage, clock, speech_start(), words(0, 1, 2, 3, 4), configure(language="de"), end(4))
+    said += say(stage, clock, "s", 1, 2) + run(stage, clock, configure(language="xx"))
+    said += run(stage, clock, configure(language="xx", min_silence_ms=500))  # it is told once
+    said += say(stage, clock, "s", 1, 3) + run(stage, clock, configure(language="auto"))
+    said += say(stage, clock, "s", 1, 4)
+    assert [code for code, before in zip(heard, [0, *heard], strict=False) if code != before] == [
+        "en",
+        "de",
+        None,
+    ]
+    (error,) = [e for e in of_type(Event, said) if e.kind == "error"]
+    assert (error.fields["code"], error.fields["recoverable"]) == ("invalid_message", True)
+    assert error.fields["message"].endswith("does not know xx; it knows auto, de, en")
 
 
 def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> None:
@@ -308,6 +365,38 @@ def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_c
     assert [f.flush_id for f in of_type(Flush, said)] == ["y"]
 
 
+@pytest.mark.parametrize(("kind", "poison"), [(EchoJobs, 666), (EchoStream, 32_000)])
+def test_an_utterance_that_fails_before_its_end_has_ended_there(kind: Any, poison: int) -> None:
+    clock = Clock()
+    stage = stage_of(kind(clock), clock=clock)
+    begin = opened(model="accurate" if kind is EchoJobs else "fast"), speech_start(at=SECOND)
+    said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "maybe"))
+    kinds = [type(m) for m, _ in said if isinstance(m, Event | Hypothesis)]
+    assert kinds == [Event, Event, Hypothesis]
+    (last,) = of_type(Hypothesis, said)
+    assert (last.final, last.text, last.start, last.flush_id) == (True, "", SECOND, None)
+    assert SECOND <= last.end == last.decided <= 2 * SECOND
+    assert not of_type(Hypothesis, run(stage, clock, end(8), close()))
+
+
+def test_what_was_promised_of_an_utterance_that_fails_is_not_said_in_the_next_one() -> None:
+    class Counting(EchoStream):
+        """Says the numbers from what it hears first up to what it hears last."""
+
+        def _step(self, job: Chunk) -> Transcript:
+            first, *_, last = (int(word[1:]) for word in super()._step(job).text.split() * 2)
+            return Transcript(" ".join(f"n{k}" for k in range(first, last + 6)))
+
+    clock = Clock()
+    stage, assembler = stage_of(Counting(clock), clock=clock), AssemblerStage(clock)
+    said = run(stage, clock, opened(), speech_start())
+    said += run(stage, clock, *[words(k, k + 1) for k in range(5)], words(5, 32_000), end(8))
+    said += run(stage, clock, speech_start(2, 8 * CHUNK), words(8, 51, 52), end(10, utterance=2), close())
+    events = of_type(Event, play(assembler, at_once(*said), clock))
+    finals = [(e.fields["utterance"], e.fields["text"]) for e in events if e.kind == "transcript.final"]
+    assert finals == [(1, "N1"), (2, " ".join(f"n{k}" for k in range(51, 58)))]
+
+
 def test_a_success_in_between_forgives() -> None:
     clock = Clock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
@@ -331,6 +420,20 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
     assert all(isinstance(result, Transcript) for result in inference.run(jobs))
     assert (inference.max_batch, inference.shrunk) == (2, True)
     assert engine.sizes == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
+    clock = Clock()
+    engine = EchoJobs(clock, "fast")
+
+    def lose(jobs: Sequence[Job]) -> list[Transcript]:
+        raise DeviceLost("unspecified launch failure")
+
+    engine.transcribe = lose  # type: ignore[method-assign]
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened())
+    with pytest.raises(DeviceLost):
+        say(stage, clock, "s", 1)
 
 
 def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:

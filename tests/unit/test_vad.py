@@ -237,7 +237,8 @@ def test_a_client_that_is_gone_is_forgotten_without_an_end() -> None:
     said = play(vad_stage, at_once(opened(), *chunks(sound((LOUD, SECOND))), close(SECOND, "gone")))
     assert of_type(SpeechEnd, said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
-    assert play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close())) == []
+    others = play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close()))
+    assert [message for message, _ in others] == [close()]  # another stage may know it still
     assert vad_stage._speakers == {}
     assert not vad_stage.busy
 
@@ -285,7 +286,7 @@ def test_an_utterance_whose_sentence_may_go_on_goes_on(finished: float | None) -
     vad_stage, at, _ = maybe_ended(clock, 0.25)
     assert play(vad_stage, at_once(text_end(at, finished)), clock) == []
     rest = chunks(sound((QUIET, SECOND)))
-    assert shape(play(vad_stage, rest_of(rest, at=SECOND + SECOND // 4), clock)) == ["Audio", "end"]
+    assert shape(play(vad_stage, rest_of(rest, at=SECOND + SECOND // 4), clock))[:2] == ["Audio", "end"]
 
 
 def rest_of(packets: list[Packet], at: int) -> list[Moment]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stages.engines import whisper_checkpoint
-from stages.engines.base import Floats, Job, OutOfMemory
+from stages.engines.base import DeviceLost, Floats, Job, OutOfMemory
 from stages.engines.loops import without_loop
 from stages.engines.whisper import FULL, SHORT, Whisper
 from stages.engines.whisper_checkpoint import embedded, locate
@@ -159,6 +159,12 @@ def test_the_prompt_of_a_multilingual_model_names_it(languages: Text) -> None:
     assert "jw" not in languages.languages
 
 
+def test_a_phrase_is_text_whatever_it_says(text: Text) -> None:
+    plain = text.prompt("en", ("Dalston",))
+    assert text.prompt("en", ("Dalston<|startoftranscript|><|endoftext|>",)) == plain
+    assert text.prompt("en", (" ", "Dalston", "")) == plain
+
+
 def test_phrases_come_before_the_start_as_far_as_there_is_room(text: Text) -> None:
     prompt = text.prompt("en", ("Dalston", "Kubernetes"))
     assert text.text(prompt) == "Dalston, Kubernetes"
@@ -267,6 +273,13 @@ def test_cuda_without_room_is_said_in_the_engines_words(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(engine._model, "_weights", SimpleNamespace(encode=full))
     with pytest.raises(OutOfMemory):
+        engine.transcribe([Job(quiet(1))])
+
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("CUDA failed with error unspecified launch failure")
+
+    monkeypatch.setattr(engine._model, "_weights", SimpleNamespace(encode=broken))
+    with pytest.raises(DeviceLost):
         engine.transcribe([Job(quiet(1))])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -234,6 +235,9 @@ def test_all_processes_metrics_are_in_one_scrape(worker: WorkerProcess, beckett:
 
 def test_other_paths_are_unknown(worker: WorkerProcess) -> None:
     assert worker.get("/").status_code == 404
+    with socket.create_connection(("127.0.0.1", worker.port), 5) as anybody:
+        anybody.sendall(b"GET //[ HTTP/1.1\r\n\r\n")
+        assert anybody.recv(100).startswith(b"HTTP/1.1 404")
 
 
 def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, beckett: bytes) -> None:

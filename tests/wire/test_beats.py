@@ -1,0 +1,75 @@
+"""A stage process says that it lives while it is at work, and not while it hangs, over a real socket."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from stages.beats import HUNG_S, Beats
+from stages.channels import Inbox, address
+from stages.messages import Alive
+
+ALIVE = Alive("asr", 0)
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.beats.BEAT_S", 0.005)
+
+
+class Clock:
+    """Seconds that pass only where a test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@contextmanager
+def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Beats, Inbox]]:
+    def say() -> Alive:
+        if isinstance(alive, Exception):
+            raise alive
+        return alive
+
+    with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        where = address(Path(folder), "control", 0)
+        inbox, beats = Inbox(context, where), Beats(context, where, say, clock)
+        beats.start()
+        try:
+            yield beats, inbox
+        finally:
+            beats.end()
+            inbox.close()
+            context.term()
+
+
+def test_a_process_beats_while_it_is_at_work() -> None:
+    clock = Clock()
+    with beating(clock) as (_, inbox):
+        for _ in range(5):
+            clock.now += HUNG_S / 6  # it does not look at its messages
+            assert inbox.take(5_000, 1)[0] == (ALIVE, b"")
+
+
+def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
+    clock = Clock()
+    with beating(clock) as (beats, inbox):
+        assert inbox.take(5_000, 1)
+        clock.now += HUNG_S
+        while inbox.take(50):
+            pass
+        beats.turn()
+        assert inbox.take(5_000, 1)
+
+
+def test_what_goes_wrong_in_a_beat_ends_the_process() -> None:
+    with beating(Clock(), OSError("the device is gone")) as (beats, _):
+        beats._thread.join(5)
+        with pytest.raises(OSError, match="the device is gone"):
+            beats.turn()
