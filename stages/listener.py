@@ -7,6 +7,7 @@ import numpy as np
 
 from stages.alignment import continuation, normal
 from stages.batcher import Kind, Work
+from stages.endpointer import WINDOW
 from stages.engines.base import Floats, Job, Transcript
 from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
 from stages.replies import Replies, Said
@@ -228,7 +229,8 @@ class Listener:
             return False
         new = utterance.length - utterance.decoded
         often = max(self.partial_interval, utterance.length // COST_PER_LENGTH)
-        return utterance.length >= FIRST_PARTIAL and new >= often
+        # it comes in whole windows of the VAD: one that is not full yet is no reason to wait for a chunk more
+        return utterance.length > FIRST_PARTIAL - WINDOW and new > often - WINDOW
 
     def _due(self, kind: Kind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""

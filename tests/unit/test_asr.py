@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from broker.records import ModelInfo
 from stages.asr import AsrStage
 from stages.channels import Packet
+from stages.endpointer import WINDOW
 from stages.engines.base import Features, Job, Transcript
 from stages.messages import (
     Audio,
@@ -151,6 +152,13 @@ def test_audio_that_is_too_short_or_brings_too_little_gets_no_partial() -> None:
         audio(2 * UNIT + UNIT // 2, half),
     )
     assert texts(said) == [("partial", "w1 w2"), ("partial", "w1 w2 w3")]
+
+
+@pytest.mark.parametrize(("windows", "partials"), [(UNIT // WINDOW, 2), (UNIT // WINDOW - 1, 1)])
+def test_a_window_of_the_vad_that_is_not_full_yet_holds_up_no_partial(windows: int, partials: int) -> None:
+    bench = Bench()
+    more = audio(2 * UNIT, pcm(np.full(windows * WINDOW, 3)))
+    assert len(texts(bench.one_by_one(opened(), speech_start(), words(0, 1, 2), more))) == partials
 
 
 def test_finals_come_before_partials_and_likely_finals() -> None:
