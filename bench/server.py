@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from honcho import environ
+
 from client.formation import ROOT, formation
 from stages.fanout import honcho_concurrency, parse_fanout
 from stages.settings import PREFIX
 
 NOT_OURS: Final = (
     "gateway_host", "gateway_port", "receiver_host", "receiver_port", "run_dir", "data_dir", "redis_url",
-    "advertise_host", "worker_id", "url",
+    "advertise_host", "gateway_advertise_host", "worker_id", "url",
 )  # fmt: skip
 """Settings of the environment that belong to the server that runs there."""
 
@@ -38,6 +40,11 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if name not in NOT_OURS}
 
 
+def env_file(path: Path = ROOT / ".env") -> dict[str, str]:
+    """The lines of the file `.env`, as honcho reads them: they go before the environment."""
+    return dict(environ.parse(path.read_text())) if path.is_file() else {}
+
+
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
     """Settings with room for so many sessions at once; batches stay as large as they would be."""
     asr = parse_fanout(chosen.get("fanout", ""))["asr"]
@@ -53,7 +60,7 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
         FormationError: it did not become ready.
         StartupError: the fan-out has another form.
     """
-    settings = settings_for(sessions, {**environment_settings(os.environ), **chosen})
+    settings = settings_for(sessions, {**environment_settings(os.environ | env_file()), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")
