@@ -9,6 +9,8 @@ from gateway.link import WorkerLink
 from gateway.story import Story
 
 IN_FLIGHT_S: Final = 15.0  # of audio that a worker has and has not dealt with
+UNSENT_MESSAGES: Final = 100  # that wait for a worker; then the client is not read
+OPEN_FLUSHES: Final = 200  # the same of those that it has and has not answered
 UNSENT_S: Final = 10.0  # of audio that waits for a worker; then the client is not read
 QUEUED_S: Final = 50.0  # the same before the first worker: a client that leaves is noticed by reading
 
@@ -33,6 +35,7 @@ class Pump:
     async def take(self, frame: bytes | str) -> float:
         """Put a client's frame into the log, once not too much waits there; the seconds that were lost."""
         if isinstance(frame, str):
+            await self._until(self._may_speak)
             self._log.say(frame)
             self.notice()
             return 0.0
@@ -60,6 +63,9 @@ class Pump:
             self._log.sent(self._cursor)
             self._cursor += 1
             self.notice()
+
+    def _may_speak(self) -> bool:
+        return self._log.open_flushes < OPEN_FLUSHES and self._log.unsent_messages < UNSENT_MESSAGES
 
     async def _in_flight(self, processed: float) -> None:
         await self._until(lambda: self._story.known.processed >= processed)
