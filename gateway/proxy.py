@@ -82,9 +82,10 @@ class Connection:
             for task in (writing, reading, ending):
                 task.cancel()
             await asyncio.gather(writing, reading, ending, return_exceptions=True)
+            last = self._session.outbox.seq
             self._released.set()
         if self._parting.done():
-            await self._farewell(self._parting.result())
+            await self._farewell(self._parting.result(), last)
             return False
         return await self._outcome(writing, reading)
 
@@ -121,10 +122,10 @@ class Connection:
             return False
         return False
 
-    async def _farewell(self, ending: Ending) -> None:
-        """The last event of this connection alone: the session numbers on as if it had not been."""
+    async def _farewell(self, ending: Ending, last: int) -> None:
+        """The last event of this connection alone, behind `last`: the session numbers on as without it."""
         assert ending.code is not None
-        event = (ending.event or {}) | {"seq": self._session.outbox.seq + 1}
+        event = (ending.event or {}) | {"seq": last + 1}
         with suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(FAREWELL_S):
                 with raising_disconnect():

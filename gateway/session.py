@@ -45,6 +45,7 @@ class Session:
         self.outbox = Outbox(self.ledger)
         self.ending: Ending | None = None
         self._connection: Connection | None = None
+        self.turn = asyncio.Lock()  # of clients that come back
         self.resumed = False  # another gateway began it
         self._gateway, self._wish = gateway, wish
         self._pump = Pump(self.log, self.story)

@@ -69,11 +69,12 @@ class Sessions:
 
     async def resume(self, client: WebSocket, session: Session, last_seq: int) -> None:
         """Serve an accepted client that comes back; one that is still connected is let go."""
-        while (before := session.connection) is not None:
-            session.connection = None
-            await before.part(
-                Ending.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
-            )
+        async with session.turn:  # else of two that come back at once one misses what the other is sent
+            while (before := session.connection) is not None:
+                session.connection = None
+                await before.part(
+                    Ending.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
+                )
         session.log.break_off()
         missed = session.outbox.since(last_seq)
         session.outbox.skip_to(last_seq)

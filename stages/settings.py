@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="folder of what must outlive a restart")
     internal_secret: str | None = Field(
         None,
-        pattern=r"^[!-~]{16,}$",
+        pattern=r"^[!-~][ -~]{14,}[!-~]$",
         description="secret between gateways and workers; unset: one in the data folder, made at first start",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
@@ -93,7 +93,7 @@ def read_settings(kind: type[S]) -> S:
 def _wrong(field: str, value: Any, what: str) -> str:
     """What is wrong with a setting; a secret is not for the log."""
     if field == "internal_secret":
-        return f"{PREFIX}{field.upper()}: at least 16 printable ASCII characters without spaces are needed"
+        return f"{PREFIX}{field.upper()}: at least 16 printable ASCII characters are needed"
     return f"{PREFIX}{field.upper()}={value!r}: {what}"
 
 

@@ -47,6 +47,7 @@ def test_two_ports_share_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         (VadSettings, "MAX_UTTERANCE", "3", "max_utterance", 3.0),
         (AsrSettings, "MAX_BATCH", "1", "max_batch", 1),
         (ReceiverSettings, "WORKER_ID", "w", "worker_id", "w"),
+        (Settings, "INTERNAL_SECRET", "a secret of words", "internal_secret", "a secret of words"),
     ],
 )
 def test_a_variable_is_read(
@@ -92,7 +93,7 @@ def test_a_bad_value_is_named(
 
 
 def test_a_bad_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value in ("too-short", "a line\nand another one", "größer als sechzehn"):
+    for value in ("too-short", "a line\nand another one", "größer als sechzehn", " a space comes first"):
         monkeypatch.setenv("DALSTON_INTERNAL_SECRET", value)
         with pytest.raises(StartupError, match="DALSTON_INTERNAL_SECRET: at least 16") as raised:
             read_settings(Settings)

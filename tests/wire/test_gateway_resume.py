@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import httpx
 import pytest
@@ -282,5 +283,38 @@ def test_what_was_said_while_redis_was_away_is_kept_when_it_is_back(own_redis: R
                 await me.send(bytes(24_000))
                 await me.send({"type": "end"})
                 assert (await me.rest())[-1]["transcript"] == "w1 w2 w3"
+
+    run(main())
+
+
+async def _done(tasks: list[asyncio.Task[Any]], count: int) -> bool:
+    return sum(task.done() for task in tasks) == count
+
+
+def test_of_many_that_come_back_at_once_one_goes_on_and_each_is_sent_no_gap(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def come_back(token: str) -> tuple[Client, list[str]]:
+        async with connect(gateway.url(f"resume={token}"), proxy=None, compression=None) as connection:
+            me = Client(connection, int(token.split(":")[1]))
+            return me, [event["type"] for event in await me.rest()]  # checks the numbers
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway) as first:
+            await begun(first)
+            await first.send(SECOND)
+            await finals(first, 1)
+            backs = [asyncio.create_task(come_back(f"{first.session_id}:1")) for _ in range(6)]
+            assert [event["type"] for event in await first.rest()] == ["error"]
+            await until(lambda: _done(backs, 5))
+            last = [task for task in backs if not task.done()]
+            assert len(last) == 1
+            for back in backs:
+                if back.done():
+                    me, kinds = back.result()
+                    assert kinds[-1] == "error"
+                    assert me.closed[0] == 4400
+            last[0].cancel()
+            await asyncio.wait(last)
 
     run(main())
