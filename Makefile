@@ -7,6 +7,7 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 FANOUT  ?= $(subst ',,$(subst ",,$(DALSTON_FANOUT)))
+CHOSEN  := $(VENV)/fanout.env
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
@@ -45,8 +46,8 @@ $(BENCHED): $(STAMP)
 	@touch $@
 
 run: install  ## start the server: honcho, with the embedded Redis
-	@concurrency=$$(python -m stages.fanout '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' \
-		| honcho start --env .env,/dev/stdin --concurrency "$$concurrency"
+	@concurrency=$$(python -m stages.fanout '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' > $(CHOSEN) \
+		&& exec honcho start --env .env,$(CHOSEN) --concurrency "$$concurrency"
 
 demo: install  ## start a server, play a real recording to it, watch it become text
 	@python -m client.demo

@@ -226,6 +226,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
         )
     except (OSError, UnicodeError) as error:
         raise cannot_listen("receiver", settings.receiver_host, settings.receiver_port, error) from None
+    log.info("listening on %s port %d", settings.receiver_host, settings.receiver_port)
     for each in server.sockets:  # accepted sockets inherit it
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
@@ -269,6 +270,7 @@ def main() -> None:
     settings = read_settings(ReceiverSettings)
     stop.extend(settings.drain_timeout)
     configure_logging("receiver", settings.log_level)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
     http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")
     uvloop.run(run(settings, stop))
