@@ -12,6 +12,7 @@ from gateway.story import Story
 IN_FLIGHT_S: Final = 15.0  # of audio that a worker has and has not dealt with
 UNSENT_MESSAGES: Final = 100  # that wait for a worker; then the client is not read
 OPEN_FLUSHES: Final = 200  # the same of those that it has and has not answered
+UNSENT_FRAMES: Final = 6_000  # the same of frames, of whatever size: 60 s in frames of 10 ms
 UNSENT_S: Final = 10.0  # of audio that waits for a worker; then the client is not read
 QUEUED_S: Final = 50.0  # the same before the first worker: a client that leaves is noticed by reading
 
@@ -43,7 +44,7 @@ class Pump:
             return 0.0
         lost, step = 0.0, self._log.rate * self._log.frame_bytes
         for at in range(0, len(frame), step):
-            await self._until(lambda: self._log.unsent(self._cursor) <= self._room)
+            await self._until(self._has_room)
             lost += self._log.hear(frame[at : at + step])
             self._pass_on()
         return lost
@@ -65,6 +66,10 @@ class Pump:
             self._log.sent(self._cursor)
             self._cursor += 1
             self.notice()
+
+    def _has_room(self) -> bool:
+        frames = self._log.next - self._cursor
+        return frames < UNSENT_FRAMES and self._log.unsent(self._cursor) <= self._room
 
     def _may_speak(self) -> bool:
         return self._log.open_flushes < OPEN_FLUSHES and self._log.unsent_messages < UNSENT_MESSAGES

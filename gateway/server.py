@@ -16,8 +16,9 @@ from stages.addresses import cannot_listen
 MAX_MESSAGE_BYTES: Final = 8 << 20  # above the protocol's 1 MiB, so that the client is told
 PING_S: Final = 20.0
 BACKLOG: Final = 2048
-# Bounds the audio that waits in the kernel, 16 s at 16 kHz, and so how late a client's end is seen.
-RECEIVE_BUFFER: Final = 256 << 10
+# Bounds the audio that waits in the kernel, 4 s at 16 kHz, and so how late a client's end is seen; and what
+# is parsed at once, which holds up all others if it is thousands of tiny frames.
+RECEIVE_BUFFER: Final = 64 << 10
 SHUTDOWN_S: Final = 1
 
 

@@ -71,9 +71,10 @@ class Workers:
 
     async def hear(self, frame: bytes | str) -> None:
         """Take a client's frame; waits while too much is on its way to the worker."""
-        self._state.log.messages += isinstance(frame, str)
+        heard = self._state.log
+        before, heard.messages = heard.end, heard.messages + isinstance(frame, str)
         lost = await self._pump.take(frame)
-        if isinstance(frame, bytes):
+        if heard.end > before:  # of an empty frame, or half a sample, no worker has anything to say
             self._watch.speak()
         if lost and not self._told_lost:
             self._told_lost = True

@@ -1,16 +1,16 @@
-"""What a client says in a flood: it is not read while too much of it waits for a worker, or for an answer."""
+"""What a client sends in a flood: it is not read while too much of it waits for a worker or an answer."""
 
 import asyncio
 from collections.abc import Callable
 
 from gateway.audio_log import AudioLog
 from gateway.ledger import Ledger
-from gateway.pump import OPEN_FLUSHES, UNSENT_MESSAGES, Pump
+from gateway.pump import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, Pump
 from gateway.story import Story
 from stages.parameters import SessionConfig
 
 
-def taken(text: str, count: int, then: Callable[[AudioLog], None]) -> tuple[int, int]:
+def taken(frame: bytes | str, count: int, then: Callable[[AudioLog], None]) -> tuple[int, int]:
     """How many of `count` messages a session without a worker takes; and how many after `then` as well."""
 
     async def main() -> tuple[int, int]:
@@ -21,7 +21,7 @@ def taken(text: str, count: int, then: Callable[[AudioLog], None]) -> tuple[int,
 
         async def speak() -> None:
             for _ in range(count):
-                await pump.take(text)
+                await pump.take(frame)
                 numbers.append(log.next)
 
         speaking = asyncio.create_task(speak())
@@ -41,8 +41,14 @@ def test_messages_that_no_worker_takes_are_bounded() -> None:
     assert taken("x", 1_000, lambda log: log.sent(0)) == (UNSENT_MESSAGES, UNSENT_MESSAGES + 1)
 
 
+def test_audio_in_single_samples_is_bounded_by_frames() -> None:
+    taken_at_once, after = taken(b"\0\0", 10_000, lambda log: None)
+    assert taken_at_once == after == UNSENT_FRAMES
+
+
 def test_changes_of_the_settings_are_one_message() -> None:
-    assert taken('{"type":"config","language":"en"}', 1_000, lambda log: None) == (1_000, 1_000)
+    config = '{"type":"config","language":"en"}'
+    assert taken(config, 1_000, lambda log: None) == (1_000, 1_000)
 
 
 def test_flushes_that_are_not_answered_are_bounded() -> None:
