@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,12 +12,29 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from broker.scripts import Scripts
+from gateway.ledger import Ledger
 from gateway.story import OVERLAP_S
+from gateway.vault import Vault
 from tests.redis_cluster import AnyRedis
 from tests.redis_fixture import RedisServer
 from tests.wire.fake_worker import FakeWorker, Visit, fake_worker
 from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
 from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
+
+
+@dataclass
+class Stored:
+    """A session as the vault sees it."""
+
+    ledger: Ledger
+    id: str = "f" * 32
+
+    def prepare(self) -> None:
+        """Nothing more."""
+
+    def taken_over(self) -> None:
+        """Not in these tests."""
 
 
 async def lost(me: Client) -> str:
@@ -316,5 +334,27 @@ def test_of_many_that_come_back_at_once_one_goes_on_and_each_is_sent_no_gap(
                     assert me.closed[0] == 4400
             last[0].cancel()
             await asyncio.wait(last)
+
+    run(main())
+
+
+def test_thousands_of_fields_of_any_bytes_are_kept_as_they_are(any_redis: AnyRedis) -> None:
+    fields = {f"a{number}": bytes([number % 256]) * (number % 300) for number in range(5_000)}
+
+    async def main() -> None:
+        scripts = Scripts(any_redis.url)
+        vault, session = Vault(scripts, any_redis.url, 30.0), Stored(Ledger())
+        vault.watch(session)
+        for name, data in fields.items():
+            session.ledger.set(name, data)
+        await vault.save()
+        for number in range(0, 5_000, 2):
+            session.ledger.delete(f"a{number}")
+        await vault.save()
+        loaded = await vault.load(session.id)
+        assert loaded.pop("owner").decode() == vault.owner
+        assert loaded == {name: data for name, data in fields.items() if int(name[1:]) % 2}
+        await vault.close()
+        await scripts.close()
 
     run(main())
