@@ -6,7 +6,8 @@ export
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
-FANOUT  ?= $(DALSTON_FANOUT)
+FANOUT  ?= $(subst ',,$(subst ",,$(DALSTON_FANOUT)))
+CHOSEN  := $(VENV)/fanout.env
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
@@ -45,7 +46,8 @@ $(BENCHED): $(STAMP)
 	@touch $@
 
 run: install  ## start the server: honcho, with the embedded Redis
-	@honcho start --concurrency "$$(python -m stages.fanout '$(FANOUT)')"
+	@concurrency=$$(python -m stages.fanout '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' > $(CHOSEN) \
+		&& exec honcho start --env .env,$(CHOSEN) --concurrency "$$concurrency"
 
 demo: install  ## start a server, play a real recording to it, watch it become text
 	@python -m client.demo

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+from honcho import environ
 
 from client.commands.exits import complain
 from client.errors import UsageError
@@ -17,7 +18,7 @@ from stages.settings import PREFIX
 
 NOT_OURS: Final = (
     "gateway_host", "gateway_port", "receiver_host", "receiver_port", "run_dir", "data_dir", "redis_url",
-    "advertise_host", "worker_id", "url",
+    "advertise_host", "gateway_advertise_host", "worker_id", "url",
 )  # fmt: skip
 """Settings of the environment that belong to the server that runs there."""
 
@@ -40,6 +41,11 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
         if name.startswith(PREFIX) and value
     }
     return {name: value for name, value in found.items() if name not in NOT_OURS}
+
+
+def env_file(path: Path = ROOT / ".env") -> dict[str, str]:
+    """The lines of the file `.env`, as honcho reads them: they go before the environment."""
+    return dict(environ.parse(path.read_text())) if path.is_file() else {}
 
 
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +71,7 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
         StartupError: the fan-out has another form.
         UsageError: another setting has a form that it can't have.
     """
-    settings = settings_for(sessions, {**environment_settings(os.environ), **chosen})
+    settings = settings_for(sessions, {**environment_settings(os.environ | env_file()), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.settings import Settings
+from stages.settings import DAY_S, Settings
 
 
 class BrokerSettings(Settings):
@@ -15,11 +15,15 @@ class BrokerSettings(Settings):
         description="seconds without a heartbeat until a worker counts as offline",
     )
     session_ttl: int = Field(
-        3600, ge=1, description="seconds for which the record of an ended session stays in Redis"
+        3600,
+        ge=1,
+        le=366 * int(DAY_S),
+        description="seconds for which the record of an ended session stays in Redis",
     )
     retry_after: float = Field(
         5.0,
         ge=0,
+        le=DAY_S,
         description="seconds after which a refused client may try again, where nothing better is known",
     )
 

@@ -35,6 +35,8 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    if code:
+        return code
     print("\nThat was one session. `make run` starts a server that keeps running:")
     print("    dalston-rt transcribe FILE, or a WebSocket client of yours (see README.md)")
     return code

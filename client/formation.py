@@ -44,7 +44,8 @@ class Formation:
             "run_dir": str(folder / "run"),
             "data_dir": str(folder / "data"),
         }
-        command = [sys.executable, "-m", "honcho", "start", "--no-colour"]
+        # Not with the `.env` of the folder, which has the settings of another server.
+        command = [sys.executable, "-m", "honcho", "start", "--no-colour", "--env", os.devnull]
         command += ["--concurrency", concurrency] if concurrency else []
         self.process = subprocess.Popen(
             command,

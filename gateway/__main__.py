@@ -15,6 +15,7 @@ from gateway.server import bind, make_server
 from gateway.sessions import Sessions
 from gateway.settings import GatewaySettings
 from gateway.stream import PATH
+from stages.addresses import reached_at
 from stages.runner import Stop, configure_logging, run_main
 from stages.settings import raise_file_limit, read_settings
 
@@ -66,10 +67,7 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
 def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
     """The host:port at which other gateways reach this one."""
     host, port = sock.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = socket.gethostname()
-    host = settings.gateway_advertise_host or host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return reached_at(host, port, settings.gateway_advertise_host)
 
 
 async def announce(gateway: Gateway, sock: socket.socket) -> None:

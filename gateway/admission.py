@@ -15,6 +15,7 @@ from stages.parameters import SessionConfig, parse_query
 MAX_QUERY_BYTES: Final = 65_536  # 100 phrases of 50 characters, percent-encoded, and the rest
 MAX_FIELDS: Final = 100
 PARAMETERS: Final = tuple(field.name for field in fields(SessionConfig))
+KNOWN: Final = (*PARAMETERS, "resume")
 
 
 class Views(Protocol):
@@ -57,7 +58,7 @@ def read_query(query_string: bytes) -> dict[str, str]:
     """The parameters of a query string.
 
     Raises:
-        InvalidParameter: it is too long, not UTF-8, or names a parameter twice.
+        InvalidParameter: it is too long, not UTF-8, or names a parameter of ours twice.
     """
     if len(query_string) > MAX_QUERY_BYTES:
         raise InvalidParameter("query", f"the query string is longer than {MAX_QUERY_BYTES} bytes")
@@ -74,7 +75,7 @@ def read_query(query_string: bytes) -> dict[str, str]:
         raise InvalidParameter("query", f"the query string has more than {MAX_FIELDS} parameters") from None
     query: dict[str, str] = {}
     for name, value in pairs:
-        if name in query:
+        if name in query and name in KNOWN:
             raise InvalidParameter(name[:80], f"{name[:80]} is given more than once")
         query[name] = value
     return query

@@ -3,20 +3,24 @@
 Positions are sample frames of the client's own stream, counted from the session's begin.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 import orjson
 
 from gateway.ledger import Ledger
+from stages.controls import MAX_ID, MAX_TEXT
 from stages.errors import InvalidParameter
 from stages.messages import SAMPLE_RATE
-from stages.parameters import SessionConfig, apply_config
+from stages.parameters import CHANGEABLE, SessionConfig, apply_config
 from stages.stall import AWAY, BACK
 
 LIMIT_S: Final = 60.0  # of audio that is kept; an utterance, and what is on its way to it, are less
 SLICE_S: Final = 1.0  # the longest piece: what is dropped and sent at a time
-MAX_ID: Final = 200  # characters of a flush's id
+MAX_ENTRIES: Final = 12_000  # 60 s in frames of 5 ms: a client that sends samples one by one fills no memory
+FIELDS: Final = {"flush": ("type", "id"), "config": ("type", *CHANGEABLE), "end": ("type",)}
 SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
@@ -52,6 +56,9 @@ class AudioLog:
         self._ledger = ledger
         self._limit = round(limit_s * self.rate)
         self._entries: dict[int, Piece | Said] = {}
+        self._flushes: dict[int, str] = {}  # ids of those that are not answered, by their entries
+        self._unsent: set[int] = set()  # entries of messages that no worker has got
+        self._config: int | None = None  # entry of a change that nothing has come behind yet
         self._rest = b""  # of a sample that is not complete
 
     @property
@@ -79,11 +86,12 @@ class AudioLog:
             piece = data[at : min(at + step, whole)]
             self._add(Piece(self.end, piece))
             self.end += len(piece) // self.frame_bytes
-        surplus = self.end - self._limit - self.start
-        if surplus <= 0:
-            return 0.0
-        self.forget((self.start + surplus) / self.rate)
-        return surplus / self.rate
+        before = self.start
+        if self.end - self._limit > before:
+            self._forget(self.end - self._limit)
+        while len(self._entries) > MAX_ENTRIES and (oldest := next(self._pieces(), None)):
+            self._forget(oldest.start + len(oldest.data) // self.frame_bytes)
+        return (self.start - before) / self.rate
 
     def break_off(self) -> None:
         """The connection broke: a sample that is not complete will be sent again."""
@@ -94,20 +102,29 @@ class AudioLog:
         message = decoded(text)
         if message.get("type") in (AWAY, BACK):  # of a client's presence only its gateway can speak
             text, message = "{}", {}
-        self.ended = self.ended or message.get("type") == "end"
-        flush_id = message.get("id", "") if message.get("type") == "flush" else None
-        self._add(Said(text, flush_id, once=not self._is_valid(message)))
+        if len(text) > MAX_TEXT or not self._is_valid(message):
+            self._add(Said(text[: MAX_TEXT + 1], once=True))
+            return
+        kind = message["type"]
+        self.ended = self.ended or kind == "end"
+        said = {name: message[name] for name in FIELDS[kind] if name in message}
+        if kind == "config":
+            said = self._changes() | said
+        flush_id = message.get("id", "") if kind == "flush" else None
+        self._add(Said(orjson.dumps(said).decode(), flush_id))
+        self._config = self.next - 1 if kind == "config" else None
 
     def sent(self, number: int) -> None:
         """A worker has got this entry."""
+        self._unsent.discard(number)
         entry = self._entries.get(number)
         if isinstance(entry, Said) and entry.once:
             self._drop(number)
 
     def answered(self, flush_id: str) -> None:
         """A final has answered a flush."""
-        for number, entry in self._entries.items():
-            if isinstance(entry, Said) and entry.flush_id == flush_id:
+        for number, asked in self._flushes.items():
+            if asked == flush_id:
                 self._drop(number)
                 return
 
@@ -117,23 +134,12 @@ class AudioLog:
 
     def forget(self, seconds: float) -> None:
         """Keep nothing of the audio before `seconds`, nor what was said among it, except open flushes."""
-        at = min(max(int(seconds * self.rate), self.start), self.end)
-        if at == self.start:
-            return
-        self.start = at
-        for number, entry in list(self._entries.items()):
-            if isinstance(entry, Said):
-                self._leave_behind(number, entry)
-            elif entry.start + len(entry.data) // self.frame_bytes <= at:
-                self._drop(number)
-            else:
-                if entry.start < at:
-                    self._put(number, Piece(at, entry.data[(at - entry.start) * self.frame_bytes :]))
-                break
+        self._forget(min(int(seconds * self.rate), self.end))
 
     def clear(self) -> None:
         """Keep nothing."""
         self._entries.clear()
+        self._flushes.clear()
 
     def first(self) -> int:
         """The number of the first entry that a new worker has to get."""
@@ -148,6 +154,16 @@ class AudioLog:
             number += 1
         return 0.0
 
+    @property
+    def unsent_messages(self) -> int:
+        """How many no worker has got."""
+        return len(self._unsent)
+
+    @property
+    def open_flushes(self) -> int:
+        """How many are not answered."""
+        return len(self._flushes)
+
     @classmethod
     def restored(cls, config: SessionConfig, ledger: Ledger, start: int, ended: bool) -> "AudioLog":
         """The log that left `ledger` behind; its first audio began at sample frame `start`."""
@@ -159,12 +175,41 @@ class AudioLog:
             data = ledger.fields[kept[number]]
             log.next = number
             if kept[number][0] == "a":
-                log._entries[number] = Piece(log.end, data)
+                log._put(number, Piece(log.end, data))
                 log.end += len(data) // log.frame_bytes
                 log.next += 1
             else:
                 log.say(data.decode())
         return log
+
+    def _forget(self, at: int) -> None:
+        """Keep nothing before sample frame `at`; what was said at that very place still stands there."""
+        if at <= self.start:
+            return
+        place, self.start = self.start, at
+        entries = self._entries.items()
+        for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), entries)):
+            if isinstance(entry, Said):
+                if place < at:
+                    self._leave_behind(number, entry)
+                continue
+            place = entry.start + len(entry.data) // self.frame_bytes
+            if place <= at:
+                self._drop(number)
+            else:
+                self._put(number, Piece(at, entry.data[(at - entry.start) * self.frame_bytes :]))
+
+    def _pieces(self) -> Iterator[Piece]:
+        return (entry for entry in self._entries.values() if isinstance(entry, Piece))
+
+    def _changes(self) -> dict[str, Any]:
+        """What the change said that the next one comes right behind: one entry has them both."""
+        number, self._config = self._config, None
+        entry = self._entries.get(-1 if number is None else number)
+        if number is None or not isinstance(entry, Said):
+            return {}
+        self._drop(number)
+        return decoded(entry.text)
 
     def _leave_behind(self, number: int, said: Said) -> None:
         """What was said before the audio that is kept: it still counts for what follows."""
@@ -187,19 +232,30 @@ class AudioLog:
 
     def _add(self, entry: Piece | Said) -> None:
         self._put(self.next, entry)
+        if isinstance(entry, Said):
+            self._unsent.add(self.next)
         self.next += 1
 
     def _put(self, number: int, entry: Piece | Said) -> None:
         self._entries[number] = entry
         if isinstance(entry, Piece):
+            self._config = None
             self._ledger.set(f"a{number}", entry.data)
-        else:
+        elif not entry.once:
             self._ledger.set(f"c{number}", entry.text.encode())
+            if entry.flush_id is not None:
+                self._flushes[number] = entry.flush_id
 
     def _drop(self, number: int) -> None:
         self._entries.pop(number)
+        self._flushes.pop(number, None)
+        self._unsent.discard(number)
         self._ledger.delete(f"a{number}")
         self._ledger.delete(f"c{number}")
+
+
+def _begins_before(at: int, entry: Piece | Said) -> bool:
+    return isinstance(entry, Said) or entry.start < at
 
 
 def decoded(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 import orjson
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.ending import Ending
@@ -18,6 +19,7 @@ from stages.errors import CloseCode, SessionError
 log = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES: Final = 1 << 20
+IN_A_ROW: Final = 50  # frames that one client may have waiting before it is another one's turn
 LEFT: Final = (1000, 1001, 1005)  # codes with which a client says that it is done
 RESTART_FLUSH_S: Final = 0.7  # the whole process has 3 s from the signal to its end
 FAREWELL_S: Final = 0.5  # to get the last word to a client that this connection is over for
@@ -82,9 +84,10 @@ class Connection:
             for task in (writing, reading, ending):
                 task.cancel()
             await asyncio.gather(writing, reading, ending, return_exceptions=True)
+            last = self._session.outbox.seq
             self._released.set()
         if self._parting.done():
-            await self._farewell(self._parting.result())
+            await self._farewell(self._parting.result(), last)
             return False
         return await self._outcome(writing, reading)
 
@@ -121,10 +124,10 @@ class Connection:
             return False
         return False
 
-    async def _farewell(self, ending: Ending) -> None:
-        """The last event of this connection alone: the session numbers on as if it had not been."""
+    async def _farewell(self, ending: Ending, last: int) -> None:
+        """The last event of this connection alone, behind `last`: the session numbers on as without it."""
         assert ending.code is not None
-        event = (ending.event or {}) | {"seq": self._session.outbox.seq + 1}
+        event = (ending.event or {}) | {"seq": last + 1}
         with suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(FAREWELL_S):
                 with raising_disconnect():
@@ -143,16 +146,13 @@ class Connection:
     async def _take_frames(self) -> bool:
         """One frame at a time: while the session takes none, none is read."""
         while True:
-            message = await self._client.receive()
-            if message["type"] == "websocket.disconnect":
-                # uvicorn says 1005 for a connection that broke as well, but then there is no reason
-                return "reason" in message and message["code"] in LEFT
-            frame: bytes | str = message["bytes"] if message.get("bytes") is not None else message["text"]
-            size = len(frame.encode()) if isinstance(frame, str) else len(frame)
-            if size > MAX_FRAME_BYTES:
-                text = f"a frame of {size} bytes; at most {MAX_FRAME_BYTES}"
-                raise SessionError(CloseCode.INVALID_REQUEST, text)
-            await self._session.hear(frame)
+            for _ in range(IN_A_ROW):
+                message = await self._client.receive()
+                if message["type"] == "websocket.disconnect":
+                    # uvicorn says 1005 for a connection that broke as well, but then there is no reason
+                    return "reason" in message and message["code"] in LEFT
+                await self._session.hear(_frame(message))
+            await asyncio.sleep(0)
 
     async def _write(self) -> Ending:
         """Send what was missed and what comes, to the session's end.
@@ -186,6 +186,15 @@ class Connection:
             timing["gateway"] = round(took * 1000, 3)
             if self._session.latency:
                 timing["routing"] = round(self._session.latency / 2 * 1000, 3)
+
+
+def _frame(message: Message) -> bytes | str:
+    frame: bytes | str = message["bytes"] if message.get("bytes") is not None else message["text"]
+    size = len(frame.encode()) if isinstance(frame, str) else len(frame)
+    if size > MAX_FRAME_BYTES:
+        text = f"a frame of {size} bytes; at most {MAX_FRAME_BYTES}"
+        raise SessionError(CloseCode.INVALID_REQUEST, text)
+    return frame
 
 
 def _disconnected(task: "asyncio.Task[Ending]") -> bool:

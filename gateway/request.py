@@ -5,9 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from broker.records import Allocation
 from gateway.story import Seam
-from stages.parameters import SessionConfig
-
-CHANGEABLE: Final = ("min_silence_ms", "language", "interim_results")
+from stages.parameters import CHANGEABLE, SessionConfig
 
 
 def worker_query(query: str, config: SessionConfig, place: Allocation) -> str:

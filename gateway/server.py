@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Iterator
 from typing import Final
@@ -12,13 +11,14 @@ from starlette.types import ASGIApp
 
 from gateway.http_guard import guarded_http
 from gateway.settings import GatewaySettings
-from stages.errors import StartupError
+from stages.addresses import cannot_listen
 
 MAX_MESSAGE_BYTES: Final = 8 << 20  # above the protocol's 1 MiB, so that the client is told
 PING_S: Final = 20.0
 BACKLOG: Final = 2048
-# Bounds the audio that waits in the kernel, 16 s at 16 kHz, and so how late a client's end is seen.
-RECEIVE_BUFFER: Final = 256 << 10
+# Bounds the audio that waits in the kernel, 4 s at 16 kHz, and so how late a client's end is seen; and what
+# is parsed at once, which holds up all others if it is thousands of tiny frames.
+RECEIVE_BUFFER: Final = 64 << 10
 SHUTDOWN_S: Final = 1
 
 
@@ -31,8 +31,8 @@ def bind(settings: GatewaySettings) -> socket.socket:
     host, port = settings.gateway_host, settings.gateway_port
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise StartupError(f"DALSTON_GATEWAY_HOST={host}: {error.strerror}") from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise cannot_listen("gateway", host, port, error) from None
     sock = socket.socket(family, kind, proto)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -41,10 +41,7 @@ def bind(settings: GatewaySettings) -> socket.socket:
         sock.bind(address)
     except OSError as error:
         sock.close()
-        setting = "PORT" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "HOST"
-        raise StartupError(
-            f"can't listen on {host} port {port}: {error.strerror}; set another DALSTON_GATEWAY_{setting}"
-        ) from None
+        raise cannot_listen("gateway", host, port, error) from None
     return sock
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from gateway.context import Gateway
 from gateway.ending import Ending
 from gateway.proxy import Connection
 from gateway.session import Session
+from gateway.state import State
 from stages.errors import CloseCode
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ class Sessions:
 
     def begin(self, wish: Wish) -> Session:
         """A new session."""
-        return self._start(Session(self._gateway, wish))
+        return self._start(Session(self._gateway, State.new(uuid.uuid4().hex, wish)))
 
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
@@ -45,7 +47,8 @@ class Sessions:
         if known := self.find(session_id):
             return known
         log.info("session=%s taken over", session_id)
-        session = Session.restored(self._gateway, session_id, fields)
+        state = State.restored(session_id, fields, time.monotonic())
+        session = Session(self._gateway, state, resumed=True)
         session.keep()
         self._start(session)
         self._wait_for_client(session)
@@ -69,11 +72,12 @@ class Sessions:
 
     async def resume(self, client: WebSocket, session: Session, last_seq: int) -> None:
         """Serve an accepted client that comes back; one that is still connected is let go."""
-        while (before := session.connection) is not None:
-            session.connection = None
-            await before.part(
-                Ending.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
-            )
+        async with session.turn:  # else of two that come back at once one misses what the other is sent
+            while (before := session.connection) is not None:
+                session.connection = None
+                await before.part(
+                    Ending.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
+                )
         session.log.break_off()
         missed = session.outbox.since(last_seq)
         session.outbox.skip_to(last_seq)

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from broker.settings import BrokerSettings
 from stages.parameters import Overflow
+from stages.settings import DAY_S
 
 
 class GatewaySettings(BrokerSettings):
@@ -14,23 +15,24 @@ class GatewaySettings(BrokerSettings):
         8000, ge=0, le=65535, description="port that clients connect to; 0: any free one"
     )
     handshake_timeout: float = Field(
-        10.0, gt=0, description="seconds from the connection to a complete request"
+        10.0, gt=0, le=DAY_S, description="seconds from the connection to a complete request"
     )
     client_timeout: float = Field(
-        60.0, gt=0, description="seconds without a sign of the client's machine until it is gone"
+        60.0, gt=0, le=DAY_S, description="seconds without a sign of the client's machine until it is gone"
     )
     flush_timeout: float = Field(
-        10.0, ge=0, description="seconds to get the last results to a client before the close"
+        10.0, ge=0, le=DAY_S, description="seconds to get the last results to a client before the close"
     )
     worker_connect_timeout: float = Field(
-        2.0, gt=0, description="seconds to reach a worker before another one is tried"
+        2.0, gt=0, le=DAY_S, description="seconds to reach a worker before another one is tried"
     )
     worker_send_timeout: float = Field(
-        30.0, gt=0, description="seconds that a worker may take to accept one frame of audio"
+        30.0, gt=0, le=DAY_S, description="seconds that a worker may take to accept one frame of audio"
     )
     resume_window: float = Field(
         30.0,
         ge=0,
+        le=DAY_S,
         description="seconds for which a client that lost its connection may come back; 0: not at all",
     )
     gateway_advertise_host: str | None = Field(
@@ -40,11 +42,13 @@ class GatewaySettings(BrokerSettings):
         "reject", description="what to do where all places are taken: reject, queue or degrade"
     )
     queue_timeout: float = Field(
-        30.0, ge=0, description="seconds that a session waits for a place before it is refused"
+        30.0, ge=0, le=DAY_S, description="seconds that a session waits for a place before it is refused"
     )
     overflow_allowed: str = Field(
         "reject,queue,degrade",
-        pattern=r"^((reject|queue|degrade)(,(reject|queue|degrade))*)?$",
-        description="what clients may ask for themselves with overflow=",
+        pattern=r"^(none|(reject|queue|degrade)(,(reject|queue|degrade))*)$",
+        description="what clients may ask for themselves with overflow=, or none",
     )
-    max_connections: int = Field(4096, ge=1, description="WebSocket connections of this gateway at once")
+    max_connections: int = Field(
+        4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"
+    )

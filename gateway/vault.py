@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+import msgpack
 from redis.exceptions import RedisError
 
 from broker.connection import connect, keys_of
 from broker.errors import RegistryUnavailable
-from broker.scripts import Argument, Scripts
+from broker.scripts import Scripts
 from gateway.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Vault:
         """It is over, and only its last events are of use, which this gateway has."""
         self.forget(session_id)
         try:
-            await self._scripts.run("keep", self.owner, self._ttl, session_id, "all", 0, 0)
+            await self._scripts.run("keep", self.owner, self._ttl, _packed([[session_id, "all", [], []]]))
         except RegistryUnavailable as error:
             log.debug("session=%s: %s", session_id, error)
 
@@ -122,7 +123,7 @@ class Vault:
         self._wanted.clear()
         self._urgent.clear()
         batch: list[Kept] = []
-        arguments: list[Argument] = []
+        kept: list[list[Any]] = []
         now = asyncio.get_running_loop().time()
         for session in list(self._sessions.values()) if sessions is None else sessions:
             if session.id in self._unknown:
@@ -133,15 +134,16 @@ class Vault:
             self._refresh[session.id] = now + self._ttl / 3
             if session.ledger.dirty:
                 mode = "all" if session.id in self._unknown else "changes"
-                arguments += [session.id, mode, *_packed(*session.ledger.take())]
+                fields, gone = session.ledger.take()
+                kept.append([session.id, mode, [item for pair in fields.items() for item in pair], gone])
                 batch.append(session)
         if batch:
-            await self._write(batch, arguments)
+            await self._write(batch, _packed(kept))
         saved.set()
 
-    async def _write(self, batch: list[Kept], arguments: list[Argument]) -> None:
+    async def _write(self, batch: list[Kept], packed: bytes) -> None:
         try:
-            answers = await self._scripts.run("keep", self.owner, self._ttl, *arguments)
+            answers = await self._scripts.run("keep", self.owner, self._ttl, packed)
         except RegistryUnavailable:
             self._unknown.update(session.id for session in batch if session.id in self._sessions)
             return
@@ -187,9 +189,9 @@ class Vault:
         await self._reader.aclose()
 
 
-def _packed(fields: dict[str, bytes], gone: list[str]) -> list[Argument]:
-    pairs: list[Argument] = [item for pair in fields.items() for item in pair]
-    return [len(fields), *pairs, len(gone), *gone]
+def _packed(sessions: list[list[Any]]) -> bytes:
+    """One argument for them all: redis-py packs each by itself, in Python."""
+    return bytes(msgpack.packb(sessions, use_bin_type=False))
 
 
 def _pairs(fields: Any) -> list[tuple[bytes, bytes]]:

@@ -20,7 +20,7 @@ def parse_control(text: str) -> Json:
         ValueError: it is too long, not a JSON object, or of no known type.
     """
     if len(text) > MAX_TEXT:
-        raise ValueError(f"a message of {len(text)} characters; the limit is {MAX_TEXT}")
+        raise ValueError(f"a message of more than {MAX_TEXT} characters")
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -20,6 +20,8 @@ SAMPLE_RATES: Final = (8_000, 48_000)  # Hz, inclusive
 MIN_SILENCE_MS: Final = (100, 3_000)  # ms, inclusive
 MAX_PHRASES: Final = 100
 MAX_PHRASE_CHARS: Final = 50
+CHANGEABLE: Final = ("min_silence_ms", "language", "interim_results")
+"""What a client may change in a session."""
 MAX_NAME_CHARS: Final = 200  # longer than any model name; keeps logs and keys short
 
 
@@ -58,7 +60,7 @@ def apply_config(config: SessionConfig, message: Mapping[str, Any]) -> SessionCo
         InvalidParameter: a field that may change has a value of the wrong type or range.
     """
     changed: dict[str, Any] = {}
-    for name in ("min_silence_ms", "language", "interim_results"):
+    for name in CHANGEABLE:
         if name in message:
             changed[name] = _QUERY[name](name, _as_text(message[name]))
     return replace(config, **changed)

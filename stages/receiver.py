@@ -21,8 +21,9 @@ from websockets.http11 import Request, Response
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord, read_model
 from broker.registry import Registry
+from stages.addresses import cannot_listen, reached_at
 from stages.attendance import Attendance
-from stages.errors import CloseCode, InvalidParameter, StartupError
+from stages.errors import CloseCode, InvalidParameter
 from stages.fanout import Router, parse_fanout
 from stages.gpu import gigabytes
 from stages.intake import Intake, Limits
@@ -33,7 +34,13 @@ from stages.parameters import parse_query
 from stages.pipeline import Pipeline
 from stages.runner import Stop, configure_logging, lock, run_main
 from stages.secret import internal_secret, is_authorized
-from stages.settings import WorkerSettings, default_worker_id, make_private_dir, read_settings
+from stages.settings import (
+    DAY_S,
+    WorkerSettings,
+    default_worker_id,
+    make_private_dir,
+    read_settings,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +67,10 @@ class ReceiverSettings(WorkerSettings):
     )
     worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
     idle_timeout: float = Field(
-        60, gt=0, description="seconds without audio and keepalive until a session is ended"
+        60, gt=0, le=DAY_S, description="seconds without audio and keepalive until a session is ended"
     )
-    max_session: float = Field(14_400, gt=0, description="seconds that a session may last")
+    # at the fastest speech the transcript of a day is just below what a message may have
+    max_session: float = Field(14_400, gt=0, le=DAY_S, description="seconds that a session may last")
 
 
 class Worker:
@@ -146,7 +154,7 @@ class Worker:
         memory = self._pipeline.gpu_memory
         return WorkerRecord(
             self.worker_id,
-            f"ws://{s.advertise_host or s.receiver_host}:{s.receiver_port}",
+            f"ws://{reached_at(s.receiver_host, s.receiver_port, s.advertise_host)}",
             self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),
@@ -202,7 +210,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
     """The WebSocket server.
 
     Raises:
-        StartupError: the port is taken.
+        StartupError: the address or the port can't be had.
     """
     try:
         server = await serve(
@@ -217,11 +225,9 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             ping_timeout=PONG_S,
             close_timeout=CLOSE_S,
         )
-    except OSError as error:
-        raise StartupError(
-            f"can't listen on {settings.receiver_host}:{settings.receiver_port} ({error.strerror});"
-            " set DALSTON_RECEIVER_PORT to a free port"
-        ) from None
+    except (OSError, UnicodeError) as error:
+        raise cannot_listen("receiver", settings.receiver_host, settings.receiver_port, error) from None
+    log.info("listening on %s port %d", settings.receiver_host, settings.receiver_port)
     for each in server.sockets:  # accepted sockets inherit it
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
@@ -265,6 +271,7 @@ def main() -> None:
     settings = read_settings(ReceiverSettings)
     stop.extend(settings.drain_timeout)
     configure_logging("receiver", settings.log_level)
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
     http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")
     uvloop.run(run(settings, stop))

@@ -6,7 +6,8 @@ import socket
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,12 +15,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from stages.errors import StartupError
 
 PREFIX = "DALSTON_"
+DAY_S: Final = 86_400.0  # the longest that any wait may be set to
 
 
 class Settings(BaseSettings):
     """What every process reads."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # `NAME=` in a `.env` or a manifest leaves the setting as it is
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+    )
 
     receiver_port: int = Field(9000, ge=1, le=65535, description="port of the worker")
     redis_url: str | None = Field(
@@ -32,16 +40,16 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="folder of what must outlive a restart")
     internal_secret: str | None = Field(
         None,
-        min_length=16,
+        pattern=r"^[!-~][ -~]{14,}[!-~]$",
         description="secret between gateways and workers; unset: one in the data folder, made at first start",
     )
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="log level")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
     @property
     def sockets(self) -> Path:
         """The run folder: as set, or one that two users or two ports on a host do not share."""
         name = f"dalston-{os.getuid()}-{self.receiver_port}"
-        return self.run_dir or Path(tempfile.gettempdir()) / name
+        return (self.run_dir or Path(tempfile.gettempdir()) / name).absolute()
 
     @property
     def redis_socket(self) -> Path:
@@ -51,7 +59,7 @@ class Settings(BaseSettings):
     @property
     def redis(self) -> str:
         """The URL of the Redis in use."""
-        return self.redis_url or f"unix://{self.redis_socket}"
+        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
 
 
 class WorkerSettings(Settings):
@@ -68,7 +76,7 @@ class WorkerSettings(Settings):
         description="the same with those of the overflow strategy `degrade`; never fewer than the places",
     )
     drain_timeout: float = Field(
-        0.5, ge=0, description="seconds that the sessions of a worker have to end after the signal"
+        0.5, ge=0, le=DAY_S, description="seconds that the sessions of a worker have to end after the signal"
     )
 
     @property
@@ -89,8 +97,15 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        lines = [_wrong(str(each["loc"][0]), each["input"], each["msg"]) for each in error.errors()]
         raise StartupError("bad setting: " + "; ".join(lines)) from None
+
+
+def _wrong(field: str, value: Any, what: str) -> str:
+    """What is wrong with a setting; a secret is not for the log."""
+    if field == "internal_secret":
+        return f"{PREFIX}{field.upper()}: at least 16 printable ASCII characters are needed"
+    return f"{PREFIX}{field.upper()}={value!r}: {what}"
 
 
 def make_private_dir(path: Path) -> Path:

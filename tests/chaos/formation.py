@@ -40,7 +40,7 @@ class Part:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
         return subprocess.Popen(
-            [sys.executable, "-m", "honcho", "start", "--no-colour", *self._lines],
+            [sys.executable, "-m", "honcho", "start", "--no-colour", "--env", os.devnull, *self._lines],
             cwd=ROOT,
             env={**kept, **self._settings, "PATH": path, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from bench import extras
 from bench.level import Load
 from bench.recordings import Recording, audio_files, own, texts_alone
 from bench.request import Request, chosen, counts
-from bench.server import environment_settings, server, settings_for
+from bench.server import env_file, environment_settings, server, settings_for
 from client.errors import UsageError
 
 
@@ -66,6 +66,15 @@ def test_the_environment_sets_what_does_not_name_another_server() -> None:
         "HOME": "/",
     }
     assert environment_settings(environment) == {"models": "fast=x:y"}
+
+
+def test_a_file_of_settings_is_read_as_the_supervisor_reads_it(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('# mine\nDALSTON_MODELS="fast=x:y, accurate=z:v"\nDALSTON_FANOUT=vad=2\n')
+    assert environment_settings(env_file(tmp_path / ".env")) == {
+        "models": "fast=x:y, accurate=z:v",
+        "fanout": "vad=2",
+    }
+    assert env_file(tmp_path / "none") == {}
 
 
 def test_there_is_room_for_all_sessions_and_batches_stay_as_they_are() -> None:

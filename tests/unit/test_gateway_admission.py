@@ -21,6 +21,7 @@ def test_a_query_is_decoded() -> None:
         "empty": "",
     }
     assert read_query(b"") == {}
+    assert read_query(b"tag=a&tag=b") == {"tag": "b"}  # what is not ours is ignored
 
 
 @pytest.mark.parametrize(

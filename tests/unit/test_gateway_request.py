@@ -6,11 +6,8 @@ import pytest
 
 from broker.records import Allocation
 from gateway.admission import Wish
-from gateway.audio_log import AudioLog
-from gateway.ledger import Ledger
 from gateway.request import worker_query
-from gateway.snapshot import pack, unpack
-from gateway.story import Story
+from gateway.state import State
 from stages.messages import MinSilence
 from stages.parameters import SessionConfig, parse_query
 
@@ -37,7 +34,9 @@ def test_the_next_worker_hears_of_what_the_client_has_changed(
 
 @pytest.mark.parametrize("silence", [700, "auto"])
 def test_a_session_that_another_gateway_takes_over_asks_for_the_same(silence: MinSilence) -> None:
-    config, ledger = SessionConfig(min_silence_ms=silence), Ledger()
-    data = pack(Wish(config, "x=1"), AudioLog(config, ledger), Story("s", ledger))
-    wish, log, _ = unpack("s", data, Ledger())
-    assert wish.config == log.config == config
+    config = SessionConfig(min_silence_ms=silence)
+    state = State.new("s", Wish(config, "x=1"))
+    state.prepare()
+    again = State.restored("s", {**state.ledger.fields, "owner": b"x"}, now=0.0)
+    assert again.wish == state.wish
+    assert again.log.config == config

@@ -11,8 +11,12 @@ from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation
 from gateway.admission import Wish
 from gateway.context import Gateway
+from gateway.proxy import IN_A_ROW
+from gateway.session import Session
 from gateway.sessions import Sessions
 from gateway.settings import GatewaySettings
+from gateway.state import State
+from gateway.watch import Watch
 from stages.parameters import SessionConfig
 
 
@@ -136,3 +140,47 @@ def test_a_client_that_is_gone_at_the_end_is_no_fault(
     serve(FakeClient(failure), places)
     assert places.given_back == ["error"]
     assert "Traceback" not in caplog.text
+
+
+class Flooding(FakeClient):
+    """A client with a frame at any time."""
+
+    frames = 0
+
+    async def receive(self) -> dict[str, Any]:
+        """The next frame, without a wait."""
+        self.frames += 1
+        return {"type": "websocket.receive", "bytes": b""}
+
+
+def test_a_client_that_always_has_a_frame_waiting_lets_others_have_their_turn() -> None:
+    async def main() -> int:
+        gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
+        gateway.places = FakePlaces(NoCapacity("full", 1.0))  # type: ignore[assignment]
+        sessions, client = Sessions(gateway), Flooding()
+        serving = asyncio.create_task(
+            sessions.serve(client, sessions.begin(Wish(SessionConfig(), "")))  # type: ignore[arg-type]
+        )
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await asyncio.sleep(0)
+            frames = client.frames
+            await serving
+        return frames
+
+    assert 0 < asyncio.run(main()) <= 3 * IN_A_ROW
+
+
+@pytest.mark.parametrize(("frame", "heard"), [(b"", 0), (b"\0", 0), (b"\0\0", 1), ("{}", 0)])
+def test_a_worker_has_to_answer_for_audio_alone(
+    frame: bytes | str, heard: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> int:
+        gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
+        spoken: list[None] = []
+        monkeypatch.setattr(Watch, "speak", lambda _watch: spoken.append(None))
+        session = Session(gateway, State.new("s", Wish(SessionConfig(), "")))
+        await session.hear(frame)
+        return len(spoken)
+
+    assert asyncio.run(main()) == heard

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from redis.asyncio.connection import parse_url
 
+from gateway.settings import GatewaySettings
 from stages.asr import AsrSettings
 from stages.errors import CloseCode, StartupError, close_code
 from stages.receiver import ReceiverSettings
@@ -45,6 +47,7 @@ def test_two_ports_share_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         (VadSettings, "MAX_UTTERANCE", "3", "max_utterance", 3.0),
         (AsrSettings, "MAX_BATCH", "1", "max_batch", 1),
         (ReceiverSettings, "WORKER_ID", "w", "worker_id", "w"),
+        (Settings, "INTERNAL_SECRET", "a secret of words", "internal_secret", "a secret of words"),
     ],
 )
 def test_a_variable_is_read(
@@ -71,6 +74,14 @@ def test_a_variable_is_read(
         (AsrSettings, "MAX_BATCH", "0"),
         (AsrSettings, "PARTIAL_INTERVAL_MS", "10"),
         (ReceiverSettings, "IDLE_TIMEOUT", "0"),
+        (ReceiverSettings, "IDLE_TIMEOUT", "inf"),
+        (WorkerSettings, "DRAIN_TIMEOUT", "1e300"),
+        (GatewaySettings, "CLIENT_TIMEOUT", "inf"),
+        (GatewaySettings, "HANDSHAKE_TIMEOUT", "1e9"),
+        (GatewaySettings, "RESUME_WINDOW", "inf"),
+        (GatewaySettings, "SESSION_TTL", "999999999999"),
+        (GatewaySettings, "RETRY_AFTER", "inf"),
+        (GatewaySettings, "OVERFLOW_ALLOWED", "none,queue"),
     ],
 )
 def test_a_bad_value_is_named(
@@ -79,6 +90,31 @@ def test_a_bad_value_is_named(
     monkeypatch.setenv(f"DALSTON_{name}", value)
     with pytest.raises(StartupError, match=f"DALSTON_{name}='{value}'"):
         read_settings(kind)
+
+
+def test_a_bad_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("too-short", "a line\nand another one", "größer als sechzehn", " a space comes first"):
+        monkeypatch.setenv("DALSTON_INTERNAL_SECRET", value)
+        with pytest.raises(StartupError, match="DALSTON_INTERNAL_SECRET: at least 16") as raised:
+            read_settings(Settings)
+        assert value not in str(raised.value)
+
+
+def test_an_empty_value_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_settings(ReceiverSettings), read_settings(GatewaySettings)
+    for name in {*ReceiverSettings.model_fields, *GatewaySettings.model_fields}:
+        monkeypatch.setenv(f"DALSTON_{name.upper()}", "")
+    assert (read_settings(ReceiverSettings), read_settings(GatewaySettings)) == before
+
+
+def test_the_socket_is_found_from_a_folder_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DALSTON_RUN_DIR", "run%41 ?")
+    settings = read_settings(Settings)
+    assert settings.redis_socket == tmp_path / "run%41 ?" / "redis.sock"
+    assert parse_url(settings.redis)["path"] == str(settings.redis_socket)
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,37 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from broker.scripts import Scripts
+from gateway.ledger import Ledger
 from gateway.story import OVERLAP_S
+from gateway.vault import Vault
 from tests.redis_cluster import AnyRedis
 from tests.redis_fixture import RedisServer
 from tests.wire.fake_worker import FakeWorker, Visit, fake_worker
 from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
 from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
+
+
+@dataclass
+class Stored:
+    """A session as the vault sees it."""
+
+    ledger: Ledger
+    id: str = "f" * 32
+
+    def prepare(self) -> None:
+        """Nothing more."""
+
+    def taken_over(self) -> None:
+        """Not in these tests."""
 
 
 async def lost(me: Client) -> str:
@@ -282,5 +301,60 @@ def test_what_was_said_while_redis_was_away_is_kept_when_it_is_back(own_redis: R
                 await me.send(bytes(24_000))
                 await me.send({"type": "end"})
                 assert (await me.rest())[-1]["transcript"] == "w1 w2 w3"
+
+    run(main())
+
+
+async def _done(tasks: list[asyncio.Task[Any]], count: int) -> bool:
+    return sum(task.done() for task in tasks) == count
+
+
+def test_of_many_that_come_back_at_once_one_goes_on_and_each_is_sent_no_gap(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def come_back(token: str) -> tuple[Client, list[str]]:
+        async with connect(gateway.url(f"resume={token}"), proxy=None, compression=None) as connection:
+            me = Client(connection, int(token.split(":")[1]))
+            return me, [event["type"] for event in await me.rest()]  # checks the numbers
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway) as first:
+            await begun(first)
+            await first.send(SECOND)
+            await finals(first, 1)
+            backs = [asyncio.create_task(come_back(f"{first.session_id}:1")) for _ in range(6)]
+            assert [event["type"] for event in await first.rest()] == ["error"]
+            await until(lambda: _done(backs, 5))
+            last = [task for task in backs if not task.done()]
+            assert len(last) == 1
+            for back in backs:
+                if back.done():
+                    me, kinds = back.result()
+                    assert kinds[-1] == "error"
+                    assert me.closed[0] == 4400
+            last[0].cancel()
+            await asyncio.wait(last)
+
+    run(main())
+
+
+def test_thousands_of_fields_of_any_bytes_are_kept_as_they_are(any_redis: AnyRedis) -> None:
+    fields = {f"a{number}": bytes([number % 256]) * (number % 300) for number in range(5_000)}
+
+    async def main() -> None:
+        scripts = Scripts(any_redis.url)
+        vault, session = Vault(scripts, any_redis.url, 30.0), Stored(Ledger())
+        vault.watch(session)
+        for name, data in fields.items():
+            session.ledger.set(name, data)
+        await vault.save()
+        for number in range(0, 5_000, 2):
+            session.ledger.delete(f"a{number}")
+        await vault.save()
+        loaded = await vault.load(session.id)
+        assert loaded.pop("owner").decode() == vault.owner
+        assert loaded == {name: data for name, data in fields.items() if int(name[1:]) % 2}
+        await vault.close()
+        await scripts.close()
 
     run(main())

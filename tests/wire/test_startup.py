@@ -65,8 +65,8 @@ def test_the_workers_port_is_taken(folder: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         line = complaint("stages.receiver", folder, DALSTON_RECEIVER_PORT=str(port))
-    assert f"127.0.0.1:{port}" in line
-    assert "set DALSTON_RECEIVER_PORT to a free port" in line
+    assert f"127.0.0.1 port {port}" in line
+    assert "set another DALSTON_RECEIVER_PORT" in line
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,14 @@ def test_the_workers_port_is_taken(folder: Path) -> None:
         ("stages.asr", {"DALSTON_MODELS": "fast=sphinx:4"}, "unknown engine 'sphinx'"),
         ("stages.sender", {"DALSTON_RUN_DIR": "/tmp/" + "x" * 100}, "set a shorter DALSTON_RUN_DIR"),
         ("stages.receiver", {"DALSTON_REDIS_URL": "http://x"}, "DALSTON_REDIS_URL"),
+        (
+            "stages.receiver",
+            {"DALSTON_RECEIVER_HOST": "no.invalid"},
+            "set another DALSTON_RECEIVER_HOST",
+        ),
+        ("stages.receiver", {"DALSTON_RECEIVER_HOST": "x" * 70}, "set another DALSTON_RECEIVER_HOST"),
+        ("gateway", {"DALSTON_GATEWAY_HOST": "no.invalid"}, "set another DALSTON_GATEWAY_HOST"),
+        ("gateway", {"DALSTON_GATEWAY_HOST": "x" * 70}, "set another DALSTON_GATEWAY_HOST"),
     ],
 )
 def test_a_bad_setting_is_named(folder: Path, module: str, environ: dict[str, str], said: str) -> None:
