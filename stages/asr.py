@@ -95,6 +95,11 @@ class AsrStage:
         """Whether there is something to decode."""
         return any(self._waiting.values())
 
+    @property
+    def patient(self) -> bool:
+        """Whether all that is to be decoded can wait for a message that is just coming."""
+        return all(work.patient for works in self._waiting.values() for work in works.values())
+
     def _look(self, served: Served) -> None:
         """Note what waits in a session that something has happened to."""
         session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
@@ -102,7 +107,7 @@ class AsrStage:
         if work is None:
             waiting.pop(session, None)
         else:
-            waiting[session] = Work(served, work.kind, work.since, work.yields)
+            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Take one message."""

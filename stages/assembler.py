@@ -60,7 +60,7 @@ class AssemblerStage:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
 
-    busy = False
+    busy = patient = False
 
     def work(self, now: int) -> Iterator[Packet]:
         """Nothing ever waits here."""

@@ -25,13 +25,15 @@ Reason: TypeAlias = Literal["full", "drained"]
 class Work(Generic[T]):
     """Something to decode for one session, waiting since `since` (ns).
 
-    What `yields` lets others of its kind go first.
+    What `yields` lets others of its kind go first. What is `patient` lets a message that is just coming be
+    heard first.
     """
 
     item: T
     kind: Kind
     since: int
     yields: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

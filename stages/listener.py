@@ -170,8 +170,10 @@ class Listener:
         utterance = self.utterance
         if utterance is None:
             return None
-        if utterance.maybe is not None:
-            return Work(self, Kind.AHEAD, utterance.since, yields=utterance.maybe.kind == "early")
+        if maybe := utterance.maybe:
+            # a flush right behind the audio has its text already, if it need not wait for this pass
+            guessed = utterance.guess is not None and utterance.guess.end.at == maybe.at
+            return Work(self, Kind.AHEAD, utterance.since, yields=maybe.kind == "early", patient=guessed)
         if self._partial_is_due(utterance):
             return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
         return None

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 GRACE_S: Final = 3.0  # from the signal to the end; honcho kills 5 s after the first process stopped
 POLL_S: Final = 0.1  # how late an asyncio process may notice the signal
 IDLE_MS: Final = 250  # the longest wait for a message: how late the end may be noticed
+PATIENT_MS: Final = 5  # for one that was sent together with another
 
 
 def configure_logging(name: str, level: str) -> None:
@@ -108,6 +109,18 @@ class Stage(Protocol):
         """Whether `work` has something to do."""
         ...
 
+    @property
+    def patient(self) -> bool:
+        """Whether a message that comes within `PATIENT_MS` should be handled before `work`."""
+        ...
+
+
+def _longest_wait_ms(stage: Stage) -> int:
+    """How long to wait for a message: not at all where there is something to do at once."""
+    if not stage.busy:
+        return IDLE_MS
+    return PATIENT_MS if stage.patient else 0
+
 
 class StageProcess:
     """The shell round a stage: its sockets, its loop, its beat, its clean end."""
@@ -163,7 +176,7 @@ class StageProcess:
     def _take(self, stage: Stage) -> None:
         if self._gathering.wait_s and not stage.busy:
             time.sleep(self._gathering.wait_s)
-        packets = self.inbox.take(0 if stage.busy else IDLE_MS)
+        packets = self.inbox.take(_longest_wait_ms(stage))
         self._gathering.took(len(packets), time.monotonic())
         self.metrics.queued(self.name, len(packets))
         for message, payload in packets:

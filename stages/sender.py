@@ -36,6 +36,8 @@ class SenderStage:
         self._timed: set[str] = set()
         self._partials: dict[str, Packet] = {}  # newest of each session, not sent yet
 
+    patient = False
+
     @property
     def busy(self) -> bool:
         """Whether a partial waits."""

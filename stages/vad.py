@@ -58,6 +58,8 @@ class VadStage:
         self._speakers: dict[str, Speaker] = {}
         self._waiting: dict[str, Speaker] = {}
 
+    patient = False
+
     @property
     def busy(self) -> bool:
         """Whether a session has a window waiting."""

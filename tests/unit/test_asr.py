@@ -222,6 +222,19 @@ def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message])
     assert len(bench.engine.batches) == decodes
 
 
+def test_a_guess_is_patient_where_a_shorter_pause_has_been_decoded() -> None:
+    bench = Bench()
+    stage = bench.stage
+    early, maybe = end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), early)
+    list(stage.handle(maybe, b"", 0))
+    assert (stage.busy, stage.patient) == (True, True)
+    list(stage.handle(opened("other"), b"", 0))
+    list(stage.handle(speech_start(session="other"), b"", 0))
+    list(stage.handle(*words(0, 1, 1, session="other"), 0))
+    assert not stage.patient
+
+
 def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
     bench = Bench()
     said = bench.one_by_one(
