@@ -177,7 +177,8 @@ class AsrStage:
         else:
             context = cast(UtteranceEngine, engine).longest_context
             interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
-            listener = Listener(Replies(opened, interim, silence), interval, context, start)
+            early = info.features["interim_results"]
+            listener = Listener(Replies(opened, interim, silence), interval, context, start, early)
         return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:

@@ -111,6 +111,7 @@ class Listener:
     partial_interval: int  # samples between two partials
     longest_context: int  # samples of a context and an utterance together
     received: int  # all audio up to here has come
+    guesses_early: bool  # else a pass costs too much for one that only a flush would need
     utterance: Utterance | None = None
     context: Context | None = None
 
@@ -132,7 +133,7 @@ class Listener:
 
     def maybe(self, end: SpeechEnd, now: int) -> None:
         """The utterance may have ended: what it would then be is decoded ahead."""
-        if self.utterance is not None:
+        if self.utterance is not None and (end.kind == "maybe" or self.guesses_early):
             self.utterance.maybe, self.utterance.since = end, now
 
     def finish(self, end: SpeechEnd, now: int) -> None:

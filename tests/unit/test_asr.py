@@ -248,6 +248,15 @@ def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
     assert texts(said)[-3:] == [("partial", "w1 w2"), ("partial", "w1 w2 w8"), ("final", "w1 w2 w8")]
 
 
+def test_an_engine_that_is_too_slow_for_partials_guesses_once() -> None:
+    bench = Bench()
+    bench.engine.info = ModelInfo("fast", "slow", "slow", ("en",), Features().flags())
+    bench.stage = AsrStage({"fast": bench.engine}, 4, UNIT, bench.clock)
+    pause = [end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)]
+    said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), *pause, end(2, until=3 * UNIT))
+    assert (texts(said), bench.engine.sizes) == ([("final", "w1 w2")], [1])
+
+
 def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
     bench = Bench(longest_context=20 * UNIT)
     first: list[Message | Packet] = [speech_start(), words(0, 1, 2, 0), end(2, until=3 * UNIT)]
