@@ -5,7 +5,6 @@ that is slow for a while is not slow for one of them; then the worse half goes.
 The defaults stay to the end, to compare with.
 """
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from bench.level import Level
 from bench.report import tell
 from bench.request import Request
 from bench.run import Plan, progress
-from bench.server import environment_settings, own_server
+from bench.server import given_settings, own_server
 from client.commands.exits import ExitCode
 from client.errors import UsageError
 from stages.settings import PREFIX
@@ -132,7 +131,7 @@ def measure(request: Request, sessions: int, limit: int, report: Path | None = N
         raise UsageError("a server that runs has its fan-out already; this needs one of its own")
     console, load, known = Console(stderr=True), request.load(), conditions()
     candidates = combinations(known["cores"], sessions, limit, request.seed)
-    settings = request.settings() | {"sessions": sessions, "environment": environment_settings(os.environ)}
+    settings = request.settings() | {"sessions": sessions, "environment": given_settings()}
 
     def play(candidate: Candidate, number: int) -> None:
         what = f"round {number}: {candidate.name}"

@@ -19,7 +19,18 @@ from stages.assembler import AssemblerStage
 from stages.channels import Packet
 from stages.endpointer import EndpointRules, samples
 from stages.engines.base import Engine
-from stages.messages import SAMPLE_RATE, Audio, Close, Event, Hypothesis, Message, Open, Route, SpeechEnd
+from stages.messages import (
+    GUESSES,
+    SAMPLE_RATE,
+    Audio,
+    Close,
+    Event,
+    Hypothesis,
+    Message,
+    Open,
+    Route,
+    SpeechEnd,
+)
 from stages.silero import SileroVad
 from stages.vad import VadStage
 
@@ -76,7 +87,7 @@ class Heard:
         if isinstance(message, Audio):
             self.ends.append(message.start + len(payload) // 2)
             self.times.append(now)
-        elif isinstance(message, SpeechEnd) and message.kind not in ("early", "maybe"):
+        elif isinstance(message, SpeechEnd) and message.kind not in GUESSES:
             self.endpoints[message.utterance] = now
 
     def lag(self, now: int, hypothesis: Hypothesis) -> int:

@@ -4,7 +4,6 @@ Both play the same recordings in the same round, in an order that changes: what 
 while slows both. No verdict for a pipeline: a person reads it.
 """
 
-import os
 import random
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ from bench.document import Document, conditions, revision
 from bench.level import Level
 from bench.request import Request
 from bench.run import Plan, progress
-from bench.server import environment_settings, own_server
+from bench.server import given_settings, own_server
 from bench.table import COMPARED, by, name_of
 from client.commands.exits import ExitCode
 from client.commands.words import counted
@@ -103,7 +102,7 @@ def measure(request: Request, rev: str, sessions: int, count: int) -> int:
     """
     console, rounds, load = Console(stderr=True), list[Round](), request.load()
     settings = request.settings() | {"revision": rev, "sessions": sessions, "rounds": count}
-    settings["environment"] = environment_settings(os.environ)
+    settings["environment"] = given_settings()
     order = random.Random(request.seed)  # noqa: S311 - no secret
 
     def play(root: Path, what: str, seed: int) -> Level:

@@ -48,6 +48,11 @@ def env_file(path: Path = ROOT / ".env") -> dict[str, str]:
     return dict(environ.parse(path.read_text())) if path.is_file() else {}
 
 
+def given_settings() -> dict[str, str]:
+    """What a server of the benchmark's own has of the environment and of `.env`."""
+    return environment_settings(os.environ | env_file())
+
+
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
     """Settings with room for so many sessions at once; batches stay as large as they would be.
 
@@ -71,7 +76,7 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
         StartupError: the fan-out has another form.
         UsageError: another setting has a form that it can't have.
     """
-    settings = settings_for(sessions, {**environment_settings(os.environ | env_file()), **chosen})
+    settings = settings_for(sessions, {**given_settings(), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")

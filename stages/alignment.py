@@ -21,9 +21,9 @@ def normal(word: str) -> str:
 def same(a: str, b: str) -> bool:
     """Whether two words are the same, or so alike that one is the other misheard."""
     a, b = normal(a), normal(b)
-    if a == b or _are_other_numbers(a, b):
-        return a == b
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
+    if a == b:
+        return True
+    return not _are_other_numbers(a, b) and SequenceMatcher(None, a, b, autojunk=False).ratio() >= ALIKE
 
 
 def _are_other_numbers(a: str, b: str) -> bool:

@@ -21,6 +21,7 @@ from stages.greeting import session_begin
 from stages.inference import Failure, Inference
 from stages.listener import Listener
 from stages.messages import (
+    GUESSES,
     Alive,
     Audio,
     Close,
@@ -168,7 +169,8 @@ class AsrStage:
 
     def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> Served:
         engine, start, silence = inference.engine, opened.start, opened.min_silence_ms
-        interim = opened.interim_results and info.features["interim_results"]
+        partials = info.features["interim_results"]
+        interim = opened.interim_results and partials
         listener: AnyListener
         if info.features["streaming"]:
             streaming = cast(StreamingEngine, engine)
@@ -177,8 +179,7 @@ class AsrStage:
         else:
             context = cast(UtteranceEngine, engine).longest_context
             interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
-            early = info.features["interim_results"]
-            listener = Listener(Replies(opened, interim, silence), interval, context, start, early)
+            listener = Listener(Replies(opened, interim, silence), interval, context, start, partials)
         return Served(listener, info, inference, start)
 
     def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
@@ -202,7 +203,7 @@ class AsrStage:
 
     def _speech_end(self, listener: AnyListener, message: SpeechEnd, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
-        if message.kind in ("early", "maybe"):
+        if message.kind in GUESSES:
             listener.maybe(message, now)
             return
         listener.finish(message, now)

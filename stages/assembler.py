@@ -120,7 +120,8 @@ class AssemblerStage:
 
     def _final(self, session: Session, said: Hypothesis, now: int) -> Iterator[Packet]:
         self._align(session, said)
-        repeated, text = session.text.repeats(said.text), session.text.final(said.text)
+        repeated = session.text.repeats(said.text) if said.words else 0
+        text = session.text.final(said.text)
         shown, session.shown = session.shown, False
         session.text = session.text.following(text)
         session.overlaps = session.overlaps and not text

@@ -48,13 +48,16 @@ class Guess:
     end: SpeechEnd
     heard: Heard
 
+    def is_of(self, end: SpeechEnd) -> bool:
+        """Whether it is of the same silence."""
+        return self.end.at == end.at
+
     def serves(self, decided: SpeechEnd) -> bool:
         """Whether it is the final of the utterance that was now decided to end.
 
         Who says flush waits for the text: one that has less of the silence behind it will do.
         """
-        same = self.end.at == decided.at
-        return same and (decided.kind == "flush" or self.end.until == decided.until)
+        return self.is_of(decided) and (decided.kind == "flush" or self.end.until == decided.until)
 
 
 @dataclass(slots=True)
@@ -173,7 +176,7 @@ class Listener:
             return None
         if maybe := utterance.maybe:
             # a flush right behind the audio has its text already, if it need not wait for this pass
-            guessed = utterance.guess is not None and utterance.guess.end.at == maybe.at
+            guessed = utterance.guess is not None and utterance.guess.is_of(maybe)
             return Work(self, Kind.AHEAD, utterance.since, yields=maybe.kind == "early", patient=guessed)
         if self._partial_is_due(utterance):
             return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
@@ -219,8 +222,7 @@ class Listener:
     def fail(self, kind: Kind, why: str) -> None:
         """The engine can't decode what is due: the utterance is given up."""
         if head := self.replies.head:
-            nothing = self.replies.final(head.utterance.said, head.end, Transcript(""), 0)
-            self.replies.settle(self.replies.failed(why), nothing)
+            self.replies.lose_head(head.utterance.said, why)
         else:
             assert self.utterance is not None
             self.replies.lose(self.utterance.said, self.utterance.end, why)

@@ -20,6 +20,7 @@ Stamps: TypeAlias = tuple[int, ...]
 """When a message came into and left each stage: receiver in, receiver out, vad in, vad out, ..."""
 
 EndKind = Literal["early", "maybe", "end", "cut", "flush"]
+GUESSES: Final[tuple[EndKind, ...]] = ("early", "maybe")  # the kinds that decide nothing
 
 MinSilence: TypeAlias = int | Literal["auto"]
 """Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""

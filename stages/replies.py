@@ -151,6 +151,12 @@ class Replies(Generic[T]):
         """The message that says that an utterance is lost; the session goes on."""
         return self._error("transcription_failed", why)
 
+    def lose_head(self, said: Said, why: str) -> None:
+        """Say that the final that was to come next, of utterance `said`, is lost."""
+        assert self.head is not None
+        nothing = self.final(said, self.head.end, Transcript(""), 0)
+        self.settle(self.failed(why), nothing)
+
     def lose(self, said: Said, until: int, why: str) -> None:
         """Say that an utterance is lost before its end: what its partials promised is its final."""
         nothing = self._hypothesis(said, Transcript(""), 0)

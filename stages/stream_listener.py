@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 
 from stages.batcher import Kind, Work
+from stages.endpointer import EndpointRules
 from stages.engines.base import Chunk, Floats, Transcript
 from stages.messages import SAMPLE_RATE, SpeechEnd, Stamps
 from stages.replies import Replies, Said
 
-OVERLAP: Final = SAMPLE_RATE * 6 // 5  # samples that are heard again behind a cut, at most
+OVERLAP: Final = EndpointRules().overlap[1]  # samples that are heard again behind a cut, at most
 KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
 DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
 
@@ -164,9 +165,8 @@ class StreamListener:
         stream, _ = self._due()
         if stream.opened:
             self.drop(stream.id)
-        if head := self.replies.head:
-            nothing = self.replies.final(stream.said, head.end, Transcript(""), 0)
-            self.replies.settle(self.replies.failed(why), nothing)
+        if self.replies.head:
+            self.replies.lose_head(stream.said, why)
         else:
             self.stream = None
             self.replies.lose(stream.said, stream.fed, why)

@@ -84,9 +84,7 @@ class VadStage:
             case Stalled() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._stall(speaker, message, now)
-            case (
-                SessionFailed() | Close()
-            ):  # also of a session from before this process: others have it still
+            case SessionFailed() | Close():  # the Close of a session that others have, and this process not
                 yield message, b""
 
     def work(self, now: int) -> Iterator[Packet]:

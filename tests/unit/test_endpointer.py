@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.endpointer import WINDOW, Boundary, Ended, Endpointer, EndpointRules, Started, samples
+from stages.messages import GUESSES
 from stages.patience import MOST
 
 RULES = EndpointRules()
@@ -360,7 +361,7 @@ class Checked:
         assert self.start is not None
         assert self.start < boundary.at <= boundary.until <= position
         assert boundary.until - self.start < self.longest + 2 * WINDOW
-        if boundary.kind in ("early", "maybe"):
+        if boundary.kind in GUESSES:
             return
         self.decoded, self.told, self.resume = boundary.until, boundary.at, boundary.resume
         if boundary.kind == "cut":

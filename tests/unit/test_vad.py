@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stages.channels import Packet
 from stages.endpointer import WINDOW, EndpointRules, samples
 from stages.messages import (
+    GUESSES,
     Audio,
     Close,
     Configure,
@@ -92,7 +93,7 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
             assert start <= message.resume <= message.until
             number = message.utterance + 1
             found[number] = message.resume, before[(message.resume - start) * 2 :]
-        elif isinstance(message, SpeechEnd) and message.kind not in ("early", "maybe"):
+        elif isinstance(message, SpeechEnd) and message.kind not in GUESSES:
             number = None
     return found
 
@@ -384,7 +385,7 @@ def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]])
         start, data = audio_of[end.utterance]
         assert free <= start < end.until <= start + len(data) // 2
         assert end.until <= end.decided
-        if end.kind not in ("early", "maybe"):
+        if end.kind not in GUESSES:
             free = end.resume
             decided.append(end.utterance)
     assert decided == list(range(1, len(decided) + 1))
