@@ -1,5 +1,6 @@
 """`make demo`: starts a server, plays a recording to it in real time, shows the text as it comes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,8 +38,9 @@ def main() -> int:
         return 130
     if code:
         return code
-    print("\nThat was one session. `make run` starts a server that keeps running:")
-    print("    dalston-rt transcribe FILE, or a WebSocket client of yours (see README.md)")
+    program = os.path.relpath(Path(sys.executable).with_name("dalston-rt"))
+    print("\nThat was one session. `make run` starts a server that keeps running; then, in another terminal:")
+    print(f"    {program} transcribe FILE        # or a WebSocket client of yours, see README.md")
     return code
 
 
