@@ -11,7 +11,7 @@ CHOSEN  := $(VENV)/fanout.env
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := stages broker gateway client bench tests
+CODE    := dalston_realtime runtime engines broker stages gateway bench tests
 
 export DALSTON_FANOUT := $(FANOUT)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -46,11 +46,11 @@ $(BENCHED): $(STAMP)
 	@touch $@
 
 run: install  ## start the server: honcho, with the embedded Redis
-	@concurrency=$$(python -m stages.fanout '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' > $(CHOSEN) \
+	@concurrency=$$(python -m stages.topology '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' > $(CHOSEN) \
 		&& exec honcho start --env .env,$(CHOSEN) --concurrency "$$concurrency"
 
 demo: install  ## start a server, play a real recording to it, watch it become text
-	@python -m client.demo
+	@python -m runtime.demo
 
 bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --help" for more
 	@dalston-rt bench $(ARGS)
@@ -68,14 +68,15 @@ fuzz: $(TESTED)  ## look for new counterexamples: the property tests with other 
 	@for round in $$(seq $(or $(ROUNDS),10)); do \
 		python -m pytest -q -m hypothesis --hypothesis-profile=default tests || exit 1; done
 
-check: $(TESTED)  ## format, lint, types, tests
+check: $(TESTED)  ## format, lint, types, floors, tests
 	@ruff format --check $(CODE)
 	@ruff check $(CODE)
 	@mypy
+	@lint-imports
 	@python -m pytest
 
 gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
-	@python -m bench.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
+	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
 
 format: $(TESTED)  ## format the code
 	@ruff check --fix-only --quiet $(CODE)

@@ -1,1 +1,1 @@
-"""The benchmark: recordings through many sessions in real time in, latency, accuracy and cost out."""
+"""Measures a server: how fast, how right, how many sessions, at what cost."""

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Final
 
-from client.errors import UsageError
+from dalston_realtime.client.errors import UsageError
 
 LIBRARIES: Final = ("jiwer", "matplotlib", "psutil", "whisper_normalizer")
 

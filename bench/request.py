@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench import known
-from bench.level import Load
-from bench.play import Target
-from bench.recordings import embedded, own
-from client.errors import UsageError
-from client.session import MinSilence
-from stages.settings import PREFIX
+from bench.load.playback import Target
+from bench.load.recordings import embedded, own
+from bench.measure.level import Load
+from bench.servers import settings as known
+from dalston_realtime.client.errors import UsageError
+from dalston_realtime.client.session import MinSilence
+from runtime.settings import PREFIX
 
 MAX_SESSIONS: Final = 1_000
 _SETTING: Final = re.compile(r"([A-Za-z_]+)=(.*)")

@@ -1,1 +1,1 @@
-"""The session router: which workers there are and which of them serves which session, kept in Redis."""
+"""Is the session router: worker registry, allocation, overflow, health; its state is in Redis."""

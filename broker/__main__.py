@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-from broker.health import watch
 from broker.router import Router
 from broker.settings import WatchSettings
-from stages.runner import Stop, configure_logging, run_main
-from stages.settings import read_settings
+from broker.sweeper import watch
+from runtime.process import Stop, configure_logging, run_main
+from runtime.settings import read_settings
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@
 - `SessionOver`: a place was asked for a session that has already been released.
 """
 
-from stages.errors import DalstonError
+from dalston_realtime.protocol.errors import DalstonError
 
 
 class RegistryUnavailable(DalstonError):

@@ -6,35 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
-from stages.parameters import Overflow
+from dalston_realtime.protocol.models import ModelInfo, read_model
+from dalston_realtime.protocol.parameters import Overflow
 
 Status = Literal["ready", "busy", "draining", "offline"]
 EndStatus = Literal["ended", "error"]
 
-VARIANTS: Final = ("fast", "accurate")
-"""The names that are always valid as a model, whether or not a worker has one loaded."""
-
 SMALLER: Final = {"accurate": "fast"}
 """The variant that stands in for another one where there is no room."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """One loaded model. `languages` are ISO 639-1 codes, `features` what it can do."""
-
-    variant: str
-    name: str
-    engine: str
-    languages: tuple[str, ...]
-    features: Mapping[str, bool]
-
-    def answers_to(self, model: str) -> bool:
-        """Whether a client that asks for `model` means this one."""
-        return model in (self.variant, self.name)
-
-    def speaks(self, language: str) -> bool:
-        """Whether it supports `language`, or picks one itself for `auto`."""
-        return language == "auto" or language in self.languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +161,3 @@ def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: b
         )
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def read_model(model: Mapping[str, Any]) -> ModelInfo:
-    """A model from its JSON form, which is its fields."""
-    return ModelInfo(
-        variant=str(model["variant"]),
-        name=str(model["name"]),
-        engine=str(model["engine"]),
-        languages=tuple(map(str, model["languages"])),
-        features={str(name): bool(value) for name, value in model["features"].items()},
-    )

@@ -7,7 +7,7 @@ from importlib import metadata
 from typing import Final
 
 from broker.records import WorkerRecord, utc_now
-from broker.scripts import LEASE_MS, Scripts
+from broker.store.scripts import LEASE_MS, Scripts
 
 SESSION_TTL_S: Final = 3600  # of the records of sessions that a worker left behind
 

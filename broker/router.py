@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.outlook import Outlook
 from broker.records import (
     SMALLER,
     Allocation,
@@ -18,8 +17,9 @@ from broker.records import (
     read_worker,
     utc_now,
 )
-from broker.scripts import LEASE_MS, Scripts
 from broker.settings import BrokerSettings
+from broker.store.scripts import LEASE_MS, Scripts
+from broker.wait_estimate import Outlook
 
 QUEUE_LEASE_MS: Final = 4_000  # of a position: who waits asks again every second
 LEAST_RETRY_S: Final = 1.0

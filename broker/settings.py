@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from stages.settings import DAY_S, Settings
+from runtime.settings import DAY_S, Settings
 
 
 class BrokerSettings(Settings):
@@ -41,7 +41,7 @@ class WatchSettings(BrokerSettings):
 
 
 class EmbeddedRedisSettings(Settings):
-    """What `python -m broker.embedded_redis` reads."""
+    """What `python -m broker.store` reads."""
 
     redis_maxmemory: str = Field(
         "256mb",

@@ -1,1 +1,1 @@
-"""What clients see: the WebSocket endpoint, the proxy to a worker, and REST."""
+"""Is what clients see: the WebSocket endpoint, the way to a worker, REST."""

@@ -11,13 +11,13 @@ import uvloop
 from broker.errors import RegistryUnavailable
 from gateway.app import build_app
 from gateway.context import Gateway
-from gateway.server import bind, make_server
-from gateway.sessions import Sessions
+from gateway.realtime.endpoint import PATH
+from gateway.server.uvicorn_server import bind, make_server
+from gateway.sessions.session_manager import Sessions
 from gateway.settings import GatewaySettings
-from gateway.stream import PATH
-from stages.addresses import reached_at
-from stages.runner import Stop, configure_logging, run_main
-from stages.settings import raise_file_limit, read_settings
+from runtime.addresses import reached_at
+from runtime.process import Stop, configure_logging, run_main
+from runtime.settings import raise_file_limit, read_settings
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.api.errors import http_error, unknown_socket
+from gateway.api.rest import Rest
 from gateway.context import Gateway
-from gateway.replies import http_error, unknown_socket
-from gateway.rest import Rest
-from gateway.sessions import Sessions
-from gateway.stream import PATH, Stream
+from gateway.realtime.endpoint import PATH, Stream
+from gateway.sessions.session_manager import Sessions
 
 
 def build_app(gateway: Gateway, sessions: Sessions) -> Starlette:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from broker.router import Router
-from gateway.announcements import WorkerLost, listen
-from gateway.directory import Directory
-from gateway.link import LinkTerms
+from gateway.capacity.announcements import WorkerLost, listen
+from gateway.capacity.directory import Directory
+from gateway.capacity.slots import Places
 from gateway.metrics import GatewayMetrics
-from gateway.places import Places
+from gateway.sessions.checkpoint_store import Vault
 from gateway.settings import GatewaySettings
-from gateway.vault import Vault
-from stages.secret import internal_secret
+from gateway.workers.connection import LinkTerms
+from runtime.secret import internal_secret
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 from pydantic import Field
 
 from broker.settings import BrokerSettings
-from stages.parameters import Overflow
-from stages.settings import DAY_S
+from dalston_realtime.protocol.parameters import Overflow
+from runtime.settings import DAY_S
 
 
 class GatewaySettings(BrokerSettings):

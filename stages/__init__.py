@@ -1,1 +1,1 @@
-"""The realtime worker: audio of many sessions in at the receiver, finished protocol events out of it."""
+"""Holds the five stages of a worker, one process each, and what they share: messages, channels, the process shell."""

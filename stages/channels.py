@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 import zmq
 
+from runtime.errors import StartupError
 from stages.codec import BadMessage, decode, encode
-from stages.errors import StartupError
 from stages.messages import Message
 
 AUDIO_HWM: Final = 512

@@ -10,8 +10,7 @@ named `start`, `end` and `at` are such indices. `Stamps` are CLOCK_MONOTONIC nan
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-SAMPLE_RATE: Final = 16_000  # Hz, of all audio behind the receiver
-BYTES_PER_SAMPLE: Final = 2
+from dalston_realtime.protocol.parameters import MinSilence
 
 Route: TypeAlias = tuple[int, ...]
 """The process of each stage behind the receiver that a session stays with, in data-flow order."""
@@ -21,9 +20,6 @@ Stamps: TypeAlias = tuple[int, ...]
 
 EndKind = Literal["early", "maybe", "end", "cut", "flush"]
 GUESSES: Final[tuple[EndKind, ...]] = ("early", "maybe")  # the kinds that decide nothing
-
-MinSilence: TypeAlias = int | Literal["auto"]
-"""Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,65 +1,10 @@
-"""Environment variables in, frozen settings out; read once, in the `main()` of each process."""
+"""Holds the settings that all processes of a worker read."""
 
-import os
-import resource
 import socket
-import tempfile
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
-from urllib.parse import quote
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
-from stages.errors import StartupError
-
-PREFIX = "DALSTON_"
-DAY_S: Final = 86_400.0  # the longest that any wait may be set to
-
-
-class Settings(BaseSettings):
-    """What every process reads."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_ignore_empty=True,  # `NAME=` in a `.env` or a manifest leaves the setting as it is
-        frozen=True,
-        extra="ignore",
-        allow_inf_nan=False,
-    )
-
-    receiver_port: int = Field(9000, ge=1, le=65535, description="port of the worker")
-    redis_url: str | None = Field(
-        None, description="Redis to use; unset: the embedded server (a socket in the run folder)"
-    )
-    run_dir: Path | None = Field(
-        None,
-        description="folder of the sockets, mode 0700; unset: one in /tmp for each user and port",
-    )
-    data_dir: Path = Field(Path("data"), description="folder of what must outlive a restart")
-    internal_secret: str | None = Field(
-        None,
-        pattern=r"^[!-~][ -~]{14,}[!-~]$",
-        description="secret between gateways and workers; unset: one in the data folder, made at first start",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
-
-    @property
-    def sockets(self) -> Path:
-        """The run folder: as set, or one that two users or two ports on a host do not share."""
-        name = f"dalston-{os.getuid()}-{self.receiver_port}"
-        return (self.run_dir or Path(tempfile.gettempdir()) / name).absolute()
-
-    @property
-    def redis_socket(self) -> Path:
-        """The Unix socket of the embedded Redis."""
-        return self.sockets / "redis.sock"
-
-    @property
-    def redis(self) -> str:
-        """The URL of the Redis in use."""
-        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
+from runtime.settings import DAY_S, Settings
 
 
 class WorkerSettings(Settings):
@@ -83,51 +28,6 @@ class WorkerSettings(Settings):
     def most_sessions_per_gpu(self) -> int:
         """Sessions that an ASR process may have."""
         return max(self.sessions_per_gpu, self.degraded_sessions_per_gpu)
-
-
-S = TypeVar("S", bound=Settings)
-
-
-def read_settings(kind: type[S]) -> S:
-    """The settings of one kind of process from the environment.
-
-    Raises:
-        StartupError: a variable has a bad value; the message names each of them.
-    """
-    try:
-        return kind()
-    except ValidationError as error:
-        lines = [_wrong(str(each["loc"][0]), each["input"], each["msg"]) for each in error.errors()]
-        raise StartupError("bad setting: " + "; ".join(lines)) from None
-
-
-def _wrong(field: str, value: Any, what: str) -> str:
-    """What is wrong with a setting; a secret is not for the log."""
-    if field == "internal_secret":
-        return f"{PREFIX}{field.upper()}: at least 16 printable ASCII characters are needed"
-    return f"{PREFIX}{field.upper()}={value!r}: {what}"
-
-
-def make_private_dir(path: Path) -> Path:
-    """Make `path` (mode 0700), or check that an existing one is ours alone.
-
-    Raises:
-        StartupError: it belongs to somebody else, or others may write into it.
-    """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stat = path.stat()
-    if stat.st_uid != os.getuid():
-        raise StartupError(f"{path} belongs to another user; set {PREFIX}RUN_DIR to a folder of yours")
-    if stat.st_mode & 0o077:
-        path.chmod(0o700)
-    return path
-
-
-def raise_file_limit() -> None:
-    """For up to two sockets a session: the usual 1,024 files would end at 500 sessions."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def default_worker_id(port: int) -> str:

@@ -16,8 +16,8 @@ from typing import Final
 import httpx
 import psutil
 
-from client.formation import ROOT, free_ports
-from tests.redis_fixture import RedisServer, redis_server
+from runtime.local_server import ROOT, free_ports
+from tests.support.redis_fixture import RedisServer, redis_server
 
 START_S: Final = 25.0
 STAGES: Final = ("receiver", "vad", "asr", "assembler", "sender")

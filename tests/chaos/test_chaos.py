@@ -10,14 +10,14 @@ from random import Random
 import pytest
 import redis
 
-from broker.keys import PLAIN as KEYS
-from client import Final, Partial, SessionEnd, transcribe_stream
+from broker.store.keys import PLAIN as KEYS
+from dalston_realtime.client import Final, Partial, SessionEnd, transcribe_stream
 from tests.chaos.faults import Played, play
 from tests.chaos.formation import Cluster, cluster
 from tests.chaos.wire import wire
 from tests.chaos.words import Difference, compare
-from tests.speech import samples
-from tests.system.sessions import chunks, paced
+from tests.support.speech import samples
+from tests.support.system_sessions import chunks, paced
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "6"))
 FIRST = int(os.environ.get("CHAOS_FIRST", "0"))  # of the table of faults

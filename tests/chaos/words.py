@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import jiwer
 
-from tests.speech import words
+from tests.support.speech import words
 
 HEARD_SO = {("we", "were", "", "all"), ("we", "", "were", "all")}
 """What the model makes of the recording where an undisturbed session begins elsewhere: word before, words,

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages.engines.base import Floats
-from stages.engines.parakeet_nemo import ASRModel
+from engines.base import Floats
+from engines.parakeet.nemo import ASRModel
 from tests.checkpoints.digits_speech import SPLITS, draw_recipe, render
 
 DIGITS = Path(__file__).parents[1] / "checkpoints" / "digits.nemo"

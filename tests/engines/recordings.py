@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from stages.engines.base import Floats
-from stages.messages import SAMPLE_RATE
-from tests.recordings import recording
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Floats
+from tests.support.recordings import recording
 
 UTTERANCES = (
     ("two_cities", 1.0, 4.9),  # It was the best of times, it was the worst of times.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from stages.engines.base import Chunk, Floats, StreamingEngine, Transcript
+from engines.base import Chunk, Floats, StreamingEngine, Transcript
 
 numbers = count(1)
 

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from stages.engines.base import Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
-from stages.engines.catalog import Room, load, parse
-from stages.messages import SAMPLE_RATE
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
+from engines.catalog import Room, load, parse
 from tests.engines.recordings import noise, utterances
 from tests.engines.streams import chunks, play
 
@@ -40,7 +40,7 @@ def moonshine_offline(audio: list[Floats]) -> list[str]:
     """What the wheel's native library says."""
     from moonshine_voice import ModelArch, Transcriber
 
-    from stages.engines.moonshine import weights
+    from engines.moonshine.engine import weights
 
     with Transcriber(str(weights()), ModelArch.TINY) as library:
         lines = [library.transcribe_without_streaming(x.tolist(), SAMPLE_RATE).lines for x in audio]
@@ -51,7 +51,7 @@ def whisper_offline(audio: list[Floats]) -> list[str]:
     """What faster-whisper says, with its own defaults, of 30 s."""
     from faster_whisper import WhisperModel
 
-    from stages.engines.whisper_checkpoint import embedded
+    from engines.whisper.checkpoint import embedded
 
     library = WhisperModel(str(embedded()), device="cpu", compute_type="int8", cpu_threads=1)
     return [" ".join(s.text for s in library.transcribe(x, temperature=0)[0]) for x in audio]
@@ -59,7 +59,7 @@ def whisper_offline(audio: list[Floats]) -> list[str]:
 
 def nemo_offline(audio: list[Floats]) -> list[str]:
     """What NeMo says of whole files."""
-    from stages.engines.parakeet_nemo import ASRModel
+    from engines.parakeet.nemo import ASRModel
 
     library = ASRModel.restore_from(str(CHECKPOINT))
     return [said.text for said in library.transcribe(audio, batch_size=1, verbose=False)]
@@ -81,7 +81,7 @@ def parakeet(kind: Literal["cache_aware", "buffered"]) -> Callable[[], Engine]:
     """The digits checkpoint in one of NeMo's two streaming pipelines."""
 
     def build() -> Engine:
-        from stages.engines.parakeet import Parakeet
+        from engines.parakeet.engine import Parakeet
 
         return Parakeet(str(CHECKPOINT), kind=kind, streams=8)
 

@@ -11,16 +11,16 @@ import psutil
 import pytest
 import torch
 
-from bench.gpu_load import Played, take
-from stages.engines import parakeet_vocabulary
-from stages.engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
-from stages.engines.parakeet import NoFreeStream, NotOpen, Parakeet
-from stages.engines.parakeet_pipeline import StreamsLost
-from stages.messages import SAMPLE_RATE
-from stages.silero import SileroVad
+from bench.load.gpu_load import Played, take
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
+from engines.parakeet import vocabulary as parakeet_vocabulary
+from engines.parakeet.engine import NoFreeStream, NotOpen, Parakeet
+from engines.parakeet.pipeline import StreamsLost
+from engines.silero import SileroVad
 from tests.engines.digits import DIGITS, Spoken, spoken
 from tests.engines.streams import alone, chunks, play
-from tests.recordings import as_pcm
+from tests.support.recordings import as_pcm
 
 TOLERANCE = 0.05  # share of words in which streamed and offline texts may differ; measured: 0.3 to 0.6 %
 STREAMS = 8

@@ -10,11 +10,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from stages.engines.base import Chunk
-from stages.engines.parakeet import Parakeet
-from stages.engines.parakeet_checkpoint import locate
-from stages.engines.parakeet_nemo import ASRModel
-from stages.errors import StartupError
+from engines.base import Chunk
+from engines.parakeet.checkpoint import locate
+from engines.parakeet.engine import Parakeet
+from engines.parakeet.nemo import ASRModel
+from runtime.errors import StartupError
 from tests.engines.digits import DIGITS, config_of_digits, spoken, untrained
 from tests.engines.streams import alone, chunks, play
 

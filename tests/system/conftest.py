@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client.formation import Formation, formation
+from runtime.local_server import Formation, formation
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.document import read
+from bench.report.result_file import read
 
 DEADLINE_S = 110.0
 
 
 def bench(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    command = [sys.executable, "-m", "client.cli", "bench", *map(str, arguments)]
+    command = [sys.executable, "-m", "dalston_realtime.cli", "bench", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 

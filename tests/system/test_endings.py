@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from client.formation import READY, Formation
-from tests.speech import samples
-from tests.system.sessions import chunks, stream
+from runtime.local_server import READY, Formation
+from tests.support.speech import samples
+from tests.support.system_sessions import chunks, stream
 
 PROCESSES = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler", "sender")
 MODULES = {"broker": "broker", "gateway": "gateway"}
@@ -47,9 +47,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def running(server: Formation, name: str) -> psutil.Process:
     """The process of one Procfile line."""
-    module = {"redis": "broker.embedded_redis", "broker": "broker", "gateway": "gateway"}.get(
-        name, f"stages.{name}"
-    )
+    module = {"redis": "broker.store", "broker": "broker", "gateway": "gateway"}.get(name, f"stages.{name}")
     if name == "redis":
         return next(p for p in children(server) if "redis-server" in p.name())
     return next(p for p in children(server) if p.cmdline()[-2:] == ["-m", module])

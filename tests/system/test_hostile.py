@@ -8,10 +8,10 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from client.formation import Formation
-from tests import promises
-from tests.speech import BECKETT, dense, samples, word_error_rate
-from tests.system.sessions import (
+from runtime.local_server import Formation
+from tests.support import promises
+from tests.support.speech import BECKETT, dense, samples, word_error_rate
+from tests.support.system_sessions import (
     END,
     active_sessions,
     chunks,

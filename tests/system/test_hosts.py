@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded_redis import server_binary
-from tests.wire.gateway_process import GatewayProcess, client, gateway_process, process, run, until
-from tests.wire.worker_process import worker_process
+from broker.store.embedded import server_binary
+from tests.support.gateway_process import GatewayProcess, client, gateway_process, process, run, until
+from tests.support.worker_process import worker_process
 
 HERE, THERE = "10.231.77.1", "10.231.77.2"
 

@@ -5,12 +5,12 @@ from random import Random
 
 import pytest
 
-from client import SessionEnd, SessionResumed, transcribe_stream
-from client.formation import Formation
+from dalston_realtime.client import SessionEnd, SessionResumed, transcribe_stream
+from runtime.local_server import Formation
 from tests.chaos.wire import Wire, wire
 from tests.chaos.words import compare
-from tests.speech import samples
-from tests.system.sessions import chunks, paced, transcribe
+from tests.support.speech import samples
+from tests.support.system_sessions import chunks, paced, transcribe
 
 CUTS = 20
 

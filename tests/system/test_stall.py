@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from client.formation import Formation
+from runtime.local_server import Formation
 from tests.chaos.words import compare
-from tests.speech import TWO_CITIES, samples
-from tests.system.sessions import END, Event, chunks, read_all, stream
+from tests.support.speech import TWO_CITIES, samples
+from tests.support.system_sessions import END, Event, chunks, read_all, stream
 
 SECOND = 32_000  # bytes
 CUT = 7 * SECOND + SECOND // 2  # in the middle of a sentence

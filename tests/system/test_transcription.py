@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from client.demo import recording
-from client.formation import Formation
-from tests import promises
-from tests.speech import BECKETT, TWO_CITIES, dense, samples, word_error_rate
-from tests.system.sessions import END, paced, talk, transcribe
+from runtime.demo import recording
+from runtime.local_server import Formation
+from tests.support import promises
+from tests.support.speech import BECKETT, TWO_CITIES, dense, samples, word_error_rate
+from tests.support.system_sessions import END, paced, talk, transcribe
 
 BESIDE_TOTAL = ("total", "gateway", "routing", "endpoint_wait")
 
@@ -134,7 +134,14 @@ def test_without_vad_events_and_partials_only_finals_come(server: Formation) -> 
 
 
 def test_the_command_saves_what_the_server_said(server: Formation, tmp_path: object) -> None:
-    command = [sys.executable, "-m", "client.cli", "transcribe", str(recording("beckett.wav")), "--fast"]
+    command = [
+        sys.executable,
+        "-m",
+        "dalston_realtime.cli",
+        "transcribe",
+        str(recording("beckett.wav")),
+        "--fast",
+    ]
     options = ["--url", server.url, "--json", "--save", "srt", "--output-dir", str(tmp_path)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,8 +1,8 @@
 """The fixtures of the tests that use real sockets."""
 
-from tests.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster
-from tests.redis_fixture import _shared_redis, own_redis, shared_redis
-from tests.wire.gateway_process import _shared_gateway, gateway
+from tests.support.gateway_process import _shared_gateway, gateway
+from tests.support.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster
+from tests.support.redis_fixture import _shared_redis, own_redis, shared_redis
 
 __all__ = [
     "_shared_cluster",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from stages.beats import HUNG_S, Beats
 from stages.channels import Inbox, address
+from stages.heartbeat import HUNG_S, Beats
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
@@ -17,7 +17,7 @@ ALIVE = Alive("asr", 0)
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.beats.BEAT_S", 0.005)
+    monkeypatch.setattr("stages.heartbeat.BEAT_S", 0.005)
 
 
 class Clock:

@@ -1,10 +1,10 @@
 """The benchmark's sessions at a real gateway: they come, change and leave, and what fails is counted."""
 
-from bench.fake_worker import hear
-from bench.guests import Guests
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import Visit, fake_worker
-from tests.wire.gateway_process import GatewayProcess, run, until
+from bench.load.idle_sessions import Guests
+from bench.servers.fake_worker import hear
+from tests.support.fake_worker import Visit, fake_worker
+from tests.support.gateway_process import GatewayProcess, run, until
+from tests.support.redis_fixture import RedisServer
 
 
 def test_they_come_change_and_leave(gateway: GatewayProcess, shared_redis: RedisServer) -> None:

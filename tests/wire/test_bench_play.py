@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.cost import Meter
-from bench.document import read
-from bench.level import Level, Load, Measurement
-from bench.play import Target
-from bench.recordings import Recording
+from bench.load.playback import Target
+from bench.load.recordings import Recording
+from bench.measure.level import Level, Load, Measurement
+from bench.measure.process_usage import Meter
+from bench.report.result_file import read
 from bench.request import Request
-from bench.server import Server
-from client.formation import ROOT
-from tests.wire.client_commands import rt
-from tests.wire.fake_server import Call, Script, fake_server, two_utterances
+from bench.servers.server import Server
+from runtime.local_server import ROOT
+from tests.support.client_commands import rt
+from tests.support.fake_server import Call, Script, fake_server, two_utterances
 
 HELLO = Recording("hello", bytes(9_600), "Hello world. Good bye.", (("Hello", 0.0, 0.1),), 0.0, 0.2)
 TAIL_S = 0.1
@@ -106,8 +106,8 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
         with fake_server() as server:
             yield Server(server.url, os.getpid(), chosen)
 
-    for module in ("fanout", "guard", "overhead"):
-        monkeypatch.setattr(f"bench.{module}.own_server", own_server)
+    for module in ("fanout", "regression", "overhead"):
+        monkeypatch.setattr(f"bench.scenarios.{module}.own_server", own_server)
 
 
 def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
@@ -202,8 +202,8 @@ def announced(session: int) -> tuple[threading.Event, Script]:
 def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     out = folder / "result.json"
     code = (
-        "import sys; from client.cli import main; sys.argv[0] = 'dalston-rt'; from bench import request;"
-        " from bench.recordings import Recording;"
+        "import sys; from dalston_realtime.cli.app import main; sys.argv[0] = 'dalston-rt'; from bench import request;"
+        " from bench.load.recordings import Recording;"
         " short, long = (Recording(n, bytes(s), None, (), 0.0, 0.1) for n, s in"
         " (('short', 3_200), ('long', 3_200_000)));"
         " request.embedded = lambda: [short, long]; main()"
@@ -235,7 +235,7 @@ def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
 
 @pytest.mark.usefixtures("no_server")
 def test_the_tree_is_compared_with_a_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.guard.worktree", lambda rev: nullcontext(folder))
+    monkeypatch.setattr("bench.scenarios.regression.worktree", lambda rev: nullcontext(folder))
     out = folder / "guard.json"
     result = rt(None, "bench", "guard", "--rev", "v1", "--rounds", 2, "--sessions", 1, "--out", out)
     assert result.exit_code == 0, result.stderr

@@ -3,11 +3,12 @@
 import asyncio
 
 from broker.errors import RegistryUnavailable
-from broker.records import ModelInfo, WorkerRecord
-from gateway.announcements import WorkerLost, listen
-from gateway.tasks import Bell
-from tests.redis_fixture import RedisServer
-from tests.wire.gateway_process import until
+from broker.records import WorkerRecord
+from dalston_realtime.protocol.models import ModelInfo
+from gateway.capacity.announcements import WorkerLost, listen
+from gateway.concurrency import Bell
+from tests.support.gateway_process import until
+from tests.support.redis_fixture import RedisServer
 from tests.wire.test_broker_registry import Both, on_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))

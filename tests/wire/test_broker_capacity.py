@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from broker.errors import NoCapacity
-from broker.records import Allocation, ModelInfo, Wanted, WorkerRecord
+from broker.records import Allocation, Wanted, WorkerRecord
 from broker.registry import Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
-from tests.redis_fixture import RedisServer
-from tests.wire.gateway_process import run
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.gateway_process import run
+from tests.support.redis_fixture import RedisServer
 
 MODEL = ModelInfo("fast", "tiny-en", "fake", ("en",), {})
 FULL = WorkerRecord("w", "ws://127.0.0.1:1", 4, (MODEL,), degraded_capacity=6)

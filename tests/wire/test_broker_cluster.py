@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from broker.errors import RegistryUnavailable
-from broker.records import ModelInfo, Wanted, WorkerRecord
+from broker.records import Wanted, WorkerRecord
 from broker.router import Router
 from broker.settings import BrokerSettings
-from gateway.announcements import WorkerLost, listen
-from gateway.tasks import Bell
-from tests.redis_cluster import RedisCluster, free_ports
-from tests.wire.fake_worker import fake_worker
-from tests.wire.gateway_process import client, gateway_process, run, until
+from dalston_realtime.protocol.models import ModelInfo
+from gateway.capacity.announcements import WorkerLost, listen
+from gateway.concurrency import Bell
+from tests.support.fake_worker import fake_worker
+from tests.support.gateway_process import client, gateway_process, run, until
+from tests.support.redis_cluster import RedisCluster, free_ports
 from tests.wire.test_broker_registry import Both, on_redis
 from tests.wire.test_broker_trouble import server
 

@@ -5,12 +5,13 @@ import signal
 import time
 from dataclasses import replace
 
-from broker.records import Allocation, Held, ModelInfo, Wanted, WorkerRecord
+from broker.records import Allocation, Held, Wanted, WorkerRecord
 from broker.router import Swept
-from tests.redis_cluster import AnyRedis
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import fake_worker
-from tests.wire.gateway_process import client, gateway_process, process, run, until
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.fake_worker import fake_worker
+from tests.support.gateway_process import client, gateway_process, process, run, until
+from tests.support.redis_cluster import AnyRedis
+from tests.support.redis_fixture import RedisServer
 from tests.wire.test_broker_registry import Both, on_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 2, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from broker.errors import NoCapacity, SessionOver
-from broker.records import Allocation, Held, ModelInfo, Queued, Wanted, WorkerRecord
+from broker.records import Allocation, Held, Queued, Wanted, WorkerRecord
 from broker.registry import Beat, Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
-from tests.redis_cluster import AnyRedis
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.redis_cluster import AnyRedis
 
 MODEL = ModelInfo("fast", "tiny", "fake", ("en",), {})
 WORKERS = st.sampled_from(["w1", "w2", "w3"])

@@ -1,4 +1,4 @@
-"""`python -m broker` and `python -m broker.embedded_redis` as processes."""
+"""`python -m broker` and `python -m broker.store` as processes."""
 
 import asyncio
 import os
@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
-from broker.records import ModelInfo, Wanted, WorkerRecord
+from broker.records import Wanted, WorkerRecord
 from broker.registry import Registry
 from broker.router import Router
 from broker.settings import BrokerSettings
-from tests.redis_fixture import RedisServer
-from tests.wire.gateway_process import Process, process, run
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.gateway_process import Process, process, run
+from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 4, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
@@ -89,7 +90,7 @@ def answering(embedded: Process, folders: dict[str, str]) -> "redis.Redis":
 def test_the_embedded_redis_keeps_its_data_over_a_kill(folders: dict[str, str]) -> None:
     for expected in (None, "kept"):
         with (
-            process("broker.embedded_redis", **folders) as embedded,
+            process("broker.store", **folders) as embedded,
             answering(embedded, folders) as look,
         ):
             assert look.get("key") == expected
@@ -104,7 +105,7 @@ def test_the_embedded_redis_keeps_its_data_over_a_kill(folders: dict[str, str]) 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
 def test_the_embedded_redis_ends_cleanly(folders: dict[str, str], signals: list[signal.Signals]) -> None:
-    with process("broker.embedded_redis", **folders) as embedded:
+    with process("broker.store", **folders) as embedded:
         answering(embedded, folders).close()
         for number in signals:
             embedded.send(number)
@@ -114,10 +115,10 @@ def test_the_embedded_redis_ends_cleanly(folders: dict[str, str], signals: list[
 
 
 def test_a_second_embedded_redis_is_refused(folders: dict[str, str]) -> None:
-    with process("broker.embedded_redis", **folders) as first:
+    with process("broker.store", **folders) as first:
         answering(first, folders).close()
         for other in ({"run_dir": folders["run_dir"] + "2"}, {"data_dir": folders["data_dir"] + "2"}):
-            with process("broker.embedded_redis", **(folders | other)) as second:
+            with process("broker.store", **(folders | other)) as second:
                 assert second.wait() == 1
                 assert "a Redis runs already" in second.lines[-1]
 
@@ -125,13 +126,13 @@ def test_a_second_embedded_redis_is_refused(folders: dict[str, str]) -> None:
 def test_what_the_embedded_redis_cannot_use_is_named(folders: dict[str, str]) -> None:
     bad = {"run_dir": "/tmp/" + "x" * 100, "data_dir": "/proc/nothing", "redis_maxmemory": "lots"}
     for name, value in bad.items():
-        with process("broker.embedded_redis", **(folders | {name: value})) as embedded:
+        with process("broker.store", **(folders | {name: value})) as embedded:
             assert embedded.wait() == 1
             assert f"DALSTON_{name.upper()}" in embedded.lines[-1]
 
 
 def test_with_a_redis_of_its_own_no_embedded_one_is_started(folders: dict[str, str]) -> None:
-    with process("broker.embedded_redis", redis_url="redis://elsewhere", **folders) as embedded:
+    with process("broker.store", redis_url="redis://elsewhere", **folders) as embedded:
         embedded.line("DALSTON_REDIS_URL")
         embedded.send(signal.SIGTERM)
         assert embedded.wait() == 0

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.records import Allocation, ModelInfo, Wanted, Worker, WorkerRecord
+from broker.records import Allocation, Wanted, Worker, WorkerRecord
 from broker.registry import Beat, Registry
 from broker.router import Lost, Router, Swept
 from broker.settings import BrokerSettings
-from tests.redis_cluster import AnyRedis
-from tests.redis_fixture import RedisServer
-from tests.wire.gateway_process import run, until
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.gateway_process import run, until
+from tests.support.redis_cluster import AnyRedis
+from tests.support.redis_fixture import RedisServer
 
 TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
 LARGE = ModelInfo("accurate", "large", "whisper", ("en", "de"), {"streaming": False})

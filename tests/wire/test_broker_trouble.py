@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded_redis import server_binary
-from broker.keys import PLAIN
-from broker.scripts import Scripts
-from stages.errors import StartupError
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import fake_worker
-from tests.wire.gateway_process import client, gateway_process, process, run, until
+from broker.store.embedded import server_binary
+from broker.store.keys import PLAIN
+from broker.store.scripts import Scripts
+from runtime.errors import StartupError
+from tests.support.fake_worker import fake_worker
+from tests.support.gateway_process import client, gateway_process, process, run, until
+from tests.support.redis_fixture import RedisServer
 
 AWAY_S = float(os.environ.get("DALSTON_TEST_REDIS_AWAY", "1"))  # the long form of the suite says 30
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from client import rest
-from tests.wire.client_commands import MODEL, WORKER, recording, rt
-from tests.wire.fake_server import fake_server
+from dalston_realtime.client import rest
+from tests.support.client_commands import MODEL, WORKER, recording, rt
+from tests.support.fake_server import fake_server
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.url import STREAM_PATH
-from tests.wire.client_commands import recording, rt
-from tests.wire.fake_server import Call, fake_server
+from dalston_realtime.client.url import STREAM_PATH
+from tests.support.client_commands import recording, rt
+from tests.support.fake_server import Call, fake_server
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from client import rest
-from tests.unit.test_client_microphone import FakeSoundDevice
-from tests.wire.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
-from tests.wire.fake_server import Call, fake_server
+from dalston_realtime.client import rest
+from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
+from tests.support.fake_server import Call, fake_server
+from tests.unit.client.test_microphone import FakeSoundDevice
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from client import (
+from dalston_realtime.client import (
     Event,
     Final,
     Partial,
@@ -16,10 +16,10 @@ from client import (
     SessionEnd,
     transcribe_stream,
 )
-from client.feed import Feed
-from client.pace import as_taken
-from tests.wire.client_sessions import CHUNK, DEADLINE, collect
-from tests.wire.fake_server import Call, fake_server
+from dalston_realtime.client.feed import Feed
+from dalston_realtime.client.pace import as_taken
+from tests.support.client_sessions import CHUNK, DEADLINE, collect
+from tests.support.fake_server import Call, fake_server
 
 
 def test_events_wait_for_who_sends_everything_first() -> None:

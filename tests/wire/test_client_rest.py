@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from client import ProtocolError, RefusedError, UnreachableError, rest
-from tests.wire.fake_server import fake_server
+from dalston_realtime.client import ProtocolError, RefusedError, UnreachableError, rest
+from tests.support.fake_server import fake_server
 
 WORKER = {"worker_id": "w", "status": "ready", "capacity": 4, "active_sessions": 1}
 

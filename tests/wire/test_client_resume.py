@@ -2,9 +2,17 @@
 
 import asyncio
 
-from client import Event, Final, InternalError, ServerError, SessionEnd, SessionResumed, transcribe_stream
-from tests.wire.client_sessions import CHUNK, DEADLINE, collect
-from tests.wire.fake_server import Call, fake_server
+from dalston_realtime.client import (
+    Event,
+    Final,
+    InternalError,
+    ServerError,
+    SessionEnd,
+    SessionResumed,
+    transcribe_stream,
+)
+from tests.support.client_sessions import CHUNK, DEADLINE, collect
+from tests.support.fake_server import Call, fake_server
 
 
 async def play(url: str, chunks: int = 4) -> tuple[list[Event], Exception | None]:

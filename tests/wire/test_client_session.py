@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from client import (
+from dalston_realtime.client import (
     Final,
     Partial,
     SessionBegin,
@@ -12,8 +12,8 @@ from client import (
     SpeechStart,
     transcribe_stream,
 )
-from tests.wire.client_sessions import CHUNK, DEADLINE, collect, whole_session
-from tests.wire.fake_server import Call, fake_server
+from tests.support.client_sessions import CHUNK, DEADLINE, collect, whole_session
+from tests.support.fake_server import Call, fake_server
 
 
 def test_a_session_from_the_first_chunk_to_the_end() -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from client import (
+from dalston_realtime.client import (
     ConnectionLostError,
     Final,
     InvalidParameterError,
@@ -23,9 +23,9 @@ from client import (
     UnreachableError,
     transcribe_stream,
 )
-from client.url import STREAM_PATH
-from tests.wire.client_sessions import CHUNK, DEADLINE, collect, open_error, whole_session
-from tests.wire.fake_server import Call, fake_server
+from dalston_realtime.client.url import STREAM_PATH
+from tests.support.client_sessions import CHUNK, DEADLINE, collect, open_error, whole_session
+from tests.support.fake_server import Call, fake_server
 
 
 def test_a_parameter_refused_before_the_upgrade() -> None:

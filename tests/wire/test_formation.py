@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from client.formation import Formation
+from runtime.local_server import Formation
 
 
 def test_the_file_of_another_servers_settings_is_not_its_own(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import FakeWorker, Visit, fake_worker, read_message
-from tests.wire.gateway_process import Client, GatewayProcess, client, run
+from tests.support.fake_worker import FakeWorker, Visit, fake_worker, read_message
+from tests.support.gateway_process import Client, GatewayProcess, client, run
+from tests.support.redis_fixture import RedisServer
 
 SECOND = bytes(32_000)
 

@@ -10,13 +10,13 @@ import pytest
 from redis import Redis
 from websockets.exceptions import InvalidStatus
 
-from broker.keys import PLAIN
-from broker.records import ModelInfo
-from tests.redis_fixture import RedisServer
-from tests.wire.client_commands import rt
-from tests.wire.fake_server import FakeServer
-from tests.wire.fake_worker import MODEL, fake_worker
-from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from broker.store.keys import PLAIN
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.client_commands import rt
+from tests.support.fake_server import FakeServer
+from tests.support.fake_worker import MODEL, fake_worker
+from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from tests.support.redis_fixture import RedisServer
 
 BOTH = (MODEL, ModelInfo("accurate", "large-en", "fake", ("en",), {"word_timestamps": True}))
 

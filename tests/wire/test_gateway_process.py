@@ -15,12 +15,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from gateway.__main__ import serve
-from gateway.server import bind
+from gateway.server.uvicorn_server import bind
+from gateway.sessions.checkpoint_store import Vault
 from gateway.settings import GatewaySettings
-from gateway.vault import Vault
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import Visit, fake_worker
-from tests.wire.gateway_process import (
+from tests.support.fake_worker import Visit, fake_worker
+from tests.support.gateway_process import (
     PATH,
     Client,
     GatewayProcess,
@@ -30,6 +29,7 @@ from tests.wire.gateway_process import (
     run,
     until,
 )
+from tests.support.redis_fixture import RedisServer
 
 
 def test_it_says_ready_when_a_worker_is_there_and_not_before(shared_redis: RedisServer) -> None:

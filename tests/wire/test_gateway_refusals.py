@@ -10,10 +10,10 @@ import websockets.http11
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from broker.records import ModelInfo
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import MODEL, fake_worker
-from tests.wire.gateway_process import PATH, GatewayProcess, client, run, until
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.fake_worker import MODEL, fake_worker
+from tests.support.gateway_process import PATH, GatewayProcess, client, run, until
+from tests.support.redis_fixture import RedisServer
 
 BAD = [
     ("model=", "model"),

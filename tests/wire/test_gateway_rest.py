@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from broker.records import ModelInfo
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import fake_worker
-from tests.wire.gateway_process import PATH, GatewayProcess, client, run, until
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.fake_worker import fake_worker
+from tests.support.gateway_process import PATH, GatewayProcess, client, run, until
+from tests.support.redis_fixture import RedisServer
 
 FEATURES = {"streaming": True, "interim_results": True}
 MODELS = (

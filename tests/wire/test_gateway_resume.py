@@ -12,14 +12,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from broker.scripts import Scripts
-from gateway.ledger import Ledger
-from gateway.story import OVERLAP_S
-from gateway.vault import Vault
-from tests.redis_cluster import AnyRedis
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import FakeWorker, Visit, fake_worker
-from tests.wire.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from broker.store.scripts import Scripts
+from gateway.sessions.change_set import Ledger
+from gateway.sessions.checkpoint_store import Vault
+from gateway.sessions.continuity import OVERLAP_S
+from tests.support.fake_worker import FakeWorker, Visit, fake_worker
+from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from tests.support.redis_cluster import AnyRedis
+from tests.support.redis_fixture import RedisServer
 from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
 
 

@@ -7,10 +7,10 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from broker.records import ModelInfo
-from tests.redis_fixture import RedisServer
-from tests.wire.fake_worker import Visit, echo, fake_worker
-from tests.wire.gateway_process import Client, GatewayProcess, client, run, until
+from dalston_realtime.protocol.models import ModelInfo
+from tests.support.fake_worker import Visit, echo, fake_worker
+from tests.support.gateway_process import Client, GatewayProcess, client, run, until
+from tests.support.redis_fixture import RedisServer
 
 SECOND = bytes(32_000)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import zmq
 
+from runtime.gpu import GpuMemory
 from stages.channels import AUDIO_HWM, Inbox, Outlet, address, only
-from stages.gpu import GpuMemory
 from stages.messages import Alive, TextEnd
-from stages.pipeline import Pipeline
-from tests.builders import text_end
+from stages.receiver.pipeline import Pipeline
+from tests.support.builders import text_end
 
 COUNTS = {"vad": 1, "asr": 2, "assembler": 1, "sender": 1}
 

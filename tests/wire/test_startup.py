@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from client.formation import free_ports
+from runtime.local_server import free_ports
 
 
 @pytest.fixture
@@ -48,7 +48,10 @@ def shadow(folder: Path, package: str) -> dict[str, str]:
 
 def test_the_models_files_are_missing(folder: Path) -> None:
     line = complaint(
-        "stages.asr", folder, DALSTON_MODELS="fast=moonshine:tiny-en", **shadow(folder, "moonshine_voice")
+        "stages.asr",
+        folder,
+        DALSTON_MODELS="fast=moonshine:tiny-en",
+        **shadow(folder, "moonshine_voice"),
     )
     assert "encoder_model.ort is not in" in line
     assert "pip install moonshine-voice==0.1.0" in line
@@ -72,7 +75,11 @@ def test_the_workers_port_is_taken(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "environ", "said"),
     [
-        ("stages.vad", {"DALSTON_FANOUT": "vda=2"}, "'vda=2' is not one of vad, asr, assembler, sender"),
+        (
+            "stages.vad",
+            {"DALSTON_FANOUT": "vda=2"},
+            "'vda=2' is not one of vad, asr, assembler, sender",
+        ),
         ("stages.vad", {"HONCHO_PROCESS_NAME": "vad.3"}, "process 3 of vad, but DALSTON_FANOUT says 1"),
         ("stages.asr", {"DALSTON_SESSIONS_PER_GPU": "many"}, "DALSTON_SESSIONS_PER_GPU='many'"),
         ("stages.asr", {"DALSTON_MODELS": "fast=sphinx:4"}, "unknown engine 'sphinx'"),

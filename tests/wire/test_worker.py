@@ -15,10 +15,10 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.chaos.words import compare
-from tests.recordings import BECKETT, as_pcm, recording
-from tests.redis_fixture import RedisServer, redis_server
-from tests.wire.gateway_process import run
-from tests.wire.worker_process import WorkerProcess, read_events, send_audio, worker_process
+from tests.support.gateway_process import run
+from tests.support.recordings import BECKETT, as_pcm, recording
+from tests.support.redis_fixture import RedisServer, redis_server
+from tests.support.worker_process import WorkerProcess, read_events, send_audio, worker_process
 
 FANOUT = "vad=2,asr=2,assembler=2,sender=2"
 STOP = 39 * 3_200  # bytes: 3.9 s, in the middle of a word

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from broker.keys import PLAIN
 from broker.router import Router
 from broker.settings import BrokerSettings
-from tests.redis_fixture import RedisServer, redis_server
-from tests.wire.gateway_process import run, until
-from tests.wire.worker_process import WorkerProcess, send_audio, worker_process
+from broker.store.keys import PLAIN
+from tests.support.gateway_process import run, until
+from tests.support.redis_fixture import RedisServer, redis_server
+from tests.support.worker_process import WorkerProcess, send_audio, worker_process
 
 
 @pytest.fixture(scope="module")

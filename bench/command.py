@@ -1,0 +1,285 @@
+"""`dalston-rt bench`: what a server does under load, in figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from bench.command_options import (
+    AtOnce,
+    Audio,
+    Bound,
+    Compare,
+    DecodeMs,
+    Direct,
+    FlushAfter,
+    Idle,
+    IdleWorkers,
+    Limit,
+    MinSilenceMs,
+    Model,
+    Most,
+    Out,
+    Report,
+    Rev,
+    Rounds,
+    Seconds,
+    Seed,
+    ServerPid,
+    Sessions,
+    Settings,
+    Silences,
+    Url,
+    Workers,
+)
+from dalston_realtime.cli.exits import ExitCode, complain, exit_code
+from dalston_realtime.cli.options import min_silence
+from dalston_realtime.client.errors import ClientError
+from dalston_realtime.protocol.errors import DalstonError
+from runtime.local_server import FormationError
+
+app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.callback(invoke_without_command=True)
+def bench(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
+    *,
+    sessions: Sessions = "1,2,4,8",
+    seconds: Seconds = 60.0,
+    flush_after: FlushAfter = None,
+    silence: MinSilenceMs = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    url: Url = None,
+    server_pid: ServerPid = None,
+    settings: Settings = None,
+    out: Out = Path("bench.json"),
+    report: Report = None,
+    compare: Compare = None,
+) -> None:
+    """Measure a server: recordings in real time through 1, 2, 4 ... sessions at once.
+
+    Ctrl-C ends it and keeps what was measured. docs/performance.md defines every figure.
+    """
+    if context.invoked_subcommand is not None:
+        return
+
+    def command() -> int:
+        from bench.request import Request, chosen, counts
+        from bench.scenarios.latency import measure
+
+        request = Request(
+            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out, silence
+        )
+        return measure(request, counts(sessions), compare, report)
+
+    _run(command, out, report)
+
+
+def _run(command: Callable[[], int], *outputs: Path | None) -> None:
+    """Run it; an expected error is one line on stderr and an exit code.
+
+    What the libraries or the `outputs` make impossible is said before anything is measured.
+    """
+    try:
+        from bench.extras import require
+
+        require()
+        from bench.report.result_file import check_writable
+
+        for path in filter(None, outputs):
+            check_writable(path)
+        code = command()
+    except DalstonError as error:
+        complain(error)
+        code = _exit_code(error)
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _exit_code(error: DalstonError) -> ExitCode:
+    if isinstance(error, FormationError):
+        return ExitCode.UNREACHABLE
+    return exit_code(error) if isinstance(error, ClientError) else ExitCode.USAGE
+
+
+@app.command()
+def capacity(  # noqa: PLR0913 - one parameter for each option
+    *,
+    bound: Bound = 0.9,
+    most: Most = 64,
+    seconds: Seconds = 60.0,
+    flush_after: FlushAfter = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    url: Url = None,
+    server_pid: ServerPid = None,
+    settings: Settings = None,
+    out: Out = Path("bench-capacity.json"),
+    report: Report = None,
+) -> None:
+    """Search for the largest number of sessions that the server holds."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.capacity import measure
+
+        request = Request(
+            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+        )
+        return measure(request, bound, most, report)
+
+    _run(command, out, report)
+
+
+@app.command()
+def endpointing(
+    silences: Silences = None,
+    *,
+    decode_ms: DecodeMs = 120.0,
+    model: Model = "fast",
+    audio: Audio = None,
+    settings: Settings = None,
+    out: Out = Path("bench-endpointing.json"),
+) -> None:
+    """Compare waits for silence: how soon finals come, and how many sentences they cut.
+
+    The stages run in one process on a clock of its own: a busy machine does not matter.
+    """
+
+    waits = [min_silence(each) for each in silences or ("300", "400", "500", "600", "auto")]
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.endpointing import measure
+
+        request = Request(chosen=chosen(settings or []), model=model, audio=audio, out=out)
+        return measure(request, waits, decode_ms / 1000)
+
+    _run(command, out)
+
+
+@app.command()
+def fanout(  # noqa: PLR0913 - one parameter for each option
+    *,
+    at_once: AtOnce = 4,
+    limit: Limit = 12,
+    seconds: Seconds = 30.0,
+    flush_after: FlushAfter = None,
+    model: Model = "fast",
+    audio: Audio = None,
+    seed: Seed = 1,
+    settings: Settings = None,
+    out: Out = Path("bench-fanout.json"),
+    report: Report = None,
+) -> None:
+    """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.fanout import measure
+
+        request = Request(None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out)
+        return measure(request, at_once, limit, report)
+
+    _run(command, out, report)
+
+
+@app.command()
+def guard(  # noqa: PLR0913 - one parameter for each option
+    *,
+    rev: Rev,
+    at_once: AtOnce = 4,
+    rounds: Rounds = 5,
+    seconds: Seconds = 30.0,
+    model: Model = "fast",
+    seed: Seed = 1,
+    settings: Settings = None,
+    out: Out = Path("bench-guard.json"),
+) -> None:
+    """Compare the tree with a git revision, in turns."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.regression import measure
+
+        request = Request(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        return measure(request, rev, at_once, rounds)
+
+    _run(command, out)
+
+
+@app.command()
+def noise(
+    *,
+    seconds: Seconds = 60.0,
+    model: Model = "fast",
+    seed: Seed = 1,
+    url: Url = None,
+    settings: Settings = None,
+    out: Out = Path("bench-noise.json"),
+) -> None:
+    """Count the words that the server hears where nobody speaks."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.noise import measure
+
+        request = Request(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        return measure(request)
+
+    _run(command, out)
+
+
+@app.command()
+def overhead(
+    *,
+    sessions: Sessions = "25,50,100,200,300,400,500",
+    seconds: Seconds = 20.0,
+    direct: Direct = False,
+    settings: Settings = None,
+    out: Out = Path("bench-overhead.json"),
+    report: Report = None,
+) -> None:
+    """Measure what the server's own processes cost, with an engine that answers at once."""
+
+    def command() -> int:
+        from bench.request import Request, chosen, counts
+        from bench.scenarios.overhead import measure
+
+        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        return measure(request, counts(sessions), report, direct=direct)
+
+    _run(command, out, report)
+
+
+@app.command()
+def routing(
+    *,
+    at_once: AtOnce = 100,
+    workers: Workers = 10,
+    idle: Idle = 1_000,
+    idle_workers: IdleWorkers = 20,
+    seconds: Seconds = 20.0,
+    settings: Settings = None,
+    out: Out = Path("bench-routing.json"),
+) -> None:
+    """Measure what the session router costs: the way to a worker, and idle sessions."""
+
+    def command() -> int:
+        from bench.request import Request, chosen
+        from bench.scenarios.routing import Plan, measure
+
+        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        plans = [
+            Plan(workers, at_once, seconds),
+            Plan(workers, at_once, seconds, speaking=True),
+            Plan(idle_workers, idle, seconds, idle=True),
+        ]
+        return measure(request, plans)
+
+    _run(command, out)

@@ -1,0 +1,1 @@
+"""Plays recordings and made-up sessions to a server."""

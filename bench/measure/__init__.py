@@ -1,0 +1,1 @@
+"""Turns what was played and heard into figures."""

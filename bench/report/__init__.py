@@ -1,0 +1,1 @@
+"""Turns figures into tables, pictures, pages and files."""

@@ -1,0 +1,64 @@
+"""Combinations of a fan-out, or steps of the overhead, in; pictures of them out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from matplotlib.axes import Axes
+
+from bench.report.pictures import COLORS, Draw, drawn, legend, sessions_axis
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+ROW: Final = 0.34  # inches of a combination
+FRAME: Final = 0.9  # inches of what is round them
+
+
+def fanout_pictures(combinations: Rows) -> list[tuple[str, str]]:
+    """The time to final of each combination."""
+    known = [each for each in combinations if each["figures"]["final_p95"] is not None]
+    height = FRAME + ROW * len(known)
+
+    def draw(axes: Axes) -> bool:
+        return _combinations(axes, known)
+
+    return drawn([("Time to final of each combination", draw)], height)
+
+
+def _combinations(axes: Axes, known: Rows) -> bool:
+    at = range(len(known), 0, -1)
+    for color, name in zip(COLORS, ("final_p50", "final_p95"), strict=False):
+        axes.plot([e["figures"][name] for e in known], at, "o", color=color, label=name[-3:])
+    axes.set_yticks(at, [each["name"] for each in known])
+    axes.set_ylim(0.4, len(known) + 0.6)
+    axes.set_xlim(0, 1.08 * max((e["figures"]["final_p95"] for e in known), default=1.0))
+    axes.set_xlabel("s after the end of speech")
+    legend(axes)
+    return bool(known)
+
+
+def overhead_pictures(steps: Rows) -> list[tuple[str, str]]:
+    """Added latency and CPU against the number of sessions."""
+    kinds: list[tuple[str, Draw]] = [
+        ("Added latency against sessions", lambda axes: _added(axes, steps)),
+        ("CPU against sessions", lambda axes: _cores(axes, steps)),
+    ]
+    return drawn(kinds)
+
+
+def _added(axes: Axes, steps: Rows) -> bool:
+    return _lines(axes, steps, {"p50": "added_p50", "p99": "added_p99"}, "ms")
+
+
+def _cores(axes: Axes, steps: Rows) -> bool:
+    return _lines(axes, steps, {"server": "cores", "client": "client_cores"}, "cores")
+
+
+def _lines(axes: Axes, steps: Rows, names: Mapping[str, str], unit: str) -> bool:
+    for label, name in names.items():
+        known = [(step["sessions"], step[name]) for step in steps if step[name] is not None]
+        axes.plot([n for n, _ in known], [value for _, value in known], marker="o", label=label)
+    sessions_axis(axes, [step["sessions"] for step in steps])
+    axes.set_ylabel(unit)
+    axes.set_ylim(bottom=0)
+    legend(axes)
+    return len(steps) > 1 and any(step[name] is not None for step in steps for name in names.values())

@@ -1,0 +1,178 @@
+"""What was measured, and all that it takes to repeat it: to a JSON file and back."""
+
+import errno
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import psutil
+
+from dalston_realtime.client.errors import OutputError, UsageError
+from runtime.local_server import ROOT
+
+FORMAT: Final = 1
+PACKAGES: Final = (
+    "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-voice", "nemo_toolkit", "numpy",
+    "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
+)  # fmt: skip
+"""What decides the figures, beside our own code."""
+SECRET: Final = ("internal_secret", "redis_url")  # the URL may have a password in it
+LOAD: Final = ("model", "seconds", "audio", "flush_after", "min_silence_ms", "seed")
+MACHINE: Final = ("cpu", "cores", "memory_gb")
+LEVELS: Final = ("bench", "capacity")  # commands whose results are numbers of sessions with their figures
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A result: which command, under what conditions, with which settings, and what came out."""
+
+    command: str
+    settings: Mapping[str, Any]
+    results: Sequence[Any]
+    conditions: Mapping[str, Any]
+    answer: Any = None  # of a command that looks for one
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all.
+
+        Raises:
+            OutputError: the file can't be written.
+        """
+        content = {"format": FORMAT, "command": self.command, "conditions": self.conditions}
+        content |= {"settings": shareable(self.settings), "answer": self.answer}
+        content["results"] = self.results
+        part = _part(path)
+        try:
+            part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise _unwritable(path, error) from None
+
+
+def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings, and settings within them, without what is nobody else's business: results are passed on."""
+    known = {name: "(not recorded)" if name in SECRET else value for name, value in settings.items()}
+    return {name: shareable(value) if isinstance(value, Mapping) else value for name, value in known.items()}
+
+
+def check_writable(path: Path) -> None:
+    """See that a file can be written there, before minutes are spent on what goes into it.
+
+    Raises:
+        OutputError: it can't.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _part(path).touch()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    _part(path).unlink()
+
+
+def _whole(content: Mapping[str, Any]) -> bool:
+    kinds = {"command": str, "conditions": dict, "settings": dict, "results": list}
+    known = all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+    return known and content.get("format") == FORMAT
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: can't be written ({error.strerror})")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A document that was saved.
+
+    Raises:
+        UsageError: it is not there, or not one of ours.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except orjson.JSONDecodeError:
+        raise UsageError(f"{path}: not a result of the benchmark") from None
+    if not isinstance(content, dict) or not _whole(content):
+        raise UsageError(f"{path}: not a result of the benchmark, or of another version of it")
+    return content
+
+
+def read_levels(path: Path) -> dict[str, Any]:
+    """A document whose results are numbers of sessions with their figures.
+
+    Raises:
+        UsageError: it is not there, not one of ours, or of a command that measures something else.
+    """
+    content = read(path)
+    if content["command"] not in LEVELS:
+        raise UsageError(
+            f"{path}: a result of `bench {content['command']}`, which is not to be compared with this"
+        )
+    return content
+
+
+def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
+    """What makes two results hard to compare: the load and the machine, where they were not the same."""
+    pairs = [("settings", name) for name in LOAD] + [("conditions", name) for name in MACHINE]
+    found = [(name, old[part].get(name), new[part].get(name)) for part, name in pairs]
+    return [f"{name.replace('_', ' ')} was {a}, is {b}" for name, a, b in found if a != b]
+
+
+def conditions() -> dict[str, Any]:
+    """The machine, the versions and the revision of the code."""
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "revision": revision(),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "python": sys.version.split()[0],
+        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def revision(root: Path = ROOT) -> str | None:
+    """The git revision of the code, with `+` where files were changed; None outside of a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],  # noqa: S607 - from PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def cpu_model(info: Path = Path("/proc/cpuinfo")) -> str:
+    """The name of the CPU."""
+    try:
+        lines = info.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Holds the measurements, one module each."""

@@ -1,0 +1,1 @@
+"""Starts the servers that are measured."""

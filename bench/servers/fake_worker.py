@@ -1,0 +1,191 @@
+"""Workers without any transcription: they register, beat, and speak the internal link.
+
+`python -m bench.servers.fake_worker COUNT PLACES` is as many of them in one process, at the Redis of the settings.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import uvloop
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from broker.errors import RegistryUnavailable
+from broker.records import WorkerRecord
+from broker.registry import Registry
+from dalston_realtime.protocol.models import ModelInfo
+from runtime.process import Stop, configure_logging, run_main
+from runtime.settings import Settings, raise_file_limit, read_settings
+from stages.heartbeat import BEAT_S
+
+PING_S: Final = 10.0  # as the receiver does
+PONG_S: Final = 30.0
+PARTIAL_S: Final = 0.3
+FINAL_S: Final = 3.0
+SAID: Final = "some ten words of a text that nobody has said"
+MODEL: Final = ModelInfo("fast", "tiny-en", "fake", ("en",), {"streaming": False, "interim_results": True})
+
+Behaviour = Callable[["Visit"], Awaitable[None]]
+
+
+class Visit:
+    """One session at the worker."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.connection = connection
+        self.path = urlsplit(connection.request.path).path
+        self.query = parse_qs(urlsplit(connection.request.path).query)
+        self.received: list[bytes | str] = []
+
+    @property
+    def session_id(self) -> str:
+        """The gateway's name for the session."""
+        return self.query["session_id"][0]
+
+    async def event(self, kind: str, **fields: Any) -> None:
+        """Send an event."""
+        await self.connection.send(json.dumps({"type": kind, **fields}))
+
+    async def begin(self) -> None:
+        """Send `session.begin`."""
+        await self.event("session.begin", session_id=self.session_id)
+
+
+def read_message(frame: str) -> dict[str, Any]:
+    """The client's message; one without a type for what is none."""
+    try:
+        message: dict[str, Any] = json.loads(frame)
+    except ValueError:
+        return {"type": None}
+    return message
+
+
+async def echo(visit: Visit) -> None:
+    """A partial for each audio frame, a final for each flush, the end when asked."""
+    await visit.begin()
+    audio = 0
+    async for frame in visit.connection:
+        visit.received.append(frame)
+        if isinstance(frame, bytes):
+            audio += len(frame)
+            await visit.event("transcript.partial", utterance=0, text=str(audio))
+            await visit.event("progress", processed=audio / 32_000)
+            continue
+        message = read_message(frame)
+        if message["type"] == "flush":
+            await visit.event("transcript.final", utterance=0, text="", flush_id=message["id"])
+        if message["type"] == "end":
+            await visit.event("session.end", audio_duration=audio / 32_000)
+            return
+
+
+async def hear(visit: Visit) -> None:
+    """What a session of real speech brings: a partial for each 300 ms of audio, a final for each 3 s."""
+    await visit.begin()
+    utterance, begun, heard, shown = 1, 0.0, 0.0, 0.0
+    async for frame in visit.connection:
+        visit.received = [frame]
+        if isinstance(frame, str):
+            if read_message(frame)["type"] == "end":
+                await visit.event("session.end", audio_duration=heard, transcript="", segments=[])
+                return
+            continue
+        heard += len(frame) / 32_000
+        if heard - begun >= FINAL_S:
+            times = {"start": begun, "end": heard}
+            await visit.event("transcript.final", utterance=utterance, text=SAID, **times)
+            utterance, begun, shown = utterance + 1, heard, heard
+        elif heard - shown >= PARTIAL_S:
+            shown = heard
+            await visit.event("transcript.partial", utterance=utterance, text=SAID, start=begun)
+            await visit.event("progress", processed=heard)
+
+
+class FakeWorker:
+    """A worker with a record in the registry."""
+
+    def __init__(self, worker_id: str, port: int, capacity: int, models: tuple[ModelInfo, ...]) -> None:
+        self.record = WorkerRecord(worker_id, f"ws://127.0.0.1:{port}", capacity, models)
+        self.visits: list[Visit] = []
+        self.open: list[str] = []
+        self.server: Server
+
+    async def beat(self, registry: Registry, interval: float) -> None:
+        """Beat until cancelled, whether Redis is there or not."""
+        while True:
+            sessions = tuple(sorted({session.partition(".")[0] for session in self.open}))
+            with suppress(RegistryUnavailable):
+                await registry.heartbeat(replace(self.record, sessions=sessions))
+            await asyncio.sleep(interval)
+
+
+@asynccontextmanager
+async def fake_worker(
+    redis_url: str,
+    behaviour: Behaviour = echo,
+    worker_id: str = "worker-1",
+    capacity: int = 4,
+    models: tuple[ModelInfo, ...] = (MODEL,),
+    degraded_capacity: int = 0,
+    beat: float = BEAT_S,
+) -> AsyncIterator[FakeWorker]:
+    """A registered worker for the duration of a block."""
+    worker: FakeWorker
+
+    async def handle(connection: ServerConnection) -> None:
+        visit = Visit(connection)
+        worker.visits.append(visit)
+        session = visit.query.get("session_id", [""])[0]
+        worker.open.append(session)
+        try:
+            with suppress(ConnectionClosed):
+                await behaviour(visit)
+        finally:
+            worker.open.remove(session)
+
+    async with serve(
+        handle, "127.0.0.1", 0, compression=None, close_timeout=1, ping_interval=PING_S, ping_timeout=PONG_S
+    ) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        worker = FakeWorker(worker_id, port, capacity, models)
+        worker.record = replace(worker.record, degraded_capacity=degraded_capacity)
+        worker.server = server
+        registry = Registry.connect(redis_url)
+        await registry.heartbeat(worker.record)
+        beating = asyncio.create_task(worker.beat(registry, beat))
+        try:
+            yield worker
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await registry.close()
+
+
+def main() -> None:
+    """Run until the signal."""
+    stop = Stop()
+    settings = read_settings(Settings)
+    configure_logging("workers", settings.log_level)
+    raise_file_limit()
+    count, places = map(int, sys.argv[1:])
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_several(settings.redis, count, places, stop))
+
+
+async def _several(redis_url: str, count: int, places: int, stop: Stop) -> None:
+    async with AsyncExitStack() as workers:
+        for number in range(count):
+            one = fake_worker(redis_url, hear, f"worker-{number + 1}", places)
+            await workers.enter_async_context(one)
+        await stop.wait(asyncio.get_running_loop().create_future())
+
+
+if __name__ == "__main__":
+    run_main("workers", main)

@@ -1,0 +1,1 @@
+"""Is the only door to Redis: connections, scripts, keys, announcements, and the embedded server."""

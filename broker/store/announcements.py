@@ -1,0 +1,81 @@
+"""What the scripts publish in Redis in, one announcement after the other out."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from redis.exceptions import RedisError
+
+from broker.store.connection import connect, keys_of
+
+log = logging.getLogger(__name__)
+
+SILENCE_S: Final = 2.0  # after which the connection is asked whether it lives
+RETRY_S: Final = 0.5
+CONNECT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """A worker serves no more."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A place may be free, or the queue has moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """From now on announcements come; what was said before is lost."""
+
+
+Announcement: TypeAlias = Offline | Places | Connected
+
+
+async def announcements(url: str) -> AsyncIterator[Announcement]:
+    """All announcements for ever, over every loss of the connection."""
+    redis, channel = connect(url, 1, CONNECT_S), keys_of(url).channel
+    try:
+        while True:
+            try:
+                async for announcement in _until_lost(redis, channel):
+                    yield announcement
+            except (RedisError, OSError, EOFError, TimeoutError) as error:
+                log.debug("announcements: %s", error)
+            await asyncio.sleep(RETRY_S)
+    finally:
+        await redis.aclose()
+
+
+async def _until_lost(redis: Any, channel: str) -> AsyncIterator[Announcement]:
+    async with redis.pubsub() as connection:
+        async with asyncio.timeout(CONNECT_S):
+            await connection.subscribe(channel)
+        asked = False
+        while True:
+            message = await connection.get_message(timeout=SILENCE_S)
+            if message is None:
+                if asked:
+                    raise TimeoutError
+                async with asyncio.timeout(CONNECT_S):
+                    await connection.ping()
+            asked = message is None
+            if message and (announcement := read(message)) is not None:
+                yield announcement
+
+
+def read(message: dict[str, Any]) -> Announcement | None:
+    """The announcement in a message of redis-py, or None."""
+    if message["type"] == "subscribe":
+        return Connected()
+    if message["type"] != "message":
+        return None
+    kind, _, rest = str(message["data"]).partition(" ")
+    if kind == "offline" and rest:
+        return Offline(rest)
+    return Places() if kind == "places" else None

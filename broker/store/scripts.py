@@ -1,0 +1,90 @@
+"""The one way to Redis: a script's name and arguments in, its answer or `RegistryUnavailable` out."""
+
+import asyncio
+import hashlib
+import logging
+from contextlib import suppress
+from importlib import resources
+from typing import Any, Final
+
+from redis.exceptions import MovedError, NoScriptError, RedisError
+
+from broker.errors import RegistryUnavailable
+from broker.store.connection import connect, keys_of
+
+log = logging.getLogger(__name__)
+
+DEADLINE_S: Final = 1.0  # of one call, connecting included
+CONNECTIONS: Final = 16  # a call takes well under 1 ms, so more would only queue in Redis
+LEASE_MS: Final = 8_000  # of a place: a gateway that is gone frees its places within 10 s
+
+Argument = str | int | float | bytes
+
+
+class Scripts:
+    """The Lua scripts beside this file. Connects when it is first needed, and again after a loss."""
+
+    def __init__(self, url: str, deadline: float = DEADLINE_S) -> None:
+        """Use the Redis at `url`; a call takes at most `deadline` seconds.
+
+        Raises:
+            StartupError: `url` is none that can be used.
+        """
+        self._deadline = deadline
+        self._redis, self._keys = connect(url, CONNECTIONS, deadline), keys_of(url)
+        self._sources: dict[str, tuple[str, str]] = {}
+        self.available = True  # as of the last call; until the first one there is nothing to report
+
+    async def run(self, name: str, *arguments: Argument) -> Any:
+        """Run the script `name`.lua and return its answer.
+
+        Raises:
+            RegistryUnavailable: no answer within the deadline, or an error; the script may have run.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                answer = await self._evaluate(name, arguments)
+        except TimeoutError:
+            await self._drop_idle()
+            raise self._lost(f"no answer within {self._deadline} s") from None
+        except MovedError:
+            raise self._lost("it is a Redis Cluster, whose URL is redis+cluster://...") from None
+        except (RedisError, OSError, EOFError) as error:
+            raise self._lost(str(error)) from error
+        if not self.available:
+            log.info("Redis is back")
+            self.available = True
+        return answer
+
+    async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> Any:
+        source, digest = self._source(name)
+        named = 1, self._keys.workers  # says to a cluster where all keys are
+        try:
+            return await self._redis.evalsha(digest, *named, *arguments)
+        except NoScriptError:
+            return await self._redis.eval(source, *named, *arguments)
+
+    async def _drop_idle(self) -> None:
+        """A server that hangs may have been replaced: what waits for the next call leads there, too."""
+        with suppress(RedisError, OSError):
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+
+    def _lost(self, why: str) -> RegistryUnavailable:
+        """The error to raise; only the first of a row is logged."""
+        if self.available:
+            log.warning("Redis is away: %s", why)
+            self.available = False
+        return RegistryUnavailable(f"Redis: {why}")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._redis.aclose()
+
+    def _source(self, name: str) -> tuple[str, str]:
+        if name not in self._sources:
+            folder = resources.files("broker") / "lua"
+            common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))
+            source = self._keys.lua + common + script
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            self._sources[name] = source, digest
+        return self._sources[name]

@@ -1,1 +1,0 @@
-"""The commands of `dalston-rt`, one module each, and what they share."""

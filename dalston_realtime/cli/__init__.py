@@ -1,0 +1,1 @@
+"""Is the command `dalston-rt`, one module a command."""

@@ -1,0 +1,51 @@
+"""Builds the command `dalston-rt`: live transcription from a terminal or a script.
+
+Other packages add commands of their own by the entry point group `dalston_rt.commands`: a function becomes
+a command, a `typer.Typer` a group of commands.
+
+Exit codes: 0 all is well; 1 an unexpected fault; 2 a bad argument, file or parameter; 3 the server
+can't be reached; 4 it has no free place; 5 the session broke off and the transcript is incomplete;
+130 Ctrl-C.
+"""
+
+from importlib.metadata import entry_points
+from typing import Final
+
+import typer
+
+from dalston_realtime.cli.drain import drain
+from dalston_realtime.cli.exits import HELP
+from dalston_realtime.cli.mic import mic
+from dalston_realtime.cli.models import models
+from dalston_realtime.cli.transcribe import transcribe
+from dalston_realtime.cli.workers import workers
+
+GROUP: Final = "dalston_rt.commands"
+
+app = typer.Typer(
+    name="dalston-rt",
+    help="Live speech-to-text on a dalston-realtime server.",
+    epilog=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (transcribe, mic, workers, models, drain):
+    app.command(epilog=HELP)(command)
+
+
+def add_commands() -> None:
+    """Add what other installed packages bring."""
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name)
+        else:
+            app.command(entry.name, epilog=HELP)(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    add_commands()
+    app()

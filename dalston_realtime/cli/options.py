@@ -1,0 +1,100 @@
+"""The options that commands share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dalston_realtime.client.session import MinSilence, StreamOptions
+from dalston_realtime.client.subtitles import Format
+
+
+def min_silence(text: str) -> MinSilence:
+    """Milliseconds, or `auto`; the server says which of them it takes.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither auto nor a whole number of milliseconds")
+
+
+_SESSION = "Session"
+_OUTPUT = "Output"
+
+Url = Annotated[
+    str, typer.Option("--url", envvar="DALSTON_URL", metavar="URL", help="Address of the server.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
+
+Model = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="fast, accurate or a model's name.", rich_help_panel=_SESSION),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(metavar="CODE", help="ISO 639-1 code, such as en, or auto.", rich_help_panel=_SESSION),
+]
+Vocabulary = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PHRASE", help="A phrase to listen for; repeatable.", rich_help_panel=_SESSION),
+]
+MinSilenceMs = Annotated[
+    Any,
+    typer.Option(
+        "--min-silence",
+        "--min-silence-ms",
+        metavar="MS",
+        parser=min_silence,
+        help="Silence that ends an utterance, 100 to 3000, or auto.",
+        rich_help_panel=_SESSION,
+    ),
+]
+NoInterim = Annotated[bool, typer.Option("--no-interim", help="Finals only.", rich_help_panel=_SESSION)]
+WordTimestamps = Annotated[
+    bool,
+    typer.Option("--word-timestamps", help="Ask for times of words.", rich_help_panel=_SESSION),
+]
+Events = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="One JSON object per event and line, and nothing else, on stdout.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Timing = Annotated[
+    bool,
+    typer.Option(
+        "--timing",
+        help="At the end, the latency budget with measured figures beside it.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Save = Annotated[
+    list[Format] | None,
+    typer.Option("--save", help="Save as NAME.<format>; repeatable.", rich_help_panel=_OUTPUT),
+]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-dir",
+        metavar="DIR",
+        help="Where to save; by default beside the input.",
+        file_okay=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask the server for."""
+
+    url: str
+    model: str
+    options: StreamOptions

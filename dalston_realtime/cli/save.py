@@ -1,0 +1,58 @@
+"""Where transcripts go, and how they get there whole or not at all."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dalston_realtime.client.errors import OutputError, UsageError
+from dalston_realtime.client.subtitles import Format, render
+from dalston_realtime.client.transcript import Transcript
+
+
+def destinations(
+    names: Sequence[str], formats: Sequence[Format], folder: Path | None
+) -> dict[str, list[Path]]:
+    """For each input the files to write; `folder` is made where it is missing.
+
+    Raises:
+        UsageError: two inputs would write the same file, or an output is an input.
+        OutputError: `folder` can't be made.
+    """
+    wanted = list(dict.fromkeys(formats))
+    paths = {name: [_beside(name, folder, form) for form in wanted] for name in names}
+    outputs = [path for several in paths.values() for path in several]
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise UsageError(f"two inputs would both be saved as {path}; run them one by one")
+        if str(path) in names:
+            raise UsageError(f"saving would overwrite the input {path}; choose an --output-dir")
+    if folder is not None and wanted:
+        _make(folder)
+    return paths
+
+
+def write(path: Path, transcript: Transcript) -> None:
+    """Write the transcript in the format that the suffix names; atomically.
+
+    Raises:
+        OutputError: it can't be written; an older file is as it was.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(render(transcript, Format(path.suffix[1:])), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OutputError(f"{path}: can't be written ({error.strerror})") from None
+
+
+def _beside(name: str, folder: Path | None, form: Format) -> Path:
+    source = Path("stdin" if name == "-" else name)
+    return (folder or source.parent) / f"{source.stem}.{form}"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be made ({error.strerror})") from None

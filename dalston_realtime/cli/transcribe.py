@@ -1,0 +1,113 @@
+"""`dalston-rt transcribe`: recordings in; text while they play, and files at the end out."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dalston_realtime.cli import options as opt
+from dalston_realtime.cli.budget import print_budget
+from dalston_realtime.cli.deliver import Delivery, deliver
+from dalston_realtime.cli.exits import ExitCode, run
+from dalston_realtime.cli.follow import Outcome, Source, follow
+from dalston_realtime.cli.save import destinations
+from dalston_realtime.cli.view import View, make_view
+from dalston_realtime.client.audio import open_audio
+from dalston_realtime.client.errors import AudioError
+from dalston_realtime.client.live import stdin_chunks
+from dalston_realtime.client.pace import WallClock, as_taken, in_real_time
+from dalston_realtime.client.session import StreamOptions
+from dalston_realtime.client.subtitles import Format
+from dalston_realtime.client.url import DEFAULT_URL
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is raw PCM on stdin.")]
+Fast = Annotated[bool, typer.Option("--fast", help="As quick as the server takes it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do with every recording."""
+
+    request: opt.Request
+    fast: bool
+    view: View
+
+
+def transcribe(  # noqa: PLR0913 - one parameter for each option
+    files: Files,
+    *,
+    fast: Fast = False,
+    model: opt.Model = "fast",
+    language: opt.Language = None,
+    vocabulary: opt.Vocabulary = None,
+    min_silence_ms: opt.MinSilenceMs = None,
+    no_interim: opt.NoInterim = False,
+    word_timestamps: opt.WordTimestamps = False,
+    json: opt.Events = False,
+    timing: opt.Timing = False,
+    save: opt.Save = None,
+    output_dir: opt.OutputDir = None,
+    url: opt.Url = DEFAULT_URL,
+) -> None:
+    """Transcribe recordings, one after another, as if they were spoken now.
+
+    Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more. Standard input (-) is
+    raw 16 kHz mono s16le. Ctrl-C ends the audio and prints what was said until then.
+    """
+    request = opt.Request(
+        url,
+        model,
+        StreamOptions(
+            language=language,
+            vocabulary=vocabulary or None,
+            min_silence_ms=min_silence_ms,
+            interim_results=False if no_interim else None,
+            word_timestamps=word_timestamps or None,
+            timing=timing or None,
+        ),
+    )
+    job = Job(request, fast, make_view(json))
+    deliveries = run(_transcribe_all(files, job, save or (), output_dir))
+    if timing and any(delivery.outcome.transcript.begin for delivery in deliveries):
+        samples = [sample for delivery in deliveries for sample in delivery.outcome.samples]
+        print_budget(Console(stderr=json), samples)
+    raise typer.Exit(next((d.code for d in deliveries if d.code), ExitCode.OK))
+
+
+async def _transcribe_all(
+    files: Sequence[str], job: Job, formats: Sequence[Format], folder: Path | None
+) -> list[Delivery]:
+    """Each file by itself; after Ctrl-C none is begun."""
+    outputs = destinations(files, formats, folder)
+    done: list[Delivery] = []
+    for name in files:
+        outcome = await _transcribe_one(name, job)
+        done.append(deliver(name, outcome, outputs[name], job.view))
+        if outcome.interrupted:
+            break
+    return done
+
+
+async def _transcribe_one(name: str, job: Job) -> Outcome:
+    try:
+        with _opened(name, job.fast) as source:
+            return await follow(source, job.request, job.view)
+    except AudioError as error:
+        return Outcome(error=error)
+
+
+@contextmanager
+def _opened(name: str, fast: bool) -> Iterator[Source]:
+    if name == "-":
+        yield Source(name, _paced(stdin_chunks(), fast))
+        return
+    with open_audio(Path(name)) as file:
+        yield Source(name, _paced(as_taken(file.chunks), fast), file.duration)
+
+
+def _paced(chunks: AsyncIterator[bytes], fast: bool) -> AsyncIterator[bytes]:
+    return chunks if fast else in_real_time(chunks, WallClock())

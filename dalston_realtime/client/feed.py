@@ -1,0 +1,59 @@
+"""Audio into a session and its events out, side by side."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+
+from dalston_realtime.client.events import Event
+from dalston_realtime.client.session import Session
+
+
+class Feed:
+    """Sends audio while its events are iterated; `stop()` ends the audio early.
+
+    Whatever ends the audio, `end` is sent behind it, so that what was said is still transcribed.
+    `on_sent` is called with the bytes of audio sent so far.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        audio: AsyncIterable[bytes],
+        on_sent: Callable[[int], None] = lambda sent: None,
+    ) -> None:
+        self._session = session
+        self._audio = audio
+        self._on_sent = on_sent
+        self._task: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Send no more audio."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """The events of the session until its end.
+
+        Raises:
+            AudioError: the audio broke off; raised behind the last event.
+            ClientError: the session broke off; raised behind the last event.
+        """
+        self._task = asyncio.create_task(self._send_all())
+        try:
+            async for event in self._session:
+                yield event
+            await self._task
+        finally:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _send_all(self) -> None:
+        sent = 0
+        try:
+            async for chunk in self._audio:
+                await self._session.send(chunk)
+                sent += len(chunk)
+                self._on_sent(sent)
+        except asyncio.CancelledError:
+            pass  # stopped on purpose
+        finally:
+            await self._session.end()

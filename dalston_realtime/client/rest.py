@@ -1,0 +1,98 @@
+"""The REST calls: what the server offers and how busy it is, as JSON objects."""
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+
+from dalston_realtime.client.errors import ProtocolError, UnreachableError, one_line, refused
+from dalston_realtime.client.url import DEFAULT_URL, is_loopback, rest_url
+
+TIMEOUT: Final = 5.0  # s
+WORKERS: Final = "/v1/realtime/workers"
+MODELS: Final = "/v1/models"
+STATUS: Final = "/v1/realtime/status"
+
+
+async def workers(url: str = DEFAULT_URL) -> list[dict[str, Any]]:
+    """The workers that are registered: endpoint, status, capacity, sessions, models, lag.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    return _list(await _get(url, WORKERS), "workers")
+
+
+async def models(url: str = DEFAULT_URL) -> list[dict[str, Any]]:
+    """The models that live workers have loaded: variant, name, engine, languages, features.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    return _list(await _get(url, MODELS), "models")
+
+
+async def status(url: str = DEFAULT_URL) -> dict[str, Any]:
+    """The server as a whole: capacity and sessions.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    answer = await _get(url, STATUS)
+    if isinstance(answer, dict):
+        return answer
+    raise ProtocolError(f"{STATUS} did not answer with a JSON object")
+
+
+async def drain(url: str, worker_id: str, seconds: float | None) -> None:
+    """Have a worker get nothing new and move its sessions after `seconds`; None takes that back.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    path = f"{WORKERS}/{quote(worker_id, safe='')}/drain"
+    if seconds is None:
+        await _call("DELETE", url, path)
+    else:
+        await _call("POST", url, f"{path}?seconds={seconds:g}")
+
+
+async def _get(base: str, path: str) -> Any:
+    return await _call("GET", base, path)
+
+
+async def _call(method: str, base: str, path: str) -> Any:
+    url = rest_url(base, path)
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not is_loopback(base)) as http:
+            response = await http.request(method, url)
+    except httpx.TransportError as error:
+        raise UnreachableError(base, _why(error)) from error
+    answer = _json(response)
+    if response.is_success and answer is not None:
+        return answer
+    if response.is_success:
+        raise ProtocolError(f"{url} did not answer with JSON; is it this server?")
+    raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
+
+
+def _why(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {TIMEOUT:g} s"
+    if isinstance(error, httpx.ConnectError):
+        return "connection failed"
+    return one_line(error, 120) or type(error).__name__
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _list(answer: Any, name: str) -> list[dict[str, Any]]:
+    items = answer.get(name) if isinstance(answer, dict) else None
+    if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+        return items
+    raise ProtocolError(f"the server's answer has no list of {name}")

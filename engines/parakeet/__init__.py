@@ -1,0 +1,1 @@
+"""Runs Parakeet by NeMo: chunks of streams, or utterances, in, text with words out."""

@@ -1,0 +1,1 @@
+"""Answers plain HTTP requests."""

@@ -1,0 +1,147 @@
+"""REST: what the registry says of workers and models, and whether this gateway can serve."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.errors import RegistryUnavailable
+from broker.records import Worker
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.models import VARIANTS, ModelInfo
+from gateway.api.errors import Reply, error_reply, no_capacity_reply
+from gateway.capacity.directory import View
+from gateway.context import Gateway
+
+DRAIN_S: Final = 300.0
+MAX_DRAIN_S: Final = 86_400
+
+
+class Rest:
+    """The endpoints of one gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def healthz(self, _request: Request) -> Reply:
+        """This process is alive."""
+        return Reply({"status": "alive"})
+
+    async def readyz(self, _request: Request) -> Reply:
+        """A new session would get a place: 200, else 503 with the reason."""
+        if self._gateway.stopping.is_set():
+            return error_reply(503, "restarting", "the gateway is going away")
+        try:
+            view = await self._gateway.directory.look()
+            if await self._gateway.directory.has_capacity():
+                return Reply({"status": "ready"})
+        except RegistryUnavailable as error:
+            return error_reply(503, "registry_unavailable", str(error))
+        why = "all places are taken" if view.status == "at_capacity" else "no worker is there"
+        return no_capacity_reply(why, await self._retry_after())
+
+    async def _retry_after(self) -> float:
+        try:
+            return await self._gateway.places.retry_after()
+        except RegistryUnavailable:
+            return self._gateway.settings.retry_after
+
+    async def models(self, _request: Request) -> Reply:
+        """Variants and concrete models, and on how many workers each is loaded."""
+        try:
+            return Reply(describe_models(await self._gateway.directory.look()))
+        except RegistryUnavailable as error:
+            return error_reply(503, "registry_unavailable", str(error))
+
+    async def workers(self, _request: Request) -> Reply:
+        """All workers that the registry knows, those that went offline lately included."""
+        try:
+            view = await self._gateway.directory.look()
+        except RegistryUnavailable as error:
+            return error_reply(503, "registry_unavailable", str(error))
+        return Reply({"workers": [describe_worker(w) for w in view.workers], "total": len(view.workers)})
+
+    async def drain(self, request: Request) -> Reply:
+        """POST: the worker gets nothing new, and after `seconds` its sessions move. DELETE takes it back."""
+        worker_id, text = request.path_params["worker_id"], request.query_params.get("seconds")
+        undo = request.method == "DELETE"
+        try:
+            seconds = None if undo else read_seconds(text)
+            known = await self._gateway.router.drain(worker_id, seconds)
+        except InvalidParameter as error:
+            return error_reply(400, "invalid_parameter", error.message, param=error.param)
+        except RegistryUnavailable as error:
+            return error_reply(503, "registry_unavailable", str(error))
+        if not known:
+            return error_reply(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
+        return Reply({"worker_id": worker_id, "draining": not undo})
+
+    async def status(self, _request: Request) -> Reply:
+        """The totals; a registry that is away is the status `unavailable`."""
+        try:
+            view = await self._gateway.directory.look()
+        except RegistryUnavailable:
+            view = View(())
+        return Reply(describe_status(view))
+
+    async def metrics(self, _request: Request) -> Response:
+        """The metrics of this process in the Prometheus text format."""
+        metrics = self._gateway.metrics
+        return Response(metrics.scrape(), media_type=metrics.content_type)
+
+    async def upgrade_required(self, _request: Request) -> Reply:
+        """Plain HTTP on the path of the WebSocket."""
+        reply = error_reply(426, "upgrade_required", "this is a WebSocket endpoint")
+        reply.headers["Upgrade"] = "websocket"
+        return reply
+
+
+def read_seconds(text: str | None) -> float:
+    """The seconds that the sessions of a draining worker have.
+
+    Raises:
+        InvalidParameter: it is not a number from 0 to a day.
+    """
+    try:
+        seconds = DRAIN_S if text is None else float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_DRAIN_S:
+        raise InvalidParameter("seconds", f"seconds must be a number from 0 to {MAX_DRAIN_S}")
+    return seconds
+
+
+def describe_models(view: View) -> dict[str, Any]:
+    """The body of `/v1/models`."""
+    models = [describe_model(model, workers) for model, workers in view.models()]
+    variants = {
+        variant: [model["name"] for model in models if model["variant"] == variant]
+        for variant in (*VARIANTS, *sorted({m["variant"] for m in models} - set(VARIANTS)))
+    }
+    return {"variants": variants, "models": models}
+
+
+def describe_model(model: ModelInfo, workers: int) -> dict[str, Any]:
+    """One model, and on how many live workers it is loaded."""
+    streaming = model.features.get("streaming", False)
+    return asdict(model) | {"streaming": streaming, "workers": workers}
+
+
+def describe_worker(worker: Worker) -> dict[str, Any]:
+    """One worker, with its models by name; what is not known is left out."""
+    fields = asdict(worker) | {"models": [model.name for model in worker.models]}
+    del fields["heartbeat_ms"]
+    return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def describe_status(view: View) -> dict[str, Any]:
+    """The body of `/v1/realtime/status`."""
+    return {
+        "status": view.status,
+        "total_capacity": view.capacity,
+        "active_sessions": view.active,
+        "available_capacity": view.free,
+        "worker_count": len(view.alive),
+        "ready_workers": sum(worker.status == "ready" for worker in view.alive),
+    }

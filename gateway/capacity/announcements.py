@@ -1,0 +1,52 @@
+"""What the registry announces in, the sessions that it concerns told out."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+
+from broker.errors import RegistryUnavailable
+from broker.router import Router
+from broker.store.announcements import Connected, Offline, announcements
+from gateway.concurrency import Bell
+
+Callback = Callable[[], None]
+
+
+class WorkerLost:
+    """Who wants to know that a worker is gone."""
+
+    def __init__(self) -> None:
+        self._subscribed: defaultdict[str, set[Callback]] = defaultdict(set)
+
+    def subscribe(self, worker_id: str, callback: Callback) -> Callback:
+        """Have `callback` called when the worker is gone; returns what ends the subscription."""
+        self._subscribed[worker_id].add(callback)
+
+        def unsubscribe() -> None:
+            self._subscribed[worker_id].discard(callback)
+            if not self._subscribed[worker_id]:
+                del self._subscribed[worker_id]
+
+        return unsubscribe
+
+    def announce(self, worker_id: str) -> None:
+        """Tell whoever wants to know."""
+        for callback in list(self._subscribed.get(worker_id, ())):
+            callback()
+
+
+async def listen(url: str, router: Router, lost: WorkerLost, news: Bell) -> None:
+    """Pass announcements on until cancelled; what was missed while Redis was away is looked up."""
+    async for announcement in announcements(url):
+        if isinstance(announcement, Offline):
+            lost.announce(announcement.worker_id)
+        if isinstance(announcement, Connected):
+            await _catch_up(router, lost)
+        news.ring()
+
+
+async def _catch_up(router: Router, lost: WorkerLost) -> None:
+    """Only what the registry itself marked offline: after its absence no heartbeat is fresh."""
+    with suppress(RegistryUnavailable):  # then it is gone again, and so is this connection
+        for worker_id in await router.marked_offline():
+            lost.announce(worker_id)

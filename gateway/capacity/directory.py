@@ -1,0 +1,121 @@
+"""The workers of the registry in, one recent view of them for all connections out."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from broker.errors import RegistryUnavailable
+from broker.records import Worker
+from broker.router import Router
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.models import VARIANTS, ModelInfo
+
+MAX_AGE_S: Final = 1.0  # workers beat every second, so a newer view would say nothing new
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The workers at one moment."""
+
+    workers: tuple[Worker, ...]
+
+    @property
+    def alive(self) -> list[Worker]:
+        """Those whose heartbeat is fresh."""
+        return [worker for worker in self.workers if worker.alive]
+
+    @property
+    def capacity(self) -> int:
+        """All places of the live workers."""
+        return sum(worker.capacity for worker in self.alive)
+
+    @property
+    def active(self) -> int:
+        """All sessions of the live workers."""
+        return sum(worker.active_sessions for worker in self.alive)
+
+    @property
+    def free(self) -> int:
+        """The places that new sessions could get."""
+        return sum(worker.free for worker in self.alive)
+
+    @property
+    def status(self) -> str:
+        """`ready`, `at_capacity` or `unavailable`."""
+        if self.free:
+            return "ready"
+        return "at_capacity" if self.alive else "unavailable"
+
+    def models(self) -> list[tuple[ModelInfo, int]]:
+        """The loaded models by name, each with the number of live workers that have it."""
+        loaded: dict[str, tuple[ModelInfo, int]] = {}
+        for worker in self.alive:
+            for model in worker.models:
+                _, workers = loaded.get(model.name, (model, 0))
+                loaded[model.name] = model, workers + 1
+        return [loaded[name] for name in sorted(loaded)]
+
+    def check(self, model: str, language: str) -> None:
+        """Whether a live worker could serve this, free or not.
+
+        Raises:
+            InvalidParameter: none has that model, or that model has not that language.
+        """
+        if not self.alive:
+            return
+        loaded = [info for info, _ in self.models()]
+        asked = [info for info in loaded if info.answers_to(model)]
+        if not asked and model not in VARIANTS:
+            names = ", ".join((*VARIANTS, *(info.name for info in loaded)))
+            raise InvalidParameter("model", f"no worker has {model[:80]!r}; there are {names}")
+        if asked and not any(info.speaks(language) for info in asked):
+            spoken = sorted({code for info in asked for code in info.languages})
+            raise InvalidParameter(
+                "language",
+                f"{model[:80]} does not know {language}; it knows auto, {', '.join(spoken)}",
+            )
+
+
+class Directory:
+    """A view that is at most a second old, read once however many ask for it."""
+
+    def __init__(self, router: Router, clock: Callable[[], float]) -> None:
+        self._router = router
+        self._clock = clock
+        self._reading = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._view: View | RegistryUnavailable = View(())
+        self._stale: dict[str, int] | None = None
+
+    async def look(self) -> View:
+        """The workers as of the last second.
+
+        Raises:
+            RegistryUnavailable: Redis did not answer, as of the last second.
+        """
+        async with self._reading:
+            if self._clock() - self._read_at >= MAX_AGE_S:
+                self._view = await self._read()
+                self._read_at = self._clock()
+        if isinstance(self._view, RegistryUnavailable):
+            raise RegistryUnavailable(str(self._view))
+        return self._view
+
+    async def has_capacity(self) -> bool:
+        """Whether a worker that has beaten since this gateway came up has a free place.
+
+        The entries found at the start may be those of workers that were killed seconds ago.
+        """
+        view = await self.look()
+        stale = self._stale or {}
+        return any(w.free and stale.get(w.worker_id) != w.heartbeat_ms for w in view.alive)
+
+    async def _read(self) -> View | RegistryUnavailable:
+        try:
+            workers = await self._router.workers()
+        except RegistryUnavailable as error:
+            return error
+        if self._stale is None:
+            self._stale = {worker.worker_id: worker.heartbeat_ms for worker in workers}
+        return View(tuple(workers))

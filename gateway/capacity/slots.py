@@ -1,0 +1,150 @@
+"""A session in, a place on a worker out: at once, after a wait, or less than was asked for."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Final
+
+from broker.errors import NoCapacity, RegistryUnavailable
+from broker.records import Allocation, EndStatus, Queued, Wanted
+from broker.router import Router
+from dalston_realtime.protocol.parameters import Overflow, SessionConfig
+from gateway.capacity.leases import Leases
+from gateway.capacity.releases import Releases
+from gateway.concurrency import Bell
+from gateway.metrics import GatewayMetrics
+
+log = logging.getLogger(__name__)
+
+ASK_S: Final = 1.0  # how often a session that waits says that it still does
+NEWS_S: Final = 1.0  # an expected wait that moved by less is an estimate that wavers
+
+OnQueued = Callable[[int, float | None], None]
+
+
+class Places:
+    """All places of one gateway: taken, held under a lease, and given back for certain."""
+
+    def __init__(
+        self, router: Router, metrics: GatewayMetrics, overflow: Overflow, queue_timeout: float
+    ) -> None:
+        self.news = Bell()  # rung when a place may be free
+        self._router, self._metrics = router, metrics
+        self._overflow, self._queue_timeout = overflow, queue_timeout
+        self._leases = Leases(router)
+        self._releases = Releases(router, metrics)
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def take(
+        self,
+        session_id: str,
+        config: SessionConfig,
+        avoid: Collection[str] = (),
+        *,
+        running: bool = False,
+        on_queued: OnQueued | None = None,
+    ) -> Allocation:
+        """A place by the overflow strategy, held from now on until `give_back` or `hand_over`.
+
+        A session that waits is told its position and the seconds until its turn (None: not known) by
+        `on_queued`, at first and on every change of either. One that is `running` already, and lost its
+        worker, goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
+
+        Raises:
+            NoCapacity: there is no place, or none came free in time.
+            SessionOver: the session has been given back.
+            RegistryUnavailable: Redis is away; the session may hold a place.
+        """
+        wanted = self._wanted(config, running)
+        place = await self._router.allocate(session_id, wanted, avoid)
+        if isinstance(place, Queued):
+            with self._metrics.queued.track_inprogress():
+                place = await self._wait(session_id, wanted, avoid, place, on_queued or (lambda *_: None))
+        self._leases.hold(session_id, wanted, place)
+        return place
+
+    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
+        """Have the session's place given back soon, if it holds one; done when it is.
+
+        `audio_duration` is in seconds.
+        """
+        self._leases.drop(session_id)
+        return self._releases.add(session_id, status, audio_duration)
+
+    def hand_over(self, session_id: str, seconds: float) -> None:
+        """Leave the session's place, for `seconds` from now, to another gateway that takes it."""
+        self._leases.drop(session_id)
+        self._in_background(self._extend(session_id, seconds))
+
+    async def run(self) -> None:
+        """Renew leases and give places back until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leases.run())
+            group.create_task(self._releases.run())
+
+    async def finish(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every place is given back or handed over."""
+        await self._releases.finish(deadline)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=deadline)
+
+    def _wanted(self, config: SessionConfig, running: bool) -> Wanted:
+        features = [("word_timestamps", config.word_timestamps), ("vocabulary", bool(config.vocabulary))]
+        return Wanted(
+            config.model,
+            config.language,
+            tuple(name for name, asked in features if asked),
+            config.overflow or self._overflow,
+            running,
+        )
+
+    async def _wait(
+        self,
+        session_id: str,
+        wanted: Wanted,
+        avoid: Collection[str],
+        queued: Allocation | Queued,
+        on_queued: OnQueued,
+    ) -> Allocation:
+        clock = asyncio.get_running_loop().time
+        until, shown = clock() + self._queue_timeout, Queued(0, None)
+        try:
+            while isinstance(queued, Queued):
+                if _differs(queued, shown):
+                    on_queued(queued.position, queued.expected_wait)
+                    shown = queued
+                if clock() >= until:
+                    raise NoCapacity("no place came free in time", await self.retry_after())
+                await self.news.wait(min(ASK_S, max(0.0, until - clock())))
+                with suppress(RegistryUnavailable):  # its position is kept for a while
+                    queued = await self._router.allocate(session_id, wanted, avoid)
+            return queued
+        finally:
+            if isinstance(queued, Queued):
+                self._in_background(self._leave(session_id))
+
+    async def retry_after(self) -> float:
+        """Seconds after which a client that is refused may find a place."""
+        return await self._router.retry_after()
+
+    async def _leave(self, session_id: str) -> None:
+        with suppress(RegistryUnavailable):  # then the position lapses
+            await self._router.leave(session_id)
+
+    async def _extend(self, session_id: str, seconds: float) -> None:
+        with suppress(RegistryUnavailable):  # then the lease runs out sooner
+            await self._router.renew([session_id], seconds)
+
+    def _in_background(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.create_task(coroutine)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+
+def _differs(queued: Queued, shown: Queued) -> bool:
+    """Whether a client that was told `shown` wants to know of `queued`."""
+    now, before = queued.expected_wait, shown.expected_wait
+    if queued.position != shown.position or (now is None) != (before is None):
+        return True
+    return now is not None and before is not None and abs(now - before) >= NEWS_S

@@ -1,0 +1,1 @@
+"""Runs uvicorn: sockets, limits, and a clean end."""

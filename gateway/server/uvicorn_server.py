@@ -1,0 +1,86 @@
+"""A socket, an application and a signal in, a uvicorn that drains before it ends out."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gateway.server.http_guard import guarded_http
+from gateway.settings import GatewaySettings
+from runtime.addresses import cannot_listen
+
+MAX_MESSAGE_BYTES: Final = 8 << 20  # above the protocol's 1 MiB, so that the client is told
+PING_S: Final = 20.0
+BACKLOG: Final = 2048
+# Bounds the audio that waits in the kernel, 4 s at 16 kHz, and so how late a client's end is seen; and what
+# is parsed at once, which holds up all others if it is thousands of tiny frames.
+RECEIVE_BUFFER: Final = 64 << 10
+SHUTDOWN_S: Final = 1
+
+
+def bind(settings: GatewaySettings) -> socket.socket:
+    """The socket that clients connect to; it does not listen yet.
+
+    Raises:
+        StartupError: the address or the port can't be had.
+    """
+    host, port = settings.gateway_host, settings.gateway_port
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise cannot_listen("gateway", host, port, error) from None
+    sock = socket.socket(family, kind, proto)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.client_timeout * 1000))
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise cannot_listen("gateway", host, port, error) from None
+    return sock
+
+
+class Server(uvicorn.Server):
+    """A uvicorn that leaves the signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: clients are told before this server is."""
+        yield
+
+    async def finish(self, serving: asyncio.Task[None], seconds: float) -> None:
+        """End `serving`, the task of `serve`; who has not taken the close by then is cut off."""
+        self.should_exit = True
+        await asyncio.wait([serving], timeout=seconds)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await serving
+
+
+def make_server(app: ASGIApp, settings: GatewaySettings) -> Server:
+    """The server for `app`, to be run with `serve(sockets=[...])` and ended by `should_exit`."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=guarded_http(settings.handshake_timeout),
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            # A client that does not read, or sends faster than is transcribed, answers no ping for
+            # minutes and is alive all the same. Whether its machine is, TCP finds out when something
+            # is sent: the pings are for that.
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=None,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
+    )

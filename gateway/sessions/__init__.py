@@ -1,0 +1,1 @@
+"""Holds what a session is over all of its connections and workers."""

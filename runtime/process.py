@@ -1,0 +1,95 @@
+"""Runs a server process: its log, the countdown that a signal starts, its lock file, its clean end."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Final, NoReturn
+
+from dalston_realtime.protocol.errors import DalstonError
+from runtime.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+GRACE_S: Final = 3.0  # from the signal to the end; honcho kills 5 s after the first process stopped
+POLL_S: Final = 0.1  # how late an asyncio process may notice the signal
+
+
+def configure_logging(name: str, level: str) -> None:
+    """Log lines as `level name message`; the supervisor adds the time."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format=f"%(levelname)-7s {name} %(message)s",
+        force=True,
+    )
+
+
+class Stop:
+    """The signal starts a countdown; the end of the stream ends the loop.
+
+    SIGTERM and SIGINT set `requested`. If the process has not ended by itself `grace` seconds later it
+    exits with code 1, whatever it is doing: no peer that is gone can hold it.
+    """
+
+    def __init__(self, grace: float = GRACE_S) -> None:
+        self.requested = False
+        self._grace = grace
+        signal.signal(signal.SIGALRM, self._expire)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._request)
+
+    def extend(self, seconds: float) -> None:
+        """Have the countdown take so much longer; to be called before the signal."""
+        self._grace += seconds
+
+    async def wait(self, task: "asyncio.Future[Any]") -> None:
+        """Wait for the signal, or for `task` to end first, which it only does with an error."""
+        while not self.requested and not task.done():
+            await asyncio.wait([task], timeout=POLL_S)
+        if task.done():
+            task.result()
+
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested = True
+            signal.setitimer(signal.ITIMER_REAL, self._grace)
+
+    def _expire(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        log.error("not drained within %.1f s after the signal", self._grace)
+        logging.shutdown()
+        os._exit(1)
+
+
+def run_main(name: str, main: Callable[[], None]) -> NoReturn:
+    """Run a process; a `StartupError` becomes one line and exit code 1."""
+    try:
+        main()
+    except DalstonError as error:
+        sys.exit(f"{name}: {error}")
+    sys.exit(0)
+
+
+def lock(path: Path) -> IO[str]:
+    """Hold `path` while this process lives: a second process of that name would take its socket.
+
+    Raises:
+        StartupError: another process holds it.
+    """
+    handle = path.open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+    except OSError:
+        handle.close()
+        raise StartupError(
+            f"{path.stem} runs already in {path.parent}; set another DALSTON_RUN_DIR for a second worker"
+        ) from None
+    return handle

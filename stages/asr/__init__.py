@@ -1,0 +1,1 @@
+"""Transcribes utterances of several sessions in one forward pass."""

@@ -1,0 +1,302 @@
+"""The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias, cast
+
+import orjson
+from pydantic import Field
+
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.models import ModelInfo
+from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
+from engines.catalog import Room, default, describe, load, parse
+from runtime.gpu import Gpu, GpuMemory
+from runtime.process import Stop, configure_logging
+from runtime.settings import read_settings
+from stages.asr.batcher import Batch, Kind, Work, next_batch
+from stages.asr.greeting import session_begin
+from stages.asr.inference import Failure, Inference
+from stages.asr.ordered_output import Replies
+from stages.asr.streaming_session import Stream, StreamListener
+from stages.asr.utterance_session import Listener
+from stages.channels import Packet
+from stages.endpoint_rules import samples
+from stages.messages import (
+    GUESSES,
+    Alive,
+    Audio,
+    Close,
+    Configure,
+    Event,
+    Flush,
+    Hypothesis,
+    Message,
+    Open,
+    Progress,
+    SessionFailed,
+    Silence,
+    SpeechEnd,
+    SpeechStart,
+)
+from stages.metrics import StageMetrics
+from stages.process import StageProcess
+from stages.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
+# A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
+# a sixth more would, and their finals, which are as quick as anybody's, have room.
+DEGRADED_INTERVALS: Final = 3
+PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
+
+AnyListener: TypeAlias = Listener | StreamListener
+
+
+@dataclass(slots=True)
+class Served:
+    """One session, the model that it asked for, and the engine that serves it."""
+
+    listener: AnyListener
+    info: ModelInfo
+    inference: Inference
+    reported: int  # the receiver knows that all audio up to here has been dealt with
+    failures: int = 0  # utterances in a row
+
+
+class AsrStage:
+    """Whenever the device is free, the most urgent work of several sessions goes into one engine.
+
+    With several engines, the one whose work has waited longest is next; partials wait for all else.
+    """
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        max_batch: int,
+        partial_interval: int,
+        clock: Callable[[], int],
+        metrics: StageMetrics | None = None,
+    ) -> None:
+        inferences = {id(engine): Inference(engine, max_batch) for engine in engines.values()}
+        self._inferences = list(inferences.values())
+        self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
+        self._interval, self._clock, self._metrics = partial_interval, clock, metrics
+        self._sessions: dict[str, Served] = {}
+        self._waiting: dict[Inference, dict[str, Work[Served]]] = {i: {} for i in self._inferences}
+
+    @property
+    def places(self) -> int:
+        """Sessions that the device holds, as found out the hard way; 0 while there was no trouble."""
+        return min((i.max_batch for i in self._inferences if i.shrunk), default=0)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to decode."""
+        return any(self._waiting.values())
+
+    @property
+    def patient(self) -> bool:
+        """Whether all that is to be decoded can wait for a message that is just coming."""
+        return all(work.patient for works in self._waiting.values() for work in works.values())
+
+    def _look(self, served: Served) -> None:
+        """Note what waits in a session that something has happened to."""
+        session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
+        work = served.listener.waiting() if session in self._sessions else None
+        if work is None:
+            waiting.pop(session, None)
+        else:
+            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient)
+
+    def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+        """Take one message."""
+        if isinstance(message, Open):
+            yield from self._open(message)
+        elif isinstance(message, SessionFailed):
+            yield message, b""
+        elif served := self._sessions.get(getattr(message, "session", "")):
+            yield from self._hear(served, message, payload, now)
+            yield from self._flush(served)
+            self._look(served)
+        elif isinstance(message, Close):  # of a session from before this process: others have it still
+            yield message, b""
+
+    def work(self, now: int) -> Iterator[Packet]:
+        """One forward pass over the next batch of the engine whose turn it is."""
+        batches = ((i, next_batch(works.values(), i.max_batch)) for i, works in self._waiting.items())
+        ready = [(inference, batch) for inference, batch in batches if batch is not None]
+        if not ready:
+            return
+        inference, batch = min(ready, key=lambda pair: (pair[1].kind is Kind.PARTIAL, pair[1].since))
+        jobs = [served.listener.job(batch.kind) for served in batch.items]
+        before = self._clock()
+        results = inference.run(jobs)
+        spent = self._clock() - before
+        self._measure(batch, spent)
+        for served, job, result in zip(batch.items, jobs, results, strict=True):
+            yield from self._take(served, batch.kind, job, result, spent)
+            yield from self._flush(served)
+            self._look(served)
+
+    def _take(
+        self, served: Served, kind: Kind, job: Any, result: Transcript | Failure, spent: int
+    ) -> Iterator[Packet]:
+        if isinstance(result, Transcript):
+            served.failures = 0
+            served.listener.take(kind, job, result, spent)
+            return
+        served.failures += 1
+        served.listener.fail(kind, result.why)
+        if served.failures >= MAX_FAILURES:
+            opened = served.listener.replies.opened
+            text = f"{MAX_FAILURES} utterances in a row could not be transcribed"
+            yield SessionFailed(opened.session, opened.route, CloseCode.INTERNAL.error, text), b""
+
+    def _open(self, message: Open) -> Iterator[Packet]:
+        for info, inference in self._models:
+            if info.answers_to(message.model):
+                self._sessions[message.session] = self._serve(message, info, inference)
+                yield message, b""
+                fields = session_begin(message, info)
+                yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
+                return
+        names = ", ".join(f"{info.variant} ({info.name})" for info, _ in self._models)
+        text = f"this worker has no model {message.model}; it has {names}"
+        failed = SessionFailed(message.session, message.route, CloseCode.NO_CAPACITY.error, text)
+        yield failed, b""
+
+    def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> Served:
+        engine, start, silence = inference.engine, opened.start, opened.min_silence_ms
+        partials = info.features["interim_results"]
+        interim = opened.interim_results and partials
+        listener: AnyListener
+        if info.features["streaming"]:
+            streaming = cast(StreamingEngine, engine)
+            replies = Replies[Stream](opened, interim, silence)
+            listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
+        else:
+            context = cast(UtteranceEngine, engine).longest_context
+            interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
+            listener = Listener(Replies(opened, interim, silence), interval, context, start, partials)
+        return Served(listener, info, inference, start)
+
+    def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+        listener = served.listener
+        match message:
+            case Audio():
+                listener.hear(message.start, payload, (*message.stamps, now), now)
+            case Silence():
+                listener.received = max(listener.received, message.end)
+            case SpeechStart():
+                listener.begin(message.utterance, overlaps=message.overlaps)
+                yield message, b""
+            case SpeechEnd():
+                yield from self._speech_end(listener, message, now)
+            case Flush():
+                listener.replies.say(replace(message, stamps=(*message.stamps, now)))
+            case Configure():
+                listener.replies.configure(message, served.info)
+            case Close():
+                yield from self._close(listener, message, now)
+
+    def _speech_end(self, listener: AnyListener, message: SpeechEnd, now: int) -> Iterator[Packet]:
+        message = replace(message, stamps=(*message.stamps, now))
+        if message.kind in GUESSES:
+            listener.maybe(message, now)
+            return
+        listener.finish(message, now)
+        if message.kind != "cut":
+            yield message, b""
+
+    def _close(self, listener: AnyListener, message: Close, now: int) -> Iterator[Packet]:
+        message = replace(message, stamps=(*message.stamps, now))
+        if message.reason == "gone":
+            listener.abandon()
+            del self._sessions[message.session]
+            yield message, b""
+        else:
+            listener.replies.say(message)
+
+    def _flush(self, served: Served) -> Iterator[Packet]:
+        """What may leave now, stamped; and how far the session has got."""
+        listener = served.listener
+        for message, payload in listener.replies.ready():
+            if isinstance(message, Hypothesis | Flush | Close):
+                yield replace(message, stamps=(*message.stamps, self._clock())), payload
+            else:
+                yield message, payload
+            if isinstance(message, Close):
+                del self._sessions[message.session]
+        processed, opened = listener.processed, listener.replies.opened
+        if processed - served.reported >= PROGRESS:
+            served.reported = processed
+            yield Progress(opened.session, opened.route, processed), b""
+
+    def _measure(self, batch: Batch[Served], spent: int) -> None:
+        if self._metrics is not None:
+            kind = batch.kind.name.lower()
+            self._metrics.inference.labels(kind).observe(spent / 1e9)
+            self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
+            self._metrics.places.set(self.places)
+
+
+class AsrSettings(WorkerSettings):
+    """What the ASR stage reads."""
+
+    models: str | None = Field(
+        None,
+        description="variants and what serves them, such as"
+        " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
+    )
+    max_batch: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="sessions in one forward pass; unset: DALSTON_SESSIONS_PER_GPU",
+    )
+    partial_interval_ms: int = Field(
+        300, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
+    )
+    chunk_ms: int | None = Field(
+        None, ge=80, le=5000, description="milliseconds in a step of a cache-aware Parakeet; unset: 160"
+    )
+    asr_threads: int = Field(1, ge=1, le=256, description="CPU threads of one forward pass")
+
+
+def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
+    """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
+    specs = parse(settings.models) if settings.models else default()
+    room = Room(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
+    engines = load(specs, room)
+    stage = AsrStage(
+        engines,
+        settings.max_batch or settings.sessions_per_gpu,
+        samples(settings.partial_interval_ms),
+        time.monotonic_ns,
+        metrics,
+    )
+    for info in describe(engines):
+        log.info("%s is %s (%s)", info.variant, info.name, info.engine)
+    return stage, orjson.dumps(describe(engines)).decode()
+
+
+def main() -> None:
+    """Run the stage as a process."""
+    stop = Stop()
+    settings = read_settings(AsrSettings)
+    configure_logging("asr", settings.log_level)
+    process = StageProcess("asr", settings, stop)
+    stage, models = build(settings, process.metrics)
+    gpu = Gpu()
+
+    def beat(alive: Alive) -> Alive:
+        memory = gpu.memory() or GpuMemory(0, 0)
+        return replace(
+            alive, models=models, places=stage.places, gpu_used=memory.used, gpu_total=memory.total
+        )
+
+    process.run(stage, beat)

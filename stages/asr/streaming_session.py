@@ -1,0 +1,200 @@
+"""One session of a streaming engine: the audio of its utterances, chunk by chunk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Final
+
+import numpy as np
+
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Chunk, Floats, Transcript
+from stages.asr.batcher import Kind, Work
+from stages.asr.ordered_output import Replies, Said
+from stages.endpoint_rules import EndpointRules
+from stages.messages import SpeechEnd, Stamps
+
+OVERLAP: Final = EndpointRules().overlap[1]  # samples that are heard again behind a cut, at most
+KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
+DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
+
+_streams = count(1)  # numbers of streams are never used twice in a process
+
+
+@dataclass(slots=True)
+class Stream:
+    """An utterance that is being fed to the engine: float32 audio from sample `base` on."""
+
+    number: int
+    start: int = -1  # its first audio says
+    overlaps: bool = False
+    language: str | None = None  # as the client said when it began
+    id: int = field(default_factory=lambda: next(_streams))
+    base: int = 0
+    fed: int = 0  # the engine has all samples up to here
+    opened: bool = False  # the engine knows the stream
+    maybe: SpeechEnd | None = None  # its speech may have ended here
+    text: str = ""
+    since: int = 0  # when the audio that is not fed yet began to wait (ns)
+    stamps: Stamps = ()
+    audio: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+
+    @property
+    def said(self) -> Said:
+        """How a hypothesis names it."""
+        return Said(self.number, max(0, self.start), self.overlaps)
+
+    @property
+    def end(self) -> int:
+        """The sample after the last one that is here."""
+        return self.base + len(self.audio)
+
+    def append(self, at: int, audio: Floats) -> None:
+        """Take samples that begin at index `at`; what is here already is not taken twice."""
+        if self.start < 0:
+            self.start = self.base = self.fed = at
+        surplus = max(0, self.fed - KEEP - self.base)
+        self.base += surplus
+        self.audio = np.concatenate([self.audio[surplus:], audio[max(0, self.end - surplus - at) :]])
+
+    def slice(self, start: int, end: int) -> Floats:
+        """The samples from `start` to `end`, as far as they are kept."""
+        return self.audio[max(0, start - self.base) : max(0, end - self.base)]
+
+
+@dataclass(slots=True)
+class StreamListener:
+    """The session; `chunk` is the engine's step in samples, `drop` frees a stream of the engine."""
+
+    replies: Replies[Stream]
+    chunk: int
+    drop: Callable[[int], None]
+    received: int  # all audio up to here has come
+    stream: Stream | None = None
+
+    def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+        """Take audio of the utterance that is being said."""
+        audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
+        self.received = max(self.received, at + len(audio))
+        if self.stream is not None:
+            if self.stream.end - self.stream.fed < self.chunk:
+                self.stream.since = now
+            self.stream.stamps = stamps
+            self.stream.append(at, audio)
+
+    def begin(self, number: int, *, overlaps: bool = False) -> None:
+        """An utterance begins; its audio may overlap the one before."""
+        self.stream = Stream(number, overlaps=overlaps, language=self.replies.spoken)
+
+    def maybe(self, end: SpeechEnd, now: int) -> None:
+        """The utterance may have ended: the text says more once the engine has all of its audio."""
+        if self.stream is not None and end.kind == "maybe":
+            self.stream.maybe = end
+
+    def finish(self, end: SpeechEnd, now: int) -> None:
+        """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
+        stream, self.stream = self.stream, None
+        if stream is None or stream.start < 0:
+            self.replies.give_up(end)
+            if end.kind == "cut":
+                self.begin(end.utterance + 1)
+            return
+        if end.kind == "cut":
+            end = _cut_where_heard(stream, end)
+            self._carry_over(stream, end, now)
+        self.replies.await_final(stream, end, now)
+
+    def _carry_over(self, before: Stream, cut: SpeechEnd, now: int) -> None:
+        """The utterance behind a cut begins, with the audio that has come of it."""
+        self.begin(cut.utterance + 1, overlaps=cut.resume < cut.until)
+        assert self.stream is not None
+        self.stream.since, self.stream.stamps = now, cut.stamps
+        self.stream.append(cut.resume, before.slice(cut.resume, before.end))
+
+    def abandon(self) -> None:
+        """The session is gone: free its streams."""
+        pending = [item.utterance for item in self.replies.pending()]
+        for stream in [*pending, self.stream]:
+            if stream is not None and stream.opened:
+                self.drop(stream.id)
+
+    def waiting(self) -> Work["StreamListener"] | None:
+        """The next step of this session, if there is one."""
+        if head := self.replies.head:
+            return Work(self, Kind.STEP, head.since)
+        stream = self.stream
+        if stream is not None and stream.end - stream.fed >= self.chunk:
+            return Work(self, Kind.STEP, stream.since)
+        return None
+
+    def job(self, kind: Kind) -> Chunk:
+        """The next chunk: of the oldest utterance that is over, else of the one that is being said."""
+        stream, until = self._due()
+        end = min(stream.fed + self.chunk, until)
+        opened = self.replies.opened
+        return Chunk(
+            stream.id,
+            stream.slice(stream.fed, end),
+            first=not stream.opened,
+            last=self.replies.head is not None and end >= until,
+            language=stream.language,
+            vocabulary=opened.vocabulary,
+            word_timestamps=opened.word_timestamps,
+        )
+
+    def take(self, kind: Kind, job: Chunk, transcript: Transcript, inference_ns: int) -> None:
+        """Queue what becomes of the result of `job`."""
+        stream, _ = self._due()
+        stream.opened, stream.fed = not job.last, stream.fed + len(job.audio)
+        if job.last:
+            assert self.replies.head is not None
+            end = self.replies.head.end
+            self.replies.settle(self.replies.final(stream.said, end, transcript, inference_ns))
+        elif self.replies.head is None:  # else its final is a step or two away
+            self._show(stream, transcript, inference_ns)
+
+    def _show(self, stream: Stream, transcript: Transcript, inference_ns: int) -> None:
+        maybe = stream.maybe
+        if maybe is not None and 0 <= stream.fed - maybe.until <= DOUBT:
+            self.replies.text_end(maybe.at, transcript)
+        if transcript.text != stream.text:
+            stream.text = transcript.text
+            self.replies.partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
+
+    def fail(self, kind: Kind, why: str) -> None:
+        """The engine can't go on with what is due: the utterance is given up."""
+        stream, _ = self._due()
+        if stream.opened:
+            self.drop(stream.id)
+        if self.replies.head:
+            self.replies.lose_head(stream.said, why)
+        else:
+            self.stream = None
+            self.replies.lose(stream.said, stream.fed, why)
+
+    def _due(self) -> tuple[Stream, int]:
+        """The stream whose step is next, and up to where it goes."""
+        if head := self.replies.head:
+            return head.utterance, max(head.end.until, head.utterance.fed)
+        assert self.stream is not None
+        return self.stream, self.stream.end
+
+    @property
+    def processed(self) -> int:
+        """All audio up to here has been dealt with."""
+        behind = self.received
+        if self.stream is not None and self.stream.end - self.stream.fed >= self.chunk:
+            behind = self.stream.fed
+        return min(behind, self.replies.earliest_pending(behind))
+
+
+def _cut_where_heard(stream: Stream, cut: SpeechEnd) -> SpeechEnd:
+    """The cut as it can be: what the engine has heard behind it can't be taken back.
+
+    The next utterance then begins in what was heard, however quiet it was further back: an overlap
+    that is longer than words are compared over would say them twice.
+    """
+    if stream.fed <= cut.until:
+        return cut
+    resume = max(cut.resume, stream.fed - OVERLAP)
+    return replace(cut, at=stream.fed, until=stream.fed, resume=resume, decided=max(cut.decided, stream.fed))

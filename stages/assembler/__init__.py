@@ -1,0 +1,1 @@
+"""Aligns, numbers and orders hypotheses, and holds the transcript of each session."""

@@ -1,1 +1,0 @@
-"""Speech recognition engines; each module imports its own library, and only `stages.asr` imports engines."""

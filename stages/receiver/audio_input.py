@@ -1,0 +1,96 @@
+"""A client's bytes in, 16 kHz mono s16le out: decoding, mixing down, resampling, chunk by chunk."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from dalston_realtime.protocol.parameters import Encoding
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+SAMPLE_BYTES: Final[dict[Encoding, int]] = {
+    "pcm_s16le": 2,
+    "pcm_f32le": 4,
+    "mulaw": 1,
+    "alaw": 1,
+}
+
+
+class AudioInput:
+    """Decodes one session's stream. A frame may end in the middle of a sample: the rest is kept."""
+
+    def __init__(self, encoding: Encoding, sample_rate: int, channels: int) -> None:
+        self._decode = _DECODERS[encoding]
+        self._channels = channels
+        self._frame_bytes = SAMPLE_BYTES[encoding] * channels
+        self._rest = b""
+        self._resampler = None
+        if sample_rate != SAMPLE_RATE:
+            self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
+
+    def feed(self, data: bytes) -> bytes:
+        """The samples that `data` completes."""
+        data = self._rest + data if self._rest else data
+        whole = len(data) - len(data) % self._frame_bytes
+        self._rest = data[whole:]
+        return data[:whole] if self._plain else self._convert(data[:whole], last=False)
+
+    def finish(self) -> bytes:
+        """What the resampler still holds. An incomplete last sample is no sound."""
+        return self._convert(b"", last=True) if self._resampler is not None else b""
+
+    def _convert(self, data: bytes, *, last: bool) -> bytes:
+        samples = self._decode(data)
+        if self._channels > 1:
+            samples = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
+        if self._resampler is not None:
+            samples = np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
+        return bytes((np.clip(samples, -1, 32767 / 32768) * 32768).round().astype("<i2").tobytes())
+
+
+def _from_s16(data: bytes) -> Floats:
+    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+
+
+def _from_f32(data: bytes) -> Floats:
+    """Not-a-number is silence; infinities and what is beyond full scale are full scale."""
+    samples = np.frombuffer(data, "<f4").astype(np.float32)
+    return np.asarray(np.clip(np.nan_to_num(samples, nan=0.0), -1, 1), np.float32)
+
+
+def _from_table(table: Floats) -> Callable[[bytes], Floats]:
+    return lambda data: table[np.frombuffer(data, np.uint8)]
+
+
+def _mulaw_table() -> Floats:
+    """ITU-T G.711 mu-law: sign, three bits of exponent, four of mantissa, all inverted; bias 33."""
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent, mantissa = (code >> 4) & 7, code & 15
+    magnitude = ((2 * mantissa.astype(np.int32) + 33) << exponent) - 33
+    return _full_scale(np.where(code & 128, -magnitude, magnitude), 8192)
+
+
+def _alaw_table() -> Floats:
+    """ITU-T G.711 A-law: even bits inverted; exponent 0 is linear; a set sign bit is positive."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, mantissa = (code >> 4) & 7, (code & 15).astype(np.int32)
+    linear = 2 * mantissa + 1
+    magnitude = np.where(exponent == 0, linear, (linear + 32) << np.maximum(exponent, 1) - 1)
+    return _full_scale(np.where(code & 128, magnitude, -magnitude), 4096)
+
+
+def _full_scale(values: npt.NDArray[Any], full: int) -> Floats:
+    return (values / full).astype(np.float32)
+
+
+_DECODERS: Final[dict[Encoding, Callable[[bytes], Floats]]] = {
+    "pcm_s16le": _from_s16,
+    "pcm_f32le": _from_f32,
+    "mulaw": _from_table(_mulaw_table()),
+    "alaw": _from_table(_alaw_table()),
+}

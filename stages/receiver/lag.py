@@ -1,0 +1,73 @@
+"""How far results are behind the audio of one session, also while its socket is not being read."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+
+CREDIT: Final = 2 * SAMPLE_RATE
+"""Samples that a session may have in the pipeline. Beyond that its socket is not read, so a client that
+sends faster than real time is slowed down by TCP, and memory stays flat."""
+
+WARN_S: Final = 3.0
+LIMIT_S: Final = 5.0
+HELD_S: Final = 2.0  # the limit must be exceeded for so long
+WARN_EVERY_S: Final = 1.0
+
+Verdict = Literal["fine", "warn", "exceeded"]
+
+
+@dataclass(slots=True)
+class Lag:
+    """Received minus processed audio, plus what a client in real time must have waiting in its socket.
+
+    While the socket is not read, audio cannot be counted. `debt` stands for it: it grows with the time
+    for which reading stopped, shrinks with the audio that is then read, and is gone when the socket has
+    nothing waiting. So a client that sends a file as fast as it is taken never lags as long as the
+    pipeline is faster than real time, and a live one is seen to lag when it is not.
+    """
+
+    received: int = 0  # samples
+    processed: int = 0  # samples
+    debt: float = 0.0  # seconds
+    _exceeded_since: float | None = None
+    _warned: float = float("-inf")
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of audio received."""
+        return self.received / SAMPLE_RATE
+
+    @property
+    def has_credit(self) -> bool:
+        """Whether more audio may be read."""
+        return self.received - self.processed < CREDIT
+
+    def read(self, samples: int, held_s: float, *, waited: bool) -> None:
+        """Audio was read after not reading for `held_s`; `waited` if the socket had nothing waiting."""
+        self.received += samples
+        if waited:
+            self.debt = 0.0
+        self.debt = max(0.0, self.debt + held_s - samples / SAMPLE_RATE)
+
+    def wait(self) -> None:
+        """The socket has nothing waiting."""
+        self.debt = 0.0
+
+    def seconds(self, held_s: float = 0.0) -> float:
+        """The lag now, where reading has been held for `held_s` so far."""
+        return (self.received - self.processed) / SAMPLE_RATE + self.debt + held_s
+
+    def judge(self, now: float, held_s: float = 0.0) -> Verdict:
+        """Whether to warn (at most once a second) or to end the session; `now` in seconds."""
+        lag = self.seconds(held_s)
+        if lag < LIMIT_S:
+            self._exceeded_since = None
+        elif self._exceeded_since is None:
+            self._exceeded_since = now
+        elif now - self._exceeded_since >= HELD_S:
+            return "exceeded"
+        if lag >= WARN_S and now - self._warned >= WARN_EVERY_S:
+            self._warned = now
+            return "warn"
+        return "fine"

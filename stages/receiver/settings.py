@@ -1,0 +1,21 @@
+"""Holds the settings that the receiver reads."""
+
+from pydantic import Field
+
+from runtime.settings import DAY_S
+from stages.settings import WorkerSettings
+
+
+class ReceiverSettings(WorkerSettings):
+    """What the receiver reads."""
+
+    receiver_host: str = Field("127.0.0.1", description="address on which the worker listens")
+    advertise_host: str | None = Field(
+        None, description="host under which gateways reach the worker; unset: the one it listens on"
+    )
+    worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
+    idle_timeout: float = Field(
+        60, gt=0, le=DAY_S, description="seconds without audio and keepalive until a session is ended"
+    )
+    # at the fastest speech the transcript of a day is just below what a message may have
+    max_session: float = Field(14_400, gt=0, le=DAY_S, description="seconds that a session may last")

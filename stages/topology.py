@@ -1,0 +1,82 @@
+"""How many processes of each stage a worker has: `DALSTON_FANOUT="vad=2,asr=2"`."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from runtime.errors import StartupError
+from stages.messages import Route
+
+STAGES: Final = ("vad", "asr", "assembler", "sender")
+"""The stages behind the receiver, in data-flow order; a `Route` has one entry for each."""
+
+MAX_PROCESSES: Final = 64  # of one stage; more on one host is a typing error
+
+
+def parse_fanout(text: str) -> dict[str, int]:
+    """Processes of each stage; those not named have one.
+
+    Raises:
+        StartupError: an unknown stage, or not a whole number from 1 to 64.
+    """
+    counts = dict.fromkeys(STAGES, 1)
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        stage, _, count = part.partition("=")
+        if stage not in counts or not count.isdecimal() or not 1 <= int(count) <= MAX_PROCESSES:
+            raise StartupError(
+                f"DALSTON_FANOUT={text!r}: {part!r} is not one of {', '.join(STAGES)}"
+                f" with a number from 1 to {MAX_PROCESSES}, as in vad=2,asr=2"
+            )
+        counts[stage] = int(count)
+    return counts
+
+
+def honcho_concurrency(counts: Mapping[str, int]) -> str:
+    """The same as an argument of `honcho start -c`, which counts each process type."""
+    return ",".join(f"{stage}={count}" for stage, count in counts.items())
+
+
+@dataclass(slots=True)
+class Router:
+    """Gives each new session the least loaded process of every stage.
+
+    Ties go to the process after the one that was given last, so that a load of short sessions spreads.
+    """
+
+    counts: Mapping[str, int]
+    _load: dict[str, list[int]] = field(init=False)
+    _last: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._load = {stage: [0] * self.counts[stage] for stage in STAGES}
+        self._last = dict.fromkeys(STAGES, -1)
+
+    def take(self) -> Route:
+        """A route for a new session; give it back when the session is over."""
+        return tuple(self._take(stage) for stage in STAGES)
+
+    def give_back(self, route: Route) -> None:
+        """The session that had this route is over."""
+        for stage, index in zip(STAGES, route, strict=True):
+            self._load[stage][index] -= 1
+
+    def _take(self, stage: str) -> int:
+        load, after = self._load[stage], self._last[stage] + 1
+        order = [(after + k) % len(load) for k in range(len(load))]
+        index = min(order, key=lambda i: load[i])
+        load[index] += 1
+        self._last[stage] = index
+        return index
+
+
+def main() -> None:
+    """Print the concurrency for honcho: `honcho start -c "$(python -m stages.topology vad=2)"`."""
+    try:
+        print(honcho_concurrency(parse_fanout(",".join(sys.argv[1:]))))
+    except StartupError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

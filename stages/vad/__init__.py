@@ -1,0 +1,1 @@
+"""Finds utterances: audio in, audio with the boundaries of speech out."""

@@ -1,0 +1,94 @@
+"""One session in the VAD stage: its audio around the present moment, its model's state, its endpointer."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE
+from dalston_realtime.protocol.parameters import MinSilence
+from engines.base import Floats
+from engines.silero import WINDOW, VadState
+from stages.endpoint_rules import EndpointRules, samples
+from stages.messages import Open, Route, Stamps
+from stages.vad.endpointer import Endpointer
+
+AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
+CLEAR_SILENCE: Final = 2.0**-11  # peak (-66 dB of full scale) up to which nobody can be heard
+SETTLED: Final = samples(1_000)  # of it after which the model's state hardly moves any more
+KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, overlap, the speech not yet sure
+
+
+@dataclass(slots=True)
+class Speaker:
+    """One session: its audio around the present moment, and where in an utterance it is."""
+
+    opened: Open
+    endpointer: Endpointer
+    state: VadState = field(default_factory=VadState)
+    audio: bytearray = field(default_factory=bytearray)  # s16le from `base` on
+    base: int = 0  # sample index of the first sample in `audio`
+    received: int = 0
+    utterance: int = 0  # number of the utterance that is being said, or was said last
+    sent: int = 0  # the ASR stage has this utterance's audio up to here
+    told: int = 0  # the ASR stage knows of all audio up to here
+    muted: int = 0  # samples of clear silence up to now
+    stamps: Stamps = ()
+    stalled: int = 0  # when its audio stopped coming (ns); 0: it comes
+
+    @property
+    def route(self) -> Route:
+        """The processes that the session stays with."""
+        return self.opened.route
+
+    @property
+    def windows(self) -> int:
+        """How many whole windows wait to be looked at."""
+        return (self.received - self.endpointer.position) // WINDOW
+
+    def append(self, pcm: bytes, stamps: Stamps) -> None:
+        """Take samples that arrived."""
+        self.audio += pcm
+        self.received += len(pcm) // BYTES_PER_SAMPLE
+        self.stamps = stamps
+
+    def slice(self, start: int, end: int) -> bytes:
+        """The samples from `start` to `end`, as far as they are kept."""
+        low = max(0, start - self.base) * BYTES_PER_SAMPLE
+        return bytes(self.audio[low : (end - self.base) * BYTES_PER_SAMPLE])
+
+    def sound(self) -> Floats:
+        """The next windows [n * 512], -1..1, at most `AT_ONCE`."""
+        at = self.endpointer.position
+        pcm = np.frombuffer(self.slice(at, at + min(self.windows, AT_ONCE) * WINDOW), "<i2")
+        return pcm.astype(np.float32) * np.float32(1 / 32768)
+
+    def is_muted(self, sound: Floats) -> bool:
+        """Whether the next windows are clear silence, as those of the last second were."""
+        if self.endpointer.in_speech or sound.max() > CLEAR_SILENCE or sound.min() < -CLEAR_SILENCE:
+            self.muted = 0
+            return False
+        self.muted += len(sound)
+        return self.muted > SETTLED
+
+    def forget(self) -> None:
+        """Drop the audio that nothing can ask for any more."""
+        needed = self.endpointer.position - KEEP
+        if self.endpointer.in_speech:
+            needed = min(needed, self.sent)
+        surplus = needed - self.base
+        if surplus > KEEP:
+            del self.audio[: surplus * BYTES_PER_SAMPLE]
+            self.base += surplus
+
+
+def speaker_at(opened: Open, rules: EndpointRules) -> Speaker:
+    """A session at the sample with which it begins here."""
+    at = opened.start
+    endpointer = Endpointer(rules, silence_of(opened.min_silence_ms), position=at, decoded=at)
+    return Speaker(opened, endpointer, base=at, received=at, sent=at, told=at)
+
+
+def silence_of(min_silence: MinSilence) -> int | None:
+    """What a client asks for, in samples; None leaves it to the endpointer's patience."""
+    return None if min_silence == "auto" else samples(min_silence)

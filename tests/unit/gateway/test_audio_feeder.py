@@ -1,0 +1,65 @@
+"""What a client sends in a flood: it is not read while too much of it waits for a worker or an answer."""
+
+import asyncio
+from collections.abc import Callable
+
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.sessions.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, Pump
+from gateway.sessions.change_set import Ledger
+from gateway.sessions.continuity import Story
+from gateway.sessions.replay_buffer import AudioLog
+
+
+def taken(frame: bytes | str, count: int, then: Callable[[AudioLog], None]) -> tuple[int, int]:
+    """How many of `count` messages a session without a worker takes; and how many after `then` as well."""
+
+    async def main() -> tuple[int, int]:
+        ledger = Ledger()
+        log = AudioLog(SessionConfig(), ledger)
+        pump = Pump(log, Story("s", ledger))
+        numbers: list[int] = []
+
+        async def speak() -> None:
+            for _ in range(count):
+                await pump.take(frame)
+                numbers.append(log.next)
+
+        speaking = asyncio.create_task(speak())
+        await asyncio.sleep(0)
+        first = len(numbers)
+        then(log)
+        pump.notice()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        speaking.cancel()
+        return first, len(numbers)
+
+    return asyncio.run(main())
+
+
+def test_messages_that_no_worker_takes_are_bounded() -> None:
+    assert taken("x", 1_000, lambda log: log.sent(0)) == (UNSENT_MESSAGES, UNSENT_MESSAGES + 1)
+
+
+def test_audio_in_single_samples_is_bounded_by_frames() -> None:
+    taken_at_once, after = taken(b"\0\0", 10_000, lambda log: None)
+    assert taken_at_once == after == UNSENT_FRAMES
+
+
+def test_changes_of_the_settings_are_one_message() -> None:
+    config = '{"type":"config","language":"en"}'
+    assert taken(config, 1_000, lambda log: None) == (1_000, 1_000)
+
+
+def test_flushes_that_are_not_answered_are_bounded() -> None:
+    def answered(log: AudioLog) -> None:
+        log.answered("a")
+
+    def all_sent(log: AudioLog) -> None:
+        for number in range(log.next):
+            log.sent(number)
+
+    flush = '{"type":"flush","id":"a"}'
+    assert taken(flush, 1_000, all_sent) == (UNSENT_MESSAGES, 2 * UNSENT_MESSAGES)
+    assert OPEN_FLUSHES == 2 * UNSENT_MESSAGES
+    assert taken(flush, 1_000, answered) == (UNSENT_MESSAGES, UNSENT_MESSAGES + 1)

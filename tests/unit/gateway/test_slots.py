@@ -1,0 +1,181 @@
+"""Places by the overflow strategy, with a router that is played by hand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from broker.errors import NoCapacity, RegistryUnavailable
+from broker.records import Allocation, Queued, Wanted
+from broker.store.announcements import Connected, Offline, read
+from broker.store.announcements import Places as PlacesFree
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.capacity.announcements import WorkerLost
+from gateway.capacity.slots import Places
+from gateway.metrics import GatewayMetrics
+
+PLACE = Allocation("w1", "ws://x", "tiny", "fast")
+Answer = Allocation | Queued | Exception
+
+
+class FakeRouter:
+    """A router whose next answers are set by hand; the last one stays."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.asked: list[Wanted] = []
+        self.left: list[str] = []
+        self.renewed: list[tuple[list[str], float]] = []
+
+    async def allocate(self, _session: str, wanted: Wanted, _avoid: Any) -> Allocation | Queued:
+        """The next answer."""
+        self.asked.append(wanted)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def leave(self, session_id: str) -> bool:
+        """Note that it left."""
+        self.left.append(session_id)
+        return True
+
+    async def retry_after(self) -> float:
+        """Any."""
+        return 7.0
+
+    async def renew(self, sessions: list[str], seconds: float) -> set[str]:
+        """Note it."""
+        self.renewed.append((sessions, seconds))
+        return set()
+
+
+def play(router: Any, test: Callable[[Places], Awaitable[None]], timeout: float = 5.0) -> None:
+    """Run a test on places whose overflow strategy is `queue`."""
+
+    async def main() -> None:
+        places = Places(router, GatewayMetrics(), "queue", timeout)
+        async with asyncio.timeout(5):
+            await test(places)
+            await places.finish(1)
+
+    asyncio.run(main())
+
+
+def test_every_change_is_told_and_trouble_is_waited_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.capacity.slots.ASK_S", 0.0)
+    told: list[tuple[int, float | None]] = []
+    away = RegistryUnavailable("away")
+    waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
+    answers: list[Answer] = [
+        *(Queued(2, wait) for wait in waits),
+        away,
+        Queued(1, 5.5),
+        Queued(1, None),
+        PLACE,
+    ]
+    router = FakeRouter(*answers)
+
+    async def main(places: Places) -> None:
+        place = await places.take("s", SessionConfig(), on_queued=lambda *event: told.append(event))
+        assert place == PLACE
+
+    play(router, main)
+    assert told == [(2, None), (2, 5.0), (2, 6.0), (1, 5.5), (1, None)]
+    assert router.left == []
+
+
+def test_who_waits_too_long_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    router = FakeRouter(Queued(1, None))
+
+    async def main(places: Places) -> None:
+        with pytest.raises(NoCapacity) as refused:
+            await places.take("s", SessionConfig())
+        assert refused.value.retry_after == 7.0
+
+    play(router, main, timeout=0.0)
+    assert router.left == ["s"]
+
+
+def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
+    router = FakeRouter(Queued(1, None))
+
+    async def main(places: Places) -> None:
+        queued: asyncio.Queue[int] = asyncio.Queue()
+        waiting = asyncio.create_task(
+            places.take("s", SessionConfig(), on_queued=lambda position, _: queued.put_nowait(position))
+        )
+        assert await queued.get() == 1
+        router.answers = [Queued(3, None)]
+        places.news.ring()
+        assert await queued.get() == 3
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    play(router, main)
+    assert router.left == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("config", "running", "wanted"),
+    [
+        (SessionConfig(), False, Wanted(overflow="queue")),
+        (SessionConfig(overflow="reject"), True, Wanted(overflow="reject", first=True)),
+        (
+            SessionConfig(model="accurate", language="en", word_timestamps=True, vocabulary=("x",)),
+            False,
+            Wanted("accurate", "en", ("word_timestamps", "vocabulary"), "queue"),
+        ),
+    ],
+)
+def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: Wanted) -> None:
+    router = FakeRouter(PLACE)
+
+    async def main(places: Places) -> None:
+        await places.take("s", config, running=running)
+
+    play(router, main)
+    assert router.asked == [wanted]
+
+
+def test_a_place_that_is_handed_over_is_held_a_while_longer() -> None:
+    router = FakeRouter(PLACE)
+
+    async def main(places: Places) -> None:
+        await places.take("s", SessionConfig())
+        places.hand_over("s", 30.0)
+
+    play(router, main)
+    assert router.renewed == [(["s"], 30.0)]
+
+
+def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
+    lost, told = WorkerLost(), list[str]()
+    stop = lost.subscribe("w1", lambda: told.append("a"))
+    lost.subscribe("w1", lambda: told.append("b"))
+    lost.subscribe("w2", lambda: told.append("c"))
+    lost.announce("w1")
+    lost.announce("w3")
+    assert sorted(told) == ["a", "b"]
+    stop()
+    stop()
+    lost.announce("w1")
+    assert sorted(told) == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("message", "announcement"),
+    [
+        ({"type": "subscribe", "data": 1}, Connected()),
+        ({"type": "message", "data": "offline w 1"}, Offline("w 1")),
+        ({"type": "message", "data": "places"}, PlacesFree()),
+        ({"type": "message", "data": "offline"}, None),
+        ({"type": "message", "data": "news"}, None),
+        ({"type": "pong", "data": ""}, None),
+    ],
+)
+def test_announcements_are_read(message: dict[str, Any], announcement: object) -> None:
+    assert read(message) == announcement

@@ -1,0 +1,136 @@
+"""A client's bytes in, 16 kHz mono s16le out, whatever the chunks."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dalston_realtime.protocol.parameters import Encoding
+from stages.receiver.audio_input import SAMPLE_BYTES, AudioInput
+
+ENCODINGS = list(SAMPLE_BYTES)
+FORMATS: list[tuple[Encoding, int, int]] = [
+    (encoding, rate, channels)
+    for encoding in ENCODINGS
+    for rate in (8_000, 16_000, 44_100, 48_000)
+    for channels in (1, 2)
+]
+
+
+def convert(data: bytes, encoding: Encoding = "pcm_s16le", rate: int = 16_000, channels: int = 1) -> bytes:
+    """All at once."""
+    source = AudioInput(encoding, rate, channels)
+    return source.feed(data) + source.finish()
+
+
+def samples_of(data: bytes) -> npt.NDArray[np.int64]:
+    return np.frombuffer(data, "<i2").astype(int)
+
+
+def test_plain_audio_goes_through_untouched() -> None:
+    data = bytes(range(256)) * 4
+    assert convert(data) == data
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_frame_may_end_anywhere_in_a_sample(encoding: Encoding, channels: int) -> None:
+    data = np.random.default_rng(1).integers(0, 256, 64, np.uint8).tobytes()
+    whole = convert(data, encoding, channels=channels)
+    for split in range(len(data) + 1):
+        source = AudioInput(encoding, 16_000, channels)
+        assert source.feed(data[:split]) + source.feed(data[split:]) == whole
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(FORMATS), st.binary(max_size=4_000), st.lists(st.integers(0, 4_000), max_size=8))
+def test_any_chunks_give_the_same_audio(
+    form: tuple[Encoding, int, int], data: bytes, splits: list[int]
+) -> None:
+    source, at, pieces = AudioInput(*form), 0, list[bytes]()
+    for split in sorted(splits):
+        pieces.append(source.feed(data[at:split]))
+        at = max(at, split)
+    pieces += [source.feed(data[at:]), source.finish()]
+    assert b"".join(pieces) == convert(data, *form)
+    assert all(len(piece) % 2 == 0 for piece in pieces)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_an_incomplete_last_sample_is_no_sound(encoding: Encoding) -> None:
+    size = 2 * SAMPLE_BYTES[encoding]
+    assert convert(bytes(size - 1), encoding, channels=2) == b""
+    assert len(convert(bytes(2 * size - 1), encoding, channels=2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "sample"),
+    [
+        (0.0, 0),
+        (0.5, 16_384),
+        (-1.0, -32_768),
+        (1.0, 32_767),
+        (7.5, 32_767),
+        (-7.5, -32_768),
+        (float("nan"), 0),
+        (float("inf"), 32_767),
+        (float("-inf"), -32_768),
+        (1e-45, 0),
+        (3.4e38, 32_767),
+    ],
+)
+def test_floats_beyond_full_scale_are_full_scale_and_not_a_number_is_silence(
+    value: float, sample: int
+) -> None:
+    assert samples_of(convert(np.array([value], "<f4").tobytes(), "pcm_f32le")).tolist() == [sample]
+
+
+@given(st.binary(max_size=400))
+def test_any_floats_are_audio(data: bytes) -> None:
+    assert len(convert(data, "pcm_f32le")) == len(data) // 4 * 2
+
+
+@pytest.mark.parametrize(("encoding", "subtype"), [("mulaw", "ULAW"), ("alaw", "ALAW")])
+def test_telephone_audio_is_what_libsndfile_makes_of_it(encoding: Encoding, subtype: str) -> None:
+    data = bytes(range(256))
+    reference, _ = soundfile.read(
+        io.BytesIO(data), dtype="int16", format="RAW", subtype=subtype, samplerate=8_000, channels=1
+    )
+    assert convert(data, encoding, 16_000).hex() == reference.astype("<i2").tobytes().hex()
+
+
+def test_two_channels_are_mixed_down() -> None:
+    stereo = np.array([[100, 300], [-32_768, -32_768], [32_767, -32_767], [5, 6]], "<i2")
+    assert samples_of(convert(stereo.tobytes(), channels=2)).tolist() == [200, -32_768, 0, 6]
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 24_000, 44_100, 48_000])
+def test_a_tone_keeps_its_length_its_pitch_and_its_loudness(rate: int) -> None:
+    seconds = 2
+    tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(seconds * rate) / rate)
+    source = AudioInput("pcm_f32le", rate, 1)
+    data = tone.astype("<f4").tobytes()
+    step = rate // 10 * 4 + 3  # 100 ms and a piece of a sample
+    pieces = [source.feed(data[at : at + step]) for at in range(0, len(data), step)]
+    heard = samples_of(b"".join(pieces) + source.finish())
+    assert abs(len(heard) - seconds * 16_000) <= 1
+    spectrum = np.abs(np.fft.rfft(heard[:32_000] * np.hanning(32_000)))
+    assert np.argmax(spectrum) / seconds == pytest.approx(1_000, abs=1)
+    middle = heard[8_000:24_000] / 32_768
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.01)
+
+
+def test_what_the_lower_rate_cannot_hold_is_filtered_out() -> None:
+    tone = 0.5 * np.sin(2 * np.pi * 12_000 * np.arange(48_000) / 48_000)
+    heard = samples_of(convert(tone.astype("<f4").tobytes(), "pcm_f32le", 48_000))
+    assert np.abs(heard[2_000:-2_000]).max() < 10
+
+
+def test_resampling_does_not_hold_much_back() -> None:
+    source = AudioInput("pcm_s16le", 48_000, 1)
+    given_back = len(source.feed(bytes(2 * 48_000))) // 2
+    assert 16_000 - given_back < 1_600  # 100 ms

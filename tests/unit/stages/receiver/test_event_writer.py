@@ -1,0 +1,138 @@
+"""A session's frames on their way to its socket: in order, the close behind them, never a wait to queue."""
+
+import asyncio
+import gc
+from collections.abc import Callable
+from typing import Any, cast
+
+import orjson
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+
+from dalston_realtime.protocol.close_codes import CloseCode
+from stages.receiver.event_writer import MAX_FRAMES, Outgoing
+
+BEGIN = b'{"type":"session.begin"}'
+
+
+class Socket:
+    """Keeps what is written; may be gone."""
+
+    def __init__(self, gone: bool = False) -> None:
+        self.sent: list[str] = []
+        self.closed: tuple[int, str] | None = None
+        self.gone = gone
+
+    async def send(self, text: str) -> None:
+        if self.gone:
+            raise ConnectionClosedError(None, None)
+        self.sent.append(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+
+def write(fill: Callable[[Outgoing], None], socket: Socket | None = None) -> tuple[CloseCode, Socket]:
+    """Start to write, then fill the queue, and write to the end."""
+    socket = socket or Socket()
+
+    async def run() -> CloseCode:
+        outgoing = Outgoing(cast(ServerConnection, socket))
+        async with asyncio.timeout(5):
+            task = asyncio.create_task(outgoing.run())
+            await asyncio.sleep(0)
+            fill(outgoing)
+            return await task
+
+    return asyncio.run(run()), socket
+
+
+def events(socket: Socket) -> list[dict[str, Any]]:
+    return [orjson.loads(text) for text in socket.sent]
+
+
+def test_frames_leave_in_order_and_the_close_behind_them() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        for number in range(3):
+            outgoing.put(b"%d" % number)
+        outgoing.end(CloseCode.NORMAL)
+
+    code, socket = write(fill)
+    assert socket.sent == ["0", "1", "2"]
+    assert (code, socket.closed) == (CloseCode.NORMAL, (1000, ""))
+
+
+def test_nothing_follows_the_end_and_the_first_end_stands() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        outgoing.fail(CloseCode.LAG_EXCEEDED, "too far behind")
+        outgoing.put(b"late")
+        outgoing.tell("warning")
+        outgoing.end(CloseCode.NORMAL)
+
+    code, socket = write(fill)
+    assert events(socket) == [
+        {"type": "error", "code": "lag_exceeded", "message": "too far behind", "recoverable": False}
+    ]
+    assert (code, socket.closed) == (CloseCode.LAG_EXCEEDED, (4010, "lag_exceeded"))
+
+
+def test_a_receivers_own_event_has_its_fields() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        outgoing.put(BEGIN)
+        outgoing.tell("warning", code="processing_lag", lag=3.5)
+        outgoing.end(CloseCode.NORMAL)
+
+    assert events(write(fill)[1])[1:] == [{"type": "warning", "code": "processing_lag", "lag": 3.5}]
+
+
+def test_a_receivers_own_events_come_behind_the_begin() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        outgoing.tell("error", code="a")
+        outgoing.tell("error", code="b")
+        outgoing.put(BEGIN)
+        outgoing.put(b'{"type":"vad.speech_start"}')
+        outgoing.tell("error", code="c")
+        outgoing.end(CloseCode.NORMAL)
+
+    assert [e.get("code", e["type"]) for e in events(write(fill)[1])] == [
+        "session.begin",
+        "a",
+        "b",
+        "vad.speech_start",
+        "c",
+    ]
+
+
+def test_a_session_that_fails_before_its_begin_is_told_why() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        outgoing.tell("warning", code="a")
+        outgoing.fail(CloseCode.RESTARTING, "the worker is going away")
+
+    assert [e["code"] for e in events(write(fill)[1])] == ["a", "restarting"]
+
+
+def test_results_that_nobody_reads_end_the_session() -> None:
+    def fill(outgoing: Outgoing) -> None:
+        for _ in range(MAX_FRAMES + 10):
+            outgoing.put(b"{}")
+
+    code, socket = write(fill)
+    assert code is CloseCode.INTERNAL
+    assert [e["code"] for e in events(socket)] == ["internal"]
+
+
+def test_a_socket_that_is_gone_is_a_client_that_left() -> None:
+    code, socket = write(lambda outgoing: outgoing.put(b"{}"), Socket(gone=True))
+    assert (code, socket.closed) == (CloseCode.NORMAL, None)
+
+
+def test_a_reader_whose_client_left_ends_it() -> None:
+    code, socket = write(lambda outgoing: outgoing.abort(ConnectionClosedOK(None, None)))
+    assert (code, socket.closed) == (CloseCode.NORMAL, None)
+
+
+def test_a_reader_that_failed_fails_it() -> None:
+    with pytest.raises(ZeroDivisionError):
+        write(lambda outgoing: outgoing.abort(ZeroDivisionError()))
+    gc.collect()

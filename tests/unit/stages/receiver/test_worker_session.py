@@ -1,0 +1,469 @@
+"""A session in the receiver: what its frames become, when it is not read, and how it ends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import orjson
+import pytest
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosedOK
+
+from dalston_realtime.protocol.commands import flush_id, parse_control
+from dalston_realtime.protocol.parameters import SessionConfig
+from stages.messages import (
+    Audio,
+    Close,
+    Configure,
+    Flush,
+    Frame,
+    Message,
+    Open,
+    Progress,
+    SessionFailed,
+    Stalled,
+)
+from stages.receiver.lag import CREDIT
+from stages.receiver.opening import opening
+from stages.receiver.pipeline import Pipeline
+from stages.receiver.worker_session import LEAST, SLICE, Intake, Limits
+from tests.support.builders import ROUTE, text_end
+
+GONE = ConnectionClosedOK(None, None)
+PATIENT = Limits(idle_s=5, session_s=5)
+
+
+class Socket:
+    """Gives the frames of a test, then nothing; keeps what is written."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[str | bytes | Exception] = asyncio.Queue()
+        self.events: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+
+    async def recv(self) -> str | bytes:
+        frame = await self.frames.get()
+        if isinstance(frame, Exception):
+            raise frame
+        return frame
+
+    async def send(self, text: str) -> None:
+        self.events.append(orjson.loads(text))
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Pipe:
+    """Keeps what is sent; answers as the stages do: with begin, progress, and end."""
+
+    def __init__(self, processes: bool) -> None:
+        self.ends = True
+        self.sent: list[tuple[Message, bytes]] = []
+        self.offered: list[Message] = []
+        self.processes = processes
+        self.news = asyncio.Condition()
+        self.intake: Intake | None = None
+
+    async def send(self, message: Message, payload: bytes = b"") -> None:
+        self.sent.append((message, payload))
+        async with self.news:
+            self.news.notify_all()
+        assert self.intake is not None
+        if isinstance(message, Open):
+            self.intake.deliver(Frame("s", "session.begin"), b'{"type":"session.begin"}')
+        if isinstance(message, Audio) and self.processes:
+            self.intake.deliver(Progress("s", ROUTE, message.start + len(payload) // 2), b"")
+        if isinstance(message, Close) and message.reason == "end" and self.ends:
+            self.intake.deliver(Frame("s", "session.end"), b'{"type":"session.end"}')
+
+    def offer(self, message: Message) -> None:
+        self.offered.append(message)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what is sent."""
+        async with asyncio.timeout(5), self.news:
+            await self.news.wait_for(condition)
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message for message, _ in self.sent]
+
+    @property
+    def audio(self) -> bytes:
+        return b"".join(payload for _, payload in self.sent)
+
+
+class Bench:
+    """A session on a socket and a pipeline that a test holds."""
+
+    def __init__(self, config: SessionConfig, limits: Limits, processes: bool) -> None:
+        self.socket, self.pipe = Socket(), Pipe(processes)
+        self.intake = self.pipe.intake = Intake(
+            cast(ServerConnection, self.socket),
+            opening("s", ROUTE, config),
+            config,
+            cast(Pipeline, self.pipe),
+            limits,
+        )
+
+    def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
+        for frame in frames:
+            self.socket.frames.put_nowait(orjson.dumps(frame).decode() if isinstance(frame, dict) else frame)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The events behind `session.begin`."""
+        assert self.socket.events[0] == {"type": "session.begin"}
+        return self.socket.events[1:]
+
+    @property
+    def closed(self) -> tuple[int, str] | None:
+        return self.socket.closed
+
+
+Act = Callable[[Bench], Awaitable[None]]
+
+
+def serve(
+    *frames: str | bytes | dict[str, Any] | Exception,
+    config: SessionConfig | None = None,
+    limits: Limits = PATIENT,
+    processes: bool = True,
+    act: Act | None = None,
+) -> Bench:
+    """Serve a session to its end: its frames are there at once, then `act` does what it does."""
+
+    async def run() -> Bench:
+        bench = Bench(config or SessionConfig(), limits, processes)
+        bench.frames(*frames)
+        async with asyncio.timeout(10):
+            task = asyncio.create_task(bench.intake.run())
+            if act is not None:
+                await act(bench)
+            await task
+        return bench
+
+    return asyncio.run(run())
+
+
+END = {"type": "end"}
+SECOND = bytes(range(250)) * 128  # 16,000 samples, no two slices alike
+
+
+def kinds(bench: Bench) -> list[str]:
+    """The types of what went into the pipeline; runs of audio count once."""
+    names = [type(m).__name__ for m in bench.pipe.messages]
+    return [n for n, before in zip(names, [None, *names], strict=False) if not n == before == "Audio"]
+
+
+def test_a_session_is_opened_its_audio_sent_on_and_closed() -> None:
+    bench = serve(SECOND, END)
+    assert kinds(bench) == ["Open", "Audio", "Close"]
+    assert bench.pipe.audio == SECOND
+    (close,) = (m for m in bench.pipe.messages if isinstance(m, Close))
+    assert (close.reason, close.received) == ("end", 16_000)
+    assert [e["type"] for e in bench.socket.events] == ["session.begin", "session.end"]
+    assert bench.closed == (1000, "")
+
+
+def test_audio_is_sliced_numbered_and_stamped() -> None:
+    bench = serve(SECOND + SECOND[:7], END)
+    audio = [(m, len(p)) for m, p in bench.pipe.sent if isinstance(m, Audio)]
+    assert all(size <= SLICE for _, size in audio)
+    at = 0
+    for message, size in audio:
+        assert message.start == at
+        at += size // 2
+        arrived, sent = message.stamps
+        assert arrived <= sent
+    assert at == 16_003  # half a sample is no sound
+
+
+def test_tiny_frames_are_collected() -> None:
+    pieces = [SECOND[at : at + 33] for at in range(0, 3_300, 33)]
+    bench = serve(*pieces, END)
+    assert bench.pipe.audio == SECOND[:3_300]
+    sizes = [len(p) for m, p in bench.pipe.sent if isinstance(m, Audio)]
+    assert all(size >= LEAST for size in sizes[:-1])
+
+
+def test_what_the_text_says_of_a_silence_is_offered_to_the_vad() -> None:
+    async def act(bench: Bench) -> None:
+        bench.intake.deliver(text_end(7), b"")
+        bench.frames(END)
+
+    assert serve(SECOND, act=act).pipe.offered == [text_end(7)]
+
+
+def test_what_the_client_declared_is_decoded() -> None:
+    bench = serve(bytes([0xFF]) * 8_000, END, config=SessionConfig(encoding="mulaw", sample_rate=8_000))
+    assert bench.pipe.audio == bytes(32_000)
+
+
+def test_controls_go_behind_the_audio_before_them() -> None:
+    bench = serve(
+        SECOND[:100],
+        {"type": "flush", "id": "a"},
+        SECOND[100:200],
+        {"type": "config", "min_silence_ms": 700, "language": "en"},
+        {"type": "keepalive"},
+        {"type": "flush"},
+        END,
+    )
+    assert kinds(bench) == ["Open", "Audio", "Flush", "Configure", "Audio", "Flush", "Close"]
+    assert [m.flush_id for m in bench.pipe.messages if isinstance(m, Flush)] == ["a", ""]
+    (changed,) = (m for m in bench.pipe.messages if isinstance(m, Configure))
+    assert (changed.min_silence_ms, changed.language, changed.interim_results) == (700, "en", True)
+    assert bench.pipe.audio == SECOND[:200]
+
+
+NESTED = '{"type":"config","language":' + "[" * 1_000 + "]" * 1_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "[]",
+        "1",
+        "{}",
+        '{"type": "stop"}',
+        '{"type": ["end"]}',
+        '{"type": "flush", "id": 7}',
+        '{"type": "flush", "id": "\\ud800"}',
+        '{"type": "flush", "id": "' + "x" * 201 + '"}',
+        '{"type": "config", "min_silence_ms": 1}',
+        '{"type": "config", "language": null}',
+        NESTED,
+        "[" * 100_000,
+        "x" * 70_000,
+    ],
+    ids=lambda text: text[:36],
+)
+def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> None:
+    bench = serve(text, SECOND, END)
+    assert [(e["type"], e.get("code"), e.get("recoverable")) for e in bench.told] == [
+        ("error", "invalid_message", True),
+        ("session.end", None, None),
+    ]
+    assert bench.told[0]["message"]
+    assert bench.pipe.audio == SECOND
+    assert bench.closed == (1000, "")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type":"end"}', '{"type":"flush","id":"a","more":1}', '{"type":"keepalive"}']
+)
+def test_a_message_is_a_json_object_with_a_type(text: str) -> None:
+    assert parse_control(text) == orjson.loads(text)
+
+
+def test_a_flush_without_an_id_has_an_empty_one() -> None:
+    assert flush_id({"type": "flush"}) == ""
+
+
+def test_a_client_that_leaves_is_forgotten() -> None:
+    bench = serve(SECOND, GONE)
+    assert kinds(bench) == ["Open", "Audio", "Close"]
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() -> None:
+    async def leave(bench: Bench) -> None:
+        bench.pipe.ends = False
+        bench.frames(END)
+        await bench.pipe.until(lambda: any(isinstance(m, Close) for m in bench.pipe.messages))
+        bench.intake.outgoing.leave()
+
+    bench = serve(SECOND, act=leave)
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["end", "gone"]
+
+
+def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
+    bench = serve(SECOND, limits=Limits(idle_s=0.05, session_s=5))
+    assert bench.closed == (4008, "idle_timeout")
+    assert bench.told[-1]["code"] == "idle_timeout"
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def soon(bench: Bench) -> None:
+    """The time until a stall is short."""
+    bench.intake._stall.min_silence_ms = -450
+
+
+def stalls(bench: Bench) -> int:
+    return sum(isinstance(m, Stalled) for m in bench.pipe.messages)
+
+
+def test_audio_that_stops_coming_is_told_behind_all_of_it_and_the_session_goes_on() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(SECOND, END)
+
+    bench = serve(SECOND + SECOND[:6], act=stop)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Audio", "Close"]
+    assert bench.pipe.audio == SECOND + SECOND[:6] + SECOND
+    starts = [m.start for m in bench.pipe.messages if isinstance(m, Audio)]
+    assert 16_003 in starts  # the same clock
+    assert bench.closed == (1000, "")
+
+
+def test_keepalives_are_no_audio() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        for _ in range(200):
+            bench.frames({"type": "keepalive"})
+            await asyncio.sleep(0.001)
+            if stalls(bench):
+                break
+        bench.frames(END)
+
+    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
+
+
+def test_empty_frames_are_no_audio() -> None:
+    async def stop(bench: Bench) -> None:
+        soon(bench)
+        for _ in range(200):
+            bench.frames(b"")
+            await asyncio.sleep(0.001)
+            if stalls(bench):
+                break
+        bench.frames(END)
+
+    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
+
+
+def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
+    async def leave(bench: Bench) -> None:
+        soon(bench)
+        await asyncio.sleep(0.15)
+        assert stalls(bench) == 0
+        bench.frames({"type": "back"})
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(END)
+
+    bench = serve(SECOND, {"type": "away"}, act=leave)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    assert [e["type"] for e in bench.told] == ["session.end"]
+
+
+def test_audio_that_is_not_read_has_not_stopped() -> None:
+    async def hold(bench: Bench) -> None:
+        soon(bench)
+        await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
+        await asyncio.sleep(0.15)
+        assert stalls(bench) == 0
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+        await bench.pipe.until(lambda: stalls(bench) == 1)
+        bench.frames(END)
+
+    bench = serve(*[SECOND] * 4, processes=False, act=hold)
+    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    assert bench.pipe.audio == SECOND * 4
+
+
+def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
+    async def change(bench: Bench) -> None:
+        await bench.pipe.until(lambda: any(isinstance(m, Configure) for m in bench.pipe.messages))
+        assert bench.intake._stall.min_silence_ms == 1_500
+        bench.frames(END)
+
+    serve({"type": "config", "min_silence_ms": 1_500}, act=change)
+
+
+def test_while_nothing_arrives_the_lag_is_judged_and_nothing_is_owed() -> None:
+    async def wait(bench: Bench) -> None:
+        await bench.pipe.until(lambda: len(bench.pipe.audio) >= len(SECOND))
+        bench.intake.lag.debt = 4.0
+        assert bench.intake.behind >= 4.0
+        async with asyncio.timeout(5):
+            while bench.intake.lag.debt:
+                await asyncio.sleep(0.01)
+        bench.frames(END)
+
+    bench = serve(SECOND, act=wait)
+    assert bench.intake.behind == 0.0
+
+
+def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
+    def told(bench: Bench) -> list[float]:
+        return [e["processed"] for e in bench.socket.events if e["type"] == "progress"]
+
+    async def hold(bench: Bench) -> None:
+        await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
+        for _ in range(3):  # nothing is processed and nothing is read
+            bench.intake.show_life()
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+        await bench.pipe.until(lambda: len(bench.pipe.audio) == 4 * len(SECOND))
+        await asyncio.sleep(0.01)
+        bench.intake.show_life()
+        for _ in range(3):  # all that came is answered, and nothing waits
+            bench.intake.show_life()
+        bench.frames(END)
+
+    bench = serve(*[SECOND] * 4, limits=Limits(5, 5, progress=True), processes=False, act=hold)
+    assert told(bench) == [0.0, 0.0, 0.0, 20.0, 20.0]
+
+
+def test_a_session_has_a_longest_duration() -> None:
+    bench = serve(SECOND, limits=Limits(idle_s=5, session_s=0.05))
+    assert bench.closed == (4009, "session_too_long")
+    assert bench.told[-1]["code"] == "session_too_long"
+
+
+def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
+    async def fail(bench: Bench) -> None:
+        await bench.pipe.until(lambda: bool(bench.pipe.sent))
+        bench.intake.deliver(Frame("s", "error"), b'{"type":"error","code":"no_capacity"}')
+        bench.intake.deliver(SessionFailed("s", ROUTE, "no_capacity", "no model"), b"")
+
+    bench = serve(SECOND, act=fail)
+    assert [e["code"] for e in bench.told] == ["no_capacity"]
+    assert bench.closed == (4503, "no_capacity")
+    assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
+
+
+def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
+    async def progress(bench: Bench) -> None:
+        def sent() -> int:
+            return len(bench.pipe.audio) // 2
+
+        await bench.pipe.until(lambda: sent() >= CREDIT)
+        assert sent() < CREDIT + SLICE
+        assert bench.intake.lag.received == sent()
+        waiting = bench.socket.frames.qsize()
+        assert waiting > 4
+        bench.intake.deliver(Progress("s", ROUTE, CREDIT), b"")
+        await bench.pipe.until(lambda: sent() >= 2 * CREDIT)
+        assert sent() < 2 * CREDIT + SLICE
+        assert bench.socket.frames.qsize() < waiting
+        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+
+    bench = serve(*[SECOND] * 12, END, processes=False, act=progress)
+    assert bench.pipe.audio == SECOND * 12
+    assert bench.closed == (1000, "")
+    assert [e["type"] for e in bench.told] == ["session.end"]  # a fast client is not warned
+
+
+def test_results_that_fall_behind_are_warned_about_and_then_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.receiver.lag.WARN_S", 0.1)
+    monkeypatch.setattr("stages.receiver.lag.LIMIT_S", 2.3)
+    monkeypatch.setattr("stages.receiver.lag.HELD_S", 0.2)
+    bench = serve(*[SECOND] * 3, processes=False)
+    assert bench.told[0]["type"] == "warning"
+    assert bench.told[0]["code"] == "processing_lag"
+    assert set(bench.told[0]) == {"type", "code", "message", "lag", "received", "processed"}
+    assert bench.told[-1]["code"] == "lag_exceeded"
+    assert bench.closed == (4010, "lag_exceeded")
+
+
+def test_an_opening_holds_what_the_client_asked_for() -> None:
+    config = SessionConfig(model="m", language="en", vocabulary=("a",), timing=True, min_silence_ms=500)
+    assert opening("s", ROUTE, config) == Open("s", ROUTE, "m", "en", True, True, False, 500, ("a",), True)
