@@ -36,7 +36,7 @@ from dalston_realtime.cli.exits import ExitCode, complain, exit_code
 from dalston_realtime.cli.options import min_silence
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.protocol.errors import DalstonError
-from runtime.local_server import FormationError
+from runtime.local_server import LocalServerError
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -67,10 +67,10 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         return
 
     def command() -> int:
-        from bench.request import Request, chosen, counts
+        from bench.request import BenchRequest, chosen, counts
         from bench.scenarios.latency import measure
 
-        request = Request(
+        request = BenchRequest(
             url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out, silence
         )
         return measure(request, counts(sessions), compare, report)
@@ -101,7 +101,7 @@ def _run(command: Callable[[], int], *outputs: Path | None) -> None:
 
 
 def _exit_code(error: DalstonError) -> ExitCode:
-    if isinstance(error, FormationError):
+    if isinstance(error, LocalServerError):
         return ExitCode.UNREACHABLE
     return exit_code(error) if isinstance(error, ClientError) else ExitCode.USAGE
 
@@ -125,10 +125,10 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
     """Search for the largest number of sessions that the server holds."""
 
     def command() -> int:
-        from bench.request import Request, chosen
+        from bench.request import BenchRequest, chosen
         from bench.scenarios.capacity import measure
 
-        request = Request(
+        request = BenchRequest(
             url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
         )
         return measure(request, bound, most, report)
@@ -154,10 +154,10 @@ def endpointing(
     waits = [min_silence(each) for each in silences or ("300", "400", "500", "600", "auto")]
 
     def command() -> int:
-        from bench.request import Request, chosen
+        from bench.request import BenchRequest, chosen
         from bench.scenarios.endpointing import measure
 
-        request = Request(chosen=chosen(settings or []), model=model, audio=audio, out=out)
+        request = BenchRequest(chosen=chosen(settings or []), model=model, audio=audio, out=out)
         return measure(request, waits, decode_ms / 1000)
 
     _run(command, out)
@@ -180,10 +180,12 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
     """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
 
     def command() -> int:
-        from bench.request import Request, chosen
+        from bench.request import BenchRequest, chosen
         from bench.scenarios.fanout import measure
 
-        request = Request(None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out)
+        request = BenchRequest(
+            None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+        )
         return measure(request, at_once, limit, report)
 
     _run(command, out, report)
@@ -204,10 +206,10 @@ def guard(  # noqa: PLR0913 - one parameter for each option
     """Compare the tree with a git revision, in turns."""
 
     def command() -> int:
-        from bench.request import Request, chosen
+        from bench.request import BenchRequest, chosen
         from bench.scenarios.regression import measure
 
-        request = Request(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        request = BenchRequest(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
         return measure(request, rev, at_once, rounds)
 
     _run(command, out)
@@ -226,10 +228,10 @@ def noise(
     """Count the words that the server hears where nobody speaks."""
 
     def command() -> int:
-        from bench.request import Request, chosen
+        from bench.request import BenchRequest, chosen
         from bench.scenarios.noise import measure
 
-        request = Request(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        request = BenchRequest(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
         return measure(request)
 
     _run(command, out)
@@ -248,10 +250,10 @@ def overhead(
     """Measure what the server's own processes cost, with an engine that answers at once."""
 
     def command() -> int:
-        from bench.request import Request, chosen, counts
+        from bench.request import BenchRequest, chosen, counts
         from bench.scenarios.overhead import measure
 
-        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
         return measure(request, counts(sessions), report, direct=direct)
 
     _run(command, out, report)
@@ -271,14 +273,14 @@ def routing(
     """Measure what the session router costs: the way to a worker, and idle sessions."""
 
     def command() -> int:
-        from bench.request import Request, chosen
-        from bench.scenarios.routing import Plan, measure
+        from bench.request import BenchRequest, chosen
+        from bench.scenarios.routing import RoutingPlan, measure
 
-        request = Request(chosen=chosen(settings or []), seconds=seconds, out=out)
+        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
         plans = [
-            Plan(workers, at_once, seconds),
-            Plan(workers, at_once, seconds, speaking=True),
-            Plan(idle_workers, idle, seconds, idle=True),
+            RoutingPlan(workers, at_once, seconds),
+            RoutingPlan(workers, at_once, seconds, speaking=True),
+            RoutingPlan(idle_workers, idle, seconds, idle=True),
         ]
         return measure(request, plans)
 

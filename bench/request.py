@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bench.load.playback import Target
 from bench.load.recordings import embedded, own
-from bench.measure.level import Load
+from bench.measure.level import LoadPlan
 from bench.servers import settings as known
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.client.session import MinSilence
@@ -19,7 +19,7 @@ _SETTING: Final = re.compile(r"([A-Za-z_]+)=(.*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BenchRequest:
     """`url` None: a server of its own, with the settings `chosen`. `audio` None: the embedded recordings.
 
     Raises:
@@ -49,14 +49,14 @@ class Request:
         """How to play."""
         return Target(url, self.model, self.flush_after, self.min_silence_ms)
 
-    def load(self) -> Load:
+    def load(self) -> LoadPlan:
         """What to play.
 
         Raises:
             DalstonError: there are no recordings.
         """
         recordings = embedded() if self.audio is None else own(self.audio)
-        return Load(recordings, self.seconds, self.seed)
+        return LoadPlan(recordings, self.seconds, self.seed)
 
     def settings(self) -> dict[str, Any]:
         """What it takes to ask the same again."""

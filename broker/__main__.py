@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from broker.router import Router
+from broker.router import SessionRouter
 from broker.settings import WatchSettings
 from broker.sweeper import watch
 from runtime.process import Stop, configure_logging, run_main
@@ -21,7 +21,7 @@ def main() -> None:
 
 
 async def _watch(settings: WatchSettings, stop: Stop) -> None:
-    router = Router.connect(settings)
+    router = SessionRouter.connect(settings)
     log.info("watching heartbeats, timeout %g s", settings.heartbeat_timeout)
     try:
         await watch(router, settings.watch_interval, stop)

@@ -56,7 +56,7 @@ class WorkerRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class WorkerInfo:
     """A worker as the registry knows it.
 
     `status` is `offline` as soon as the heartbeat is too old; `heartbeat_ms` is on Redis's clock.
@@ -87,7 +87,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SlotRequest:
     """The place that a session asks for.
 
     `model` is a variant or a concrete name. A model that has more of the `features` is preferred.
@@ -116,7 +116,7 @@ class Allocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class QueuePosition:
     """A session that waits: its position from 1, and the seconds until its turn where they are known."""
 
     position: int
@@ -124,11 +124,11 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldSlot:
     """A running session and its place, as its gateway knows them; `age` in seconds."""
 
     session_id: str
-    wanted: Wanted
+    wanted: SlotRequest
     place: Allocation
     started_at: str
     age: float
@@ -139,13 +139,13 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: bool) -> Worker | None:
+def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: bool) -> WorkerInfo | None:
     """A worker from its hash, or None where the hash is not one of ours."""
     try:
         status: Any = fields["status"]
         if status not in get_args(Status):
             return None
-        return Worker(
+        return WorkerInfo(
             worker_id=worker_id,
             endpoint=fields["endpoint"],
             status=status if fresh else "offline",

@@ -13,7 +13,7 @@ SESSION_TTL_S: Final = 3600  # of the records of sessions that a worker left beh
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class HeartbeatReply:
     """What the registry says to a heartbeat.
 
     `left` counts the sessions that an earlier process of this worker left behind, now freed. `drain` is
@@ -42,7 +42,7 @@ class Registry:
         """
         return cls(Scripts(url))
 
-    async def heartbeat(self, record: WorkerRecord) -> Beat:
+    async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
         """Register the worker, or say that it still lives; to be called every second."""
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
         left, drain = await self._scripts.run(
@@ -56,7 +56,7 @@ class Registry:
             LEASE_MS,
             *pairs,
         )
-        return Beat(int(left), None if drain < 0 else float(drain))
+        return HeartbeatReply(int(left), None if drain < 0 else float(drain))
 
     async def offline(self, worker_id: str) -> bool:
         """Say that the worker can't serve until it beats again; whether that is new."""

@@ -10,23 +10,23 @@ from broker.records import (
     SMALLER,
     Allocation,
     EndStatus,
-    Held,
-    Queued,
-    Wanted,
-    Worker,
+    HeldSlot,
+    QueuePosition,
+    SlotRequest,
+    WorkerInfo,
     read_worker,
     utc_now,
 )
 from broker.settings import BrokerSettings
 from broker.store.scripts import LEASE_MS, Scripts
-from broker.wait_estimate import Outlook
+from broker.wait_estimate import WaitEstimate
 
 QUEUE_LEASE_MS: Final = 4_000  # of a position: who waits asks again every second
 LEAST_RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostWorker:
     """A worker that was marked offline, and the sessions that it had."""
 
     worker_id: str
@@ -34,14 +34,14 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep found: lost workers, and sessions that no gateway holds any more."""
 
-    lost: tuple[Lost, ...]
+    lost: tuple[LostWorker, ...]
     expired: tuple[str, ...]
 
 
-class Router:
+class SessionRouter:
     """Places for sessions. Every call may raise `RegistryUnavailable` within about a second."""
 
     def __init__(self, scripts: Scripts, settings: BrokerSettings) -> None:
@@ -52,7 +52,7 @@ class Router:
         self._queue_length = settings.queue_length
 
     @classmethod
-    def connect(cls, settings: BrokerSettings) -> "Router":
+    def connect(cls, settings: BrokerSettings) -> "SessionRouter":
         """A router at the Redis of the settings; nothing is sent before the first call.
 
         Raises:
@@ -71,8 +71,8 @@ class Router:
         return self._scripts.available
 
     async def allocate(
-        self, session_id: str, wanted: Wanted, avoid: Collection[str] = ()
-    ) -> Allocation | Queued:
+        self, session_id: str, wanted: SlotRequest, avoid: Collection[str] = ()
+    ) -> Allocation | QueuePosition:
         """A place on the least loaded live worker that fits, under a lease of `LEASE_MS`.
 
         Asking again for the same session gives the same place, unless it is on a worker in `avoid`: then
@@ -100,7 +100,7 @@ class Router:
             case ["over"]:
                 raise SessionOver(f"session {session_id} is over")
             case ["queued", int(), int(), int(fitting), int(position), *numbers]:
-                return Queued(position, _outlook(fitting, numbers).wait(position))
+                return QueuePosition(position, _outlook(fitting, numbers).wait(position))
             case ["none", int(live), int(fits), int(fitting), int(position), *numbers]:
                 wait = _outlook(fitting, numbers).wait(position) if fits else None
                 raise NoCapacity(_why_none(wanted, live, fits), self._retry(wait))
@@ -122,7 +122,7 @@ class Router:
         """Hold the places of these sessions for `seconds` from now; those that hold none."""
         return set(await self._scripts.run("renew", int(seconds * 1000), *session_ids))
 
-    async def restore(self, sessions: Iterable[Held]) -> int:
+    async def restore(self, sessions: Iterable[HeldSlot]) -> int:
         """Hold the places of sessions that Redis has forgotten; how many hold one now."""
         known = [_known(held) for held in sessions]
         return int(await self._scripts.run("restore", LEASE_MS, json.dumps(known)))
@@ -134,12 +134,14 @@ class Router:
         """
         return bool(await self._scripts.run("drain", worker_id, -1 if seconds is None else seconds))
 
-    async def sweep(self) -> Swept:
+    async def sweep(self) -> SweepResult:
         """Mark the workers that stopped beating offline, and free the sessions of whoever is gone."""
         lost, expired = await self._scripts.run("sweep", self._timeout_ms, LEASE_MS, utc_now(), self._ttl)
-        return Swept(tuple(Lost(worker_id, tuple(sessions)) for worker_id, *sessions in lost), tuple(expired))
+        return SweepResult(
+            tuple(LostWorker(worker_id, tuple(sessions)) for worker_id, *sessions in lost), tuple(expired)
+        )
 
-    async def workers(self) -> list[Worker]:
+    async def workers(self) -> list[WorkerInfo]:
         """All workers that the registry knows, by id; entries that are not ours are left out."""
         entries = await self._scripts.run("workers", self._timeout_ms)
         read = [
@@ -171,7 +173,7 @@ class Router:
         return self._retry_after if wait is None else max(LEAST_RETRY_S, wait)
 
 
-def _request(session_id: str, wanted: Wanted, avoid: Collection[str]) -> dict[str, Any]:
+def _request(session_id: str, wanted: SlotRequest, avoid: Collection[str]) -> dict[str, Any]:
     return {
         "session": session_id,
         "model": wanted.model,
@@ -184,7 +186,7 @@ def _request(session_id: str, wanted: Wanted, avoid: Collection[str]) -> dict[st
     }
 
 
-def _steps(wanted: Wanted) -> list[dict[str, Any]]:
+def _steps(wanted: SlotRequest) -> list[dict[str, Any]]:
     """What to try, in order; a concrete model has no smaller one that could stand in for it."""
     steps: list[dict[str, Any]] = [{"model": wanted.model}]
     if wanted.overflow == "degrade":
@@ -196,7 +198,7 @@ def _steps(wanted: Wanted) -> list[dict[str, Any]]:
     return steps
 
 
-def _known(held: Held) -> dict[str, Any]:
+def _known(held: HeldSlot) -> dict[str, Any]:
     wanted, place = held.wanted, held.place
     fields = {
         "model": wanted.model,
@@ -216,16 +218,16 @@ def _known(held: Held) -> dict[str, Any]:
     }
 
 
-def _outlook(fitting: int, numbers: list[int]) -> Outlook:
+def _outlook(fitting: int, numbers: list[int]) -> WaitEstimate:
     sessions, endings, within, age = numbers
-    return Outlook(sessions, fitting, endings, within / 1000, age / 1000)
+    return WaitEstimate(sessions, fitting, endings, within / 1000, age / 1000)
 
 
 def _pairs(flat: list[Any]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _why_none(wanted: Wanted, live: int, fits: int) -> str:
+def _why_none(wanted: SlotRequest, live: int, fits: int) -> str:
     if not live:
         return "no worker is there"
     if not fits:

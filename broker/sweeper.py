@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 from broker.errors import RegistryUnavailable
-from broker.router import Router
+from broker.router import SessionRouter
 from runtime.process import Stop
 
 log = logging.getLogger(__name__)
 
 
-async def watch(router: Router, interval: float, stop: Stop) -> None:
+async def watch(router: SessionRouter, interval: float, stop: Stop) -> None:
     """Look for lost workers and gateways every `interval` seconds until the signal; Redis may come and go."""
     clock = asyncio.get_running_loop().time
     next_look = clock()
@@ -21,7 +21,7 @@ async def watch(router: Router, interval: float, stop: Stop) -> None:
         await asyncio.sleep(min(0.05, interval))
 
 
-async def look(router: Router) -> None:
+async def look(router: SessionRouter) -> None:
     """Mark workers offline and free sessions once, and say which."""
     try:
         swept = await router.sweep()

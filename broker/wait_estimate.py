@@ -10,7 +10,7 @@ OLD_S: Final = 10.0  # sessions that began just now tell nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class WaitEstimate:
     """Running sessions, those on workers that fit, the endings of late and the seconds they took, and the
     age of the session in the middle."""
 

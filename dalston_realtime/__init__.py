@@ -2,8 +2,8 @@
 
     from dalston_realtime import transcribe_stream
 
-The names of `dalston_realtime.client` are loaded at their first use, so that a server process, which needs only
-`dalston_realtime.protocol`, does not load the client's libraries.
+The names of `dalston_realtime.client` are loaded at their first use, so that a server process, which needs
+only `dalston_realtime.protocol`, does not load the libraries of the client.
 """
 
 from importlib import import_module

@@ -38,7 +38,7 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class EngineLimits:
     """What an engine may use: CPU threads of a forward pass, sessions at a time, the step of a stream.
 
     `chunk_ms` is for cache-aware models; None is the engine's own choice.
@@ -49,7 +49,7 @@ class Room:
     chunk_ms: int | None = None
 
 
-def _moonshine(checkpoint: str, room: Room) -> Engine:
+def _moonshine(checkpoint: str, room: EngineLimits) -> Engine:
     from engines.moonshine.engine import Moonshine
 
     if checkpoint == MOONSHINE:
@@ -60,19 +60,19 @@ def _moonshine(checkpoint: str, room: Room) -> Engine:
     return Moonshine(folder, room.threads)
 
 
-def _whisper(checkpoint: str, room: Room) -> Engine:
+def _whisper(checkpoint: str, room: EngineLimits) -> Engine:
     from engines.whisper.engine import Whisper
 
     return Whisper(checkpoint, room.threads)
 
 
-def _instant(checkpoint: str, _room: Room) -> Engine:
+def _instant(checkpoint: str, _room: EngineLimits) -> Engine:
     from engines.instant import Instant
 
     return Instant(checkpoint)
 
 
-def _parakeet(checkpoint: str, room: Room) -> Engine:
+def _parakeet(checkpoint: str, room: EngineLimits) -> Engine:
     from engines.parakeet.checkpoint import locate
     from engines.parakeet.engine import Parakeet
 
@@ -85,19 +85,19 @@ def _parakeet(checkpoint: str, room: Room) -> Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EngineKind:
     """An engine: how it is built, the library it needs, and the extra that installs that."""
 
-    build: Callable[[str, Room], Engine]
+    build: Callable[[str, EngineLimits], Engine]
     library: str
     extra: str
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "moonshine": Kind(_moonshine, "onnxruntime", ""),
-    "parakeet": Kind(_parakeet, "nemo", "[parakeet]"),
-    "whisper": Kind(_whisper, "faster_whisper", "[whisper]"),
-    "instant": Kind(_instant, "numpy", ""),  # for measuring; transcribes nothing
+KINDS: Final[Mapping[str, EngineKind]] = {
+    "moonshine": EngineKind(_moonshine, "onnxruntime", ""),
+    "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]"),
+    "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]"),
+    "instant": EngineKind(_instant, "numpy", ""),  # for measuring; transcribes nothing
 }
 
 
@@ -158,7 +158,7 @@ def has_gpu(driver: str = "libcuda.so.1") -> bool:
     return not cuda.cuInit(0) and not cuda.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
 
 
-def load(specs: Iterable[ModelSpec], room: Room) -> dict[str, Engine]:
+def load(specs: Iterable[ModelSpec], room: EngineLimits) -> dict[str, Engine]:
     """The engine of each variant.
 
     Raises:
@@ -173,7 +173,7 @@ def load(specs: Iterable[ModelSpec], room: Room) -> dict[str, Engine]:
     return engines
 
 
-def _load(spec: ModelSpec, room: Room) -> Engine:
+def _load(spec: ModelSpec, room: EngineLimits) -> Engine:
     kind = KINDS[spec.engine]
     if not _is_installed(kind.library):
         raise StartupError(

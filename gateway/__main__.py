@@ -13,7 +13,7 @@ from gateway.app import build_app
 from gateway.context import Gateway
 from gateway.realtime.endpoint import PATH
 from gateway.server.uvicorn_server import bind, make_server
-from gateway.sessions.session_manager import Sessions
+from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at
 from runtime.process import Stop, configure_logging, run_main
@@ -44,7 +44,7 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
     gateway = Gateway(settings)
     gateway.vault.name_address(own_address(settings, sock))
-    sessions = Sessions(gateway)
+    sessions = SessionManager(gateway)
     server = make_server(build_app(gateway, sessions), settings)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     helping, announcing = asyncio.create_task(gateway.run()), asyncio.create_task(announce(gateway, sock))

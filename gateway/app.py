@@ -5,18 +5,18 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from gateway.api.errors import http_error, unknown_socket
-from gateway.api.rest import Rest
+from gateway.api.rest import RestApi
 from gateway.context import Gateway
-from gateway.realtime.endpoint import PATH, Stream
-from gateway.sessions.session_manager import Sessions
+from gateway.realtime.endpoint import PATH, StreamEndpoint
+from gateway.sessions.session_manager import SessionManager
 
 
-def build_app(gateway: Gateway, sessions: Sessions) -> Starlette:
+def build_app(gateway: Gateway, sessions: SessionManager) -> Starlette:
     """The ASGI application of one gateway; other dialects get their routes here."""
-    rest = Rest(gateway)
+    rest = RestApi(gateway)
     return Starlette(
         routes=[
-            WebSocketRoute(PATH, Stream(gateway, sessions).__call__),
+            WebSocketRoute(PATH, StreamEndpoint(gateway, sessions).__call__),
             WebSocketRoute("/{path:path}", unknown_socket),
             Route(PATH, rest.upgrade_required),
             Route("/healthz", rest.healthz),

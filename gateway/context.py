@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from broker.router import Router
+from broker.router import SessionRouter
 from gateway.capacity.announcements import WorkerLost, listen
-from gateway.capacity.directory import Directory
-from gateway.capacity.slots import Places
+from gateway.capacity.directory import WorkerDirectory
+from gateway.capacity.slots import SlotManager
 from gateway.metrics import GatewayMetrics
-from gateway.sessions.checkpoint_store import Vault
+from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.settings import GatewaySettings
-from gateway.workers.connection import LinkTerms
+from gateway.workers.connection import ConnectOptions
 from runtime.secret import internal_secret
 
 log = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self.settings = settings
         self.metrics = GatewayMetrics()
-        self.router = Router.connect(settings)
-        self.directory = Directory(self.router, time.monotonic)
-        self.places = Places(self.router, self.metrics, settings.overflow, settings.queue_timeout)
+        self.router = SessionRouter.connect(settings)
+        self.directory = WorkerDirectory(self.router, time.monotonic)
+        self.places = SlotManager(self.router, self.metrics, settings.overflow, settings.queue_timeout)
         self.worker_lost = WorkerLost()
-        self.link_terms = LinkTerms(
+        self.link_terms = ConnectOptions(
             settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
         )
-        self.vault = Vault(self.router.scripts, settings.redis, settings.resume_window)
+        self.vault = CheckpointStore(self.router.scripts, settings.redis, settings.resume_window)
         self.stopping = asyncio.Event()
         self._connections = 0
         self._empty = asyncio.Event()

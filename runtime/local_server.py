@@ -26,11 +26,11 @@ TOLD: Final = 10  # lines of the process that ended first
 LAST: Final = 15  # lines, where it is not known which one that was
 
 
-class FormationError(StartupError):
+class LocalServerError(StartupError):
     """The server did not start; the message has the last lines that it printed."""
 
 
-class Formation:
+class LocalServer:
     """The processes of the Procfile. `log` is everything that they printed so far."""
 
     def __init__(self, folder: Path, concurrency: str = "", root: Path = ROOT, **settings: str) -> None:
@@ -76,10 +76,10 @@ class Formation:
             except queue.Empty:
                 break
             if line is None:
-                raise FormationError(f"the server ended: {reason(self.log)}")
+                raise LocalServerError(f"the server ended: {reason(self.log)}")
             if text in line:
                 return line
-        raise FormationError(
+        raise LocalServerError(
             f"no {text!r} from the server within {deadline_s:.0f} s:\n" + "\n".join(self.log[-LAST:])
         )
 
@@ -103,14 +103,14 @@ class Formation:
 
 
 @contextmanager
-def formation(concurrency: str = "", root: Path = ROOT, **settings: str) -> Iterator[Formation]:
+def formation(concurrency: str = "", root: Path = ROOT, **settings: str) -> Iterator[LocalServer]:
     """A server with the code in `root` that is ready for sessions, stopped at the end.
 
     Raises:
         FormationError: it did not become ready.
     """
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
-        server = Formation(Path(folder), concurrency, root, **settings)
+        server = LocalServer(Path(folder), concurrency, root, **settings)
         try:
             server.wait_for(READY)
             yield server

@@ -12,7 +12,7 @@ WAIT_S: Final = 0.002
 WINDOW_S: Final = 0.25  # over which they are counted
 
 
-class Gathering:
+class Coalescing:
     """Counts the messages of one process; times are in seconds of any clock."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ BEAT_S: Final = 1.0
 HUNG_S: Final = 10.0
 
 
-class Beats:
+class Heartbeat:
     """Says to the receiver at `where` that the process is up, until it is over or hangs.
 
     `alive` makes the message, in another thread; what it raises comes out of `turn`.

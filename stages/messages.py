@@ -72,7 +72,7 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStart:
+class UtteranceStart:
     """Utterance `utterance` (the VAD's own count) begins with speech at sample `at`.
 
     Its audio `overlaps` the utterance before it where that was ended in the middle of speech.
@@ -86,7 +86,7 @@ class SpeechStart:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechEnd:
+class UtteranceEnd:
     """The speech of an utterance ends at sample `at`; decode the audio up to `until`.
 
     `maybe` says that it looks like the end, so that the likely final is decoded ahead of time; nothing
@@ -250,8 +250,8 @@ Message: TypeAlias = (
     Open
     | Audio
     | Silence
-    | SpeechStart
-    | SpeechEnd
+    | UtteranceStart
+    | UtteranceEnd
     | TextEnd
     | Flush
     | Stalled

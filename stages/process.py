@@ -13,8 +13,8 @@ from runtime.errors import StartupError
 from runtime.private_files import make_private_dir
 from runtime.process import Stop, lock
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
-from stages.coalescing import Gathering
-from stages.heartbeat import Beats
+from stages.coalescing import Coalescing
+from stages.heartbeat import Heartbeat
 from stages.messages import Alive, EndOfStream, Message
 from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings
@@ -82,7 +82,7 @@ class StageProcess:
         self.inbox = Inbox(self._context, address(folder, name, self.index))
         self.outlet = self._outlet(folder, counts, position)
         self._receiver = address(folder, "control", 0)
-        self._gathering = Gathering()
+        self._gathering = Coalescing()
         self._ended: set[str] = set()
 
     def _outlet(self, folder: Path, counts: dict[str, int], position: int) -> Outlet:
@@ -97,7 +97,7 @@ class StageProcess:
 
         `beat` may add to what the receiver hears every second; it is called in another thread.
         """
-        beats = Beats(self._context, self._receiver, lambda: beat(self._alive()))
+        beats = Heartbeat(self._context, self._receiver, lambda: beat(self._alive()))
         beats.start()
         log.info("ready")
         while len(self._ended) < self._writers:

@@ -38,7 +38,7 @@ def honcho_concurrency(counts: Mapping[str, int]) -> str:
 
 
 @dataclass(slots=True)
-class Router:
+class ProcessAllocator:
     """Gives each new session the least loaded process of every stage.
 
     Ties go to the process after the one that was given last, so that a load of short sessions spreads.

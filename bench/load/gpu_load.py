@@ -21,7 +21,7 @@ from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
-from stages.messages import GUESSES, Audio, Close, Event, Hypothesis, Message, Open, Route, SpeechEnd
+from stages.messages import GUESSES, Audio, Close, Event, Hypothesis, Message, Open, Route, UtteranceEnd
 from stages.vad.stage import VadStage
 
 PACKET: Final = SAMPLE_RATE // 10  # samples that a client sends at a time
@@ -63,7 +63,7 @@ def take(text: str, pcm: bytes, vad: SileroVad) -> Take:
 
 
 @dataclass(slots=True)
-class Heard:
+class GpuTranscript:
     """One playing of a take: when its audio and its endpoints came, and what was made of it."""
 
     take: Take
@@ -77,7 +77,7 @@ class Heard:
         if isinstance(message, Audio):
             self.ends.append(message.start + len(payload) // 2)
             self.times.append(now)
-        elif isinstance(message, SpeechEnd) and message.kind not in GUESSES:
+        elif isinstance(message, UtteranceEnd) and message.kind not in GUESSES:
             self.endpoints[message.utterance] = now
 
     def lag(self, now: int, hypothesis: Hypothesis) -> int:
@@ -88,7 +88,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class GpuLoad:
     """What so many sessions were like; seconds. `pairs` are true and heard texts."""
 
     sessions: int
@@ -106,7 +106,7 @@ class Load:
         return float(np.median(self.steps)) if self.steps else 0.0
 
 
-class Played:
+class GpuPlayback:
     """Sessions on an ASR stage with one engine; `timer` (ns) tells what a forward pass takes."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Played:
         self._variant = engine.info.variant
         self._stage = AsrStage({self._variant: engine}, sessions, samples(200), lambda: self._now)
         self._assembler = AssemblerStage(lambda: self._now)
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, GpuTranscript] = {}
         self._sessions = sessions
         self._lags: list[int] = []
         self._steps: list[float] = []
@@ -135,7 +135,7 @@ class Played:
         while start < seconds * SECOND:
             played = takes[turn % len(takes)]
             session = f"{number}.{turn}"
-            self._heard[session] = Heard(played)
+            self._heard[session] = GpuTranscript(played)
             for at, message, payload in played.messages:
                 changes = {"session": session}
                 if isinstance(message, Open):
@@ -143,7 +143,7 @@ class Played:
                 yield start + at, replace(cast(Any, message), **changes), payload
             start, turn = start + played.length + SECOND // 2, turn + 1
 
-    def run(self) -> Load:
+    def run(self) -> GpuLoad:
         """Until all have been heard, or somebody is hopelessly behind."""
         upcoming = next(self._coming, None)
         while upcoming is not None or self._stage.busy:
@@ -158,10 +158,10 @@ class Played:
                 return self._load(gave_up=True)
         return self._load(gave_up=False)
 
-    def _load(self, *, gave_up: bool) -> Load:
+    def _load(self, *, gave_up: bool) -> GpuLoad:
         pairs = tuple((heard.take.text, heard.text) for heard in self._heard.values() if heard.take.text)
         lags = tuple(lag / SECOND for lag in self._lags)
-        return Load(self._sessions, lags, tuple(self._steps), pairs, gave_up)
+        return GpuLoad(self._sessions, lags, tuple(self._steps), pairs, gave_up)
 
     def _deliver(self, timed: Timed) -> None:
         at, message, payload = timed
@@ -185,7 +185,7 @@ class Played:
                     self._heard[event.session].text = event.fields["transcript"]
 
 
-def most_sessions(play: Callable[[int], Load], budget: float, most: int) -> Iterator[Load]:
+def most_sessions(play: Callable[[int], GpuLoad], budget: float, most: int) -> Iterator[GpuLoad]:
     """Loads of 4 sessions and more until the 95th percentile of the lag breaks the budget, then between.
 
     The largest of them within the budget (seconds) is what the device holds, to an eighth.

@@ -28,7 +28,7 @@ class Unwelcome(Exception):
 
 
 @dataclass(slots=True)
-class Guests:
+class IdleSessions:
     """Sessions at the gateway at `address`; those that are `speaking` send audio in real time."""
 
     address: str

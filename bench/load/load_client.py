@@ -31,13 +31,13 @@ MAX_EVENT: Final = 8 << 20  # bytes
 
 
 @dataclass(slots=True)
-class Crowd:
+class LoadClient:
     """Sessions that play `pcm`, each from another place in it, for `seconds`, connected to by `door`.
 
     `added` is how late each partial was (s), `late` how late each chunk left (s): the client's own fault.
     """
 
-    door: "Door"
+    door: "Entrance"
     pcm: bytes
     seconds: float
     added: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Crowd:
     async def _one(self, number: int, pace: "Pace") -> None:
         await asyncio.sleep(number * OPENING)
         uri = parse_uri(self.door.url(number))
-        caller = Caller(ClientProtocol(uri, max_size=MAX_EVENT), self.door.secret, self.added.append)
+        caller = LoadConnection(ClientProtocol(uri, max_size=MAX_EVENT), self.door.secret, self.added.append)
         try:
             async with asyncio.timeout(self.seconds + PATIENCE_S):
                 await asyncio.get_running_loop().create_connection(lambda: caller, uri.host, uri.port)
@@ -74,7 +74,7 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Entrance:
     """Where sessions connect: the gateway at `base`, or with its `secret` the worker there."""
 
     base: str
@@ -91,7 +91,7 @@ class CallFailed(Exception):
     """The server ended a session, or refused it."""
 
 
-class Caller(asyncio.Protocol):
+class LoadConnection(asyncio.Protocol):
     """One session; `opened` and `ended` are over when it is, or fail with the reason."""
 
     def __init__(self, protocol: ClientProtocol, secret: str | None, heard: Callable[[float], None]) -> None:
@@ -170,13 +170,15 @@ class Caller(asyncio.Protocol):
 class Pace:
     """Sends the chunks of all sessions, each when its last sample would have been recorded."""
 
-    def __init__(self, crowd: Crowd, frames: Sequence[bytes], chunks: int) -> None:
+    def __init__(self, crowd: LoadClient, frames: Sequence[bytes], chunks: int) -> None:
         self._crowd, self._frames, self._chunks = crowd, frames, chunks
-        self._due: list[tuple[float, int, Caller, int, int]] = []  # when, tie break, who, place, chunk
+        self._due: list[
+            tuple[float, int, LoadConnection, int, int]
+        ] = []  # when, tie break, who, place, chunk
         self._more = asyncio.Event()
         self._added = 0
 
-    def add(self, caller: Caller, place: int) -> None:
+    def add(self, caller: LoadConnection, place: int) -> None:
         """A session begins now, at chunk `place` of the audio."""
         self._added += 1
         heapq.heappush(self._due, (time.monotonic() + CHUNK_S, self._added, caller, place, 0))

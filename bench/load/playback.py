@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bench.load.recordings import BYTES_PER_SECOND, Recording
-from bench.measure.score import CHUNK_S, Played, Shown
+from bench.measure.score import CHUNK_S, Playback, Shown
 from dalston_realtime.client.audio import CHUNK_BYTES
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.events import Event, Partial, SessionEnd
 from dalston_realtime.client.events import Final as FinalEvent
-from dalston_realtime.client.session import MinSilence, Session, transcribe_stream
+from dalston_realtime.client.session import LiveSession, MinSilence, transcribe_stream
 from dalston_realtime.client.transcript import Sample, timing_sample
 
 TAIL_S: Final = 1.5  # s of silence behind the recording: a server that waits for one gets it
@@ -31,7 +31,7 @@ class Target:
 
 
 @dataclass(slots=True)
-class Screen:
+class DisplayedText:
     """What a client that shows finals and partials has on its screen, over time."""
 
     shown: list[Shown] = field(default_factory=list)
@@ -56,12 +56,12 @@ class Screen:
 
 
 @dataclass(slots=True)
-class Course:
+class Playlist:
     """One recording on its way: when its first sample was there, and how late the latest chunk left."""
 
     start: float
     late: float = 0.0
-    screen: Screen = field(default_factory=Screen)
+    screen: DisplayedText = field(default_factory=DisplayedText)
 
 
 @dataclass(slots=True)
@@ -77,9 +77,9 @@ class Player:
     tail_s: float = TAIL_S
     progress: Callable[[float], None] = lambda seconds: None
 
-    async def play(self, session: int, recording: Recording) -> tuple[Played, list[Sample]]:
+    async def play(self, session: int, recording: Recording) -> tuple[Playback, list[Sample]]:
         """Play one recording; what goes wrong is part of the result."""
-        course, error = Course(self.clock()), None
+        course, error = Playlist(self.clock()), None
         try:
             await self.run(recording, course)
         except ClientError as failure:
@@ -87,10 +87,10 @@ class Player:
         connected, screen = self.clock() - course.start, course.screen
         began, finals = course.start - self.began, tuple(screen.finals.values())
         shown = tuple(screen.shown)
-        played = Played(session, recording, began, shown, course.late, connected, error, finals)
+        played = Playback(session, recording, began, shown, course.late, connected, error, finals)
         return played, screen.samples
 
-    async def run(self, recording: Recording, course: Course) -> None:
+    async def run(self, recording: Recording, course: Playlist) -> None:
         """Play one recording through a session of its own.
 
         Raises:
@@ -108,7 +108,7 @@ class Player:
             except TimeoutError:
                 raise ClientError(f"no end within {END_WAIT_S:.0f} s") from None
 
-    async def _both(self, stream: Session, recording: Recording, course: Course) -> None:
+    async def _both(self, stream: LiveSession, recording: Recording, course: Playlist) -> None:
         """Send and receive side by side; the first failure ends both."""
         limit = recording.seconds + self.tail_s + END_WAIT_S
         async with asyncio.timeout(limit):
@@ -121,7 +121,7 @@ class Player:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
-    async def _send(self, stream: Session, recording: Recording, course: Course) -> None:
+    async def _send(self, stream: LiveSession, recording: Recording, course: Playlist) -> None:
         flush_at = self.target.flush_after
         flush_at = None if flush_at is None else recording.speech_end + flush_at
         for number, chunk in enumerate(chunks(recording.pcm, self.tail_s), 1):

@@ -13,15 +13,15 @@ from bench.load.playback import Player, Target
 from bench.load.recordings import Recording
 from bench.measure.figures import Figures, errors_of, summarize, thinned
 from bench.measure.process_usage import Cost, Meter
-from bench.measure.score import Played, Score, score
-from dalston_realtime.client.latency import Row, budget_rows
+from bench.measure.score import Playback, Score, score
+from dalston_realtime.client.latency import BudgetRow, budget_rows
 from dalston_realtime.client.transcript import Sample
 
 STAGGER_S: Final = 0.37  # between the starts of two sessions: people do not begin to speak together
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadPlan:
     """What every session plays: different recordings in an order of its own, about `seconds` of audio."""
 
     recordings: Sequence[Recording]
@@ -54,7 +54,7 @@ class Level:
     sessions: int
     interrupted: bool
     figures: Figures
-    budget: tuple[Row, ...]
+    budget: tuple[BudgetRow, ...]
     errors: tuple[str, ...]
     scores: tuple[Score, ...]
     memory: tuple[tuple[float, float], ...] = ()  # of the server over the run: s, MB
@@ -71,10 +71,10 @@ class Measurement:
 
     sessions: int
     target: Target
-    load: Load
+    load: LoadPlan
     meter: Meter
     progress: Callable[[float], None] = lambda seconds: None
-    _played: list[Played] = field(default_factory=list)
+    _played: list[Playback] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
 
     def run(self) -> Level:

@@ -36,7 +36,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Playback:
     """One recording that was played, and all that came back. `began` is in seconds since the run began.
 
     `client_late` is how late the latest chunk left: above some ms it is the client that was measured.
@@ -84,7 +84,7 @@ def leaves_at(seconds: float) -> float:
     return (int(seconds / CHUNK_S - 1e-9) + 1) * CHUNK_S
 
 
-def score(played: Played) -> Score:
+def score(played: Playback) -> Score:
     """What one recording says."""
     recording = played.recording
     shown = [each for each in played.shown if each.text]

@@ -12,7 +12,7 @@ from bench.measure.level import Level
 from bench.report.report import tell
 from bench.report.result_file import Document, conditions
 from bench.report.table import figures_tables
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.scenarios.run import Plan, progress
 from bench.servers.server import server
 from dalston_realtime.cli.exits import ExitCode
@@ -89,7 +89,7 @@ class Capacity:
         return why is None
 
 
-def measure(request: Request, bound: float, most: int, report: Path | None = None) -> int:
+def measure(request: BenchRequest, bound: float, most: int, report: Path | None = None) -> int:
     """Search, and print the answer with the figures behind it; the exit code.
 
     Raises:

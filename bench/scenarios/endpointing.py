@@ -21,7 +21,7 @@ from bench.measure.figures import percentile
 from bench.measure.score import CHUNK_S
 from bench.measure.sentences import cut_sentences
 from bench.report.result_file import Document, conditions
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.servers.engines import engine_for
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.errors import UsageError
@@ -43,7 +43,7 @@ ROUTE: Final = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class EndpointingTranscript:
     """The finals of a recording, and how long after the end of their speech each came (s)."""
 
     finals: tuple[str, ...]
@@ -63,7 +63,7 @@ class Replay:
         self._finals: list[str] = []
         self._delays: list[float] = []
 
-    def hear(self, pcm: bytes, silence: MinSilence) -> Heard:
+    def hear(self, pcm: bytes, silence: MinSilence) -> EndpointingTranscript:
         """What becomes of a recording."""
         self._give(opening(SESSION, ROUTE, SessionConfig(min_silence_ms=silence, interim_results=False)))
         at = 0
@@ -72,7 +72,7 @@ class Replay:
             self._give(Audio(SESSION, ROUTE, at, (self._clock(), self._clock())), chunk)
             at += len(chunk) // BYTES_PER_SAMPLE
         self._give(Close(SESSION, ROUTE, "end", at, (self._clock(), self._clock())))
-        return Heard(tuple(self._finals), tuple(self._delays))
+        return EndpointingTranscript(tuple(self._finals), tuple(self._delays))
 
     def _clock(self) -> int:
         return round(self._now * 1e9)
@@ -111,7 +111,7 @@ def _through(stage: Stage, message: Message, payload: bytes, now: int) -> Iterab
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EndpointingRow:
     """What one way of waiting came to, over all recordings."""
 
     silence: MinSilence
@@ -123,16 +123,16 @@ class Row:
 
 def replay(
     recordings: Sequence[Recording], silence: MinSilence, vad: Vad, engine: Engine, decode_s: float
-) -> Row:
+) -> EndpointingRow:
     """One way of waiting."""
     heard = [Replay(vad, engine, decode_s).hear(recording.pcm, silence) for recording in recordings]
     cut = sum(cut_sentences(r, h.finals) or 0 for r, h in zip(recordings, heard, strict=True))
     delays = tuple(delay for each in heard for delay in each.delays)
     last = tuple(each.delays[-1] for each in heard if each.delays)
-    return Row(silence, len(delays), cut, delays, last)
+    return EndpointingRow(silence, len(delays), cut, delays, last)
 
 
-def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -> int:
+def measure(request: BenchRequest, silences: Sequence[MinSilence], decode_s: float) -> int:
     """Print how each way of waiting does; the exit code.
 
     Raises:
@@ -145,7 +145,7 @@ def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -
     if engine is None:
         raise UsageError(f"there is no model {request.model!r}; --set models=... names others")
     vad, recordings = SileroVad(), request.load().recordings
-    console, rows = Console(stderr=True), list[Row]()
+    console, rows = Console(stderr=True), list[EndpointingRow]()
     settings = {**request.settings(), "silences": silences, "decode_s": decode_s}
     document = Document("endpointing", settings, rows, conditions())
     try:
@@ -160,7 +160,7 @@ def measure(request: Request, silences: Sequence[MinSilence], decode_s: float) -
     return ExitCode.OK
 
 
-def table(rows: Iterable[Row], minutes: float) -> Table:
+def table(rows: Iterable[EndpointingRow], minutes: float) -> Table:
     """A line for each way of waiting."""
     caption = "Times from the end of speech to its final; last: of the last final of each recording alone."
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")

@@ -21,7 +21,7 @@ from bench.measure.level import Level
 from bench.measure.process_usage import Cost
 from bench.report.report import tell
 from bench.report.result_file import Document, conditions
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.scenarios.run import Plan, progress
 from bench.servers.server import given_settings, own_server
 from dalston_realtime.cli.exits import ExitCode
@@ -120,7 +120,7 @@ def verdict(best: Candidate, default: Candidate) -> str:
     return f"p95 of the time to final is {after / before:.2f} of the defaults'. Into .env:\n\n{best.lines}"
 
 
-def measure(request: Request, sessions: int, limit: int, report: Path | None = None) -> int:
+def measure(request: BenchRequest, sessions: int, limit: int, report: Path | None = None) -> int:
     """Play the tournament and print the best; the exit code.
 
     Raises:

@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.extras import require
-from bench.load.gpu_load import Load, Played, Take, most_sessions, take
+from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, most_sessions, take
 from bench.load.recordings import embedded, read_pcm
 from bench.measure.text_errors import errors
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.errors import DalstonError
 from engines.base import Chunk, Engine, Floats, Job, StreamingEngine, UtteranceEngine
-from engines.catalog import Room, default, describe, load, parse
+from engines.catalog import EngineLimits, default, describe, load, parse
 from engines.silero import SileroVad
 from runtime.gpu import Gpu, gigabytes
 
@@ -63,7 +63,7 @@ def main(
         vad = SileroVad()
         takes = [take(text, pcm, vad) for text, pcm in recordings]
         sound = np.concatenate([np.frombuffer(pcm, "<i2") for _, pcm in recordings]) / np.float32(32768)
-        room = Room(threads, most, chunk_ms)
+        room = EngineLimits(threads, most, chunk_ms)
         for spec in parse(models) if models else default():
             before = _memory()
             (engine,) = load([spec], room).values()
@@ -83,7 +83,7 @@ def _check(
     _print_steps(engine, sound, [batch for batch in BATCHES if batch <= most])
     table = Table("sessions", "WER %", "step ms", "lag p50 ms", "lag p95 ms")
     held = 0
-    loads = most_sessions(lambda n: Played(engine, takes, n, seconds).run(), budget_ms / 1000, most)
+    loads = most_sessions(lambda n: GpuPlayback(engine, takes, n, seconds).run(), budget_ms / 1000, most)
     for found in loads:
         within = found.p95() < budget_ms / 1000
         held = max(held, found.sessions if within else 0)
@@ -93,7 +93,7 @@ def _check(
     console.print(f"sessions at a p95 lag under {budget_ms:.0f} ms: [bold]{held}[/bold]{limit}\n")
 
 
-def _row(found: Load) -> Iterator[str]:
+def _row(found: GpuLoad) -> Iterator[str]:
     wrong, words = map(sum, zip(*(errors(true, heard) for true, heard in found.pairs), strict=True))
     yield str(found.sessions)
     yield f"{100 * wrong / words:.1f}" if words and not found.gave_up else "-"

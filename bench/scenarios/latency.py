@@ -11,7 +11,7 @@ from bench.measure.level import Level
 from bench.report.report import tell
 from bench.report.result_file import Document, conditions, differences, read_levels
 from bench.report.table import compare_tables, figures_tables, flushed
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.scenarios.offline_baseline import against_whole
 from bench.scenarios.run import Plan, levels
 from bench.servers.server import server
@@ -20,7 +20,7 @@ from dalston_realtime.cli.exits import ExitCode
 
 
 def measure(
-    request: Request, sessions: Sequence[int], compare: Path | None = None, report: Path | None = None
+    request: BenchRequest, sessions: Sequence[int], compare: Path | None = None, report: Path | None = None
 ) -> int:
     """Measure each number of sessions and print what came out; the exit code.
 

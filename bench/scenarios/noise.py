@@ -11,16 +11,16 @@ from rich.table import Table
 from bench.load.playback import Target, chunks
 from bench.load.signals import SIGNALS, make
 from bench.report.result_file import Document, conditions
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.servers.server import server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.audio import to_pcm
 from dalston_realtime.client.events import Final, SessionEnd
-from dalston_realtime.client.session import Session, transcribe_stream
+from dalston_realtime.client.session import LiveSession, transcribe_stream
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class NoiseTranscript:
     """What was heard in one sound."""
 
     signal: str
@@ -35,7 +35,7 @@ class Heard:
         return 60 * self.words / self.seconds
 
 
-async def listen(target: Target, signal: str, seconds: float, seed: int) -> Heard:
+async def listen(target: Target, signal: str, seconds: float, seed: int) -> NoiseTranscript:
     """Play one sound; what came back.
 
     Raises:
@@ -57,23 +57,23 @@ async def listen(target: Target, signal: str, seconds: float, seed: int) -> Hear
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
     text = " ".join(filter(None, texts))
-    return Heard(signal, seconds, round(speech, 2), len(text.split()), text)
+    return NoiseTranscript(signal, seconds, round(speech, 2), len(text.split()), text)
 
 
-async def _send(stream: Session, pcm: bytes) -> None:
+async def _send(stream: LiveSession, pcm: bytes) -> None:
     for chunk in chunks(pcm, 0.0):
         await stream.send(chunk)
     await stream.end()
 
 
-def measure(request: Request) -> int:
+def measure(request: BenchRequest) -> int:
     """Play every sound and print what was heard; the exit code.
 
     Raises:
         DalstonError: the server can't be had, or a session broke off.
         KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
-    console, found = Console(stderr=True), list[Heard]()
+    console, found = Console(stderr=True), list[NoiseTranscript]()
     settings = request.settings()
     document = Document("noise", settings, found, conditions())
     with server(request.url, request.pid, 1, request.chosen) as running:
@@ -91,7 +91,7 @@ def measure(request: Request) -> int:
     return ExitCode.OK
 
 
-def table(found: Sequence[Heard]) -> Table:
+def table(found: Sequence[NoiseTranscript]) -> Table:
     """A row for each sound."""
     wide = any(each.text for each in found)
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=wide)

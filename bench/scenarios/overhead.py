@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.load.load_client import Crowd, Door
+from bench.load.load_client import Entrance, LoadClient
 from bench.load.recordings import embedded
 from bench.measure.figures import percentile, ratio
 from bench.measure.process_usage import Cost, Meter
 from bench.report.report import tell
 from bench.report.result_file import Document, conditions
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.servers.server import own_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
@@ -41,7 +41,7 @@ CAPTION: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class OverheadStep:
     """One number of sessions; latencies in ms. `frames_per_core` is messages in per second of server CPU."""
 
     sessions: int
@@ -65,9 +65,9 @@ class Step:
         return slow or self.failed > BROKEN_SHARE * self.sessions
 
 
-def play(door: Door, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> Step:
+def play(door: Entrance, pid: int | None, pcm: bytes, sessions: int, seconds: float) -> OverheadStep:
     """One number of sessions; Ctrl-C ends it early and keeps what came until then."""
-    crowd, meter, interrupted = Crowd(door, pcm, seconds), Meter(pid), False
+    crowd, meter, interrupted = LoadClient(door, pcm, seconds), Meter(pid), False
     mark, began = meter.mark(), time.monotonic()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -77,7 +77,7 @@ def play(door: Door, pid: int | None, pcm: bytes, sessions: int, seconds: float)
     return step(crowd, sessions, mark.cost(time.monotonic() - began), interrupted=interrupted)
 
 
-async def _watched(crowd: Crowd, meter: Meter, sessions: int) -> None:
+async def _watched(crowd: LoadClient, meter: Meter, sessions: int) -> None:
     watching = asyncio.create_task(meter.watch())
     try:
         await crowd.play(sessions)
@@ -85,10 +85,10 @@ async def _watched(crowd: Crowd, meter: Meter, sessions: int) -> None:
         watching.cancel()
 
 
-def step(crowd: Crowd, sessions: int, cost: Cost, *, interrupted: bool) -> Step:
+def step(crowd: LoadClient, sessions: int, cost: Cost, *, interrupted: bool) -> OverheadStep:
     """The figures of one number of sessions."""
     added, late = ([1000 * value for value in values] for values in (crowd.added, crowd.late))
-    return Step(
+    return OverheadStep(
         sessions=sessions,
         failed=len(crowd.errors),
         interrupted=interrupted,
@@ -112,7 +112,7 @@ def by_frame(spent: Mapping[str, float], frames: int) -> dict[str, float]:
 
 
 def measure(
-    request: Request, sessions: Sequence[int], report: Path | None = None, *, direct: bool = False
+    request: BenchRequest, sessions: Sequence[int], report: Path | None = None, *, direct: bool = False
 ) -> int:
     """Play each number of sessions until one breaks the server, and print what it costs; the exit code.
 
@@ -125,7 +125,7 @@ def measure(
         raise UsageError(
             "the overhead is measured on a server of its own, with the engine that answers at once"
         )
-    console, steps, settings = Console(stderr=True), list[Step](), request.settings()
+    console, steps, settings = Console(stderr=True), list[OverheadStep](), request.settings()
     settings |= {"sessions": list(sessions), "direct": direct}
     pcm = next(recording.pcm for recording in embedded() if recording.name == RECORDING)
     secret = secrets.token_hex()
@@ -133,7 +133,7 @@ def measure(
     document = Document("overhead", settings, steps, conditions())
     with own_server(max(sessions), chosen) as running:
         settings["server"] = dict(running.settings)
-        door = Door(running.worker_url, secret) if direct else Door(running.url)
+        door = Entrance(running.worker_url, secret) if direct else Entrance(running.url)
         play(door, None, pcm, 1, 1.0)  # does not count: what happens only once
         for count in sessions:
             with console.status(counted(count, "session")):
@@ -148,7 +148,7 @@ def measure(
     return ExitCode.INTERRUPTED if steps[-1].interrupted else ExitCode.OK
 
 
-def verdict(steps: Sequence[Step]) -> str:
+def verdict(steps: Sequence[OverheadStep]) -> str:
     """Where it breaks, in a sentence."""
     last = steps[-1]
     sessions = counted(last.sessions, "session")
@@ -160,7 +160,7 @@ def verdict(steps: Sequence[Step]) -> str:
     return f"It breaks at {sessions}{why}."
 
 
-def table(steps: Sequence[Step]) -> Table:
+def table(steps: Sequence[OverheadStep]) -> Table:
     """A row for each number of sessions."""
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
     columns = {
@@ -184,7 +184,7 @@ def table(steps: Sequence[Step]) -> Table:
     return found
 
 
-def shares(last: Step) -> Table:
+def shares(last: OverheadStep) -> Table:
     """Where the CPU time goes: a row for each process."""
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     found.add_column("Process")

@@ -22,7 +22,7 @@ from rich.text import Text
 from bench.measure.level import Level
 from bench.report.result_file import Document, conditions, revision
 from bench.report.table import COMPARED, by, name_of
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.scenarios.run import Plan, progress
 from bench.servers.server import given_settings, own_server
 from dalston_realtime.cli.exits import ExitCode
@@ -94,7 +94,7 @@ def _git(*arguments: str) -> None:
         raise UsageError(f"git {arguments[0]}: {last[0]}") from None
 
 
-def measure(request: Request, rev: str, sessions: int, count: int) -> int:
+def measure(request: BenchRequest, rev: str, sessions: int, count: int) -> int:
     """Play `count` rounds and print the ratios; the exit code.
 
     Raises:

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.load.idle_sessions import Guests
+from bench.load.idle_sessions import IdleSessions
 from bench.measure.figures import percentile, ratio
 from bench.measure.usage import Usage, quantile
 from bench.report.result_file import Document, conditions
-from bench.request import Request
+from bench.request import BenchRequest
 from bench.servers.stack import Stack, stack
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
@@ -52,7 +52,7 @@ ROWS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RoutingPlan:
     """Sessions on workers: `idle` ones stay, others come and go, and `speaking` ones send audio."""
 
     workers: int
@@ -74,10 +74,10 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RoutingStep:
     """One plan's figures; times in ms, by the gateway's histogram and as clients see `session.begin`."""
 
-    plan: Plan
+    plan: RoutingPlan
     failed: int
     interrupted: bool
     routed: int
@@ -95,15 +95,15 @@ class Step:
     errors: tuple[str, ...] = ()
 
 
-class Measurement:
+class RoutingMeasurement:
     """Carries one plan out, in a stack that is empty."""
 
-    def __init__(self, plan: Plan, running: Stack) -> None:
+    def __init__(self, plan: RoutingPlan, running: Stack) -> None:
         self._plan, self._running = plan, running
-        self._guests = Guests(running.address, plan.speaking)
+        self._guests = IdleSessions(running.address, plan.speaking)
         self._usage: list[Usage] = []  # empty, full, and at the end
 
-    def run(self) -> Step:
+    def run(self) -> RoutingStep:
         """Its figures; Ctrl-C ends it early and keeps what came until then.
 
         Raises:
@@ -137,13 +137,15 @@ class Measurement:
         await guests.leave()
 
 
-def step(plan: Plan, guests: Guests, usage: Sequence[Usage], *, interrupted: bool) -> Step:
+def step(
+    plan: RoutingPlan, guests: IdleSessions, usage: Sequence[Usage], *, interrupted: bool
+) -> RoutingStep:
     """The figures of a plan; `usage` before any session, before what is measured, and after it."""
     empty, full, end = usage
     begun = [1000 * seconds for seconds in guests.began]
     routed = end.routed_since(empty if plan.idle else full)
     cores, waited = end.cores_since(full), end.waited_since(full)
-    return Step(
+    return RoutingStep(
         plan=plan,
         failed=len(guests.errors),
         interrupted=interrupted,
@@ -161,14 +163,14 @@ def step(plan: Plan, guests: Guests, usage: Sequence[Usage], *, interrupted: boo
     )
 
 
-def measure(request: Request, plans: Sequence[Plan]) -> int:
+def measure(request: BenchRequest, plans: Sequence[RoutingPlan]) -> int:
     """Carry the plans out, each in a stack of its own, and print what they cost; the exit code.
 
     Raises:
         DalstonError: the processes do not start.
     """
     raise_file_limit()
-    console, steps, settings = Console(stderr=True), list[Step](), request.settings()
+    console, steps, settings = Console(stderr=True), list[RoutingStep](), request.settings()
     document = Document("routing", settings, steps, conditions())
     try:
         for plan in plans:
@@ -186,12 +188,12 @@ def measure(request: Request, plans: Sequence[Plan]) -> int:
     return code
 
 
-def _carry_out(plan: Plan, chosen: Mapping[str, str]) -> Step:
+def _carry_out(plan: RoutingPlan, chosen: Mapping[str, str]) -> RoutingStep:
     with stack(plan.workers, plan.places, chosen) as running:
-        return Measurement(plan, running).run()
+        return RoutingMeasurement(plan, running).run()
 
 
-def table(steps: Sequence[Step]) -> Table:
+def table(steps: Sequence[RoutingStep]) -> Table:
     """A column for each plan; red where it is more than it may be."""
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     found.add_column("Figure")
@@ -202,7 +204,7 @@ def table(steps: Sequence[Step]) -> Table:
     return found
 
 
-def _cell(of: Step, name: str, decimals: int) -> Text:
+def _cell(of: RoutingStep, name: str, decimals: int) -> Text:
     values = {**asdict(of), **of.cores}
     value: float | None = values[name]
     if value is None:

@@ -10,10 +10,10 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.load.playback import Course, Player, Target
-from bench.measure.level import Level, Load, Measurement
+from bench.load.playback import Player, Playlist, Target
+from bench.measure.level import Level, LoadPlan, Measurement
 from bench.measure.process_usage import Meter
-from bench.servers.server import Server
+from bench.servers.server import MeasuredServer
 from dalston_realtime.cli.words import counted
 
 Advance = Callable[[float], None]
@@ -24,11 +24,11 @@ class Plan:
     """What to play to the server, and where its processes are."""
 
     target: Target
-    load: Load
+    load: LoadPlan
     pid: int | None
 
     @classmethod
-    def for_server(cls, server: Server, target: Target, load: Load) -> "Plan":
+    def for_server(cls, server: MeasuredServer, target: Target, load: LoadPlan) -> "Plan":
         """The plan for a server that has started."""
         return cls(replace(target, url=server.url), load, server.pid)
 
@@ -45,7 +45,7 @@ class Plan:
         shortest = min(self.load.recordings, key=lambda recording: recording.seconds)
         player = Player(self.target, time.monotonic(), tail_s=self.load.tail_s)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(player.run(shortest, Course(time.monotonic())))
+            runner.run(player.run(shortest, Playlist(time.monotonic())))
 
 
 def levels(plan: Plan, sessions: Sequence[int], console: Console) -> Iterator[Level]:
@@ -60,7 +60,7 @@ def levels(plan: Plan, sessions: Sequence[int], console: Console) -> Iterator[Le
 
 
 @contextmanager
-def progress(console: Console, what: str, load: Load, sessions: int) -> Iterator[Advance]:
+def progress(console: Console, what: str, load: LoadPlan, sessions: int) -> Iterator[Advance]:
     """A bar of what was played by all sessions, gone when it is done; none where nobody sees it."""
     total = sum(r.seconds + load.tail_s for i in range(sessions) for r in load.playlist(i))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -1,6 +1,7 @@
 """Workers without any transcription: they register, beat, and speak the internal link.
 
-`python -m bench.servers.fake_worker COUNT PLACES` is as many of them in one process, at the Redis of the settings.
+`python -m bench.servers.fake_worker COUNT PLACES` runs that many of them in one process, at the Redis of the
+settings.
 """
 
 import asyncio
@@ -31,10 +32,10 @@ FINAL_S: Final = 3.0
 SAID: Final = "some ten words of a text that nobody has said"
 MODEL: Final = ModelInfo("fast", "tiny-en", "fake", ("en",), {"streaming": False, "interim_results": True})
 
-Behaviour = Callable[["Visit"], Awaitable[None]]
+Behaviour = Callable[["WorkerVisit"], Awaitable[None]]
 
 
-class Visit:
+class WorkerVisit:
     """One session at the worker."""
 
     def __init__(self, connection: ServerConnection) -> None:
@@ -67,7 +68,7 @@ def read_message(frame: str) -> dict[str, Any]:
     return message
 
 
-async def echo(visit: Visit) -> None:
+async def echo(visit: WorkerVisit) -> None:
     """A partial for each audio frame, a final for each flush, the end when asked."""
     await visit.begin()
     audio = 0
@@ -86,7 +87,7 @@ async def echo(visit: Visit) -> None:
             return
 
 
-async def hear(visit: Visit) -> None:
+async def hear(visit: WorkerVisit) -> None:
     """What a session of real speech brings: a partial for each 300 ms of audio, a final for each 3 s."""
     await visit.begin()
     utterance, begun, heard, shown = 1, 0.0, 0.0, 0.0
@@ -113,7 +114,7 @@ class FakeWorker:
 
     def __init__(self, worker_id: str, port: int, capacity: int, models: tuple[ModelInfo, ...]) -> None:
         self.record = WorkerRecord(worker_id, f"ws://127.0.0.1:{port}", capacity, models)
-        self.visits: list[Visit] = []
+        self.visits: list[WorkerVisit] = []
         self.open: list[str] = []
         self.server: Server
 
@@ -140,7 +141,7 @@ async def fake_worker(
     worker: FakeWorker
 
     async def handle(connection: ServerConnection) -> None:
-        visit = Visit(connection)
+        visit = WorkerVisit(connection)
         worker.visits.append(visit)
         session = visit.query.get("session_id", [""])[0]
         worker.open.append(session)

@@ -24,7 +24,7 @@ NOT_OURS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class MeasuredServer:
     """Where it is, and the root of its processes where we know it."""
 
     url: str
@@ -68,7 +68,7 @@ def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> Iterator[Server]:
+def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> Iterator[MeasuredServer]:
     """A server of the code in `root`, set as the environment and then `chosen` say, with room for `sessions`.
 
     Raises:
@@ -79,13 +79,17 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
     settings = settings_for(sessions, {**given_settings(), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
-        yield Server(started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}")
+        yield MeasuredServer(
+            started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}"
+        )
         if started.process.poll() is not None:
             complain(f"the server ended while it was measured: {reason(started.log)}")
 
 
 @contextmanager
-def server(url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]) -> Iterator[Server]:
+def server(
+    url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]
+) -> Iterator[MeasuredServer]:
     """The one at `url`, whose processes are below `pid`; without a URL, one of our own.
 
     Raises:
@@ -95,7 +99,7 @@ def server(url: str | None, pid: int | None, sessions: int, chosen: Mapping[str,
     if pid is not None and not psutil.pid_exists(pid):
         raise UsageError(f"--server-pid {pid}: there is no such process")
     if url is not None:
-        yield Server(url, pid, {})
+        yield MeasuredServer(url, pid, {})
         return
     with own_server(sessions, chosen) as started:
         yield started

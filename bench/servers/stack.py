@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from runtime.local_server import ROOT, START_S, STOP_S, FormationError, environment, free_ports
+from runtime.local_server import ROOT, START_S, STOP_S, LocalServerError, environment, free_ports
 
 LOOK_S: Final = 0.05
 TAIL: Final = 1_000  # characters of the log of a process that ended
@@ -87,9 +87,9 @@ def _wait(started: Stack, parts: Mapping[str, subprocess.Popen[bytes]], places: 
         for part, process in parts.items():
             if process.poll() is not None:
                 tail = (folder / f"{part}.log").read_text(errors="replace")[-TAIL:]
-                raise FormationError(f"the {part} ended:\n{tail}")
+                raise LocalServerError(f"the {part} ended:\n{tail}")
         if time.monotonic() > until:
-            raise FormationError(f"no workers within {START_S:.0f} s")
+            raise LocalServerError(f"no workers within {START_S:.0f} s")
         time.sleep(LOOK_S)
 
 

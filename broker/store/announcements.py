@@ -18,23 +18,23 @@ CONNECT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Offline:
+class WorkerOffline:
     """A worker serves no more."""
 
     worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SlotsChanged:
     """A place may be free, or the queue has moved."""
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ListenerConnected:
     """From now on announcements come; what was said before is lost."""
 
 
-Announcement: TypeAlias = Offline | Places | Connected
+Announcement: TypeAlias = WorkerOffline | SlotsChanged | ListenerConnected
 
 
 async def announcements(url: str) -> AsyncIterator[Announcement]:
@@ -72,10 +72,10 @@ async def _until_lost(redis: Any, channel: str) -> AsyncIterator[Announcement]:
 def read(message: dict[str, Any]) -> Announcement | None:
     """The announcement in a message of redis-py, or None."""
     if message["type"] == "subscribe":
-        return Connected()
+        return ListenerConnected()
     if message["type"] != "message":
         return None
     kind, _, rest = str(message["data"]).partition(" ")
     if kind == "offline" and rest:
-        return Offline(rest)
-    return Places() if kind == "places" else None
+        return WorkerOffline(rest)
+    return SlotsChanged() if kind == "places" else None

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dalston_realtime.cli.words import counted
-from dalston_realtime.client.latency import OURS, TOTAL, WAIT, Measured, Row, budget_rows
+from dalston_realtime.client.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
 from dalston_realtime.client.transcript import Sample
 
 _STYLES = {TOTAL: "bold", OURS: "dim", WAIT: "dim"}
@@ -23,7 +23,7 @@ def print_budget(console: Console, samples: Sequence[Sample]) -> None:
     console.print(budget_table(budget_rows(samples), _title(samples)))
 
 
-def budget_table(rows: Sequence[Row], title: str) -> Table:
+def budget_table(rows: Sequence[BudgetRow], title: str) -> Table:
     """The rows as a table, in ms."""
     table = Table(title=title, title_style="bold", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Stage")

@@ -7,7 +7,7 @@ from pathlib import Path
 from dalston_realtime.cli.exits import ExitCode, complain, exit_code
 from dalston_realtime.cli.follow import Outcome
 from dalston_realtime.cli.save import write
-from dalston_realtime.cli.view import View
+from dalston_realtime.cli.view import TranscriptView
 from dalston_realtime.cli.words import summary
 from dalston_realtime.client.errors import AudioError, ClientError, OutputError
 
@@ -20,7 +20,7 @@ class Delivery:
     code: ExitCode
 
 
-def deliver(name: str, outcome: Outcome, outputs: Sequence[Path], view: View) -> Delivery:
+def deliver(name: str, outcome: Outcome, outputs: Sequence[Path], view: TranscriptView) -> Delivery:
     """Save what there is, even of a session that broke off, and say what came of it."""
     for note in outcome.notes:
         view.tell(note)
@@ -41,7 +41,7 @@ def _named(name: str, error: ClientError) -> str:
     return str(error) if isinstance(error, AudioError) else f"{name}: {error}"
 
 
-def _save(outcome: Outcome, outputs: Sequence[Path], view: View) -> bool:
+def _save(outcome: Outcome, outputs: Sequence[Path], view: TranscriptView) -> bool:
     try:
         for path in outputs:
             write(path, outcome.transcript)

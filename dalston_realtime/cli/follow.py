@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from dalston_realtime.cli.options import Request
-from dalston_realtime.cli.view import View
+from dalston_realtime.cli.options import StreamRequest
+from dalston_realtime.cli.view import TranscriptView
 from dalston_realtime.cli.words import ignored
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.events import SessionBegin
 from dalston_realtime.client.feed import Feed
 from dalston_realtime.client.session import transcribe_stream
-from dalston_realtime.client.transcript import Sample, Transcript, timing_sample
+from dalston_realtime.client.transcript import Sample, SessionTranscript, timing_sample
 
 GRACE = 5.0  # s after Ctrl-C for what was said to be transcribed
 
@@ -32,14 +32,14 @@ class Source:
 class Outcome:
     """What came of one session; `error` is what ended it early."""
 
-    transcript: Transcript = field(default_factory=Transcript)
+    transcript: SessionTranscript = field(default_factory=SessionTranscript)
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: ClientError | None = None
     interrupted: bool = False
 
 
-async def follow(source: Source, request: Request, view: View) -> Outcome:
+async def follow(source: Source, request: StreamRequest, view: TranscriptView) -> Outcome:
     """Transcribe `source`; errors are in the outcome, beside what was transcribed before them."""
     outcome = Outcome()
     view.begin(source.name, source.duration)
@@ -52,7 +52,7 @@ async def follow(source: Source, request: Request, view: View) -> Outcome:
     return outcome
 
 
-async def _follow(source: Source, request: Request, view: View, outcome: Outcome) -> None:
+async def _follow(source: Source, request: StreamRequest, view: TranscriptView, outcome: Outcome) -> None:
     bytes_per_second = 2 * source.sample_rate
     async with transcribe_stream(
         request.url, model=request.model, sample_rate=source.sample_rate, **request.options

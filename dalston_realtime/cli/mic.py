@@ -12,7 +12,7 @@ from dalston_realtime.cli.deliver import Delivery, deliver
 from dalston_realtime.cli.exits import ExitCode, run
 from dalston_realtime.cli.follow import Source, follow
 from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.view import View, make_view
+from dalston_realtime.cli.view import TranscriptView, make_view
 from dalston_realtime.client.microphone import open_microphone
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
@@ -43,7 +43,7 @@ def mic(  # noqa: PLR0913 - one parameter for each option
 
     Needs the extra: pip install 'dalston-realtime[mic]'. What is saved is called microphone.
     """
-    request = opt.Request(
+    request = opt.StreamRequest(
         url,
         model,
         StreamOptions(
@@ -62,7 +62,9 @@ def mic(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(ExitCode.OK if done.code is ExitCode.INTERRUPTED else done.code)
 
 
-async def _listen(device: str | None, request: opt.Request, outputs: list[Path], view: View) -> Delivery:
+async def _listen(
+    device: str | None, request: opt.StreamRequest, outputs: list[Path], view: TranscriptView
+) -> Delivery:
     chosen = int(device) if device is not None and device.isdecimal() else device
     with open_microphone(chosen) as microphone:
         source = Source(microphone.name, microphone.chunks, None, microphone.sample_rate)

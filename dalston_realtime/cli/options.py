@@ -92,7 +92,7 @@ OutputDir = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class StreamRequest:
     """What to ask the server for."""
 
     url: str

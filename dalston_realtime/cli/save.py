@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.subtitles import Format, render
-from dalston_realtime.client.transcript import Transcript
+from dalston_realtime.client.transcript import SessionTranscript
 
 
 def destinations(
@@ -31,7 +31,7 @@ def destinations(
     return paths
 
 
-def write(path: Path, transcript: Transcript) -> None:
+def write(path: Path, transcript: SessionTranscript) -> None:
     """Write the transcript in the format that the suffix names; atomically.
 
     Raises:

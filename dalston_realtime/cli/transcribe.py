@@ -15,7 +15,7 @@ from dalston_realtime.cli.deliver import Delivery, deliver
 from dalston_realtime.cli.exits import ExitCode, run
 from dalston_realtime.cli.follow import Outcome, Source, follow
 from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.view import View, make_view
+from dalston_realtime.cli.view import TranscriptView, make_view
 from dalston_realtime.client.audio import open_audio
 from dalston_realtime.client.errors import AudioError
 from dalston_realtime.client.live import stdin_chunks
@@ -29,12 +29,12 @@ Fast = Annotated[bool, typer.Option("--fast", help="As quick as the server takes
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FileJob:
     """What to do with every recording."""
 
-    request: opt.Request
+    request: opt.StreamRequest
     fast: bool
-    view: View
+    view: TranscriptView
 
 
 def transcribe(  # noqa: PLR0913 - one parameter for each option
@@ -58,7 +58,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more. Standard input (-) is
     raw 16 kHz mono s16le. Ctrl-C ends the audio and prints what was said until then.
     """
-    request = opt.Request(
+    request = opt.StreamRequest(
         url,
         model,
         StreamOptions(
@@ -70,7 +70,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
             timing=timing or None,
         ),
     )
-    job = Job(request, fast, make_view(json))
+    job = FileJob(request, fast, make_view(json))
     deliveries = run(_transcribe_all(files, job, save or (), output_dir))
     if timing and any(delivery.outcome.transcript.begin for delivery in deliveries):
         samples = [sample for delivery in deliveries for sample in delivery.outcome.samples]
@@ -79,7 +79,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
 
 
 async def _transcribe_all(
-    files: Sequence[str], job: Job, formats: Sequence[Format], folder: Path | None
+    files: Sequence[str], job: FileJob, formats: Sequence[Format], folder: Path | None
 ) -> list[Delivery]:
     """Each file by itself; after Ctrl-C none is begun."""
     outputs = destinations(files, formats, folder)
@@ -92,7 +92,7 @@ async def _transcribe_all(
     return done
 
 
-async def _transcribe_one(name: str, job: Job) -> Outcome:
+async def _transcribe_one(name: str, job: FileJob) -> Outcome:
     try:
         with _opened(name, job.fast) as source:
             return await follow(source, job.request, job.view)

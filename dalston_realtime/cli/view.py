@@ -13,7 +13,7 @@ from dalston_realtime.client.events import Event, Final
 from dalston_realtime.client.subtitles import plain
 
 
-class View(Protocol):
+class TranscriptView(Protocol):
     """Shows one session after the other."""
 
     def begin(self, name: str, duration: float | None) -> None:
@@ -93,7 +93,7 @@ def emit(line: str, stream: TextIO) -> None:
     stream.flush()
 
 
-def make_view(json: bool) -> View:
+def make_view(json: bool) -> TranscriptView:
     """The view for this stdout: JSON if asked for, live on a terminal, plain lines in a pipe."""
     if json:
         return JsonView()

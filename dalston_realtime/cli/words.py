@@ -10,7 +10,7 @@ from dalston_realtime.client.events import (
     SessionResumed,
 )
 from dalston_realtime.client.session import StreamOptions
-from dalston_realtime.client.transcript import Transcript
+from dalston_realtime.client.transcript import SessionTranscript
 
 
 def clock(seconds: float | None) -> str:
@@ -54,7 +54,7 @@ def ignored(begin: SessionBegin, options: StreamOptions) -> list[str]:
     ]
 
 
-def summary(transcript: Transcript) -> str:
+def summary(transcript: SessionTranscript) -> str:
     """`44.1 s of audio, 38.2 s of speech, 12 utterances`, as far as it is known."""
     end, count = transcript.end, len(transcript.finals)
     parts = []

@@ -31,7 +31,7 @@ from dalston_realtime.client.events import (
     Word,
     parse_event,
 )
-from dalston_realtime.client.session import Session, StreamOptions, transcribe_stream
+from dalston_realtime.client.session import LiveSession, StreamOptions, transcribe_stream
 
 __all__ = [
     "AudioError",
@@ -42,6 +42,7 @@ __all__ = [
     "InternalError",
     "InvalidParameterError",
     "LagExceededError",
+    "LiveSession",
     "NoCapacityError",
     "Partial",
     "ProtocolError",
@@ -49,7 +50,6 @@ __all__ = [
     "RestartingError",
     "ServerError",
     "ServerWarning",
-    "Session",
     "SessionBegin",
     "SessionClosedError",
     "SessionEnd",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from dalston_realtime.client.events import Event
-from dalston_realtime.client.session import Session
+from dalston_realtime.client.session import LiveSession
 
 
 class Feed:
@@ -16,7 +16,7 @@ class Feed:
 
     def __init__(
         self,
-        session: Session,
+        session: LiveSession,
         audio: AsyncIterable[bytes],
         on_sent: Callable[[int], None] = lambda sent: None,
     ) -> None:

@@ -9,7 +9,7 @@ from dalston_realtime.client.events import Event, Partial
 MAX_WAITING: Final = 1_000  # events; minutes of one session's partials, past it they are dropped
 
 
-class Inbox:
+class EventInbox:
     """Events in, events out in the same order, and at the end the reason why there are no more.
 
     The socket is read even while nobody iterates, so that pings are answered and an error is

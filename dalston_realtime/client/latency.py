@@ -25,7 +25,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BudgetRow:
     """One line of the budget, in ms; None where there is no budget or nothing was measured."""
 
     stage: str
@@ -34,7 +34,7 @@ class Row:
     finals: Measured | None
 
 
-def budget_rows(samples: Sequence[Sample]) -> list[Row]:
+def budget_rows(samples: Sequence[Sample]) -> list[BudgetRow]:
     """The latency budget, with the percentiles of each stage over partials and over finals.
 
     The wait for the silence that ends an utterance is no part of the total: it is asked for.
@@ -42,7 +42,7 @@ def budget_rows(samples: Sequence[Sample]) -> list[Row]:
     partials = [sample for sample in samples if not sample.is_final]
     finals = [sample for sample in samples if sample.is_final]
     return [
-        Row(stage, budget, _percentiles(cost, partials), _percentiles(cost, finals))
+        BudgetRow(stage, budget, _percentiles(cost, partials), _percentiles(cost, finals))
         for stage, budget, cost in _BUDGET
     ]
 

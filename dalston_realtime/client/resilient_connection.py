@@ -23,8 +23,8 @@ from dalston_realtime.client.events import (
     SessionResumed,
     parse_event,
 )
-from dalston_realtime.client.inbox import Inbox
-from dalston_realtime.client.send_buffer import Sent
+from dalston_realtime.client.inbox import EventInbox
+from dalston_realtime.client.send_buffer import SendBuffer
 from dalston_realtime.protocol.close_codes import CloseCode
 
 TRIES: Final = 5  # connections in a row that bring nothing new
@@ -32,20 +32,20 @@ RESUMABLE: Final = ("internal", "restarting")  # errors that are no news if the 
 LOST: Final = 1006  # what stands for a close code where there was none
 
 
-class Line:
+class ResilientConnection:
     """Reads and writes at once, and connects again when the connection is lost."""
 
     def __init__(
         self,
         connect: Callable[[str | None], Awaitable[ClientConnection]],
         connection: ClientConnection,
-        sent: Sent,
+        sent: SendBuffer,
         resume_for: float,
     ) -> None:
         """`connect` opens another connection, given what `resume` takes; it is tried for so many seconds."""
         self.session_id: str | None = None
         self.last_seq: int | None = None
-        self.sent, self.inbox = sent, Inbox()
+        self.sent, self.inbox = sent, EventInbox()
         self.connected = True
         self.moved = asyncio.Event()
         self.over = asyncio.Event()

@@ -22,7 +22,7 @@ class Item:
         return len(self.frame) if isinstance(self.frame, bytes) else 0
 
 
-class Sent:
+class SendBuffer:
     """The frames of one session, in order; `bytes_per_second` and `sample_bytes` are those of its audio."""
 
     def __init__(self, bytes_per_second: int, sample_bytes: int) -> None:

@@ -7,8 +7,8 @@
             ...
 
 A connection that is lost is opened again, and the session goes on where it was: the events show a
-`SessionResumed` and nothing is missing or said twice. The errors are in `dalston_realtime.client.errors`. Times are seconds
-on the session's audio clock.
+`SessionResumed` and nothing is missing or said twice. The errors are in
+`dalston_realtime.client.errors`. Times are seconds on the session's audio clock.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from websockets.asyncio.client import ClientConnection
 from dalston_realtime.client.connection import open_connection
 from dalston_realtime.client.errors import ConnectionLostError
 from dalston_realtime.client.events import Event
-from dalston_realtime.client.resilient_connection import Line
-from dalston_realtime.client.send_buffer import Sent
+from dalston_realtime.client.resilient_connection import ResilientConnection
+from dalston_realtime.client.send_buffer import SendBuffer
 from dalston_realtime.client.url import DEFAULT_URL, stream_url
 from dalston_realtime.protocol.close_codes import CloseCode
 
@@ -59,7 +59,7 @@ async def transcribe_stream(
     headers: Mapping[str, str] | None = None,
     resume_for: float = RESUME_FOR,
     **options: Unpack[StreamOptions],
-) -> "AsyncIterator[Session]":
+) -> "AsyncIterator[LiveSession]":
     """A session on the server at `url` (ws, wss, http or https), closed at the end of the block.
 
     `model` is a variant or a concrete model, `sample_rate` is in Hz, `headers` go with the
@@ -76,17 +76,19 @@ async def transcribe_stream(
         return await open_connection(stream_url(url, asked | {"resume": resume}), url, headers)
 
     sample = SAMPLE_BYTES.get(options.get("encoding") or "", 2) * (options.get("channels") or 1)
-    line = Line(connect, await connect(None), Sent(sample * sample_rate, sample), resume_for)
+    line = ResilientConnection(
+        connect, await connect(None), SendBuffer(sample * sample_rate, sample), resume_for
+    )
     running = asyncio.create_task(line.run())
     try:
-        yield Session(line)
+        yield LiveSession(line)
     finally:
         await line.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
-class Session:
+class LiveSession:
     """An open session; made by `transcribe_stream`.
 
     Every method that sends raises the `SessionClosedError` (or `ProtocolError`) that ended the
@@ -94,7 +96,7 @@ class Session:
     partials are left out.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: ResilientConnection) -> None:
         self._line = line
         self._end_sent = False
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 import orjson
 
 from dalston_realtime.client.events import Final, Word
-from dalston_realtime.client.transcript import Transcript, as_json
+from dalston_realtime.client.transcript import SessionTranscript, as_json
 
 LINE_CHARS = 42  # the common limit of a subtitle line
 CUE_CHARS = 2 * LINE_CHARS
@@ -35,22 +35,22 @@ class Cue:
     text: str
 
 
-def render(transcript: Transcript, form: Format) -> str:
+def render(transcript: SessionTranscript, form: Format) -> str:
     """The content of a file of this format."""
     return _WRITERS[form](transcript)
 
 
-def to_txt(transcript: Transcript) -> str:
+def to_txt(transcript: SessionTranscript) -> str:
     """One final a line."""
     return "".join(f"{plain(final.text)}\n" for final in transcript.finals)
 
 
-def to_json(transcript: Transcript) -> str:
+def to_json(transcript: SessionTranscript) -> str:
     """The transcript as an indented JSON object."""
     return orjson.dumps(as_json(transcript), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-def to_srt(transcript: Transcript) -> str:
+def to_srt(transcript: SessionTranscript) -> str:
     """SubRip. It has no escapes, so the arrow that separates times becomes another one."""
     blocks = (
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
@@ -60,7 +60,7 @@ def to_srt(transcript: Transcript) -> str:
     return "\n".join(blocks)
 
 
-def to_vtt(transcript: Transcript) -> str:
+def to_vtt(transcript: SessionTranscript) -> str:
     """WebVTT; `&`, `<` and `>` are escaped as it asks for."""
     blocks = (
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_wrapped(cue.text))}\n"
@@ -139,7 +139,7 @@ def _clock(seconds: float, point: str) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}{point}{ms:03}"
 
 
-_WRITERS: dict[Format, Callable[[Transcript], str]] = {
+_WRITERS: dict[Format, Callable[[SessionTranscript], str]] = {
     Format.TXT: to_txt,
     Format.JSON: to_json,
     Format.SRT: to_srt,

@@ -8,7 +8,7 @@ from dalston_realtime.client.events import Event, Final, Partial, SessionBegin, 
 
 
 @dataclass(slots=True)
-class Transcript:
+class SessionTranscript:
     """What one session said, as far as it is final."""
 
     begin: SessionBegin | None = None
@@ -51,7 +51,7 @@ def timing_sample(event: Event, round_trip: float | None) -> Sample | None:
     return None
 
 
-def as_json(transcript: Transcript) -> dict[str, Any]:
+def as_json(transcript: SessionTranscript) -> dict[str, Any]:
     """The transcript as a JSON object; what is not known is left out."""
     begin, end = transcript.begin, transcript.end
     known = {

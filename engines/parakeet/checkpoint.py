@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from engines.parakeet.nemo import ASRModel, EncDecRNNTModel
 from runtime.errors import StartupError
 
-Kind: TypeAlias = Literal["cache_aware", "buffered"]
+CheckpointKind: TypeAlias = Literal["cache_aware", "buffered"]
 
 EXAMPLES: Final = (
     "nvidia/nemotron-speech-streaming-en-0.6b, nvidia/parakeet-tdt-1.1b or the path of a .nemo file"
@@ -31,7 +31,7 @@ IN_NAME: Final = re.compile(r"^stt_([a-z]{2})_")  # as NVIDIA names checkpoints 
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class NemoCheckpoint:
     """A transducer. `contexts` are the pairs of frames that its encoder may look back and ahead.
 
     `frame_ms` is what one of its frames stands for, `normalize` how its features are normalized.
@@ -39,7 +39,7 @@ class Checkpoint:
 
     path: Path
     name: str
-    kind: Kind
+    kind: CheckpointKind
     languages: tuple[str, ...]
     contexts: tuple[tuple[int, int], ...]
     frame_ms: int
@@ -59,7 +59,7 @@ class Checkpoint:
         return steps[nearest]
 
 
-def locate(model: str, kind: Kind | None = None) -> Checkpoint:
+def locate(model: str, kind: CheckpointKind | None = None) -> NemoCheckpoint:
     """Find a checkpoint by path or hub name, and look how it streams unless `kind` says it.
 
     What is not on this machine is downloaded once into Hugging Face's cache.
@@ -71,11 +71,11 @@ def locate(model: str, kind: Kind | None = None) -> Checkpoint:
     config = _read(path, model)
     _check_transducer(config, model)
     contexts = _contexts(config.encoder)
-    found: Kind = "cache_aware" if _streams(config, contexts) else "buffered"
+    found: CheckpointKind = "cache_aware" if _streams(config, contexts) else "buffered"
     if kind == "cache_aware" and found != kind:
         raise StartupError(f"the encoder of {model} keeps no cache: it streams only as kind=buffered")
     name = path.stem if model.endswith(".nemo") else model.rpartition("/")[2]
-    return Checkpoint(
+    return NemoCheckpoint(
         path,
         name,
         kind or found,

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from engines.parakeet.checkpoint import Checkpoint
+from engines.parakeet.checkpoint import NemoCheckpoint
 
 CHUNK_MS: Final = 800  # buffered: new audio in one step
 LEFT_SECONDS: Final = 5.6  # buffered: what is encoded again before the chunk
@@ -15,7 +15,9 @@ A partial has the words of that audio as well, which the next step may still cha
 MAX_SYMBOLS: Final = 10  # tokens of one frame: as in NeMo's own configuration
 
 
-def cache_aware(checkpoint: Checkpoint, device: str, streams: int, chunk_ms: int | None) -> dict[str, Any]:
+def cache_aware(
+    checkpoint: NemoCheckpoint, device: str, streams: int, chunk_ms: int | None
+) -> dict[str, Any]:
     """For an encoder that keeps what it has heard in a cache: each step costs its chunk alone.
 
     Raises:
@@ -31,7 +33,7 @@ def cache_aware(checkpoint: Checkpoint, device: str, streams: int, chunk_ms: int
     return _common(checkpoint, device, streams, "cache_aware", streaming, cuda_graphs=False)
 
 
-def buffered(checkpoint: Checkpoint, device: str, streams: int, chunk_ms: int | None) -> dict[str, Any]:
+def buffered(checkpoint: NemoCheckpoint, device: str, streams: int, chunk_ms: int | None) -> dict[str, Any]:
     """For any other encoder: each step encodes the last seconds again."""
     streaming = {
         "chunk_size": (chunk_ms or CHUNK_MS) / 1000,
@@ -44,7 +46,7 @@ def buffered(checkpoint: Checkpoint, device: str, streams: int, chunk_ms: int | 
 
 
 def _common(
-    checkpoint: Checkpoint,
+    checkpoint: NemoCheckpoint,
     device: str,
     streams: int,
     pipeline: str,

@@ -15,9 +15,9 @@ import torch
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, Features, OutOfMemory, Transcript
-from engines.parakeet.checkpoint import Kind, locate
+from engines.parakeet.checkpoint import CheckpointKind, locate
 from engines.parakeet.nemo import Frame
-from engines.parakeet.pipeline import Pipeline, StreamsLost
+from engines.parakeet.pipeline import NemoPipeline, StreamsLost
 from engines.parakeet.vocabulary import Vocabularies
 from runtime.errors import StartupError
 
@@ -34,7 +34,7 @@ class NoFreeStream(Exception):
 
 
 @dataclass(slots=True)
-class Heard:
+class StreamTranscript:
     """An open stream: how long it is, and the text and the words that can't change any more."""
 
     samples: int = 0
@@ -83,7 +83,7 @@ class Parakeet:
         checkpoint: str,
         threads: int = 1,
         *,
-        kind: Kind | None = None,
+        kind: CheckpointKind | None = None,
         streams: int = STREAMS,
         chunk_ms: int | None = None,
         device: str | None = None,
@@ -92,7 +92,7 @@ class Parakeet:
         torch.set_num_threads(threads)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            self._pipeline = Pipeline(found, device, streams, chunk_ms)
+            self._pipeline = NemoPipeline(found, device, streams, chunk_ms)
         except torch.OutOfMemoryError:
             raise StartupError(f"{found.name} with {streams} streams does not fit the GPU's memory") from None
         except StartupError:
@@ -102,7 +102,7 @@ class Parakeet:
             raise StartupError(f"{found.path} can't be loaded: {reason}") from None
         self.chunk_samples, self.stream_bytes = self._pipeline.chunk_samples, self._pipeline.stream_bytes
         self._checkpoint, self._streams = found, streams
-        self._open: dict[int, Heard] = {}
+        self._open: dict[int, StreamTranscript] = {}
         self._ahead: dict[int, Transcript] = {}  # of streams that moved on in a step that others did not fit
         self._vocabularies = Vocabularies(
             str(found.path), self._pipeline.tokenizer, self._pipeline.model.joint.vocabulary
@@ -173,7 +173,7 @@ class Parakeet:
         return {output.stream_id: self._take(jobs[output.stream_id], output) for output in outputs}
 
     def _take(self, job: Chunk, output: Any) -> Transcript:
-        heard = self._open.setdefault(job.stream, Heard())
+        heard = self._open.setdefault(job.stream, StreamTranscript())
         heard.samples += len(job.audio)
         heard.add(output)
         languages = self._checkpoint.languages

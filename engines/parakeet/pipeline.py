@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import DeviceLost
 from engines.parakeet import config as parakeet_config
-from engines.parakeet.checkpoint import Checkpoint
+from engines.parakeet.checkpoint import NemoCheckpoint
 from engines.parakeet.nemo import PipelineBuilder, drop_trailing_features, normalize_batch
 
 Undo: TypeAlias = Callable[[], None]
@@ -119,10 +119,10 @@ class Buffered:
         self.nemo.bufferer.rm_bufferer(stream)
 
 
-class Pipeline:
+class NemoPipeline:
     """One of the two on a device. Streams are told apart by their numbers."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str, streams: int, chunk_ms: int | None) -> None:
+    def __init__(self, checkpoint: NemoCheckpoint, device: str, streams: int, chunk_ms: int | None) -> None:
         config = getattr(parakeet_config, checkpoint.kind)(checkpoint, device, streams, chunk_ms)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about NeMo's modules

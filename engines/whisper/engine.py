@@ -17,7 +17,7 @@ from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Floats, Job, Transcript
 from engines.repetition import without_loop
 from engines.whisper.checkpoint import EMBEDDED, locate
-from engines.whisper.hallucination import Heard, is_doubtful, is_echo, is_noise
+from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_noise
 from engines.whisper.model import Generated, WhisperModel
 from engines.whisper.text import ISO_639, Text, Words
 
@@ -42,7 +42,7 @@ class Decoded:
     hidden: Floats
     language: str
     tokens: tuple[int, ...]
-    heard: Heard
+    heard: DecodedText
 
 
 class Whisper:
@@ -142,7 +142,7 @@ class Whisper:
     def _decoded(self, hidden: Floats, language: str, made: Generated, limit: int) -> Decoded:
         endless = len(made.tokens) >= limit
         tokens = tuple(without_loop(list(made.tokens[:limit]))) if endless else made.tokens
-        heard = Heard(self._text.text(tokens), made.logprob, made.no_speech, endless)
+        heard = DecodedText(self._text.text(tokens), made.logprob, made.no_speech, endless)
         return Decoded(hidden, language, tokens, heard)
 
     def _align(self, jobs: Sequence[Job], decoded: Sequence[Decoded]) -> dict[int, Words]:

@@ -21,7 +21,7 @@ alone leaves 92 with a text, this limit none; speech has at most 0.37, also in n
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DecodedText:
     """A text and how sure the model is of it. `endless`: it did not come to an end by itself."""
 
     text: str
@@ -30,18 +30,18 @@ class Heard:
     endless: bool = False
 
 
-def is_noise(heard: Heard) -> bool:
+def is_noise(heard: DecodedText) -> bool:
     """Whether nobody spoke."""
     unlikely = heard.logprob < LOGPROB
     return heard.no_speech > (NO_SPEECH if unlikely else SURE_NO_SPEECH)
 
 
-def is_loop(heard: Heard) -> bool:
+def is_loop(heard: DecodedText) -> bool:
     """Whether the model repeated itself instead of listening."""
     return heard.endless or compression(heard.text) > COMPRESSION
 
 
-def is_doubtful(heard: Heard) -> bool:
+def is_doubtful(heard: DecodedText) -> bool:
     """Whether another attempt may do better: openai/whisper's reasons for one."""
     return not is_noise(heard) and (is_loop(heard) or heard.logprob < LOGPROB)
 

@@ -10,7 +10,7 @@ import numpy as np
 from ctranslate2.models import Whisper as Weights
 
 from engines.base import DeviceLost, Floats, OutOfMemory
-from engines.whisper.checkpoint import Checkpoint
+from engines.whisper.checkpoint import WhisperCheckpoint
 from runtime.errors import StartupError
 
 BEAM: Final = 5  # the beam of openai/whisper's command line and of faster-whisper
@@ -53,7 +53,7 @@ class WhisperModel:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, threads: int, device: str | None, compute_type: str | None
+        self, checkpoint: WhisperCheckpoint, threads: int, device: str | None, compute_type: str | None
     ) -> None:
         self.device = device or ("cuda" if ctranslate2.get_cuda_device_count() else "cpu")
         try:

@@ -8,7 +8,7 @@ from typing import Final, Self, TypeAlias
 import tokenizers
 from faster_whisper.tokenizer import Tokenizer
 
-from engines.whisper.checkpoint import Checkpoint
+from engines.whisper.checkpoint import WhisperCheckpoint
 from engines.whisper.model import Aligned
 from runtime.errors import StartupError
 
@@ -37,7 +37,7 @@ class Text:
             self.languages = tuple(sorted(self.marks))
 
     @classmethod
-    def read(cls, checkpoint: Checkpoint, *, multilingual: bool) -> Self:
+    def read(cls, checkpoint: WhisperCheckpoint, *, multilingual: bool) -> Self:
         """Read `tokenizer.json`.
 
         Raises:

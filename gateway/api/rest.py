@@ -7,18 +7,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.errors import RegistryUnavailable
-from broker.records import Worker
+from broker.records import WorkerInfo
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from gateway.api.errors import Reply, error_reply, no_capacity_reply
-from gateway.capacity.directory import View
+from gateway.capacity.directory import WorkerSnapshot
 from gateway.context import Gateway
 
 DRAIN_S: Final = 300.0
 MAX_DRAIN_S: Final = 86_400
 
 
-class Rest:
+class RestApi:
     """The endpoints of one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -82,7 +82,7 @@ class Rest:
         try:
             view = await self._gateway.directory.look()
         except RegistryUnavailable:
-            view = View(())
+            view = WorkerSnapshot(())
         return Reply(describe_status(view))
 
     async def metrics(self, _request: Request) -> Response:
@@ -112,7 +112,7 @@ def read_seconds(text: str | None) -> float:
     return seconds
 
 
-def describe_models(view: View) -> dict[str, Any]:
+def describe_models(view: WorkerSnapshot) -> dict[str, Any]:
     """The body of `/v1/models`."""
     models = [describe_model(model, workers) for model, workers in view.models()]
     variants = {
@@ -128,14 +128,14 @@ def describe_model(model: ModelInfo, workers: int) -> dict[str, Any]:
     return asdict(model) | {"streaming": streaming, "workers": workers}
 
 
-def describe_worker(worker: Worker) -> dict[str, Any]:
+def describe_worker(worker: WorkerInfo) -> dict[str, Any]:
     """One worker, with its models by name; what is not known is left out."""
     fields = asdict(worker) | {"models": [model.name for model in worker.models]}
     del fields["heartbeat_ms"]
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def describe_status(view: View) -> dict[str, Any]:
+def describe_status(view: WorkerSnapshot) -> dict[str, Any]:
     """The body of `/v1/realtime/status`."""
     return {
         "status": view.status,

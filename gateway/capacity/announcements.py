@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from broker.errors import RegistryUnavailable
-from broker.router import Router
-from broker.store.announcements import Connected, Offline, announcements
+from broker.router import SessionRouter
+from broker.store.announcements import ListenerConnected, WorkerOffline, announcements
 from gateway.concurrency import Bell
 
 Callback = Callable[[], None]
@@ -35,17 +35,17 @@ class WorkerLost:
             callback()
 
 
-async def listen(url: str, router: Router, lost: WorkerLost, news: Bell) -> None:
+async def listen(url: str, router: SessionRouter, lost: WorkerLost, news: Bell) -> None:
     """Pass announcements on until cancelled; what was missed while Redis was away is looked up."""
     async for announcement in announcements(url):
-        if isinstance(announcement, Offline):
+        if isinstance(announcement, WorkerOffline):
             lost.announce(announcement.worker_id)
-        if isinstance(announcement, Connected):
+        if isinstance(announcement, ListenerConnected):
             await _catch_up(router, lost)
         news.ring()
 
 
-async def _catch_up(router: Router, lost: WorkerLost) -> None:
+async def _catch_up(router: SessionRouter, lost: WorkerLost) -> None:
     """Only what the registry itself marked offline: after its absence no heartbeat is fresh."""
     with suppress(RegistryUnavailable):  # then it is gone again, and so is this connection
         for worker_id in await router.marked_offline():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.errors import RegistryUnavailable
-from broker.records import Worker
-from broker.router import Router
+from broker.records import WorkerInfo
+from broker.router import SessionRouter
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 
@@ -15,13 +15,13 @@ MAX_AGE_S: Final = 1.0  # workers beat every second, so a newer view would say n
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class WorkerSnapshot:
     """The workers at one moment."""
 
-    workers: tuple[Worker, ...]
+    workers: tuple[WorkerInfo, ...]
 
     @property
-    def alive(self) -> list[Worker]:
+    def alive(self) -> list[WorkerInfo]:
         """Those whose heartbeat is fresh."""
         return [worker for worker in self.workers if worker.alive]
 
@@ -77,18 +77,18 @@ class View:
             )
 
 
-class Directory:
+class WorkerDirectory:
     """A view that is at most a second old, read once however many ask for it."""
 
-    def __init__(self, router: Router, clock: Callable[[], float]) -> None:
+    def __init__(self, router: SessionRouter, clock: Callable[[], float]) -> None:
         self._router = router
         self._clock = clock
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
-        self._view: View | RegistryUnavailable = View(())
+        self._view: WorkerSnapshot | RegistryUnavailable = WorkerSnapshot(())
         self._stale: dict[str, int] | None = None
 
-    async def look(self) -> View:
+    async def look(self) -> WorkerSnapshot:
         """The workers as of the last second.
 
         Raises:
@@ -111,11 +111,11 @@ class Directory:
         stale = self._stale or {}
         return any(w.free and stale.get(w.worker_id) != w.heartbeat_ms for w in view.alive)
 
-    async def _read(self) -> View | RegistryUnavailable:
+    async def _read(self) -> WorkerSnapshot | RegistryUnavailable:
         try:
             workers = await self._router.workers()
         except RegistryUnavailable as error:
             return error
         if self._stale is None:
             self._stale = {worker.worker_id: worker.heartbeat_ms for worker in workers}
-        return View(tuple(workers))
+        return WorkerSnapshot(tuple(workers))

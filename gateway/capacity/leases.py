@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.errors import RegistryUnavailable
-from broker.records import Allocation, Held, Wanted, utc_now
-from broker.router import Router
+from broker.records import Allocation, HeldSlot, SlotRequest, utc_now
+from broker.router import SessionRouter
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ RENEW_S: Final = 2.5  # three times within a lease
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    wanted: Wanted
+    wanted: SlotRequest
     place: Allocation
     started_at: str
     started: float
@@ -25,11 +25,11 @@ class _Place:
 class Leases:
     """Renews the leases of all sessions in one call, and writes again what Redis has forgotten."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: SessionRouter) -> None:
         self._router = router
         self._held: dict[str, _Place] = {}
 
-    def hold(self, session_id: str, wanted: Wanted, place: Allocation) -> None:
+    def hold(self, session_id: str, wanted: SlotRequest, place: Allocation) -> None:
         """Renew the session's lease from now on."""
         before = self._held.get(session_id)
         started_at = before.started_at if before else utc_now()
@@ -63,7 +63,7 @@ class Leases:
             log.info("places that the registry had lost: %d", len(forgotten))
             await self._router.restore(forgotten)
 
-    def _record(self, session_id: str) -> Held:
+    def _record(self, session_id: str) -> HeldSlot:
         known = self._held[session_id]
         age = asyncio.get_running_loop().time() - known.started
-        return Held(session_id, known.wanted, known.place, known.started_at, age)
+        return HeldSlot(session_id, known.wanted, known.place, known.started_at, age)

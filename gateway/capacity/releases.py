@@ -8,7 +8,7 @@ from typing import Final
 
 from broker.errors import RegistryUnavailable
 from broker.records import EndStatus
-from broker.router import Router
+from broker.router import SessionRouter
 from gateway.metrics import GatewayMetrics
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class _Release:
 class Releases:
     """Gives places back in the background, in order, until Redis has taken each."""
 
-    def __init__(self, router: Router, metrics: GatewayMetrics) -> None:
+    def __init__(self, router: SessionRouter, metrics: GatewayMetrics) -> None:
         self._router, self._metrics = router, metrics
         self._waiting: OrderedDict[str, _Release] = OrderedDict()
         self._some, self._none = asyncio.Event(), asyncio.Event()

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from broker.errors import NoCapacity, RegistryUnavailable
-from broker.records import Allocation, EndStatus, Queued, Wanted
-from broker.router import Router
+from broker.records import Allocation, EndStatus, QueuePosition, SlotRequest
+from broker.router import SessionRouter
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
 from gateway.capacity.leases import Leases
 from gateway.capacity.releases import Releases
@@ -23,11 +23,11 @@ NEWS_S: Final = 1.0  # an expected wait that moved by less is an estimate that w
 OnQueued = Callable[[int, float | None], None]
 
 
-class Places:
+class SlotManager:
     """All places of one gateway: taken, held under a lease, and given back for certain."""
 
     def __init__(
-        self, router: Router, metrics: GatewayMetrics, overflow: Overflow, queue_timeout: float
+        self, router: SessionRouter, metrics: GatewayMetrics, overflow: Overflow, queue_timeout: float
     ) -> None:
         self.news = Bell()  # rung when a place may be free
         self._router, self._metrics = router, metrics
@@ -58,7 +58,7 @@ class Places:
         """
         wanted = self._wanted(config, running)
         place = await self._router.allocate(session_id, wanted, avoid)
-        if isinstance(place, Queued):
+        if isinstance(place, QueuePosition):
             with self._metrics.queued.track_inprogress():
                 place = await self._wait(session_id, wanted, avoid, place, on_queued or (lambda *_: None))
         self._leases.hold(session_id, wanted, place)
@@ -89,9 +89,9 @@ class Places:
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=deadline)
 
-    def _wanted(self, config: SessionConfig, running: bool) -> Wanted:
+    def _wanted(self, config: SessionConfig, running: bool) -> SlotRequest:
         features = [("word_timestamps", config.word_timestamps), ("vocabulary", bool(config.vocabulary))]
-        return Wanted(
+        return SlotRequest(
             config.model,
             config.language,
             tuple(name for name, asked in features if asked),
@@ -102,15 +102,15 @@ class Places:
     async def _wait(
         self,
         session_id: str,
-        wanted: Wanted,
+        wanted: SlotRequest,
         avoid: Collection[str],
-        queued: Allocation | Queued,
+        queued: Allocation | QueuePosition,
         on_queued: OnQueued,
     ) -> Allocation:
         clock = asyncio.get_running_loop().time
-        until, shown = clock() + self._queue_timeout, Queued(0, None)
+        until, shown = clock() + self._queue_timeout, QueuePosition(0, None)
         try:
-            while isinstance(queued, Queued):
+            while isinstance(queued, QueuePosition):
                 if _differs(queued, shown):
                     on_queued(queued.position, queued.expected_wait)
                     shown = queued
@@ -121,7 +121,7 @@ class Places:
                     queued = await self._router.allocate(session_id, wanted, avoid)
             return queued
         finally:
-            if isinstance(queued, Queued):
+            if isinstance(queued, QueuePosition):
                 self._in_background(self._leave(session_id))
 
     async def retry_after(self) -> float:
@@ -142,7 +142,7 @@ class Places:
         task.add_done_callback(self._leaving.discard)
 
 
-def _differs(queued: Queued, shown: Queued) -> bool:
+def _differs(queued: QueuePosition, shown: QueuePosition) -> bool:
     """Whether a client that was told `shown` wants to know of `queued`."""
     now, before = queued.expected_wait, shown.expected_wait
     if queued.position != shown.position or (now is None) != (before is None):

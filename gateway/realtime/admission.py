@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig, parse_query
-from gateway.capacity.directory import View
+from gateway.capacity.directory import WorkerSnapshot
 
 MAX_QUERY_BYTES: Final = 65_536  # 100 phrases of 50 characters, percent-encoded, and the rest
 MAX_FIELDS: Final = 100
@@ -18,23 +18,23 @@ PARAMETERS: Final = tuple(field.name for field in fields(SessionConfig))
 KNOWN: Final = (*PARAMETERS, "resume")
 
 
-class Views(Protocol):
+class WorkerViews(Protocol):
     """Whoever knows the workers; see `Directory`."""
 
-    async def look(self) -> View:
+    async def look(self) -> WorkerSnapshot:
         """The workers of late, or `RegistryUnavailable`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SessionRequest:
     """The session that a client asks for, and the query string that asks a worker for the same."""
 
     config: SessionConfig
     query: str
 
 
-async def admit(query_string: bytes, directory: Views, overflow_allowed: str) -> Wish:
+async def admit(query_string: bytes, directory: WorkerViews, overflow_allowed: str) -> SessionRequest:
     """What a client asks for, if it is a session that could be served; see the setting of that name.
 
     Raises:
@@ -45,7 +45,7 @@ async def admit(query_string: bytes, directory: Views, overflow_allowed: str) ->
     if config.overflow and config.overflow not in overflow_allowed.split(","):
         raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
     # Only what describes the session goes on: no credentials, no session id of the client's choice.
-    wish = Wish(config, urlencode({name: query[name] for name in PARAMETERS if name in query}))
+    wish = SessionRequest(config, urlencode({name: query[name] for name in PARAMETERS if name in query}))
     try:
         view = await directory.look()
     except RegistryUnavailable:

@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.metrics import GatewayMetrics
-from gateway.sessions.event_queue import Event, Outbox, Queued
-from gateway.sessions.session_end import Ending
+from gateway.sessions.event_queue import Event, EventQueue, PendingEvent
+from gateway.sessions.session_end import SessionOutcome
 from runtime.errors import SessionError
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Served(Protocol):
     """What a connection needs of its session."""
 
     id: str
-    outbox: Outbox
+    outbox: EventQueue
 
     @property
     def latency(self) -> float | None:
@@ -49,12 +49,12 @@ class Served(Protocol):
         """See to it that what is about to be sent is known to other gateways."""
         ...
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
         ...
 
 
-class Connection:
+class ClientConnection:
     """Serves one client. `replay` are the events that it missed, to be sent first."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Connection:
         self._client, self._session, self._metrics = client, session, metrics
         self._flush_timeout = flush_timeout
         self._replay = replay or []
-        self._parting: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._parting: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
 
     async def serve(self) -> bool:
@@ -92,17 +92,17 @@ class Connection:
             return False
         return await self._outcome(writing, reading)
 
-    def _flush_seconds(self, ending: Ending) -> float:
+    def _flush_seconds(self, ending: SessionOutcome) -> float:
         restarts = ending.code is CloseCode.RESTARTING
         return min(self._flush_timeout, RESTART_FLUSH_S) if restarts else self._flush_timeout
 
-    async def part(self, ending: Ending) -> None:
+    async def part(self, ending: SessionOutcome) -> None:
         """End this connection, not the session; returns when nothing more is taken from the session."""
         if not self._parting.done():
             self._parting.set_result(ending)
         await self._released.wait()
 
-    async def _outcome(self, writing: "asyncio.Task[Ending]", reading: "asyncio.Task[bool]") -> bool:
+    async def _outcome(self, writing: "asyncio.Task[SessionOutcome]", reading: "asyncio.Task[bool]") -> bool:
         failure = _failure(writing) or _failure(reading)
         if failure is not None:
             raise failure
@@ -114,7 +114,7 @@ class Connection:
             log.warning("session=%s the client did not read its last results", self._session.id)
         return False
 
-    async def _close(self, ending: Ending) -> bool:
+    async def _close(self, ending: SessionOutcome) -> bool:
         """The session's own end; a client that is not there any more may come back for it."""
         if ending.code is None:
             return True
@@ -125,7 +125,7 @@ class Connection:
             return False
         return False
 
-    async def _farewell(self, ending: Ending, last: int) -> None:
+    async def _farewell(self, ending: SessionOutcome, last: int) -> None:
         """The last event of this connection alone, behind `last`: the session numbers on as without it."""
         assert ending.code is not None
         event = (ending.event or {}) | {"seq": last + 1}
@@ -155,7 +155,7 @@ class Connection:
                 await self._session.hear(_frame(message))
             await asyncio.sleep(0)
 
-    async def _write(self) -> Ending:
+    async def _write(self) -> SessionOutcome:
         """Send what was missed and what comes, to the session's end.
 
         Raises:
@@ -177,7 +177,7 @@ class Connection:
         with raising_disconnect():
             await self._client.send_text(data.decode())
 
-    def _stamp(self, queued: Queued) -> None:
+    def _stamp(self, queued: PendingEvent) -> None:
         if not queued.arrived:
             return
         took = time.monotonic() - queued.arrived
@@ -198,11 +198,11 @@ def _frame(message: Message) -> bytes | str:
     return frame
 
 
-def _disconnected(task: "asyncio.Task[Ending]") -> bool:
+def _disconnected(task: "asyncio.Task[SessionOutcome]") -> bool:
     return not task.cancelled() and isinstance(task.exception(), WebSocketDisconnect)
 
 
-def _failure(task: "asyncio.Task[Ending] | asyncio.Task[bool]") -> BaseException | None:
+def _failure(task: "asyncio.Task[SessionOutcome] | asyncio.Task[bool]") -> BaseException | None:
     """What went wrong that is no client's going away."""
     if task.cancelled():
         return None

@@ -12,16 +12,16 @@ from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.errors import error_reply, no_capacity_reply
 from gateway.context import Gateway
 from gateway.realtime.admission import admit, read_query
-from gateway.realtime.forwarder import Denied, Relay
+from gateway.realtime.forwarder import ForwardRefused, SessionForwarder
 from gateway.sessions.session import Session
-from gateway.sessions.session_manager import Sessions
+from gateway.sessions.session_manager import SessionManager
 
 PATH: Final = "/v1/audio/transcriptions/stream"
 TOKEN: Final = re.compile(r"([0-9a-f]{32}):([0-9]{1,9})")
 AHEAD: Final = 500  # events that a client may have got and a gateway that was killed had not saved: partials
 
 
-class Refused(Exception):
+class ConnectionRefused(Exception):
     """The answer to a client that is not accepted."""
 
     def __init__(self, reply: Response) -> None:
@@ -29,10 +29,10 @@ class Refused(Exception):
         self.reply = reply
 
 
-class Stream:
+class StreamEndpoint:
     """The endpoint."""
 
-    def __init__(self, gateway: Gateway, sessions: Sessions) -> None:
+    def __init__(self, gateway: Gateway, sessions: SessionManager) -> None:
         self._gateway, self._sessions = gateway, sessions
 
     async def __call__(self, client: WebSocket) -> None:
@@ -43,7 +43,7 @@ class Stream:
             except InvalidParameter as error:
                 reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
                 await self._refuse(client, reply)
-            except Refused as refused:
+            except ConnectionRefused as refused:
                 await self._refuse(client, refused.reply)
 
     async def _serve(self, client: WebSocket) -> None:
@@ -53,10 +53,10 @@ class Stream:
         allowed = self._gateway.settings.overflow_allowed
         wish = None if resume else await admit(query, self._gateway.directory, allowed)
         if self._gateway.stopping.is_set():
-            raise Refused(error_reply(503, "restarting", "the gateway is going away"))
+            raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
         if self._gateway.is_full:
             retry_after = self._gateway.settings.retry_after
-            raise Refused(no_capacity_reply("this gateway has no connection left", retry_after))
+            raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", retry_after))
         with self._gateway.connection():
             if resume is not None:
                 await self._resume(client, *resume)
@@ -68,7 +68,7 @@ class Stream:
         session = self._sessions.find(session_id)
         if session is None:
             found = await self._find_elsewhere(client, session_id)
-            if isinstance(found, Relay):
+            if isinstance(found, SessionForwarder):
                 await client.accept()
                 await found.serve(client, self._gateway.stopping)
                 return
@@ -77,11 +77,13 @@ class Stream:
             raise InvalidParameter("resume", f"the session has not had {last_seq} events")
         session.outbox.skip_to(last_seq)
         if not session.outbox.has_since(last_seq):
-            raise Refused(error_reply(404, "resume_too_late", f"what came after {last_seq} is not kept"))
+            raise ConnectionRefused(
+                error_reply(404, "resume_too_late", f"what came after {last_seq} is not kept")
+            )
         await client.accept()
         await self._sessions.resume(client, session, last_seq)
 
-    async def _find_elsewhere(self, client: WebSocket, session_id: str) -> Session | Relay:
+    async def _find_elsewhere(self, client: WebSocket, session_id: str) -> Session | SessionForwarder:
         """The session from the gateway that has it, if that lives; else what it left in Redis."""
         vault = self._gateway.vault
         try:
@@ -95,22 +97,22 @@ class Stream:
                 raise _unknown()
             session = await self._sessions.take_over(session_id, fields)
         except RegistryUnavailable as error:
-            raise Refused(error_reply(503, "registry_unavailable", str(error))) from None
+            raise ConnectionRefused(error_reply(503, "registry_unavailable", str(error))) from None
         if session is None:
-            raise Refused(error_reply(503, "restarting", "the session moves to another gateway"))
+            raise ConnectionRefused(error_reply(503, "restarting", "the session moves to another gateway"))
         return session
 
-    async def _relay(self, client: WebSocket, address: str) -> Relay | None:
+    async def _relay(self, client: WebSocket, address: str) -> SessionForwarder | None:
         query = client.scope["query_string"].decode("ascii")
         kept = ("authorization",)
         headers = {name: value for name, value in client.headers.items() if name in kept}
         try:
-            return await Relay.open(address, f"{PATH}?{query}", headers)
-        except Denied as denied:
+            return await SessionForwarder.open(address, f"{PATH}?{query}", headers)
+        except ForwardRefused as denied:
             if denied.status == 503:  # it is going away
                 return None
             reply = Response(denied.body, denied.status, media_type="application/json")
-            raise Refused(reply) from None
+            raise ConnectionRefused(reply) from None
 
     async def _refuse(self, client: WebSocket, reply: Response | JSONResponse) -> None:
         self._gateway.metrics.refused.labels(str(reply.status_code)).inc()
@@ -129,5 +131,7 @@ def parse_resume(text: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _unknown() -> Refused:
-    return Refused(error_reply(404, "unknown_session", "no such session, or it was left too long ago"))
+def _unknown() -> ConnectionRefused:
+    return ConnectionRefused(
+        error_reply(404, "unknown_session", "no such session, or it was left too long ago")
+    )

@@ -19,7 +19,7 @@ MAX_BYTES: Final = 8 << 20
 GONE: Final = 1001  # what the other gateway is told of a client that said that it is done
 
 
-class Denied(Exception):
+class ForwardRefused(Exception):
     """The other gateway answered, and refused."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -27,14 +27,14 @@ class Denied(Exception):
         self.status, self.body = status, body
 
 
-class Relay:
+class SessionForwarder:
     """A connection to the gateway that has the session."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     @classmethod
-    async def open(cls, address: str, path: str, headers: Mapping[str, str]) -> "Relay | None":
+    async def open(cls, address: str, path: str, headers: Mapping[str, str]) -> "SessionForwarder | None":
         """Connect to the gateway at `address` (host:port); None if it is not there.
 
         Raises:
@@ -51,7 +51,7 @@ class Relay:
                 proxy=None,
             )
         except InvalidStatus as error:
-            raise Denied(error.response.status_code, bytes(error.response.body or b"")) from None
+            raise ForwardRefused(error.response.status_code, bytes(error.response.body or b"")) from None
         except (OSError, WebSocketException, TimeoutError, ValueError):
             return None
         return cls(connection)

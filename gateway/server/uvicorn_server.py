@@ -45,7 +45,7 @@ def bind(settings: GatewaySettings) -> socket.socket:
     return sock
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A uvicorn that leaves the signals to whoever runs it."""
 
     @contextlib.contextmanager
@@ -62,9 +62,9 @@ class Server(uvicorn.Server):
         await serving
 
 
-def make_server(app: ASGIApp, settings: GatewaySettings) -> Server:
+def make_server(app: ASGIApp, settings: GatewaySettings) -> DrainingServer:
     """The server for `app`, to be run with `serve(sockets=[...])` and ended by `should_exit`."""
-    return Server(
+    return DrainingServer(
         uvicorn.Config(
             app,
             http=guarded_http(settings.handshake_timeout),

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from gateway.sessions.continuity import Story
-from gateway.sessions.replay_buffer import AudioLog, Piece, Said
-from gateway.workers.connection import WorkerLink
+from gateway.sessions.continuity import SessionContinuity
+from gateway.sessions.replay_buffer import AudioSegment, ControlMessage, ReplayBuffer
+from gateway.workers.connection import WorkerConnection
 
 IN_FLIGHT_S: Final = 15.0  # of audio that a worker has and has not dealt with
 UNSENT_MESSAGES: Final = 100  # that wait for a worker; then the client is not read
@@ -17,15 +17,15 @@ UNSENT_S: Final = 10.0  # of audio that waits for a worker; then the client is n
 QUEUED_S: Final = 50.0  # the same before the first worker: a client that leaves is noticed by reading
 
 
-class Pump:
+class AudioFeeder:
     """Feeds one worker after the other; `sent_s` counts the seconds of the client's audio that went out."""
 
-    def __init__(self, log: AudioLog, story: Story) -> None:
+    def __init__(self, log: ReplayBuffer, story: SessionContinuity) -> None:
         self._log, self._story = log, story
         self._cursor = log.first()
         self._room = QUEUED_S
         self._moved = asyncio.Event()
-        self._idle: WorkerLink | None = None  # a worker that has got all there is
+        self._idle: WorkerConnection | None = None  # a worker that has got all there is
 
     def notice(self) -> None:
         """Something came, was sent, or was dealt with."""
@@ -49,7 +49,7 @@ class Pump:
             self._pass_on()
         return lost
 
-    async def run(self, link: WorkerLink) -> None:
+    async def run(self, link: WorkerConnection) -> None:
         """Feed a worker until it has closed.
 
         Raises:
@@ -74,7 +74,7 @@ class Pump:
     def _may_speak(self) -> bool:
         return self._log.open_flushes < OPEN_FLUSHES and self._log.unsent_messages < UNSENT_MESSAGES
 
-    async def _until_more(self, link: WorkerLink) -> None:
+    async def _until_more(self, link: WorkerConnection) -> None:
         self._idle = link
         try:
             await self._until(lambda: self._cursor < self._log.next)
@@ -91,9 +91,9 @@ class Pump:
         else:
             self.notice()
 
-    def _is_due(self, entry: Piece | Said) -> bool:
+    def _is_due(self, entry: AudioSegment | ControlMessage) -> bool:
         """Whether the worker has dealt with enough of what came before."""
-        at = entry.start / self._log.rate if isinstance(entry, Piece) else 0.0
+        at = entry.start / self._log.rate if isinstance(entry, AudioSegment) else 0.0
         return self._story.known.processed >= at - IN_FLIGHT_S
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -102,5 +102,5 @@ class Pump:
             await self._moved.wait()
 
 
-def _frame(entry: Piece | Said) -> bytes | str:
-    return entry.data if isinstance(entry, Piece) else entry.text
+def _frame(entry: AudioSegment | ControlMessage) -> bytes | str:
+    return entry.data if isinstance(entry, AudioSegment) else entry.text

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Ledger:
+class ChangeSet:
     """The fields as they should be kept elsewhere, and which of them are not yet."""
 
     fields: dict[str, bytes] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect, keys_of
 from broker.store.scripts import Scripts
-from gateway.sessions.change_set import Ledger
+from gateway.sessions.change_set import ChangeSet
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,11 @@ EXTRA_S: Final = 30  # for which it stays in Redis beyond the resume window
 CONNECTIONS: Final = 2
 
 
-class Kept(Protocol):
+class Checkpointed(Protocol):
     """A session that can be kept."""
 
     id: str
-    ledger: Ledger
+    ledger: ChangeSet
 
     def prepare(self) -> None:
         """Write into the ledger what is not there yet."""
@@ -39,7 +39,7 @@ class Kept(Protocol):
         ...
 
 
-class Vault:
+class CheckpointStore:
     """Saves the sessions of one gateway, all in one call; `owner` names the gateway, and its address."""
 
     def __init__(self, scripts: Scripts, url: str, window: float) -> None:
@@ -48,7 +48,7 @@ class Vault:
         self._reader: Any = connect(url, CONNECTIONS, LOAD_S)
         self._keys = keys_of(url)
         self._ttl = int(window) + EXTRA_S
-        self._sessions: dict[str, Kept] = {}
+        self._sessions: dict[str, Checkpointed] = {}
         self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
         self._unknown: set[str] = set()  # nothing of them is in Redis
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
@@ -63,7 +63,7 @@ class Vault:
         """The host:port of this gateway."""
         return self.owner.partition(" ")[2]
 
-    def watch(self, session: Kept) -> None:
+    def watch(self, session: Checkpointed) -> None:
         """Keep a session from now on."""
         self._sessions[session.id] = session
         self._unknown.add(session.id)
@@ -117,12 +117,12 @@ class Vault:
         except TimeoutError:
             log.debug("Redis takes long")
 
-    async def save(self, sessions: Sequence[Kept] | None = None) -> None:
+    async def save(self, sessions: Sequence[Checkpointed] | None = None) -> None:
         """Save what changed of these sessions, or of all."""
         saved, self._saved = self._saved, asyncio.Event()
         self._wanted.clear()
         self._urgent.clear()
-        batch: list[Kept] = []
+        batch: list[Checkpointed] = []
         kept: list[list[Any]] = []
         now = asyncio.get_running_loop().time()
         for session in list(self._sessions.values()) if sessions is None else sessions:
@@ -141,7 +141,7 @@ class Vault:
             await self._write(batch, _packed(kept))
         saved.set()
 
-    async def _write(self, batch: list[Kept], packed: bytes) -> None:
+    async def _write(self, batch: list[Checkpointed], packed: bytes) -> None:
         try:
             answers = await self._scripts.run("keep", self.owner, self._ttl, packed)
         except RegistryUnavailable:
@@ -155,7 +155,7 @@ class Vault:
             elif answer == "unknown" and session.id in self._sessions:
                 self._unknown.add(session.id)
 
-    async def hand_over(self, session: Kept) -> None:
+    async def hand_over(self, session: Checkpointed) -> None:
         """Save all of it one last time, for whoever takes it over."""
         self.watch(session)
         await self.save()

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from gateway.sessions.change_set import Ledger
+from gateway.sessions.change_set import ChangeSet
 
 Event: TypeAlias = dict[str, Any]
 
@@ -25,7 +25,7 @@ WINDOW_S: Final = 0.032  # what the VAD looks at together
 
 
 @dataclass(frozen=True, slots=True)
-class Seam:
+class ResumePoint:
     """Where and how another worker goes on.
 
     `before` are the last words that are final; `overlaps` says that the first ones to come may repeat
@@ -41,7 +41,7 @@ class Seam:
 
 
 @dataclass(slots=True)
-class Known:
+class ContinuityState:
     """What is kept of the story beside its finals."""
 
     begun: bool = False
@@ -60,12 +60,12 @@ class Known:
     losses: int = 0  # workers that were lost over the same audio
 
 
-class Story:
+class SessionContinuity:
     """What a session has said so far; its finals and the rest are in `ledger` as well."""
 
-    def __init__(self, session_id: str, ledger: Ledger, known: Known | None = None) -> None:
+    def __init__(self, session_id: str, ledger: ChangeSet, known: ContinuityState | None = None) -> None:
         self._id, self._ledger = session_id, ledger
-        self.known = known or Known()
+        self.known = known or ContinuityState()
         self._vad = False  # the worker says where speech is
         self._starts: deque[float] = deque()  # of utterances without a final, as the worker says
         self._stops: deque[float] = deque()  # ends of speech whose final has not come, as it says
@@ -97,7 +97,7 @@ class Story:
         at = self._seam_at()[0]
         return at if at > self.known.end + SAME_S else max(0.0, at - OVERLAP_S)
 
-    def seam(self, *, blame: bool = True) -> Seam:
+    def seam(self, *, blame: bool = True) -> ResumePoint:
         """Where another worker goes on, now that this one is lost; `blame` the audio for it."""
         known = self.known
         at, overlaps = self._seam_at()
@@ -110,7 +110,7 @@ class Story:
         self._starts.clear()
         self._stops.clear()
         shown = known.partial is not None
-        return Seam(
+        return ResumePoint(
             at, known.utterance, tuple(known.before.split()), overlaps, tuple(known.frozen.split()), shown
         )
 

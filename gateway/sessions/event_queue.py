@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.sessions.change_set import Ledger
+from gateway.sessions.change_set import ChangeSet
 from runtime.errors import SessionError
 
 Event = dict[str, Any]
@@ -27,7 +27,7 @@ KEEP_BYTES: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class PendingEvent:
     """An event, its size in bytes, and when it came from the worker (seconds, any clock)."""
 
     event: Event
@@ -41,7 +41,7 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentEvent:
     """An event that has left, and when (seconds, any clock)."""
 
     seq: int
@@ -49,19 +49,19 @@ class Sent:
     at: float
 
 
-class Outbox:
+class EventQueue:
     """The queue of one session; it numbers events when they leave, so `seq` has no gap."""
 
-    def __init__(self, ledger: Ledger, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, ledger: ChangeSet, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self.dropped_partials = 0
         self.seq = 0  # of the last event that has left
         self._ledger = ledger
         self._max_events, self._max_bytes = max_events, max_bytes
-        self._waiting: OrderedDict[int, Queued] = OrderedDict()
+        self._waiting: OrderedDict[int, PendingEvent] = OrderedDict()
         self._numbers = count()
         self._partial: int | None = None
         self._bytes = 0
-        self._sent: deque[Sent] = deque()
+        self._sent: deque[SentEvent] = deque()
         self._sent_bytes = 0
         self._ended = False
         self._changed = asyncio.Event()
@@ -75,7 +75,7 @@ class Outbox:
         Raises:
             SessionError: too much waits already.
         """
-        queued = Queued(event, size, arrived)
+        queued = PendingEvent(event, size, arrived)
         if queued.is_partial and self._partial is not None:
             self._remove(self._partial)
             self.dropped_partials += 1
@@ -88,11 +88,11 @@ class Outbox:
     def end(self, last: Event | None = None) -> None:
         """Nothing comes any more, except `last`, for which there is always room."""
         if last is not None:
-            self._add(Queued(last, 0, 0.0))
+            self._add(PendingEvent(last, 0, 0.0))
         self._ended = True
         self._changed.set()
 
-    def take_nowait(self) -> Queued | None:
+    def take_nowait(self) -> PendingEvent | None:
         """The next event with its `seq`, or None if none waits; `sent` is to be told at once."""
         if not self._waiting:
             return None
@@ -101,7 +101,7 @@ class Outbox:
         queued.event["seq"] = self.seq
         return queued
 
-    async def take(self) -> Queued | None:
+    async def take(self) -> PendingEvent | None:
         """The next event with its `seq`, as soon as there is one; None after the last."""
         while (queued := self.take_nowait()) is None:
             if self._ended:
@@ -110,10 +110,10 @@ class Outbox:
             await self._changed.wait()
         return queued
 
-    def sent(self, queued: Queued, now: float) -> bytes:
+    def sent(self, queued: PendingEvent, now: float) -> bytes:
         """The JSON of an event that leaves now; it is kept, and what is too old is not any more."""
         data = orjson.dumps(queued.event)
-        self._keep(Sent(queued.event["seq"], data, now))
+        self._keep(SentEvent(queued.event["seq"], data, now))
         while self._sent and (
             self._sent[0].at < now - KEEP_S or len(self._sent) > KEEP_EVENTS or self._sent_bytes > KEEP_BYTES
         ):
@@ -143,26 +143,26 @@ class Outbox:
     def leave(self, event: Event, now: float) -> bytes:
         """The JSON of an event that leaves now, ahead of what waits."""
         self.seq += 1
-        return self.sent(Queued(event | {"seq": self.seq}, 0, 0.0), now)
+        return self.sent(PendingEvent(event | {"seq": self.seq}, 0, 0.0), now)
 
     def restore(self, now: float) -> None:
         """Take up what an outbox in another process left in the ledger."""
         fields = self._ledger.fields
         for seq in sorted(int(name[1:]) for name in fields if name[0] == "e"):
-            self._keep(Sent(seq, fields[f"e{seq}"], now))
+            self._keep(SentEvent(seq, fields[f"e{seq}"], now))
             self.seq = seq
         waiting = sorted(int(name[1:]) for name in fields if name[0] == "w")
         events = [fields[f"w{number}"] for number in waiting]
         for number, data in zip(waiting, events, strict=True):
             self._ledger.delete(f"w{number}")
-            self._add(Queued(orjson.loads(data), len(data), 0.0))
+            self._add(PendingEvent(orjson.loads(data), len(data), 0.0))
 
-    def _keep(self, sent: Sent) -> None:
+    def _keep(self, sent: SentEvent) -> None:
         self._sent.append(sent)
         self._sent_bytes += len(sent.data)
         self._ledger.set(f"e{sent.seq}", sent.data)
 
-    def _add(self, queued: Queued) -> int:
+    def _add(self, queued: PendingEvent) -> int:
         number = next(self._numbers)
         self._waiting[number] = queued
         self._bytes += queued.size
@@ -171,7 +171,7 @@ class Outbox:
         self._changed.set()
         return number
 
-    def _remove(self, number: int) -> Queued:
+    def _remove(self, number: int) -> PendingEvent:
         queued = self._waiting.pop(number)
         self._bytes -= queued.size
         self._ledger.delete(f"w{number}")

@@ -8,13 +8,13 @@ from typing import Final, Protocol
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.concurrency import first_of
 from gateway.context import Gateway
-from gateway.sessions.audio_feeder import Pump
+from gateway.sessions.audio_feeder import AudioFeeder
 from gateway.sessions.event_queue import Event
-from gateway.sessions.session_end import Ending
-from gateway.sessions.state import State
-from gateway.workers.assignment import Posting
-from gateway.workers.connection import WorkerLink, decode_event
-from gateway.workers.liveness import Watch
+from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.state import SessionState
+from gateway.workers.assignment import WorkerAssignment
+from gateway.workers.connection import WorkerConnection, decode_event
+from gateway.workers.liveness import Liveness
 from gateway.workers.request import seam_query
 from runtime.errors import SessionError
 
@@ -26,7 +26,7 @@ LOST: Final = (None, GOING_AWAY, CloseCode.INTERNAL, CloseCode.RESTARTING)
 OURS: Final = (CloseCode.INTERNAL.error, CloseCode.RESTARTING.error)
 
 
-class Owner(Protocol):
+class SessionCallbacks(Protocol):
     """What the workers of a session need of it."""
 
     @property
@@ -43,17 +43,19 @@ class Owner(Protocol):
         ...
 
 
-class Workers:
+class Failover:
     """Feeds the worker of now, and finds another one when it is lost."""
 
-    def __init__(self, gateway: Gateway, state: State, owner: Owner, *, resumed: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, state: SessionState, owner: SessionCallbacks, *, resumed: bool
+    ) -> None:
         """`resumed` is whether another gateway had a worker for the session."""
         self._gateway, self._state, self._owner = gateway, state, owner
         self._resumed = resumed
-        self._posting = Posting(gateway, state.id, state.wish)
-        self._pump = Pump(state.log, state.story)
-        self._watch = Watch()
-        self._link: WorkerLink | None = None
+        self._posting = WorkerAssignment(gateway, state.id, state.wish)
+        self._pump = AudioFeeder(state.log, state.story)
+        self._watch = Liveness()
+        self._link: WorkerConnection | None = None
         self._told_lost = False
 
     @property
@@ -82,7 +84,7 @@ class Workers:
             text = f"{lost:.1f} s of audio without a result are not kept"
             self._state.warn("audio_lost", text, seconds=lost)
 
-    async def run(self) -> Ending:
+    async def run(self) -> SessionOutcome:
         """One after the other, until one says that the session has ended.
 
         Raises:
@@ -97,14 +99,18 @@ class Workers:
         while ending is None:
             seam = state.story.seam(blame=not self._resumed)
             if state.story.known.losses > MAX_LOSSES:
-                return Ending.error(CloseCode.INTERNAL, "several workers were lost over the same audio")
+                return SessionOutcome.error(
+                    CloseCode.INTERNAL, "several workers were lost over the same audio"
+                )
             state.log.forget(seam.at)
             self._pump.rewind()
             here, self._resumed = not self._resumed, False
             query = seam_query(seam, state.log.clock, state.log.heard)
             link = await self._posting.next(state.log.config, query, here=here)
             if link is None:
-                return Ending.error(CloseCode.INTERNAL, "the worker was lost, and no other has a place")
+                return SessionOutcome.error(
+                    CloseCode.INTERNAL, "the worker was lost, and no other has a place"
+                )
             ending = await self._follow(link)
         return ending
 
@@ -114,7 +120,7 @@ class Workers:
             event["expected_wait"] = expected_wait
         self._state.outbox.put(event, 0)
 
-    async def _follow(self, link: WorkerLink) -> Ending | None:
+    async def _follow(self, link: WorkerConnection) -> SessionOutcome | None:
         """Feed a worker and pass on what it says; how the session ended, None if the worker was lost."""
         gone = asyncio.Event()
         unsubscribe = self._gateway.worker_lost.subscribe(self.worker_id, gone.set)
@@ -144,7 +150,7 @@ class Workers:
             self._state.warn("worker_lost", "the worker was lost; another one goes on from the last final")
         return ending
 
-    async def _listen(self, link: WorkerLink) -> Ending | None:
+    async def _listen(self, link: WorkerConnection) -> SessionOutcome | None:
         """Always reads: what the client does not take yet waits in the outbox."""
         told = None
         async for frame in link.frames():
@@ -157,7 +163,7 @@ class Workers:
             elif event["type"] == "session.end":
                 self._owner.complete()
                 self._tell(event, len(frame))
-                return Ending(CloseCode.NORMAL)
+                return SessionOutcome(CloseCode.NORMAL)
             else:
                 self._tell(event, len(frame))
         return self._closed(link, told)
@@ -180,15 +186,15 @@ class Workers:
             shown["degraded"] = True
         self._owner.begun()
 
-    def _closed(self, link: WorkerLink, told: Event | None) -> Ending | None:
+    def _closed(self, link: WorkerConnection, told: Event | None) -> SessionOutcome | None:
         code, reason = link.close_code, link.close_reason
         if code in LOST:
             return None
         if told is not None and told["code"] not in OURS:
             self._state.outbox.put(told, 0)
-        return Ending.by_worker(code, reason, told["code"] if told else None)
+        return SessionOutcome.by_worker(code, reason, told["code"] if told else None)
 
-    async def _feed(self, link: WorkerLink) -> Ending | None:
+    async def _feed(self, link: WorkerConnection) -> SessionOutcome | None:
         """A worker that has closed is reported by the other direction, behind its last events."""
         try:
             await self._pump.run(link)
@@ -198,6 +204,6 @@ class Workers:
         await asyncio.Event().wait()
         return None
 
-    async def _announced(self, gone: asyncio.Event) -> Ending | None:
+    async def _announced(self, gone: asyncio.Event) -> SessionOutcome | None:
         await gone.wait()
         return None

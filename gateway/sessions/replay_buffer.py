@@ -14,7 +14,7 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.commands import MAX_ID, MAX_TEXT
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import CHANGEABLE, SessionConfig, apply_config
-from gateway.sessions.change_set import Ledger
+from gateway.sessions.change_set import ChangeSet
 from runtime.worker_link import AWAY, BACK
 
 LIMIT_S: Final = 60.0  # of audio that is kept; an utterance, and what is on its way to it, are less
@@ -25,7 +25,7 @@ SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AudioSegment:
     """Audio from sample frame `start` on."""
 
     start: int
@@ -33,7 +33,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ControlMessage:
     """A message of the client, in its place between the audio."""
 
     text: str
@@ -41,10 +41,10 @@ class Said:
     once: bool = False  # nothing that a second worker has to hear
 
 
-class AudioLog:
+class ReplayBuffer:
     """The un-finalized end of one session's stream; entries are numbered as they come."""
 
-    def __init__(self, config: SessionConfig, ledger: Ledger, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, config: SessionConfig, ledger: ChangeSet, limit_s: float = LIMIT_S) -> None:
         self.config = config  # as of the first audio that is kept
         self.rate = config.sample_rate
         self.frame_bytes = SAMPLE_BYTES[config.encoding] * config.channels
@@ -55,7 +55,7 @@ class AudioLog:
         self.next = 0  # number of the next entry
         self._ledger = ledger
         self._limit = round(limit_s * self.rate)
-        self._entries: dict[int, Piece | Said] = {}
+        self._entries: dict[int, AudioSegment | ControlMessage] = {}
         self._flushes: dict[int, str] = {}  # ids of those that are not answered, by their entries
         self._unsent: set[int] = set()  # entries of messages that no worker has got
         self._config: int | None = None  # entry of a change that nothing has come behind yet
@@ -84,7 +84,7 @@ class AudioLog:
         step = round(SLICE_S * self.rate) * self.frame_bytes
         for at in range(0, whole, step):
             piece = data[at : min(at + step, whole)]
-            self._add(Piece(self.end, piece))
+            self._add(AudioSegment(self.end, piece))
             self.end += len(piece) // self.frame_bytes
         before = self.start
         if self.end - self._limit > before:
@@ -103,7 +103,7 @@ class AudioLog:
         if message.get("type") in (AWAY, BACK):  # of a client's presence only its gateway can speak
             text, message = "{}", {}
         if len(text) > MAX_TEXT or not self._is_valid(message):
-            self._add(Said(text[: MAX_TEXT + 1], once=True))
+            self._add(ControlMessage(text[: MAX_TEXT + 1], once=True))
             return
         kind = message["type"]
         self.ended = self.ended or kind == "end"
@@ -111,14 +111,14 @@ class AudioLog:
         if kind == "config":
             said = self._changes() | said
         flush_id = message.get("id", "") if kind == "flush" else None
-        self._add(Said(orjson.dumps(said).decode(), flush_id))
+        self._add(ControlMessage(orjson.dumps(said).decode(), flush_id))
         self._config = self.next - 1 if kind == "config" else None
 
     def sent(self, number: int) -> None:
         """A worker has got this entry."""
         self._unsent.discard(number)
         entry = self._entries.get(number)
-        if isinstance(entry, Said) and entry.once:
+        if isinstance(entry, ControlMessage) and entry.once:
             self._drop(number)
 
     def answered(self, flush_id: str) -> None:
@@ -128,7 +128,7 @@ class AudioLog:
                 self._drop(number)
                 return
 
-    def entry(self, number: int) -> Piece | Said | None:
+    def entry(self, number: int) -> AudioSegment | ControlMessage | None:
         """An entry, None where it is not kept any more or not there yet."""
         return self._entries.get(number)
 
@@ -149,7 +149,7 @@ class AudioLog:
         """Seconds of audio from entry `number` on."""
         while number < self.next:
             entry = self._entries.get(number)
-            if isinstance(entry, Piece):
+            if isinstance(entry, AudioSegment):
                 return (self.end - entry.start) / self.rate
             number += 1
         return 0.0
@@ -165,7 +165,7 @@ class AudioLog:
         return len(self._flushes)
 
     @classmethod
-    def restored(cls, config: SessionConfig, ledger: Ledger, start: int, ended: bool) -> "AudioLog":
+    def restored(cls, config: SessionConfig, ledger: ChangeSet, start: int, ended: bool) -> "ReplayBuffer":
         """The log that left `ledger` behind; its first audio began at sample frame `start`."""
         log = cls(config, ledger)
         log.start = log.end = start
@@ -175,7 +175,7 @@ class AudioLog:
             data = ledger.fields[kept[number]]
             log.next = number
             if kept[number][0] == "a":
-                log._put(number, Piece(log.end, data))
+                log._put(number, AudioSegment(log.end, data))
                 log.end += len(data) // log.frame_bytes
                 log.next += 1
             else:
@@ -189,7 +189,7 @@ class AudioLog:
         place, self.start = self.start, at
         entries = self._entries.items()
         for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), entries)):
-            if isinstance(entry, Said):
+            if isinstance(entry, ControlMessage):
                 if place < at:
                     self._leave_behind(number, entry)
                 continue
@@ -197,21 +197,21 @@ class AudioLog:
             if place <= at:
                 self._drop(number)
             else:
-                self._put(number, Piece(at, entry.data[(at - entry.start) * self.frame_bytes :]))
+                self._put(number, AudioSegment(at, entry.data[(at - entry.start) * self.frame_bytes :]))
 
-    def _pieces(self) -> Iterator[Piece]:
-        return (entry for entry in self._entries.values() if isinstance(entry, Piece))
+    def _pieces(self) -> Iterator[AudioSegment]:
+        return (entry for entry in self._entries.values() if isinstance(entry, AudioSegment))
 
     def _changes(self) -> dict[str, Any]:
         """What the change said that the next one comes right behind: one entry has them both."""
         number, self._config = self._config, None
         entry = self._entries.get(-1 if number is None else number)
-        if number is None or not isinstance(entry, Said):
+        if number is None or not isinstance(entry, ControlMessage):
             return {}
         self._drop(number)
         return decoded(entry.text)
 
-    def _leave_behind(self, number: int, said: Said) -> None:
+    def _leave_behind(self, number: int, said: ControlMessage) -> None:
         """What was said before the audio that is kept: it still counts for what follows."""
         message = decoded(said.text)
         if message.get("type") == "config" and not said.once:
@@ -230,15 +230,15 @@ class AudioLog:
                 return False
         return message.get("type") in ("config", "end")
 
-    def _add(self, entry: Piece | Said) -> None:
+    def _add(self, entry: AudioSegment | ControlMessage) -> None:
         self._put(self.next, entry)
-        if isinstance(entry, Said):
+        if isinstance(entry, ControlMessage):
             self._unsent.add(self.next)
         self.next += 1
 
-    def _put(self, number: int, entry: Piece | Said) -> None:
+    def _put(self, number: int, entry: AudioSegment | ControlMessage) -> None:
         self._entries[number] = entry
-        if isinstance(entry, Piece):
+        if isinstance(entry, AudioSegment):
             self._config = None
             self._ledger.set(f"a{number}", entry.data)
         elif not entry.once:
@@ -254,8 +254,8 @@ class AudioLog:
         self._ledger.delete(f"c{number}")
 
 
-def _begins_before(at: int, entry: Piece | Said) -> bool:
-    return isinstance(entry, Said) or entry.start < at
+def _begins_before(at: int, entry: AudioSegment | ControlMessage) -> bool:
+    return isinstance(entry, ControlMessage) or entry.start < at
 
 
 def decoded(text: str) -> dict[str, Any]:

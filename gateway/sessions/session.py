@@ -9,10 +9,10 @@ from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.concurrency import first_of
 from gateway.context import Gateway
-from gateway.realtime.connection import Connection
-from gateway.sessions.failover import Workers
-from gateway.sessions.session_end import Ending
-from gateway.sessions.state import State
+from gateway.realtime.connection import ClientConnection
+from gateway.sessions.failover import Failover
+from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.state import SessionState
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
 
@@ -25,27 +25,27 @@ GIVE_BACK_S: Final = 0.1  # for Redis to take a place back; one that is slower d
 class Session:
     """Lives from its admission to its end, with a client connected or not."""
 
-    def __init__(self, gateway: Gateway, state: State, *, resumed: bool = False) -> None:
+    def __init__(self, gateway: Gateway, state: SessionState, *, resumed: bool = False) -> None:
         """`resumed` is whether another gateway began it."""
         self.id, self.ledger = state.id, state.ledger
         self.log, self.outbox = state.log, state.outbox
-        self.ending: Ending | None = None
+        self.ending: SessionOutcome | None = None
         self.turn = asyncio.Lock()  # of clients that come back
         self._gateway, self._state = gateway, state
-        self._workers = Workers(gateway, state, self, resumed=resumed)
-        self._connection: Connection | None = None
+        self._workers = Failover(gateway, state, self, resumed=resumed)
+        self._connection: ClientConnection | None = None
         self._kept = self._elsewhere = False
         self._given_back: asyncio.Future[None] | None = None  # done when the place is free
-        self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> ClientConnection | None:
         """The client's connection, None while it is away."""
         return self._connection
 
     @connection.setter
-    def connection(self, connection: Connection | None) -> None:
+    def connection(self, connection: ClientConnection | None) -> None:
         self._connection = connection
         self._workers.attend()
 
@@ -59,7 +59,7 @@ class Session:
         """The round trip to the worker in seconds, if it is measured."""
         return self._workers.latency
 
-    async def ended(self) -> Ending:
+    async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
         await self._ended.wait()
         assert self.ending is not None
@@ -81,9 +81,9 @@ class Session:
 
     def fail(self, error: SessionError) -> None:
         """End by a fault of the client."""
-        self.finish(Ending.error(error.code, error.message))
+        self.finish(SessionOutcome.error(error.code, error.message))
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, ending: SessionOutcome) -> None:
         """End, for a reason that is no worker's."""
         if not self._over.done():
             self._over.set_result(ending)
@@ -91,7 +91,7 @@ class Session:
     def taken_over(self) -> None:
         """Another gateway has the session: this one has nothing more to say about it."""
         self._kept, self._elsewhere = False, True
-        self.finish(Ending.error(CloseCode.RESTARTING, "the session goes on at another gateway"))
+        self.finish(SessionOutcome.error(CloseCode.RESTARTING, "the session goes on at another gateway"))
 
     def begun(self) -> None:
         """A worker has it: its client learns its id, with which it may come back."""
@@ -122,7 +122,7 @@ class Session:
 
     async def run(self) -> None:
         """Live; the end is told to the client, the registry, the log and the metrics."""
-        ending = Ending.error(CloseCode.INTERNAL, "cut off")
+        ending = SessionOutcome.error(CloseCode.INTERNAL, "cut off")
         try:
             ending = await self._until_end()
         finally:
@@ -131,7 +131,7 @@ class Session:
             self._ended.set()
         self._report(ending)
 
-    async def _leave_place(self, ending: Ending) -> None:
+    async def _leave_place(self, ending: SessionOutcome) -> None:
         gateway = self._gateway
         if ending.code is CloseCode.RESTARTING and self._kept:
             if self.connection is not None:
@@ -146,11 +146,11 @@ class Session:
         elif self._given_back is None:
             self._given_back = gateway.places.give_back(self.id, ending.status, self.log.seconds)
 
-    async def _until_end(self) -> Ending:
+    async def _until_end(self) -> SessionOutcome:
         try:
             return await first_of(self._workers.run(), self._finished(), self._restart())
         except SessionError as error:
-            return Ending.error(error.code, error.message)
+            return SessionOutcome.error(error.code, error.message)
         except NoCapacity as refusal:
             return _refused(refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:
@@ -158,16 +158,16 @@ class Session:
             return _refused("no worker can be reached", self._gateway.settings.retry_after)
         except Exception:
             log.exception("session=%s failed", self.id)
-            return Ending.error(CloseCode.INTERNAL, "a fault of the server")
+            return SessionOutcome.error(CloseCode.INTERNAL, "a fault of the server")
 
-    async def _finished(self) -> Ending:
+    async def _finished(self) -> SessionOutcome:
         return await self._over
 
-    async def _restart(self) -> Ending:
+    async def _restart(self) -> SessionOutcome:
         await self._gateway.stopping.wait()
-        return Ending.error(CloseCode.RESTARTING, "the gateway is going away")
+        return SessionOutcome.error(CloseCode.RESTARTING, "the gateway is going away")
 
-    def _report(self, ending: Ending) -> None:
+    def _report(self, ending: SessionOutcome) -> None:
         metrics = self._gateway.metrics
         metrics.sessions.labels(ending.name).inc()
         metrics.audio.inc(self.log.seconds)
@@ -183,5 +183,5 @@ class Session:
         )
 
 
-def _refused(message: str, retry_after: float) -> Ending:
-    return Ending.error(CloseCode.NO_CAPACITY, message, retry_after=retry_after)
+def _refused(message: str, retry_after: float) -> SessionOutcome:
+    return SessionOutcome.error(CloseCode.NO_CAPACITY, message, retry_after=retry_after)

@@ -9,20 +9,20 @@ from gateway.sessions.event_queue import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SessionOutcome:
     """The close code (None: the client left by itself), and the last event, if there is one to add."""
 
     code: CloseCode | None
     event: Event | None = None
 
     @classmethod
-    def error(cls, code: CloseCode, message: str, **more: Any) -> "Ending":
+    def error(cls, code: CloseCode, message: str, **more: Any) -> "SessionOutcome":
         """The end by an error that the client is told of."""
         event = {"type": "error", "code": code.error, "message": message, "recoverable": False}
         return cls(code, event | more)
 
     @classmethod
-    def by_worker(cls, code: int | None, reason: str, told: str | None) -> "Ending":
+    def by_worker(cls, code: int | None, reason: str, told: str | None) -> "SessionOutcome":
         """The end that the worker's close means; `told` is the last error that it sent before.
 
         None is a worker that was lost. A code that is not the client's protocol is a fault of ours.

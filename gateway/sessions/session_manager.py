@@ -11,18 +11,18 @@ from starlette.websockets import WebSocket
 
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.context import Gateway
-from gateway.realtime.admission import Wish
-from gateway.realtime.connection import Connection
+from gateway.realtime.admission import SessionRequest
+from gateway.realtime.connection import ClientConnection
 from gateway.sessions.session import Session
-from gateway.sessions.session_end import Ending
-from gateway.sessions.state import State
+from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.state import SessionState
 
 log = logging.getLogger(__name__)
 
 MAX_OVER: Final = 1_000  # sessions that are over, and whose last events a client may come back for
 
 
-class Sessions:
+class SessionManager:
     """Every session that this gateway serves."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -32,9 +32,9 @@ class Sessions:
         self._over: dict[str, asyncio.TimerHandle] = {}
         self._expiry: dict[str, asyncio.TimerHandle] = {}
 
-    def begin(self, wish: Wish) -> Session:
+    def begin(self, wish: SessionRequest) -> Session:
         """A new session."""
-        return self._start(Session(self._gateway, State.new(uuid.uuid4().hex, wish)))
+        return self._start(Session(self._gateway, SessionState.new(uuid.uuid4().hex, wish)))
 
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
@@ -47,7 +47,7 @@ class Sessions:
         if known := self.find(session_id):
             return known
         log.info("session=%s taken over", session_id)
-        state = State.restored(session_id, fields, time.monotonic())
+        state = SessionState.restored(session_id, fields, time.monotonic())
         session = Session(self._gateway, state, resumed=True)
         session.keep()
         self._start(session)
@@ -56,7 +56,7 @@ class Sessions:
 
     async def serve(self, client: WebSocket, session: Session, replay: list[bytes] | None = None) -> None:
         """Serve an accepted client until its connection is over."""
-        connection = Connection(
+        connection = ClientConnection(
             client, session, self._gateway.metrics, self._gateway.settings.flush_timeout, replay
         )
         session.connection = connection
@@ -76,7 +76,9 @@ class Sessions:
             while (before := session.connection) is not None:
                 session.connection = None
                 await before.part(
-                    Ending.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
+                    SessionOutcome.error(
+                        CloseCode.INVALID_REQUEST, "the session goes on over another connection"
+                    )
                 )
         session.log.break_off()
         missed = session.outbox.since(last_seq)
@@ -110,7 +112,7 @@ class Sessions:
             if done:
                 self._remove(session.id)
         elif done or not session.kept:
-            session.finish(Ending(None))
+            session.finish(SessionOutcome(None))
         else:
             log.info("session=%s lost its client", session.id)
             self._wait_for_client(session)
@@ -121,7 +123,7 @@ class Sessions:
 
     def _expire(self, session: Session) -> None:
         self._expiry.pop(session.id, None)
-        session.finish(Ending(None))
+        session.finish(SessionOutcome(None))
 
     def _is_over(self, session: Session) -> None:
         """Keep its last events for a client that has not got them."""

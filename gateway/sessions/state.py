@@ -6,40 +6,43 @@ from typing import Any
 import orjson
 
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.realtime.admission import Wish
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.continuity import Known, Story
-from gateway.sessions.event_queue import Outbox
-from gateway.sessions.replay_buffer import AudioLog
+from gateway.realtime.admission import SessionRequest
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.continuity import ContinuityState, SessionContinuity
+from gateway.sessions.event_queue import EventQueue
+from gateway.sessions.replay_buffer import ReplayBuffer
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SessionState:
     """All of it; what another gateway needs is in `ledger` as well."""
 
     id: str
-    wish: Wish
-    ledger: Ledger
-    log: AudioLog
-    story: Story
-    outbox: Outbox
+    wish: SessionRequest
+    ledger: ChangeSet
+    log: ReplayBuffer
+    story: SessionContinuity
+    outbox: EventQueue
 
     @classmethod
-    def new(cls, session_id: str, wish: Wish) -> "State":
+    def new(cls, session_id: str, wish: SessionRequest) -> "SessionState":
         """The state of a session that begins."""
-        ledger = Ledger()
-        log, story = AudioLog(wish.config, ledger), Story(session_id, ledger)
-        return cls(session_id, wish, ledger, log, story, Outbox(ledger))
+        ledger = ChangeSet()
+        log, story = ReplayBuffer(wish.config, ledger), SessionContinuity(session_id, ledger)
+        return cls(session_id, wish, ledger, log, story, EventQueue(ledger))
 
     @classmethod
-    def restored(cls, session_id: str, fields: dict[str, bytes], now: float) -> "State":
+    def restored(cls, session_id: str, fields: dict[str, bytes], now: float) -> "SessionState":
         """The state that another gateway left behind in `fields`."""
-        ledger = Ledger({name: data for name, data in fields.items() if name not in ("owner", "meta")})
+        ledger = ChangeSet({name: data for name, data in fields.items() if name not in ("owner", "meta")})
         known = orjson.loads(fields["meta"])
-        log = AudioLog.restored(_config(known["config"]), ledger, known["start"], known["ended"])
+        log = ReplayBuffer.restored(_config(known["config"]), ledger, known["start"], known["ended"])
         log.messages = known["messages"]
-        wish = Wish(_config(known["asked"]), known["query"])
-        story, outbox = Story(session_id, ledger, Known(**known["story"])), Outbox(ledger)
+        wish = SessionRequest(_config(known["asked"]), known["query"])
+        story, outbox = (
+            SessionContinuity(session_id, ledger, ContinuityState(**known["story"])),
+            EventQueue(ledger),
+        )
         outbox.restore(now)
         return cls(session_id, wish, ledger, log, story, outbox)
 

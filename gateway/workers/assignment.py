@@ -11,8 +11,8 @@ from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.slots import OnQueued
 from gateway.context import Gateway
-from gateway.realtime.admission import Wish
-from gateway.workers.connection import WorkerLink, WorkerUnreachable
+from gateway.realtime.admission import SessionRequest
+from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.request import worker_query
 
 log = logging.getLogger(__name__)
@@ -21,15 +21,15 @@ MOVE_S: Final = 8.0  # to find another worker: one that is started again needs s
 RETRY_S: Final = 0.2
 
 
-class Posting:
+class WorkerAssignment:
     """Where a session is served: `worker_id`, and whether it got less than it asked for."""
 
-    def __init__(self, gateway: Gateway, session_id: str, wish: Wish) -> None:
+    def __init__(self, gateway: Gateway, session_id: str, wish: SessionRequest) -> None:
         self.worker_id = "none"
         self.degraded = False
         self._gateway, self._id, self._wish = gateway, session_id, wish
 
-    async def first(self, config: SessionConfig, on_queued: OnQueued) -> WorkerLink:
+    async def first(self, config: SessionConfig, on_queued: OnQueued) -> WorkerConnection:
         """A connection to a worker with a free place; if the first can't be reached, to another.
 
         Raises:
@@ -48,7 +48,7 @@ class Posting:
         self._gateway.metrics.routing.observe(time.monotonic() - started)
         return link
 
-    async def next(self, config: SessionConfig, seam: str, *, here: bool) -> WorkerLink | None:
+    async def next(self, config: SessionConfig, seam: str, *, here: bool) -> WorkerConnection | None:
         """A connection to another worker, or to the same one if it comes back first; None in the end.
 
         `here` is whether this gateway had one before. `seam` is the query that says where to go on.
@@ -79,9 +79,11 @@ class Posting:
             self._id, self._wish.config, avoid, running=running, on_queued=on_queued
         )
 
-    async def _open(self, place: Allocation, link_id: str, config: SessionConfig, seam: str) -> WorkerLink:
+    async def _open(
+        self, place: Allocation, link_id: str, config: SessionConfig, seam: str
+    ) -> WorkerConnection:
         query = f"{worker_query(self._wish.query, config, place)}&{seam}".rstrip("&")
-        link = await WorkerLink.open(place, link_id, query, self._gateway.link_terms)
+        link = await WorkerConnection.open(place, link_id, query, self._gateway.link_terms)
         before, self.worker_id, self.degraded = self.worker_id, place.worker_id, place.degraded
         log.info("session=%s worker=%s model=%s before=%s", self._id, place.worker_id, place.model, before)
         return link

@@ -35,7 +35,7 @@ class WorkerUnreachable(DalstonError):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkTerms:
+class ConnectOptions:
     """How to connect: seconds to get a connection, seconds that a frame may take, and the shared secret."""
 
     connect_timeout: float
@@ -43,7 +43,7 @@ class LinkTerms:
     secret: str
 
 
-class WorkerLink:
+class WorkerConnection:
     """One session's connection to its worker."""
 
     def __init__(self, connection: ClientConnection, send_timeout: float) -> None:
@@ -57,8 +57,8 @@ class WorkerLink:
         allocation: Allocation,
         session_id: str,
         query: str,
-        terms: LinkTerms,
-    ) -> "WorkerLink":
+        terms: ConnectOptions,
+    ) -> "WorkerConnection":
         """Connect to the allocated worker for the session that `query` describes.
 
         Raises:

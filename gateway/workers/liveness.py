@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gateway.sessions.session_end import Ending
-from gateway.workers.connection import WorkerLink
+from gateway.sessions.session_end import SessionOutcome
+from gateway.workers.connection import WorkerConnection
 from runtime.errors import SessionError
 from runtime.worker_link import AWAY, BACK
 
@@ -20,7 +20,7 @@ HUNG_S: Final = 1.75
 AGAIN_S: Final = 0.05  # a gateway that was held up itself reads first
 
 
-class Watch:
+class Liveness:
     """Outlives the workers of a session. Each watcher returns None when the worker of now is lost."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Watch:
         """The client came or went."""
         self._attendance.set()
 
-    async def silent(self, seconds: float) -> Ending | None:
+    async def silent(self, seconds: float) -> SessionOutcome | None:
         """A worker whose stages are dying takes a session and never begins it."""
         try:
             async with asyncio.timeout(seconds):
@@ -54,7 +54,7 @@ class Watch:
         await asyncio.Event().wait()
         return None
 
-    async def hung(self) -> Ending | None:
+    async def hung(self) -> SessionOutcome | None:
         """A worker that gets audio and says nothing; its heartbeats say so later, or never."""
         await self._heard.wait()
         while True:
@@ -70,7 +70,7 @@ class Watch:
                 if not self._heard.is_set():
                     return None
 
-    async def client(self, link: WorkerLink, is_away: Callable[[], bool]) -> Ending | None:
+    async def client(self, link: WorkerConnection, is_away: Callable[[], bool]) -> SessionOutcome | None:
         """A client that is away ends nothing that it says, and the worker does not count the time."""
         told = False
         with suppress(SessionError):

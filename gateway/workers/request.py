@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import CHANGEABLE, SessionConfig
-from gateway.sessions.continuity import Seam
+from gateway.sessions.continuity import ResumePoint
 
 
 def worker_query(query: str, config: SessionConfig, place: Allocation) -> str:
@@ -22,7 +22,7 @@ def worker_query(query: str, config: SessionConfig, place: Allocation) -> str:
     return urlencode(asked | {"progress": "true"})
 
 
-def seam_query(seam: Seam, clock: int, heard: int) -> str:
+def seam_query(seam: ResumePoint, clock: int, heard: int) -> str:
     """What tells a worker that the session goes on, at sample `clock` of its clock; `heard` have come."""
     fields = {
         "clock": str(clock),

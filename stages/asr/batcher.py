@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 T = TypeVar("T")
 
 
-class Kind(IntEnum):
+class WorkKind(IntEnum):
     """Work in order of precedence."""
 
     FINAL = 0  # somebody waits for it
@@ -30,7 +30,7 @@ class Work(Generic[T]):
     """
 
     item: T
-    kind: Kind
+    kind: WorkKind
     since: int
     yields: bool = False
     patient: bool = False
@@ -41,7 +41,7 @@ class Batch(Generic[T]):
     """What goes into one forward pass, oldest first; `since` is when the oldest began to wait (ns)."""
 
     items: tuple[T, ...]
-    kind: Kind
+    kind: WorkKind
     reason: Reason
     since: int = field(default=0, compare=False)
 

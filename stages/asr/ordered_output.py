@@ -11,7 +11,7 @@ from dalston_realtime.protocol.parameters import MinSilence
 from engines.base import Transcript
 from stages.asr.sentence_end import likelihood
 from stages.channels import Packet
-from stages.messages import Configure, Event, Flush, Hypothesis, Message, Open, SpeechEnd, Stamps, TextEnd
+from stages.messages import Configure, Event, Flush, Hypothesis, Message, Open, Stamps, TextEnd, UtteranceEnd
 
 T = TypeVar("T")
 
@@ -21,12 +21,12 @@ class Pending(Generic[T]):
     """An utterance whose end is decided and whose last decode is to come."""
 
     utterance: T
-    end: SpeechEnd
+    end: UtteranceEnd
     since: int  # ns
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class OutputText:
     """An utterance as a hypothesis names it: the VAD's number, its first sample, whether it overlaps."""
 
     number: int
@@ -35,7 +35,7 @@ class Said:
 
 
 @dataclass(slots=True)
-class Replies(Generic[T]):
+class OrderedOutput(Generic[T]):
     """The session's way out. What the client asks for may change at any time."""
 
     opened: Open
@@ -73,11 +73,11 @@ class Replies(Generic[T]):
         """Pass a message on behind the finals that are still to come."""
         self.queue.append((message, b""))
 
-    def await_final(self, utterance: T, end: SpeechEnd, since: int) -> None:
+    def await_final(self, utterance: T, end: UtteranceEnd, since: int) -> None:
         """Keep the place of a final."""
         self.queue.append(Pending(utterance, end, since))
 
-    def give_up(self, end: SpeechEnd) -> None:
+    def give_up(self, end: UtteranceEnd) -> None:
         """An utterance ends that the engine has failed on: a flush still gets its answer."""
         if end.flush_id is not None:
             self.say(Flush(self.opened.session, self.opened.route, end.flush_id, end.stamps))
@@ -107,7 +107,7 @@ class Replies(Generic[T]):
         return next((item.end.until for item in self.queue if isinstance(item, Pending)), otherwise)
 
     def partial(
-        self, said: Said, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
+        self, said: OutputText, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
     ) -> None:
         """Say an unfinished utterance, up to sample `until`, if it is worth showing."""
         if self.interim_results and transcript.text and not transcript.cut_off:
@@ -121,7 +121,9 @@ class Replies(Generic[T]):
             finished = likelihood(transcript.text, transcript.finished, language)
             self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
 
-    def final(self, said: Said, end: SpeechEnd, transcript: Transcript, inference_ns: int) -> Hypothesis:
+    def final(
+        self, said: OutputText, end: UtteranceEnd, transcript: Transcript, inference_ns: int
+    ) -> Hypothesis:
         """The message that says a finished utterance, in whose time its words lie."""
         hypothesis, last = self._hypothesis(said, transcript, inference_ns), max(said.start, end.at)
         return replace(
@@ -141,13 +143,13 @@ class Replies(Generic[T]):
         """The message that says that an utterance is lost; the session goes on."""
         return self._error("transcription_failed", why)
 
-    def lose_head(self, said: Said, why: str) -> None:
+    def lose_head(self, said: OutputText, why: str) -> None:
         """Say that the final that was to come next, of utterance `said`, is lost."""
         assert self.head is not None
         nothing = self.final(said, self.head.end, Transcript(""), 0)
         self.settle(self.failed(why), nothing)
 
-    def lose(self, said: Said, until: int, why: str) -> None:
+    def lose(self, said: OutputText, until: int, why: str) -> None:
         """Say that an utterance is lost before its end: what its partials promised is its final."""
         nothing = self._hypothesis(said, Transcript(""), 0)
         self.say(self.failed(why))
@@ -158,7 +160,7 @@ class Replies(Generic[T]):
         fields = {"code": code, "message": why, "recoverable": True}
         return Event(self.opened.session, self.opened.route, "error", fields, (), 0)
 
-    def _hypothesis(self, said: Said, transcript: Transcript, inference_ns: int) -> Hypothesis:
+    def _hypothesis(self, said: OutputText, transcript: Transcript, inference_ns: int) -> Hypothesis:
         words = tuple(
             (word, said.start + round(a * SAMPLE_RATE), said.start + round(b * SAMPLE_RATE), confidence)
             for word, a, b, confidence in transcript.words

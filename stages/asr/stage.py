@@ -12,16 +12,16 @@ from pydantic import Field
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
-from engines.catalog import Room, default, describe, load, parse
+from engines.catalog import EngineLimits, default, describe, load, parse
 from runtime.gpu import Gpu, GpuMemory
 from runtime.process import Stop, configure_logging
 from runtime.settings import read_settings
-from stages.asr.batcher import Batch, Kind, Work, next_batch
+from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 from stages.asr.greeting import session_begin
 from stages.asr.inference import Failure, Inference
-from stages.asr.ordered_output import Replies
-from stages.asr.streaming_session import Stream, StreamListener
-from stages.asr.utterance_session import Listener
+from stages.asr.ordered_output import OrderedOutput
+from stages.asr.streaming_session import StreamingSession, StreamProgress
+from stages.asr.utterance_session import UtteranceSession
 from stages.channels import Packet
 from stages.endpoint_rules import samples
 from stages.messages import (
@@ -38,8 +38,8 @@ from stages.messages import (
     Progress,
     SessionFailed,
     Silence,
-    SpeechEnd,
-    SpeechStart,
+    UtteranceEnd,
+    UtteranceStart,
 )
 from stages.metrics import StageMetrics
 from stages.process import StageProcess
@@ -53,11 +53,11 @@ MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then th
 DEGRADED_INTERVALS: Final = 3
 PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
 
-AnyListener: TypeAlias = Listener | StreamListener
+AnyListener: TypeAlias = UtteranceSession | StreamingSession
 
 
 @dataclass(slots=True)
-class Served:
+class ServedSession:
     """One session, the model that it asked for, and the engine that serves it."""
 
     listener: AnyListener
@@ -85,8 +85,8 @@ class AsrStage:
         self._inferences = list(inferences.values())
         self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
-        self._sessions: dict[str, Served] = {}
-        self._waiting: dict[Inference, dict[str, Work[Served]]] = {i: {} for i in self._inferences}
+        self._sessions: dict[str, ServedSession] = {}
+        self._waiting: dict[Inference, dict[str, Work[ServedSession]]] = {i: {} for i in self._inferences}
 
     @property
     def places(self) -> int:
@@ -103,7 +103,7 @@ class AsrStage:
         """Whether all that is to be decoded can wait for a message that is just coming."""
         return all(work.patient for works in self._waiting.values() for work in works.values())
 
-    def _look(self, served: Served) -> None:
+    def _look(self, served: ServedSession) -> None:
         """Note what waits in a session that something has happened to."""
         session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
         work = served.listener.waiting() if session in self._sessions else None
@@ -131,7 +131,7 @@ class AsrStage:
         ready = [(inference, batch) for inference, batch in batches if batch is not None]
         if not ready:
             return
-        inference, batch = min(ready, key=lambda pair: (pair[1].kind is Kind.PARTIAL, pair[1].since))
+        inference, batch = min(ready, key=lambda pair: (pair[1].kind is WorkKind.PARTIAL, pair[1].since))
         jobs = [served.listener.job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)
@@ -143,7 +143,7 @@ class AsrStage:
             self._look(served)
 
     def _take(
-        self, served: Served, kind: Kind, job: Any, result: Transcript | Failure, spent: int
+        self, served: ServedSession, kind: WorkKind, job: Any, result: Transcript | Failure, spent: int
     ) -> Iterator[Packet]:
         if isinstance(result, Transcript):
             served.failures = 0
@@ -169,32 +169,34 @@ class AsrStage:
         failed = SessionFailed(message.session, message.route, CloseCode.NO_CAPACITY.error, text)
         yield failed, b""
 
-    def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> Served:
+    def _serve(self, opened: Open, info: ModelInfo, inference: Inference) -> ServedSession:
         engine, start, silence = inference.engine, opened.start, opened.min_silence_ms
         partials = info.features["interim_results"]
         interim = opened.interim_results and partials
         listener: AnyListener
         if info.features["streaming"]:
             streaming = cast(StreamingEngine, engine)
-            replies = Replies[Stream](opened, interim, silence)
-            listener = StreamListener(replies, streaming.chunk_samples, streaming.drop, start)
+            replies = OrderedOutput[StreamProgress](opened, interim, silence)
+            listener = StreamingSession(replies, streaming.chunk_samples, streaming.drop, start)
         else:
             context = cast(UtteranceEngine, engine).longest_context
             interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
-            listener = Listener(Replies(opened, interim, silence), interval, context, start, partials)
-        return Served(listener, info, inference, start)
+            listener = UtteranceSession(
+                OrderedOutput(opened, interim, silence), interval, context, start, partials
+            )
+        return ServedSession(listener, info, inference, start)
 
-    def _hear(self, served: Served, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+    def _hear(self, served: ServedSession, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         listener = served.listener
         match message:
             case Audio():
                 listener.hear(message.start, payload, (*message.stamps, now), now)
             case Silence():
                 listener.received = max(listener.received, message.end)
-            case SpeechStart():
+            case UtteranceStart():
                 listener.begin(message.utterance, overlaps=message.overlaps)
                 yield message, b""
-            case SpeechEnd():
+            case UtteranceEnd():
                 yield from self._speech_end(listener, message, now)
             case Flush():
                 listener.replies.say(replace(message, stamps=(*message.stamps, now)))
@@ -203,7 +205,7 @@ class AsrStage:
             case Close():
                 yield from self._close(listener, message, now)
 
-    def _speech_end(self, listener: AnyListener, message: SpeechEnd, now: int) -> Iterator[Packet]:
+    def _speech_end(self, listener: AnyListener, message: UtteranceEnd, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
         if message.kind in GUESSES:
             listener.maybe(message, now)
@@ -221,7 +223,7 @@ class AsrStage:
         else:
             listener.replies.say(message)
 
-    def _flush(self, served: Served) -> Iterator[Packet]:
+    def _flush(self, served: ServedSession) -> Iterator[Packet]:
         """What may leave now, stamped; and how far the session has got."""
         listener = served.listener
         for message, payload in listener.replies.ready():
@@ -236,7 +238,7 @@ class AsrStage:
             served.reported = processed
             yield Progress(opened.session, opened.route, processed), b""
 
-    def _measure(self, batch: Batch[Served], spent: int) -> None:
+    def _measure(self, batch: Batch[ServedSession], spent: int) -> None:
         if self._metrics is not None:
             kind = batch.kind.name.lower()
             self._metrics.inference.labels(kind).observe(spent / 1e9)
@@ -270,7 +272,7 @@ class AsrSettings(WorkerSettings):
 def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
     specs = parse(settings.models) if settings.models else default()
-    room = Room(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
+    room = EngineLimits(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
     engines = load(specs, room)
     stage = AsrStage(
         engines,

@@ -9,10 +9,10 @@ import numpy as np
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Chunk, Floats, Transcript
-from stages.asr.batcher import Kind, Work
-from stages.asr.ordered_output import Replies, Said
+from stages.asr.batcher import Work, WorkKind
+from stages.asr.ordered_output import OrderedOutput, OutputText
 from stages.endpoint_rules import EndpointRules
-from stages.messages import SpeechEnd, Stamps
+from stages.messages import Stamps, UtteranceEnd
 
 OVERLAP: Final = EndpointRules().overlap[1]  # samples that are heard again behind a cut, at most
 KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
@@ -22,7 +22,7 @@ _streams = count(1)  # numbers of streams are never used twice in a process
 
 
 @dataclass(slots=True)
-class Stream:
+class StreamProgress:
     """An utterance that is being fed to the engine: float32 audio from sample `base` on."""
 
     number: int
@@ -33,16 +33,16 @@ class Stream:
     base: int = 0
     fed: int = 0  # the engine has all samples up to here
     opened: bool = False  # the engine knows the stream
-    maybe: SpeechEnd | None = None  # its speech may have ended here
+    maybe: UtteranceEnd | None = None  # its speech may have ended here
     text: str = ""
     since: int = 0  # when the audio that is not fed yet began to wait (ns)
     stamps: Stamps = ()
     audio: Floats = field(default_factory=lambda: np.empty(0, np.float32))
 
     @property
-    def said(self) -> Said:
+    def said(self) -> OutputText:
         """How a hypothesis names it."""
-        return Said(self.number, max(0, self.start), self.overlaps)
+        return OutputText(self.number, max(0, self.start), self.overlaps)
 
     @property
     def end(self) -> int:
@@ -63,14 +63,14 @@ class Stream:
 
 
 @dataclass(slots=True)
-class StreamListener:
+class StreamingSession:
     """The session; `chunk` is the engine's step in samples, `drop` frees a stream of the engine."""
 
-    replies: Replies[Stream]
+    replies: OrderedOutput[StreamProgress]
     chunk: int
     drop: Callable[[int], None]
     received: int  # all audio up to here has come
-    stream: Stream | None = None
+    stream: StreamProgress | None = None
 
     def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
         """Take audio of the utterance that is being said."""
@@ -84,14 +84,14 @@ class StreamListener:
 
     def begin(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.stream = Stream(number, overlaps=overlaps, language=self.replies.spoken)
+        self.stream = StreamProgress(number, overlaps=overlaps, language=self.replies.spoken)
 
-    def maybe(self, end: SpeechEnd, now: int) -> None:
+    def maybe(self, end: UtteranceEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
         if self.stream is not None and end.kind == "maybe":
             self.stream.maybe = end
 
-    def finish(self, end: SpeechEnd, now: int) -> None:
+    def finish(self, end: UtteranceEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
         if stream is None or stream.start < 0:
@@ -104,7 +104,7 @@ class StreamListener:
             self._carry_over(stream, end, now)
         self.replies.await_final(stream, end, now)
 
-    def _carry_over(self, before: Stream, cut: SpeechEnd, now: int) -> None:
+    def _carry_over(self, before: StreamProgress, cut: UtteranceEnd, now: int) -> None:
         """The utterance behind a cut begins, with the audio that has come of it."""
         self.begin(cut.utterance + 1, overlaps=cut.resume < cut.until)
         assert self.stream is not None
@@ -118,16 +118,16 @@ class StreamListener:
             if stream is not None and stream.opened:
                 self.drop(stream.id)
 
-    def waiting(self) -> Work["StreamListener"] | None:
+    def waiting(self) -> Work["StreamingSession"] | None:
         """The next step of this session, if there is one."""
         if head := self.replies.head:
-            return Work(self, Kind.STEP, head.since)
+            return Work(self, WorkKind.STEP, head.since)
         stream = self.stream
         if stream is not None and stream.end - stream.fed >= self.chunk:
-            return Work(self, Kind.STEP, stream.since)
+            return Work(self, WorkKind.STEP, stream.since)
         return None
 
-    def job(self, kind: Kind) -> Chunk:
+    def job(self, kind: WorkKind) -> Chunk:
         """The next chunk: of the oldest utterance that is over, else of the one that is being said."""
         stream, until = self._due()
         end = min(stream.fed + self.chunk, until)
@@ -142,7 +142,7 @@ class StreamListener:
             word_timestamps=opened.word_timestamps,
         )
 
-    def take(self, kind: Kind, job: Chunk, transcript: Transcript, inference_ns: int) -> None:
+    def take(self, kind: WorkKind, job: Chunk, transcript: Transcript, inference_ns: int) -> None:
         """Queue what becomes of the result of `job`."""
         stream, _ = self._due()
         stream.opened, stream.fed = not job.last, stream.fed + len(job.audio)
@@ -153,7 +153,7 @@ class StreamListener:
         elif self.replies.head is None:  # else its final is a step or two away
             self._show(stream, transcript, inference_ns)
 
-    def _show(self, stream: Stream, transcript: Transcript, inference_ns: int) -> None:
+    def _show(self, stream: StreamProgress, transcript: Transcript, inference_ns: int) -> None:
         maybe = stream.maybe
         if maybe is not None and 0 <= stream.fed - maybe.until <= DOUBT:
             self.replies.text_end(maybe.at, transcript)
@@ -161,7 +161,7 @@ class StreamListener:
             stream.text = transcript.text
             self.replies.partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
 
-    def fail(self, kind: Kind, why: str) -> None:
+    def fail(self, kind: WorkKind, why: str) -> None:
         """The engine can't go on with what is due: the utterance is given up."""
         stream, _ = self._due()
         if stream.opened:
@@ -172,7 +172,7 @@ class StreamListener:
             self.stream = None
             self.replies.lose(stream.said, stream.fed, why)
 
-    def _due(self) -> tuple[Stream, int]:
+    def _due(self) -> tuple[StreamProgress, int]:
         """The stream whose step is next, and up to where it goes."""
         if head := self.replies.head:
             return head.utterance, max(head.end.until, head.utterance.fed)
@@ -188,7 +188,7 @@ class StreamListener:
         return min(behind, self.replies.earliest_pending(behind))
 
 
-def _cut_where_heard(stream: Stream, cut: SpeechEnd) -> SpeechEnd:
+def _cut_where_heard(stream: StreamProgress, cut: UtteranceEnd) -> UtteranceEnd:
     """The cut as it can be: what the engine has heard behind it can't be taken back.
 
     The next utterance then begins in what was heard, however quiet it was further back: an overlap

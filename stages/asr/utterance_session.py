@@ -9,9 +9,9 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats, Job, Transcript
 from engines.silero import WINDOW
 from stages.alignment import continuation, normal
-from stages.asr.batcher import Kind, Work
-from stages.asr.ordered_output import Replies, Said
-from stages.messages import SpeechEnd, Stamps
+from stages.asr.batcher import Work, WorkKind
+from stages.asr.ordered_output import OrderedOutput, OutputText
+from stages.messages import Stamps, UtteranceEnd
 
 FIRST_PARTIAL: Final = SAMPLE_RATE // 2  # less audio than this gives no words worth showing
 COST_PER_LENGTH: Final = 24  # an utterance gets a partial at most every 1/24 of its length
@@ -35,7 +35,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ContextualTranscript:
     """A transcript of an utterance, and the context that it makes for the next one."""
 
     transcript: Transcript
@@ -46,14 +46,14 @@ class Heard:
 class Guess:
     """What an utterance is heard as that maybe ended."""
 
-    end: SpeechEnd
-    heard: Heard
+    end: UtteranceEnd
+    heard: ContextualTranscript
 
-    def is_of(self, end: SpeechEnd) -> bool:
+    def is_of(self, end: UtteranceEnd) -> bool:
         """Whether it is of the same silence."""
         return self.end.at == end.at
 
-    def serves(self, decided: SpeechEnd) -> bool:
+    def serves(self, decided: UtteranceEnd) -> bool:
         """Whether it is the final of the utterance that was now decided to end.
 
         Who says flush waits for the text: one that has less of the silence behind it will do.
@@ -73,7 +73,7 @@ class Utterance:
     draft: tuple[int, ...] = ()  # tokens of the newest partial
     ahead: tuple[int, ...] = ()  # tokens of a newer guess, of all that was decoded for it
     decoded: int = 0  # samples in the newest hypothesis
-    maybe: SpeechEnd | None = None  # decode up to here: it may be the end
+    maybe: UtteranceEnd | None = None  # decode up to here: it may be the end
     guess: Guess | None = None  # what that gave
     since: int = 0  # when the audio or the maybe-end that is not decoded yet came (ns)
     stamps: Stamps = ()
@@ -81,9 +81,9 @@ class Utterance:
     _audio: Floats = field(default_factory=lambda: np.empty(GROWTH, np.float32))
 
     @property
-    def said(self) -> Said:
+    def said(self) -> OutputText:
         """How a hypothesis names it."""
-        return Said(self.number, max(0, self.start), self.overlaps)
+        return OutputText(self.number, max(0, self.start), self.overlaps)
 
     @property
     def end(self) -> int:
@@ -108,10 +108,10 @@ class Utterance:
 
 
 @dataclass(slots=True)
-class Listener:
+class UtteranceSession:
     """A session of an engine that decodes whole utterances, and their beginnings for partials."""
 
-    replies: Replies[Utterance]
+    replies: OrderedOutput[Utterance]
     partial_interval: int  # samples between two partials
     longest_context: int  # samples of a context and an utterance together
     received: int  # all audio up to here has come
@@ -135,12 +135,12 @@ class Listener:
         """An utterance begins; its audio may overlap the one before."""
         self.utterance = Utterance(number, overlaps=overlaps, language=self.replies.spoken)
 
-    def maybe(self, end: SpeechEnd, now: int) -> None:
+    def maybe(self, end: UtteranceEnd, now: int) -> None:
         """The utterance may have ended: what it would then be is decoded ahead."""
         if self.utterance is not None and (end.kind == "maybe" or self.guesses_early):
             self.utterance.maybe, self.utterance.since = end, now
 
-    def finish(self, end: SpeechEnd, now: int) -> None:
+    def finish(self, end: UtteranceEnd, now: int) -> None:
         """The end is decided: its final is next, ready if it was guessed right."""
         utterance, self.utterance = self.utterance, None
         if utterance is None:
@@ -158,7 +158,7 @@ class Listener:
         else:
             self.replies.await_final(utterance, end, now)
 
-    def _carry_over(self, before: Utterance, cut: SpeechEnd) -> None:
+    def _carry_over(self, before: Utterance, cut: UtteranceEnd) -> None:
         overlaps = cut.resume < cut.until
         after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.replies.spoken)
         after.append(cut.resume, before.audio(before.end)[cut.resume - before.start :])
@@ -168,45 +168,45 @@ class Listener:
     def abandon(self) -> None:
         """The session is gone: nothing outside of this object remembers it."""
 
-    def waiting(self) -> Work["Listener"] | None:
+    def waiting(self) -> Work["UtteranceSession"] | None:
         """The most urgent work of this session, if there is any."""
         if head := self.replies.head:
-            return Work(self, Kind.FINAL, head.since)
+            return Work(self, WorkKind.FINAL, head.since)
         utterance = self.utterance
         if utterance is None:
             return None
         if maybe := utterance.maybe:
             # a flush right behind the audio has its text already, if it need not wait for this pass
             guessed = utterance.guess is not None and utterance.guess.is_of(maybe)
-            return Work(self, Kind.AHEAD, utterance.since, yields=maybe.kind == "early", patient=guessed)
+            return Work(self, WorkKind.AHEAD, utterance.since, yields=maybe.kind == "early", patient=guessed)
         if self._partial_is_due(utterance):
-            return Work(self, Kind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
+            return Work(self, WorkKind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
         return None
 
-    def job(self, kind: Kind) -> Job:
+    def job(self, kind: WorkKind) -> Job:
         """What to decode for the work that `waiting` named."""
         utterance, until = self._due(kind)
         audio, draft = utterance.audio(until), utterance.draft
         if utterance.broken_off:
             audio = np.concatenate([audio, np.zeros(REST, np.float32)])
-        if kind is not Kind.PARTIAL and (context := self._context_for(utterance, audio)):
+        if kind is not WorkKind.PARTIAL and (context := self._context_for(utterance, audio)):
             audio = np.concatenate([context.audio, _gap(context, utterance), audio])
             draft = (*context.tokens, *draft)
-        if kind is not Kind.PARTIAL and utterance.ahead:
+        if kind is not WorkKind.PARTIAL and utterance.ahead:
             draft = utterance.ahead
         opened = self.replies.opened
         return Job(audio, draft, utterance.language, opened.vocabulary, opened.word_timestamps)
 
-    def take(self, kind: Kind, job: Job, transcript: Transcript, inference_ns: int) -> None:
+    def take(self, kind: WorkKind, job: Job, transcript: Transcript, inference_ns: int) -> None:
         """Queue what becomes of the result of `job`."""
         utterance, until = self._due(kind)
-        if kind is Kind.PARTIAL:
+        if kind is WorkKind.PARTIAL:
             utterance.draft, utterance.ahead = transcript.tokens, ()
             utterance.decoded = until - utterance.start
             self.replies.partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
             return
         heard = self._hear_in_context(utterance, job, transcript, until)
-        if kind is Kind.FINAL:
+        if kind is WorkKind.FINAL:
             assert self.replies.head is not None
             end = self.replies.head.end
             self.context = None if utterance.broken_off else heard.context
@@ -220,7 +220,7 @@ class Listener:
             self.replies.text_end(maybe.at, heard.transcript)
         self.replies.partial(utterance.said, heard.transcript, until, maybe.stamps, inference_ns)
 
-    def fail(self, kind: Kind, why: str) -> None:
+    def fail(self, kind: WorkKind, why: str) -> None:
         """The engine can't decode what is due: the utterance is given up."""
         if head := self.replies.head:
             self.replies.lose_head(head.utterance.said, why)
@@ -238,9 +238,9 @@ class Listener:
         # it comes in whole windows of the VAD: one that is not full yet is no reason to wait for a chunk more
         return utterance.length > FIRST_PARTIAL - WINDOW and new > often - WINDOW
 
-    def _due(self, kind: Kind) -> tuple[Utterance, int]:
+    def _due(self, kind: WorkKind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""
-        if kind is Kind.FINAL:
+        if kind is WorkKind.FINAL:
             head = self.replies.head
             assert head is not None
             return head.utterance, head.end.until
@@ -256,7 +256,9 @@ class Listener:
         fits = len(context.audio) + GAP + len(audio) <= self.longest_context
         return context if near and fits else None
 
-    def _hear_in_context(self, utterance: Utterance, job: Job, transcript: Transcript, until: int) -> Heard:
+    def _hear_in_context(
+        self, utterance: Utterance, job: Job, transcript: Transcript, until: int
+    ) -> ContextualTranscript:
         """Take from the joined transcript what belongs to the utterance.
 
         The context goes on growing while it is short; then it is the last utterance alone.
@@ -264,14 +266,14 @@ class Listener:
         context = self._context_for(utterance, utterance.audio(until))
         if context is None:
             words = tuple(transcript.text.split())
-            return Heard(transcript, Context(job.audio, words, transcript.tokens, until))
+            return ContextualTranscript(transcript, Context(job.audio, words, transcript.tokens, until))
         joined = [word for word in transcript.text.split() if normal(word)]
         words = tuple(joined[continuation(context.words, joined) :])
         mine = replace(transcript, text=" ".join(words))
         if len(job.audio) <= self.longest_context * KEEP_CONTEXT:
             whole = (*context.words, *words)
-            return Heard(mine, Context(job.audio, whole, transcript.tokens, until))
-        return Heard(mine, Context(utterance.audio(until), words, utterance.draft, until))
+            return ContextualTranscript(mine, Context(job.audio, whole, transcript.tokens, until))
+        return ContextualTranscript(mine, Context(utterance.audio(until), words, utterance.draft, until))
 
     @property
     def processed(self) -> int:

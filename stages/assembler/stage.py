@@ -20,10 +20,10 @@ from stages.messages import (
     Open,
     Progress,
     SessionFailed,
-    SpeechEnd,
-    SpeechStart,
     Stamps,
     TextEnd,
+    UtteranceEnd,
+    UtteranceStart,
 )
 from stages.process import StageProcess
 from stages.settings import WorkerSettings
@@ -35,7 +35,7 @@ def seconds(samples: int) -> float:
 
 
 @dataclass(slots=True)
-class Session:
+class AssemblerSession:
     """What was said so far. `number` is the protocol's count of utterances, not the VAD's."""
 
     opened: Open
@@ -48,11 +48,11 @@ class Session:
     overlaps: bool = False  # its first utterance may repeat what another worker made final
 
 
-def opened(message: Open) -> Session:
+def opened(message: Open) -> AssemblerSession:
     """A session as it begins here."""
     before = message.before
     text = UtteranceText(before, begins=not before or before[-1][-1] in ".!?", frozen=list(message.frozen))
-    return Session(message, message.utterance, text, message.shown, overlaps=message.overlaps)
+    return AssemblerSession(message, message.utterance, text, message.shown, overlaps=message.overlaps)
 
 
 class AssemblerStage:
@@ -60,7 +60,7 @@ class AssemblerStage:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, AssemblerSession] = {}
 
     busy = patient = False
 
@@ -80,12 +80,12 @@ class AssemblerStage:
         elif isinstance(message, Close):  # of a session from before this process: the sender has it still
             yield message, b""
 
-    def _handle(self, session: Session, message: Message, now: int) -> Iterator[Packet]:
+    def _handle(self, session: AssemblerSession, message: Message, now: int) -> Iterator[Packet]:
         match message:
-            case SpeechStart(at=at):
+            case UtteranceStart(at=at):
                 session.speech_at = at
                 yield from self._vad(session, "vad.speech_start", at)
-            case SpeechEnd(at=at):
+            case UtteranceEnd(at=at):
                 session.speech += max(0, at - (at if session.speech_at is None else session.speech_at))
                 session.speech_at = None
                 yield from self._vad(session, "vad.speech_end", at)
@@ -100,11 +100,11 @@ class AssemblerStage:
             case Close():
                 yield from self._close(session, message, now)
 
-    def _vad(self, session: Session, kind: str, at: int) -> Iterator[Packet]:
+    def _vad(self, session: AssemblerSession, kind: str, at: int) -> Iterator[Packet]:
         if session.opened.enable_vad:
             yield self._event(session, kind, {"timestamp": seconds(at)})
 
-    def _partial(self, session: Session, said: Hypothesis, now: int) -> Iterator[Packet]:
+    def _partial(self, session: AssemblerSession, said: Hypothesis, now: int) -> Iterator[Packet]:
         self._align(session, said)
         partial = session.text.partial(said.text)
         if not partial.text:
@@ -120,7 +120,7 @@ class AssemblerStage:
         stamps = (*said.stamps, now)
         yield self._event(session, "transcript.partial", fields, stamps, said.inference_ns)
 
-    def _final(self, session: Session, said: Hypothesis, now: int) -> Iterator[Packet]:
+    def _final(self, session: AssemblerSession, said: Hypothesis, now: int) -> Iterator[Packet]:
         self._align(session, said)
         repeated = session.text.repeats(said.text) if said.words else 0
         text = session.text.final(said.text)
@@ -137,12 +137,12 @@ class AssemblerStage:
         stamps = (*said.stamps, now)
         yield self._event(session, "transcript.final", fields, stamps, said.inference_ns)
 
-    def _align(self, session: Session, said: Hypothesis) -> None:
+    def _align(self, session: AssemblerSession, said: Hypothesis) -> None:
         """Only an utterance that overlaps the one before it may lose words to it."""
         if not said.overlaps and not session.overlaps:
             session.text.before = ()
 
-    def _close(self, session: Session, message: Close, now: int) -> Iterator[Packet]:
+    def _close(self, session: AssemblerSession, message: Close, now: int) -> Iterator[Packet]:
         del self._sessions[message.session]
         if message.reason == "end":
             stamps = (*message.stamps, now)
@@ -151,7 +151,7 @@ class AssemblerStage:
 
     def _event(
         self,
-        session: Session,
+        session: AssemblerSession,
         kind: str,
         fields: dict[str, Any],
         stamps: Stamps = (),
@@ -192,7 +192,7 @@ def _word(word: str, start: int, end: int, confidence: float | None) -> dict[str
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _summary(session: Session, message: Close) -> dict[str, Any]:
+def _summary(session: AssemblerSession, message: Close) -> dict[str, Any]:
     return {
         "session_id": session.opened.session,
         "transcript": " ".join(segment.text for segment in session.segments),

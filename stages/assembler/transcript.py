@@ -13,7 +13,7 @@ UNSTABLE: Final = 5  # words at the end of a hypothesis that are never called st
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
+class PartialText:
     """The text of an utterance so far; the first `stable` characters will not change any more."""
 
     text: str
@@ -32,7 +32,7 @@ class UtteranceText:
     frozen: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
 
-    def partial(self, text: str) -> Partial:
+    def partial(self, text: str) -> PartialText:
         """Take a hypothesis of the whole utterance."""
         words = self._words(text)
         self._recent.append(words)
@@ -41,7 +41,7 @@ class UtteranceText:
             agreed = min(common_prefix(first, other) for other in others)
             longest = min(agreed, min(map(len, self._recent)) - UNSTABLE)
             self.frozen += words[len(self.frozen) : max(longest, len(self.frozen))]
-        return Partial(" ".join(words), len(" ".join(self.frozen)))
+        return PartialText(" ".join(words), len(" ".join(self.frozen)))
 
     def final(self, text: str) -> str:
         """Take the last hypothesis: the text that stands."""

@@ -13,7 +13,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 MAX_FRAMES: Final = 4_096  # waiting for the gateway, which always reads: more means that it hangs
 
 
-class Outgoing:
+class EventWriter:
     """Queues without waiting, writes in order, closes last."""
 
     def __init__(self, socket: ServerConnection) -> None:

@@ -12,7 +12,7 @@ AGAIN_S: Final = 0.02  # a process that was held up first reads what came meanwh
 
 
 @dataclass(slots=True)
-class Stall:
+class InputTimeout:
     """A stall is told once, and not again before there is new audio. Times are seconds of one clock.
 
     `min_silence_ms` may change at any time. While the client is `away` and may come back, nothing stalls.

@@ -15,9 +15,9 @@ import zmq
 
 from runtime.gpu import GpuMemory
 from stages.channels import Inbox, Outlet, address, by_route
-from stages.coalescing import Gathering
+from stages.coalescing import Coalescing
 from stages.messages import Alive, EndOfStream, Message
-from stages.receiver.process_watch import Guard
+from stages.receiver.process_watch import ProcessWatch
 from stages.topology import STAGES
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ RETRY_S: Final = 0.005  # between two tries to write into a full queue
 SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone
 
 
-class Pipeline:
+class StagePipeline:
     """Sends to the VAD processes, and reads what the senders say."""
 
     def __init__(self, folder: Path, counts: Mapping[str, int]) -> None:
@@ -37,10 +37,10 @@ class Pipeline:
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
         self._control = Inbox(self._context, address(folder, "control", 0))
         self._beats: dict[tuple[str, int], float] = {}
-        self._guard = Guard(folder, self._died)
+        self._guard = ProcessWatch(folder, self._died)
         self.died = asyncio.Event()  # a process ended: `missing` has to be asked
         self._asr: dict[int, Alive] = {}  # the last beat of each ASR process
-        self._gathering = Gathering()
+        self._gathering = Coalescing()
         self._leaving: asyncio.Handle | None = None  # the turn in which what was put leaves
         self._ended: set[str] = set()
         self.drained = asyncio.Event()

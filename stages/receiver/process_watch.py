@@ -10,7 +10,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 
-class Guard:
+class ProcessWatch:
     """Watches processes that hold a lock file with their process id in it."""
 
     def __init__(self, folder: Path, on_death: Callable[[str, int], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NoReturn, Protocol
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
-from broker.registry import Beat, Registry
+from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 1.0
 
 
-class Attendant(Protocol):
+class RegisteredWorker(Protocol):
     """The worker, as far as this is concerned."""
 
     worker_id: str
@@ -36,10 +36,10 @@ class Attendant(Protocol):
         ...
 
 
-class Attendance:
+class Registration:
     """Registers a worker as soon as it is whole, and says every second that it still is."""
 
-    def __init__(self, worker: Attendant, registry: Registry) -> None:
+    def __init__(self, worker: RegisteredWorker, registry: Registry) -> None:
         self._worker, self._registry = worker, registry
         self._draining = False
         self._registered = False
@@ -88,7 +88,7 @@ class Attendance:
             await self._registry.offline(self._worker.worker_id)
             self._registered = False
 
-    def _obey(self, answer: Beat) -> None:
+    def _obey(self, answer: HeartbeatReply) -> None:
         now = time.monotonic()
         if answer.drain is None:
             self._sessions_until = None

@@ -18,8 +18,8 @@ from runtime.addresses import cannot_listen
 from runtime.private_files import make_private_dir
 from runtime.process import Stop, configure_logging, lock
 from runtime.settings import read_settings
-from stages.receiver.pipeline import Pipeline
-from stages.receiver.registration import Attendance
+from stages.receiver.pipeline import StagePipeline
+from stages.receiver.registration import Registration
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker import Worker
 from stages.topology import parse_fanout
@@ -73,12 +73,12 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
     """Serve until the signal, then end the sessions and drain the pipeline."""
     counts = parse_fanout(settings.fanout)
     loop = asyncio.get_running_loop()
-    pipeline = Pipeline(settings.sockets, counts)
+    pipeline = StagePipeline(settings.sockets, counts)
     worker = Worker(settings, pipeline, counts)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
         pipeline.start(worker.deliver)
-        attendance = Attendance(worker, registry)
+        attendance = Registration(worker, registry)
         beating = loop.create_task(attendance.run())
         living = loop.create_task(worker.show_life())
         await stop.wait(beating)

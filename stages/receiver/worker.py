@@ -26,11 +26,11 @@ from runtime.worker_link import PATH
 from stages.messages import Message
 from stages.metrics import open_metrics, scrape
 from stages.receiver.opening import opening, reopening
-from stages.receiver.pipeline import Pipeline
+from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
-from stages.receiver.worker_session import Intake, Limits
+from stages.receiver.worker_session import Limits, WorkerSession
 from stages.settings import default_worker_id
-from stages.topology import Router
+from stages.topology import ProcessAllocator
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,10 @@ LIFE_S: Final = 0.5  # a gateway that sends audio hears of its worker at least s
 class Worker:
     """All sessions of the worker, and what it says of itself."""
 
-    def __init__(self, settings: ReceiverSettings, pipeline: Pipeline, counts: dict[str, int]) -> None:
+    def __init__(self, settings: ReceiverSettings, pipeline: StagePipeline, counts: dict[str, int]) -> None:
         self._settings, self._pipeline = settings, pipeline
-        self._router = Router(counts)
-        self._intakes: dict[str, Intake] = {}
+        self._router = ProcessAllocator(counts)
+        self._intakes: dict[str, WorkerSession] = {}
         self._limits = Limits(settings.idle_timeout, settings.max_session)
         self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
         self.died = pipeline.died
@@ -69,7 +69,7 @@ class Worker:
         route = self._router.take()
         opened = reopening(opening(session, route, config), query)
         limits = replace(self._limits, progress=query.get("progress") == "true")
-        intake = Intake(gateway, opened, config, self._pipeline, limits)
+        intake = WorkerSession(gateway, opened, config, self._pipeline, limits)
         self._intakes[session] = intake
         self.idle.clear()
         self.metrics.sessions.inc()

@@ -30,10 +30,10 @@ from stages.messages import (
     TextEnd,
 )
 from stages.receiver.audio_input import AudioInput
-from stages.receiver.event_writer import Outgoing
-from stages.receiver.input_timeout import Stall
+from stages.receiver.event_writer import EventWriter
+from stages.receiver.input_timeout import InputTimeout
 from stages.receiver.lag import Lag
-from stages.receiver.pipeline import Pipeline
+from stages.receiver.pipeline import StagePipeline
 
 SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # bytes in one message: 250 ms
 DECODE: Final = 1 << 14  # bytes of a frame that are decoded at a time
@@ -52,7 +52,7 @@ class Limits:
     progress: bool = False
 
 
-class Intake:
+class WorkerSession:
     """Reads a session's socket no faster than the pipeline takes the audio."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Intake:
         socket: ServerConnection,
         opened: Open,
         config: SessionConfig,
-        pipeline: Pipeline,
+        pipeline: StagePipeline,
         limits: Limits,
     ) -> None:
         self._socket, self._pipeline, self._limits = socket, pipeline, limits
@@ -71,12 +71,12 @@ class Intake:
         self._progress = asyncio.Event()
         self._closed: Literal["end", "gone"] | None = None  # the Close that has gone into the pipeline
         self._ended = False  # all that came of the session has come
-        self._stall = Stall(config.min_silence_ms)
+        self._stall = InputTimeout(config.min_silence_ms)
         self._held_since: float | None = None  # the socket is not read
         self._unanswered = False  # audio came, and the gateway has not heard since that it is here
         self._waiting = False  # for a frame: none is there
         self.lag = Lag(opened.start, opened.start)
-        self.outgoing = Outgoing(socket)
+        self.outgoing = EventWriter(socket)
 
     def deliver(self, message: Message, payload: bytes) -> None:
         """Take what the senders say about this session; never waits."""

@@ -20,7 +20,7 @@ TYPICAL: Final = 0.8  # of them are not longer than the one that counts
 
 
 @dataclass(slots=True)
-class Patience:
+class AdaptiveEndpointDelay:
     """One speaker's pauses within sentences, as far as the text tells, in samples."""
 
     _pauses: deque[int] = field(default_factory=lambda: deque([PAUSE, PAUSE], PAUSES))

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from engines.silero import WINDOW
 from stages.endpoint_rules import SILENT, UNREAD, EndpointRules
 from stages.messages import EndKind
-from stages.vad.adaptive_delay import Patience
+from stages.vad.adaptive_delay import AdaptiveEndpointDelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Endpointer:
     _maybe_until: int | None = None
     _resume: int | None = None  # where an utterance begins that goes on behind a stall
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
-    _patience: Patience = field(default_factory=Patience)
+    _patience: AdaptiveEndpointDelay = field(default_factory=AdaptiveEndpointDelay)
     _needed: int | None = None  # samples that the silence has to last, once its text is known
     _open_since: int | None = None  # where the speech ended of an utterance that looked as if it went on
 

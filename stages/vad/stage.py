@@ -23,16 +23,16 @@ from stages.messages import (
     Open,
     SessionFailed,
     Silence,
-    SpeechEnd,
-    SpeechStart,
     Stalled,
     Stamps,
     TextEnd,
+    UtteranceEnd,
+    UtteranceStart,
 )
 from stages.process import StageProcess
 from stages.settings import WorkerSettings
 from stages.vad.endpointer import Boundary, Ended, Started
-from stages.vad.vad_session import AT_ONCE, Speaker, silence_of, speaker_at
+from stages.vad.vad_session import AT_ONCE, VadSession, silence_of, speaker_at
 
 PROGRESS: Final = samples(250)  # silence is reported this often, to keep the clock behind the VAD going
 BATCH: Final = 64  # windows in a batch; larger ones are no cheaper (measured), and their results come later
@@ -52,8 +52,8 @@ class VadStage:
 
     def __init__(self, vad: Vad, rules: EndpointRules, clock: Callable[[], int]) -> None:
         self._vad, self._rules, self._clock = vad, rules, clock
-        self._speakers: dict[str, Speaker] = {}
-        self._waiting: dict[str, Speaker] = {}
+        self._speakers: dict[str, VadSession] = {}
+        self._waiting: dict[str, VadSession] = {}
 
     patient = False
 
@@ -86,7 +86,7 @@ class VadStage:
 
     def work(self, now: int) -> Iterator[Packet]:
         """Look at what waits, of those who have waited longest."""
-        batch: list[Speaker] = []
+        batch: list[VadSession] = []
         windows = 0
         for speaker in self._waiting.values():
             batch.append(speaker)
@@ -102,13 +102,13 @@ class VadStage:
             else:
                 yield from self._forward(speaker)
 
-    def _catch_up(self, speaker: Speaker) -> Iterator[Packet]:
+    def _catch_up(self, speaker: VadSession) -> Iterator[Packet]:
         while speaker.windows:
             yield from self._look([speaker])
         self._waiting.pop(speaker.opened.session, None)
         yield from self._forward(speaker)
 
-    def _look(self, batch: Sequence[Speaker]) -> Iterator[Packet]:
+    def _look(self, batch: Sequence[VadSession]) -> Iterator[Packet]:
         if not batch:
             return
         sounds = [speaker.sound() for speaker in batch]
@@ -121,7 +121,7 @@ class VadStage:
                     yield from self._tell(speaker, boundary, None)
             speaker.forget()
 
-    def _listen(self, batch: Sequence[Speaker], sounds: Sequence[Floats]) -> list[Floats]:
+    def _listen(self, batch: Sequence[VadSession], sounds: Sequence[Floats]) -> list[Floats]:
         """The probabilities of each session's windows; a muted microphone is no work for the model."""
         heard = [np.zeros(len(sound) // WINDOW, np.float32) for sound in sounds]
         rows = [i for i, sound in enumerate(sounds) if not batch[i].is_muted(sound)]
@@ -133,7 +133,7 @@ class VadStage:
             batch[i].state.skip(sounds[i])
         return heard
 
-    def _control(self, speaker: Speaker, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
+    def _control(self, speaker: VadSession, message: Flush | Configure | Close, now: int) -> Iterator[Packet]:
         if isinstance(message, Configure):
             speaker.endpointer.min_silence = silence_of(message.min_silence_ms)
             yield message, b""
@@ -151,7 +151,7 @@ class VadStage:
         elif not boundaries:
             yield replace(message, stamps=self._leave(speaker)), b""
 
-    def _read(self, speaker: Speaker, text: TextEnd, now: int) -> Iterator[Packet]:
+    def _read(self, speaker: VadSession, text: TextEnd, now: int) -> Iterator[Packet]:
         """End the utterance if the silence is long enough for what the text says of it.
 
         The time since the last audio counts as silence waited, not as work of this stage.
@@ -159,24 +159,24 @@ class VadStage:
         since = samples((now - speaker.stamps[-1]) / 1e6) if speaker.stamps else 0
         for boundary in speaker.endpointer.read(text.at, text.finished):
             for message, payload in self._tell(speaker, boundary, None):
-                if isinstance(message, SpeechEnd):
+                if isinstance(message, UtteranceEnd):
                     stamps = (now, now, now, self._clock())
                     yield replace(message, decided=message.decided + since, stamps=stamps), payload
                 else:
                     yield message, payload
 
-    def _stall(self, speaker: Speaker, message: Stalled, now: int) -> Iterator[Packet]:
+    def _stall(self, speaker: VadSession, message: Stalled, now: int) -> Iterator[Packet]:
         speaker.stamps, speaker.stalled = (*message.stamps, now), now
         for boundary in speaker.endpointer.stall(speaker.received):
             yield from self._tell(speaker, boundary, None)
         yield from self._forward(speaker, whole=True)
 
-    def _tell(self, speaker: Speaker, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
+    def _tell(self, speaker: VadSession, boundary: Boundary, flush_id: str | None) -> Iterator[Packet]:
         session, route = speaker.opened.session, speaker.route
         if isinstance(boundary, Started):
             speaker.utterance += 1
             speaker.sent = boundary.start
-            start = SpeechStart(session, route, speaker.utterance, boundary.at, boundary.overlaps)
+            start = UtteranceStart(session, route, speaker.utterance, boundary.at, boundary.overlaps)
             yield start, b""
             return
         yield from self._send_audio(speaker, max(speaker.endpointer.position, boundary.until))
@@ -184,8 +184,8 @@ class VadStage:
         if boundary.kind == "cut":
             speaker.utterance += 1
 
-    def _speech_end(self, speaker: Speaker, end: Ended, flush_id: str | None) -> SpeechEnd:
-        return SpeechEnd(
+    def _speech_end(self, speaker: VadSession, end: Ended, flush_id: str | None) -> UtteranceEnd:
+        return UtteranceEnd(
             speaker.opened.session,
             speaker.route,
             speaker.utterance,
@@ -198,7 +198,7 @@ class VadStage:
             self._leave(speaker),
         )
 
-    def _forward(self, speaker: Speaker, whole: bool = False) -> Iterator[Packet]:
+    def _forward(self, speaker: VadSession, whole: bool = False) -> Iterator[Packet]:
         """Hand on the utterance's audio, or say now and then that there was none."""
         if speaker.endpointer.in_speech:
             yield from self._send_audio(speaker, speaker.endpointer.position)
@@ -206,7 +206,7 @@ class VadStage:
             speaker.told = speaker.received
             yield Silence(speaker.opened.session, speaker.route, speaker.received), b""
 
-    def _send_audio(self, speaker: Speaker, end: int) -> Iterator[Packet]:
+    def _send_audio(self, speaker: VadSession, end: int) -> Iterator[Packet]:
         """Hand on what was looked at: a streaming engine can't take back what it hears behind an end."""
         if speaker.sent < end:
             pcm = speaker.slice(speaker.sent, end)
@@ -214,11 +214,11 @@ class VadStage:
             speaker.sent = speaker.told = end
             yield message, pcm
 
-    def _leave(self, speaker: Speaker) -> Stamps:
+    def _leave(self, speaker: VadSession) -> Stamps:
         return (*speaker.stamps, self._clock())
 
 
-def _end_stall(speaker: Speaker, now: int) -> None:
+def _end_stall(speaker: VadSession, now: int) -> None:
     """Audio comes again: after a long time it is something new."""
     if speaker.stalled and now - speaker.stalled > GOES_ON_NS:
         speaker.endpointer.part()

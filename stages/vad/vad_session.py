@@ -20,7 +20,7 @@ KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, over
 
 
 @dataclass(slots=True)
-class Speaker:
+class VadSession:
     """One session: its audio around the present moment, and where in an utterance it is."""
 
     opened: Open
@@ -82,11 +82,11 @@ class Speaker:
             self.base += surplus
 
 
-def speaker_at(opened: Open, rules: EndpointRules) -> Speaker:
+def speaker_at(opened: Open, rules: EndpointRules) -> VadSession:
     """A session at the sample with which it begins here."""
     at = opened.start
     endpointer = Endpointer(rules, silence_of(opened.min_silence_ms), position=at, decoded=at)
-    return Speaker(opened, endpointer, base=at, received=at, sent=at, told=at)
+    return VadSession(opened, endpointer, base=at, received=at, sent=at, told=at)
 
 
 def silence_of(min_silence: MinSilence) -> int | None:

@@ -13,7 +13,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Engine, Floats, Job, StreamingEngine, Transcript, UtteranceEngine
-from engines.catalog import Room, load, parse
+from engines.catalog import EngineLimits, load, parse
 from tests.engines.recordings import noise, utterances
 from tests.engines.streams import chunks, play
 
@@ -74,7 +74,7 @@ def digits() -> list[Floats]:
 
 def from_catalog(spec: str) -> Callable[[], Engine]:
     """An engine as DALSTON_MODELS names it."""
-    return lambda: next(iter(load(parse(spec), Room()).values()))
+    return lambda: next(iter(load(parse(spec), EngineLimits()).values()))
 
 
 def parakeet(kind: Literal["cache_aware", "buffered"]) -> Callable[[], Engine]:

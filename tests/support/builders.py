@@ -15,11 +15,11 @@ from stages.messages import (
     Hypothesis,
     Open,
     Route,
-    SpeechEnd,
-    SpeechStart,
     Stalled,
     Stamps,
     TextEnd,
+    UtteranceEnd,
+    UtteranceStart,
 )
 
 ROUTE: Route = (0, 0, 0, 0)
@@ -81,9 +81,9 @@ def configure(session: str = "s", **changes: Any) -> Configure:
 
 def speech_start(
     utterance: int = 1, at: int = 0, session: str = "s", *, overlaps: bool = False
-) -> SpeechStart:
+) -> UtteranceStart:
     """An utterance begins."""
-    return SpeechStart(session, ROUTE, utterance, at, overlaps)
+    return UtteranceStart(session, ROUTE, utterance, at, overlaps)
 
 
 def speech_end(
@@ -96,11 +96,11 @@ def speech_end(
     flush_id: str | None = None,
     session: str = "s",
     stamps: Stamps = (),
-) -> SpeechEnd:
+) -> UtteranceEnd:
     """An utterance ends at `at`; decode as far unless told otherwise."""
     until = at if until is None else until
     resume = until if resume is None else resume
-    return SpeechEnd(session, ROUTE, utterance, at, until, kind, resume, until, flush_id, stamps)
+    return UtteranceEnd(session, ROUTE, utterance, at, until, kind, resume, until, flush_id, stamps)
 
 
 def text_end(at: int, finished: float | None = 1.0, session: str = "s") -> TextEnd:

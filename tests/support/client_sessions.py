@@ -7,7 +7,7 @@ import pytest
 from dalston_realtime.client import (
     ClientError,
     Event,
-    Session,
+    LiveSession,
     transcribe_stream,
 )
 
@@ -15,7 +15,7 @@ CHUNK = bytes(range(256)) * 12 + bytes(128)  # 3,200 bytes, 100 ms
 DEADLINE = 20.0  # s
 
 
-async def collect(session: Session) -> tuple[list[Event], ClientError | None]:
+async def collect(session: LiveSession) -> tuple[list[Event], ClientError | None]:
     """The events, and what ended them early."""
     events: list[Event] = []
     try:

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from bench.servers.fake_worker import MODEL, FakeWorker, Visit, echo, read_message
+from bench.servers.fake_worker import MODEL, FakeWorker, WorkerVisit, echo, read_message
 from bench.servers.fake_worker import fake_worker as worker
 
-__all__ = ["MODEL", "FakeWorker", "Visit", "echo", "fake_worker", "read_message"]
+__all__ = ["MODEL", "FakeWorker", "WorkerVisit", "echo", "fake_worker", "read_message"]
 
 fake_worker = partial(worker, beat=0.2)

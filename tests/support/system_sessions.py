@@ -12,7 +12,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 
 Event: TypeAlias = dict[str, Any]
 Say: TypeAlias = Callable[[ClientConnection], Coroutine[Any, Any, None]]
@@ -22,7 +22,7 @@ DEADLINE_S = 60.0
 END = json.dumps({"type": "end"})
 
 
-def stream(server: Formation, **query: object) -> str:
+def stream(server: LocalServer, **query: object) -> str:
     """The URL of the endpoint."""
     path = f"{server.url}/v1/audio/transcriptions/stream"
     text = {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
@@ -43,7 +43,7 @@ async def paced(pcm: bytes) -> AsyncIterator[bytes]:
 
 
 async def talk(
-    server: Formation, say: Say, deadline_s: float = DEADLINE_S, **query: object
+    server: LocalServer, say: Say, deadline_s: float = DEADLINE_S, **query: object
 ) -> tuple[list[Event], int | None]:
     """All events of one session and its close code; `say` runs beside the reading."""
     async with asyncio.timeout(deadline_s), connect(stream(server, **query), compression=None) as socket:
@@ -63,7 +63,7 @@ async def read_all(socket: ClientConnection) -> list[Event]:
 
 
 async def transcribe(
-    server: Formation, pcm: bytes, *, deadline_s: float = DEADLINE_S, **query: object
+    server: LocalServer, pcm: bytes, *, deadline_s: float = DEADLINE_S, **query: object
 ) -> tuple[list[Event], int | None]:
     """Send audio as fast as the server takes it, and the end."""
 
@@ -75,7 +75,7 @@ async def transcribe(
     return await talk(server, say, deadline_s, **query)
 
 
-def active_sessions(server: Formation) -> int:
+def active_sessions(server: LocalServer) -> int:
     """Places that are taken, as the server says."""
     url = server.url.replace("ws://", "http://")
     return int(httpx.get(f"{url}/v1/realtime/status").json()["active_sessions"])

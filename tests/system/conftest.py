@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.local_server import Formation, formation
+from runtime.local_server import LocalServer, formation
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Formation]:
+def server() -> Iterator[LocalServer]:
     """The whole Procfile, with two processes of every stage behind the receiver."""
     fanout = "vad=2,asr=2,assembler=2,sender=2"
     with formation(concurrency=fanout, fanout=fanout, resume_window="5") as running:

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from runtime.local_server import READY, Formation
+from runtime.local_server import READY, LocalServer
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, stream
 
@@ -21,7 +21,7 @@ PROCESSES = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler"
 MODULES = {"broker": "broker", "gateway": "gateway"}
 
 
-async def close_code_after(server: Formation, happens: Callable[[], None]) -> int | None:
+async def close_code_after(server: LocalServer, happens: Callable[[], None]) -> int | None:
     """The code with which a session in mid-speech is closed when something happens."""
     async with asyncio.timeout(20), connect(stream(server), compression=None) as socket:
         for chunk in chunks(samples("beckett.wav")[:24_000].tobytes()):
@@ -36,7 +36,7 @@ async def close_code_after(server: Formation, happens: Callable[[], None]) -> in
             return socket.close_code
 
 
-def children(server: Formation) -> list[psutil.Process]:
+def children(server: LocalServer) -> list[psutil.Process]:
     return psutil.Process(server.process.pid).children(recursive=True)
 
 
@@ -45,7 +45,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-def running(server: Formation, name: str) -> psutil.Process:
+def running(server: LocalServer, name: str) -> psutil.Process:
     """The process of one Procfile line."""
     module = {"redis": "broker.store", "broker": "broker", "gateway": "gateway"}.get(name, f"stages.{name}")
     if name == "redis":
@@ -56,7 +56,7 @@ def running(server: Formation, name: str) -> psutil.Process:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        server = Formation(Path(folder))
+        server = LocalServer(Path(folder))
         server.wait_for(READY)
         processes = children(server)
         begin = time.monotonic()
@@ -70,7 +70,7 @@ def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_death_of_any_process_ends_the_formation(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        server = Formation(Path(folder))
+        server = LocalServer(Path(folder))
         server.wait_for(READY)
         processes, victim = children(server), running(server, name)
         begin = time.monotonic()

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 from tests.support import promises
 from tests.support.speech import BECKETT, dense, samples, word_error_rate
 from tests.support.system_sessions import (
@@ -23,7 +23,7 @@ from tests.support.system_sessions import (
 )
 
 
-def resident_mb(server: Formation) -> float:
+def resident_mb(server: LocalServer) -> float:
     """Memory of all processes of the formation."""
     root = psutil.Process(server.process.pid)
     return sum(p.memory_info().rss for p in [root, *root.children(recursive=True)]) / 1e6
@@ -46,7 +46,7 @@ def resident_mb(server: Formation) -> float:
         json.dumps({"type": "x" * 70_000}),
     ],
 )
-def test_a_bad_message_is_named_and_the_session_goes_on(server: Formation, message: str) -> None:
+def test_a_bad_message_is_named_and_the_session_goes_on(server: LocalServer, message: str) -> None:
     async def say(socket: ClientConnection) -> None:
         await socket.send(message)
         await socket.send(END)
@@ -58,13 +58,13 @@ def test_a_bad_message_is_named_and_the_session_goes_on(server: Formation, messa
     assert code == 1000
 
 
-def test_an_empty_session(server: Formation) -> None:
+def test_an_empty_session(server: LocalServer) -> None:
     events, code = asyncio.run(transcribe(server, b""))
     promises.check(events)
     assert (events[-1]["transcript"], events[-1]["audio_duration"], code) == ("", 0.0, 1000)
 
 
-def test_odd_byte_counts_are_put_together(server: Formation) -> None:
+def test_odd_byte_counts_are_put_together(server: LocalServer) -> None:
     async def say(socket: ClientConnection) -> None:
         for chunk in chunks(samples("beckett.wav").tobytes(), 3_333):
             await socket.send(chunk)
@@ -75,7 +75,7 @@ def test_odd_byte_counts_are_put_together(server: Formation) -> None:
     assert word_error_rate(BECKETT, events[-1]["transcript"]) <= 0.34
 
 
-def test_pcm_of_nan_and_infinities_is_no_speech(server: Formation) -> None:
+def test_pcm_of_nan_and_infinities_is_no_speech(server: LocalServer) -> None:
     noise = np.tile(np.array([np.nan, np.inf, -np.inf, 1e30], "<f4"), 8_000)
     events, code = asyncio.run(transcribe(server, noise.tobytes(), encoding="pcm_f32le"))
     promises.check(events)
@@ -83,7 +83,7 @@ def test_pcm_of_nan_and_infinities_is_no_speech(server: Formation) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 300, 8_000])
-def test_five_minutes_of_silence_or_white_noise_give_no_text(server: Formation, level: int) -> None:
+def test_five_minutes_of_silence_or_white_noise_give_no_text(server: LocalServer, level: int) -> None:
     noise = np.random.default_rng(5).normal(0, level, 300 * 16_000).clip(-32768, 32767).astype("<i2")
     events, _ = asyncio.run(transcribe(server, noise.tobytes()))
     promises.check(events)
@@ -92,7 +92,7 @@ def test_five_minutes_of_silence_or_white_noise_give_no_text(server: Formation, 
     assert events[-1]["audio_duration"] == 300.0
 
 
-def test_a_frame_over_one_mebibyte(server: Formation) -> None:
+def test_a_frame_over_one_mebibyte(server: LocalServer) -> None:
     async def say(socket: ClientConnection) -> None:
         await socket.send(bytes((1 << 20) + 1))
 
@@ -100,7 +100,7 @@ def test_a_frame_over_one_mebibyte(server: Formation) -> None:
     assert (events[-1]["type"], events[-1]["code"], code) == ("error", "invalid_request", 4400)
 
 
-def test_a_frame_of_one_mebibyte_is_taken(server: Formation) -> None:
+def test_a_frame_of_one_mebibyte_is_taken(server: LocalServer) -> None:
     async def say(socket: ClientConnection) -> None:
         await socket.send(bytes(1 << 20))
         await socket.send(END)
@@ -110,7 +110,7 @@ def test_a_frame_of_one_mebibyte_is_taken(server: Formation) -> None:
     assert events[-1]["audio_duration"] == pytest.approx((1 << 19) / 16_000, abs=0.001)
 
 
-def test_a_client_that_vanishes_in_mid_word_frees_its_place(server: Formation) -> None:
+def test_a_client_that_vanishes_in_mid_word_frees_its_place(server: LocalServer) -> None:
     wait_until(lambda: active_sessions(server) == 0, 5)
 
     async def vanish() -> None:
@@ -124,7 +124,7 @@ def test_a_client_that_vanishes_in_mid_word_frees_its_place(server: Formation) -
     wait_until(lambda: active_sessions(server) == 0, 8)  # the resume window, and two seconds
 
 
-def test_a_client_that_reads_nothing_still_gets_every_final(server: Formation) -> None:
+def test_a_client_that_reads_nothing_still_gets_every_final(server: LocalServer) -> None:
     """It sends three minutes and only then begins to read."""
     pcm = samples("two_cities.wav").tobytes() * 4
 
@@ -142,7 +142,7 @@ def test_a_client_that_reads_nothing_still_gets_every_final(server: Formation) -
     assert events[-1]["audio_duration"] == pytest.approx(len(pcm) / 32_000, abs=0.001)
 
 
-def test_a_long_file_sent_at_full_speed_leaves_memory_flat(server: Formation) -> None:
+def test_a_long_file_sent_at_full_speed_leaves_memory_flat(server: LocalServer) -> None:
     pcm = dense("two_cities.wav").tobytes()
     asyncio.run(transcribe(server, pcm))  # what the models and buffers need once
     before = resident_mb(server)
@@ -154,7 +154,7 @@ def test_a_long_file_sent_at_full_speed_leaves_memory_flat(server: Formation) ->
     assert resident_mb(server) - before < 60
 
 
-def test_a_thousand_connects_that_never_send_a_byte(server: Formation) -> None:
+def test_a_thousand_connects_that_never_send_a_byte(server: LocalServer) -> None:
     async def idle(gate: asyncio.Semaphore) -> int | None:
         async with gate, connect(stream(server), compression=None, open_timeout=60) as socket:
             begin = json.loads(await socket.recv())

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from dalston_realtime.client import SessionEnd, SessionResumed, transcribe_stream
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 from tests.chaos.wire import Wire, wire
 from tests.chaos.words import compare
 from tests.support.speech import samples
@@ -16,7 +16,7 @@ CUTS = 20
 
 
 @pytest.mark.timeout(180)
-def test_twenty_cuts_in_a_recording_cost_no_word(server: Formation) -> None:
+def test_twenty_cuts_in_a_recording_cost_no_word(server: LocalServer) -> None:
     pcm = samples("two_cities.wav").tobytes()
     undisturbed, _ = asyncio.run(transcribe(server, pcm))
     random = Random(20)
@@ -52,7 +52,7 @@ def test_twenty_cuts_in_a_recording_cost_no_word(server: Formation) -> None:
     assert ended.audio_duration == pytest.approx(len(pcm) / 32_000, abs=0.001)
 
 
-def test_cuts_at_full_speed_lose_no_sample(server: Formation) -> None:
+def test_cuts_at_full_speed_lose_no_sample(server: LocalServer) -> None:
     pcm = samples("two_cities.wav").tobytes()
 
     async def listen() -> SessionEnd:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 from tests.chaos.words import compare
 from tests.support.speech import TWO_CITIES, samples
 from tests.support.system_sessions import END, Event, chunks, read_all, stream
@@ -36,7 +36,7 @@ def last(events: list[Event]) -> Any:
 
 @pytest.mark.parametrize("alive", [False, True], ids=["nothing", "keepalives"])
 def test_what_was_said_until_it_stopped_is_final_and_the_session_goes_on(
-    server: Formation, alive: bool
+    server: LocalServer, alive: bool
 ) -> None:
     pcm = samples("two_cities.wav").tobytes()
 

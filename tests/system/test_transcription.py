@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from runtime.demo import recording
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 from tests.support import promises
 from tests.support.speech import BECKETT, TWO_CITIES, dense, samples, word_error_rate
 from tests.support.system_sessions import END, paced, talk, transcribe
@@ -18,7 +18,7 @@ from tests.support.system_sessions import END, paced, talk, transcribe
 BESIDE_TOTAL = ("total", "gateway", "routing", "endpoint_wait")
 
 
-def test_the_opening_of_a_tale_of_two_cities(server: Formation) -> None:
+def test_the_opening_of_a_tale_of_two_cities(server: LocalServer) -> None:
     events, code = asyncio.run(transcribe(server, samples("two_cities.wav").tobytes()))
     promises.check(events)
     assert code == 1000
@@ -26,7 +26,7 @@ def test_the_opening_of_a_tale_of_two_cities(server: Formation) -> None:
     assert events[-1]["audio_duration"] == pytest.approx(44.37, abs=0.01)
 
 
-def test_a_wait_that_follows_the_text(server: Formation) -> None:
+def test_a_wait_that_follows_the_text(server: LocalServer) -> None:
     """Pauses of 0.45 s behind a comma are no end, one behind a sentence is."""
 
     async def say(socket: ClientConnection) -> None:
@@ -44,7 +44,7 @@ def test_a_wait_that_follows_the_text(server: Formation) -> None:
     assert all(final["timing"]["endpoint_wait"] >= 150 for final in finals[:-1])
 
 
-def test_four_sessions_at_once_get_partials_while_they_speak(server: Formation) -> None:
+def test_four_sessions_at_once_get_partials_while_they_speak(server: LocalServer) -> None:
     async def say(socket: ClientConnection) -> None:
         async for chunk in paced(samples("beckett.wav").tobytes()):
             await socket.send(chunk)
@@ -61,7 +61,7 @@ def test_four_sessions_at_once_get_partials_while_they_speak(server: Formation) 
         assert kinds.index("transcript.partial") < kinds.index("vad.speech_end")
 
 
-def test_a_monologue_without_a_pause_is_cut_and_put_together_again(server: Formation) -> None:
+def test_a_monologue_without_a_pause_is_cut_and_put_together_again(server: LocalServer) -> None:
     events, _ = asyncio.run(transcribe(server, dense("two_cities.wav").tobytes() * 2, timing=True))
     promises.check(events)
     finals = promises.finals(events)
@@ -74,7 +74,7 @@ def test_a_monologue_without_a_pause_is_cut_and_put_together_again(server: Forma
     ("query", "bytes_per_sample"),
     [({"encoding": "pcm_f32le"}, 4), ({"sample_rate": 8000, "encoding": "mulaw"}, 1)],
 )
-def test_other_encodings(server: Formation, query: dict[str, Any], bytes_per_sample: int) -> None:
+def test_other_encodings(server: LocalServer, query: dict[str, Any], bytes_per_sample: int) -> None:
     import numpy as np
     import soundfile
     import soxr
@@ -96,7 +96,7 @@ def test_other_encodings(server: Formation, query: dict[str, Any], bytes_per_sam
     assert word_error_rate(BECKETT, events[-1]["transcript"]) <= 0.34
 
 
-def test_flush_is_answered_by_one_final_and_the_session_goes_on(server: Formation) -> None:
+def test_flush_is_answered_by_one_final_and_the_session_goes_on(server: LocalServer) -> None:
     pcm = samples("beckett.wav").tobytes()
 
     async def say(socket: ClientConnection) -> None:
@@ -114,7 +114,7 @@ def test_flush_is_answered_by_one_final_and_the_session_goes_on(server: Formatio
     assert promises.finals(events)[0]["text"] == ""
 
 
-def test_timing_says_what_each_stage_cost(server: Formation) -> None:
+def test_timing_says_what_each_stage_cost(server: LocalServer) -> None:
     events, _ = asyncio.run(transcribe(server, samples("beckett.wav").tobytes(), timing=True))
     for result in promises.partials(events) + promises.finals(events):
         timing = result["timing"]
@@ -126,14 +126,14 @@ def test_timing_says_what_each_stage_cost(server: Formation) -> None:
     assert all(f["timing"]["endpoint_wait"] >= 0 for f in promises.finals(events))
 
 
-def test_without_vad_events_and_partials_only_finals_come(server: Formation) -> None:
+def test_without_vad_events_and_partials_only_finals_come(server: LocalServer) -> None:
     pcm = samples("beckett.wav").tobytes()
     events, _ = asyncio.run(transcribe(server, pcm, enable_vad="false", interim_results="false"))
     assert {e["type"] for e in events} == {"session.begin", "transcript.final", "session.end"}
     assert events[0]["config"]["enable_vad"] is True  # the model needs it, and the server says so
 
 
-def test_the_command_saves_what_the_server_said(server: Formation, tmp_path: object) -> None:
+def test_the_command_saves_what_the_server_said(server: LocalServer, tmp_path: object) -> None:
     command = [
         sys.executable,
         "-m",

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from stages.channels import Inbox, address
-from stages.heartbeat import HUNG_S, Beats
+from stages.heartbeat import HUNG_S, Heartbeat
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
@@ -30,7 +30,7 @@ class Clock:
 
 
 @contextmanager
-def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Beats, Inbox]]:
+def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
     def say() -> Alive:
         if isinstance(alive, Exception):
             raise alive
@@ -39,7 +39,7 @@ def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Be
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         where = address(Path(folder), "control", 0)
-        inbox, beats = Inbox(context, where), Beats(context, where, say, clock)
+        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock)
         beats.start()
         try:
             yield beats, inbox

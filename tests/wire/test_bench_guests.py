@@ -1,8 +1,8 @@
 """The benchmark's sessions at a real gateway: they come, change and leave, and what fails is counted."""
 
-from bench.load.idle_sessions import Guests
+from bench.load.idle_sessions import IdleSessions
 from bench.servers.fake_worker import hear
-from tests.support.fake_worker import Visit, fake_worker
+from tests.support.fake_worker import WorkerVisit, fake_worker
 from tests.support.gateway_process import GatewayProcess, run, until
 from tests.support.redis_fixture import RedisServer
 
@@ -10,7 +10,7 @@ from tests.support.redis_fixture import RedisServer
 def test_they_come_change_and_leave(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
     async def main() -> None:
         async with fake_worker(shared_redis.url, hear, capacity=8) as worker:
-            guests = Guests(f"{gateway.host}:{gateway.port}", speaking=True)
+            guests = IdleSessions(f"{gateway.host}:{gateway.port}", speaking=True)
             await guests.fill(3, 0.001)
             await guests.change(2, 0.1)
             assert (len(guests), len(guests.began), guests.errors) == (3, 5, [])
@@ -27,20 +27,20 @@ def test_they_come_change_and_leave(gateway: GatewayProcess, shared_redis: Redis
 
 
 def test_what_fails_is_counted(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
-    async def ends(visit: Visit) -> None:
+    async def ends(visit: WorkerVisit) -> None:
         await visit.begin()
         await visit.connection.close(1000)
 
     async def main() -> None:
         async with fake_worker(shared_redis.url, ends, capacity=1):
-            guests = Guests(f"{gateway.host}:{gateway.port}")
+            guests = IdleSessions(f"{gateway.host}:{gateway.port}")
             await guests.fill(1, 0.001)
 
             async def failed() -> bool:
                 return guests.errors == ["closed with 1000 normal"]
 
             await until(failed)
-        refused = Guests(f"{gateway.host}:{gateway.port}")
+        refused = IdleSessions(f"{gateway.host}:{gateway.port}")
         await refused.fill(1, 0.001)
         assert len(refused.errors) == 1  # its places are still held, or the worker is known to be gone
 

@@ -15,11 +15,11 @@ import pytest
 
 from bench.load.playback import Target
 from bench.load.recordings import Recording
-from bench.measure.level import Level, Load, Measurement
+from bench.measure.level import Level, LoadPlan, Measurement
 from bench.measure.process_usage import Meter
 from bench.report.result_file import read
-from bench.request import Request
-from bench.servers.server import Server
+from bench.request import BenchRequest
+from bench.servers.server import MeasuredServer
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
@@ -30,7 +30,7 @@ TAIL_S = 0.1
 
 def measured(script: Script, sessions: int = 1, flush_after: float | None = None) -> tuple[Level, list[str]]:
     """What one recording in each session gave, and the messages that the server got."""
-    load = Load([HELLO], HELLO.seconds, seed=1, tail_s=TAIL_S)
+    load = LoadPlan([HELLO], HELLO.seconds, seed=1, tail_s=TAIL_S)
     with fake_server(script) as server:
         target = Target(server.url, flush_after=flush_after)
         level = Measurement(sessions, target, load, Meter(os.getpid())).run()
@@ -51,7 +51,7 @@ def test_progress_is_told_second_by_second() -> None:
     told: list[float] = []
     long = replace(HELLO, pcm=bytes(2 * 32_000))
     with fake_server(two_utterances) as server:
-        load = Load([long], long.seconds, seed=1, tail_s=TAIL_S)
+        load = LoadPlan([long], long.seconds, seed=1, tail_s=TAIL_S)
         Measurement(1, Target(server.url), load, Meter(None), told.append).run()
     assert told == [pytest.approx(1.0)] * 2
 
@@ -93,7 +93,7 @@ def test_what_breaks_a_session_is_noted(script: Script, why: str) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command leaves its result; its recordings are one that needs no alignment."""
-    monkeypatch.setattr(Request, "load", lambda self: Load([HELLO], HELLO.seconds, 1, TAIL_S))
+    monkeypatch.setattr(BenchRequest, "load", lambda self: LoadPlan([HELLO], HELLO.seconds, 1, TAIL_S))
     return tmp_path
 
 
@@ -102,9 +102,9 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted server in the place of the benchmark's own."""
 
     @contextmanager
-    def own_server(_sessions: int, chosen: dict[str, str], _root: Path = ROOT) -> Iterator[Server]:
+    def own_server(_sessions: int, chosen: dict[str, str], _root: Path = ROOT) -> Iterator[MeasuredServer]:
         with fake_server() as server:
-            yield Server(server.url, os.getpid(), chosen)
+            yield MeasuredServer(server.url, os.getpid(), chosen)
 
     for module in ("fanout", "regression", "overhead"):
         monkeypatch.setattr(f"bench.scenarios.{module}.own_server", own_server)
@@ -202,7 +202,8 @@ def announced(session: int) -> tuple[threading.Event, Script]:
 def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     out = folder / "result.json"
     code = (
-        "import sys; from dalston_realtime.cli.app import main; sys.argv[0] = 'dalston-rt'; from bench import request;"
+        "import sys; from dalston_realtime.cli.app import main; sys.argv[0] = 'dalston-rt';"
+        " from bench import request;"
         " from bench.load.recordings import Recording;"
         " short, long = (Recording(n, bytes(s), None, (), 0.0, 0.1) for n, s in"
         " (('short', 3_200), ('long', 3_200_000)));"

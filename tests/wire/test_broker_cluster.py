@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker.errors import RegistryUnavailable
-from broker.records import Wanted, WorkerRecord
-from broker.router import Router
+from broker.records import SlotRequest, WorkerRecord
+from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
@@ -44,10 +44,10 @@ def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -
         listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, news))
         await news.wait(5)  # rung when it is connected
         await it.registry.heartbeat(RECORD)
-        assert (await it.place("s1", Wanted())).worker_id == "w1"
+        assert (await it.place("s1", SlotRequest())).worker_id == "w1"
         own_cluster.fail_over()
         await promoted(own_cluster)
-        assert (await it.place("s1", Wanted())).worker_id == "w1"
+        assert (await it.place("s1", SlotRequest())).worker_id == "w1"
         assert set(await it.router.sessions()) == {"s1"}
         assert await it.registry.offline("w1")
         async with asyncio.timeout(5):
@@ -65,7 +65,7 @@ def test_a_master_that_is_lost_is_replaced(own_cluster: RedisCluster, how: signa
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, Bell()))
         await it.registry.heartbeat(RECORD)
-        await it.place("s1", Wanted())
+        await it.place("s1", SlotRequest())
         await until(lambda: copied(own_cluster))
         own_cluster.master.send(how)
         await promoted(own_cluster)
@@ -127,7 +127,7 @@ def test_running_sessions_do_not_notice_and_new_ones_are_served_again(own_cluste
 def test_a_cluster_under_the_url_of_a_single_redis_says_so(shared_cluster: RedisCluster) -> None:
     async def main() -> None:
         for node in shared_cluster.nodes:
-            router = Router.connect(BrokerSettings(redis_url=f"redis://127.0.0.1:{node.port}"))
+            router = SessionRouter.connect(BrokerSettings(redis_url=f"redis://127.0.0.1:{node.port}"))
             with pytest.raises(RegistryUnavailable, match=r"Cluster|non local key"):
                 await router.sweep()
             await router.close()
@@ -139,7 +139,7 @@ def test_a_single_redis_under_the_url_of_a_cluster_says_so(tmp_path: Path) -> No
     async def main() -> None:
         (port,) = free_ports(1)
         with server(tmp_path, "redis", f'port {port}\nbind 127.0.0.1\nsave ""\n'):
-            router = Router.connect(BrokerSettings(redis_url=f"redis+cluster://127.0.0.1:{port}"))
+            router = SessionRouter.connect(BrokerSettings(redis_url=f"redis+cluster://127.0.0.1:{port}"))
             with pytest.raises(RegistryUnavailable, match="cluster support disabled"):
                 await router.workers()
             await router.close()

@@ -5,8 +5,8 @@ import signal
 import time
 from dataclasses import replace
 
-from broker.records import Allocation, Held, Wanted, WorkerRecord
-from broker.router import Swept
+from broker.records import Allocation, HeldSlot, SlotRequest, WorkerRecord
+from broker.router import SweepResult
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, process, run, until
@@ -18,9 +18,9 @@ RECORD = WorkerRecord("w1", "ws://x", 2, (ModelInfo("fast", "tiny", "fake", ("en
 PLACE = Allocation("w1", "ws://x", "tiny", "fast")
 
 
-def held(session_id: str) -> Held:
+def held(session_id: str) -> HeldSlot:
     """A session that its gateway knows to run on w1."""
-    return Held(session_id, Wanted(), PLACE, "2025-01-28T12:00:00Z", 60.0)
+    return HeldSlot(session_id, SlotRequest(), PLACE, "2025-01-28T12:00:00Z", 60.0)
 
 
 def expire(redis: AnyRedis, *sessions: str) -> None:
@@ -34,9 +34,9 @@ def test_a_lease_that_ran_out_frees_the_place_for_the_next_one(any_redis: AnyRed
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
-            await it.router.allocate(session, Wanted())
+            await it.router.allocate(session, SlotRequest())
         expire(any_redis, "s1")
-        assert (await it.router.allocate("s3", Wanted())) == PLACE
+        assert (await it.router.allocate("s3", SlotRequest())) == PLACE
         assert set(await it.router.sessions()) == {"s2", "s3"}
         with any_redis.client() as look:
             assert look.hget(any_redis.keys.session("s1"), "status") == "error"
@@ -49,10 +49,10 @@ def test_a_renewed_lease_holds(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
-            await it.router.allocate(session, Wanted())
+            await it.router.allocate(session, SlotRequest())
         expire(any_redis, "s1", "s2")
         assert await it.router.renew(["s1", "nobody"]) == {"nobody"}
-        assert await it.router.sweep() == Swept((), ("s2",))
+        assert await it.router.sweep() == SweepResult((), ("s2",))
         assert set(await it.router.sessions()) == {"s1"}
 
     on_redis(main, any_redis)
@@ -64,7 +64,7 @@ def test_a_session_freed_by_the_sweep_comes_back_and_one_that_was_released_does_
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         for session in ("s1", "s2"):
-            await it.router.allocate(session, Wanted())
+            await it.router.allocate(session, SlotRequest())
         expire(any_redis, "s1")
         await it.router.sweep()
         await it.router.release("s2", "ended", 1.0)
@@ -79,8 +79,8 @@ def test_a_session_that_moved_is_not_pulled_back(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
-        await it.router.allocate("s1", Wanted())
-        await it.router.allocate("s1", Wanted(), ["w1"])
+        await it.router.allocate("s1", SlotRequest())
+        await it.router.allocate("s1", SlotRequest(), ["w1"])
         assert await it.router.restore([held("s1")]) == 0
         assert (await it.router.sessions())["s1"]["worker_id"] == "w2"
 
@@ -90,7 +90,7 @@ def test_a_session_that_moved_is_not_pulled_back(any_redis: AnyRedis) -> None:
 def test_an_empty_redis_never_counts_too_many_free_places(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         with any_redis.client() as look:
             look.flushall()
         await it.registry.heartbeat(replace(RECORD, sessions=("s1",)))
@@ -100,7 +100,7 @@ def test_an_empty_redis_never_counts_too_many_free_places(any_redis: AnyRedis) -
         assert await it.router.renew(["s1"]) == {"s1"}
         assert await it.router.restore([held("s1")]) == 1
         assert (await it.router.sessions())["s1"]["started_at"] == "2025-01-28T12:00:00Z"
-        assert await it.router.allocate("s1", Wanted()) == PLACE
+        assert await it.router.allocate("s1", SlotRequest()) == PLACE
 
     on_redis(main, any_redis)
 
@@ -110,12 +110,12 @@ def test_what_ran_out_while_redis_was_away_gets_the_time_to_say_that_it_lives(
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         with any_redis.client() as look:
             look.hset(any_redis.keys.pulse, mapping={"since": 1, "last": 1})
             look.hset(any_redis.keys.worker("w1"), "heartbeat_ms", 1)
             look.zadd(any_redis.keys.leases, {"s1": 1})
-        assert await it.router.sweep() == Swept((), ())
+        assert await it.router.sweep() == SweepResult((), ())
         await it.registry.heartbeat(RECORD)
         assert await it.router.renew(["s1"]) == set()
         worker = await it.worker()
@@ -128,7 +128,7 @@ def test_what_ran_out_while_redis_was_away_gets_the_time_to_say_that_it_lives(
 def test_a_handed_over_place_is_held_for_longer(any_redis: AnyRedis) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         await it.router.renew(["s1"], 30.0)
         with any_redis.client() as look:
             seconds, micros = look.time()

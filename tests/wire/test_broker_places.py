@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from broker.errors import NoCapacity, SessionOver
-from broker.records import Allocation, Held, Queued, Wanted, WorkerRecord
-from broker.registry import Beat, Registry
-from broker.router import Router
+from broker.records import Allocation, HeldSlot, QueuePosition, SlotRequest, WorkerRecord
+from broker.registry import HeartbeatReply, Registry
+from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.redis_cluster import AnyRedis
@@ -68,7 +68,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
             with redis.client() as look:
                 look.flushall()
             self.runner = asyncio.Runner()
-            self.router = Router.connect(BrokerSettings(redis_url=redis.url))
+            self.router = SessionRouter.connect(BrokerSettings(redis_url=redis.url))
             self.registries: dict[str, Registry] = {}
             self.workers: dict[str, Expected] = {}
             self.over: set[str] = set()
@@ -94,7 +94,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                     taken[worker] += 1
             return choose(taken, self.workers, avoid)
 
-        def beat_now(self, worker: str) -> Beat:
+        def beat_now(self, worker: str) -> HeartbeatReply:
             registry = self.registries.setdefault(worker, Registry.connect(redis.url))
             return self.runner.run(registry.heartbeat(self.workers[worker].record(worker)))
 
@@ -108,7 +108,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
             expected = self.workers.setdefault(worker, Expected(capacity))
             expected.capacity, expected.draining = capacity, draining
             expected.drained = worker in self.drained
-            assert self.beat_now(worker) == Beat(0, 30.0 if expected.drained else None)
+            assert self.beat_now(worker) == HeartbeatReply(0, 30.0 if expected.drained else None)
 
         @rule(worker=WORKERS, on=st.booleans())
         def drain(self, worker: str, on: bool) -> None:
@@ -129,7 +129,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
             if how == "restarts":
                 self.runner.run(self.registries.pop(worker).close())
                 self.workers[worker] = Expected(2)
-                assert self.beat_now(worker) == Beat(len(sessions), None)
+                assert self.beat_now(worker) == HeartbeatReply(len(sessions), None)
             elif how == "leaves":
                 self.runner.run(registry.deregister(worker))
             elif how == "says so":
@@ -164,7 +164,13 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                 expected.drained = False
                 self.beat_now(worker)
             held = [
-                Held(session, Wanted(), Allocation(worker, "", "tiny", "fast"), "2025-01-28T12:00:00Z", 1.0)
+                HeldSlot(
+                    session,
+                    SlotRequest(),
+                    Allocation(worker, "", "tiny", "fast"),
+                    "2025-01-28T12:00:00Z",
+                    1.0,
+                )
                 for worker, expected in self.workers.items()
                 for session in expected.sessions
             ]
@@ -191,7 +197,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                 holder = None
             expected = holder or self.expected_place(session, avoid)
             try:
-                wanted = Wanted(overflow="queue" if wait else "reject")
+                wanted = SlotRequest(overflow="queue" if wait else "reject")
                 place = self.runner.run(self.router.allocate(session, wanted, avoid))
             except SessionOver:
                 assert session in self.over
@@ -202,7 +208,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                 self.waiting = [each for each in self.waiting if each != session]
                 return
             assert session not in self.over
-            if isinstance(place, Queued):
+            if isinstance(place, QueuePosition):
                 assert wait
                 assert expected is None
                 if session not in self.waiting:

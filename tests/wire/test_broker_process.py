@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
-from broker.records import Wanted, WorkerRecord
+from broker.records import SlotRequest, WorkerRecord
 from broker.registry import Registry
-from broker.router import Router
+from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.gateway_process import Process, process, run
@@ -25,10 +25,10 @@ QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
 
 async def lose_a_worker(broker: Process, url: str, name: str, skip: int = 0) -> str:
     """Let a worker with two sessions beat once; the line that says that it is gone."""
-    registry, router = Registry.connect(url), Router.connect(BrokerSettings(redis_url=url))
+    registry, router = Registry.connect(url), SessionRouter.connect(BrokerSettings(redis_url=url))
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
     for number in range(2):
-        await router.allocate(f"{name}-{number}", Wanted())
+        await router.allocate(f"{name}-{number}", SlotRequest())
     line = await asyncio.to_thread(broker.line, f"offline worker={name}", skip)
     assert await router.sessions() == {}
     await registry.close()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.records import Allocation, Wanted, Worker, WorkerRecord
-from broker.registry import Beat, Registry
-from broker.router import Lost, Router, Swept
+from broker.records import Allocation, SlotRequest, WorkerInfo, WorkerRecord
+from broker.registry import HeartbeatReply, Registry
+from broker.router import LostWorker, SessionRouter, SweepResult
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.gateway_process import run, until
@@ -28,13 +28,13 @@ class Both:
 
     def __init__(self, url: str, heartbeat_timeout: float = 5.0) -> None:
         settings = BrokerSettings(redis_url=url, heartbeat_timeout=heartbeat_timeout)
-        self.registry, self.router = Registry.connect(url), Router.connect(settings)
+        self.registry, self.router = Registry.connect(url), SessionRouter.connect(settings)
 
-    async def worker(self, worker_id: str = "w1") -> Worker | None:
+    async def worker(self, worker_id: str = "w1") -> WorkerInfo | None:
         """What the router sees of a worker."""
         return next((w for w in await self.router.workers() if w.worker_id == worker_id), None)
 
-    async def place(self, session: str, wanted: Wanted, avoid: Collection[str] = ()) -> Allocation:
+    async def place(self, session: str, wanted: SlotRequest, avoid: Collection[str] = ()) -> Allocation:
         """The place of a session, which is there at once."""
         found = await self.router.allocate(session, wanted, avoid)
         assert isinstance(found, Allocation)
@@ -87,7 +87,7 @@ def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisS
 def test_an_allocation_writes_the_records_of_the_specification(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        place = await it.router.allocate("s1", Wanted("fast", "en"))
+        place = await it.router.allocate("s1", SlotRequest("fast", "en"))
         assert place == Allocation("w1", "ws://127.0.0.1:9000", "tiny", "fast")
         with shared_redis.client() as look:
             assert look.smembers("dalston:realtime:worker:w1:sessions") == {"s1"}
@@ -118,14 +118,14 @@ def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
             return worker.status, worker.active_sessions
 
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         assert await state() == ("ready", 1)
-        await it.router.allocate("s2", Wanted())
+        await it.router.allocate("s2", SlotRequest())
         assert await state() == ("busy", 2)
         await it.registry.heartbeat(RECORD)
         assert await state() == ("busy", 2)
         with pytest.raises(NoCapacity, match="all places are taken") as refused:
-            await it.router.allocate("s3", Wanted())
+            await it.router.allocate("s3", SlotRequest())
         assert refused.value.retry_after == 5.0
         assert "s3" not in await it.router.sessions()
         assert await it.router.release("s1", "ended", 1.5)
@@ -137,8 +137,8 @@ def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
 def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        first = await it.router.allocate("s1", Wanted())
-        assert await it.router.allocate("s1", Wanted()) == first
+        first = await it.router.allocate("s1", SlotRequest())
+        assert await it.router.allocate("s1", SlotRequest()) == first
         assert (await it.router.workers())[0].active_sessions == 1
         assert await it.router.release("s1", "ended", 1.0)
         assert not await it.router.release("s1", "error", 9.0)
@@ -157,7 +157,7 @@ def test_an_allocation_that_arrives_after_its_release_takes_no_place(
         await it.registry.heartbeat(RECORD)
         assert not await it.router.release("s1", "error", 0)
         with pytest.raises(SessionOver):
-            await it.router.allocate("s1", Wanted())
+            await it.router.allocate("s1", SlotRequest())
         assert (await it.router.workers())[0].active_sessions == 0
         with shared_redis.client() as look:
             assert look.ttl("dalston:realtime:session:s1") > 0
@@ -184,10 +184,10 @@ def test_a_place_fits_by_model_and_language(
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         if expected is not None:
-            assert (await it.place("s", Wanted(model, language))).model == expected
+            assert (await it.place("s", SlotRequest(model, language))).model == expected
         else:
             with pytest.raises(NoCapacity, match="has the model"):
-                await it.router.allocate("s", Wanted(model, language))
+                await it.router.allocate("s", SlotRequest(model, language))
 
     on_redis(main, shared_redis)
 
@@ -198,7 +198,7 @@ def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
     async def main(it: Both) -> None:
         for worker_id, capacity, lag in (("a", 4, 2.0), ("b", 2, 1.0), ("c", 2, 3.0)):
             await it.registry.heartbeat(replace(RECORD, worker_id=worker_id, capacity=capacity, lag=lag))
-        places = [(await it.place(f"s{n}", Wanted())).worker_id for n in range(8)]
+        places = [(await it.place(f"s{n}", SlotRequest())).worker_id for n in range(8)]
         assert places == ["b", "a", "c", "a", "b", "a", "c", "a"]
 
     on_redis(main, shared_redis)
@@ -207,10 +207,10 @@ def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
 def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         await it.registry.heartbeat(replace(RECORD, draining=True))
         with pytest.raises(NoCapacity, match="no worker is there"):
-            await it.router.allocate("s2", Wanted())
+            await it.router.allocate("s2", SlotRequest())
         await it.router.release("s1", "ended", 1)
         worker = await it.worker()
         assert worker is not None
@@ -225,11 +225,11 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
         await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
-        assert (await it.place("s", Wanted())).worker_id == "w1"
-        assert (await it.place("s", Wanted(), ["w1"])).worker_id == "w2"
+        assert (await it.place("s", SlotRequest())).worker_id == "w1"
+        assert (await it.place("s", SlotRequest(), ["w1"])).worker_id == "w2"
         assert [w.active_sessions for w in await it.router.workers()] == [0, 1]
         with pytest.raises(NoCapacity):
-            await it.router.allocate("s", Wanted(), ["w1", "w2"])
+            await it.router.allocate("s", SlotRequest(), ["w1", "w2"])
         assert [w.active_sessions for w in await it.router.workers()] == [0, 0]
         assert await it.router.sessions() == {}
 
@@ -239,12 +239,12 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
 def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         await until(lambda: _offline(it))
         with pytest.raises(NoCapacity, match="no worker is there"):
-            await it.router.allocate("s2", Wanted())
-        assert await it.router.sweep() == Swept((Lost("w1", ("s1",)),), ())
-        assert await it.router.sweep() == Swept((), ())
+            await it.router.allocate("s2", SlotRequest())
+        assert await it.router.sweep() == SweepResult((LostWorker("w1", ("s1",)),), ())
+        assert await it.router.sweep() == SweepResult((), ())
         with shared_redis.client() as look:
             assert look.hget("dalston:realtime:session:s1", "status") == "error"
             assert look.hget("dalston:realtime:worker:w1", "status") == "offline"
@@ -270,10 +270,10 @@ async def _offline(it: Both) -> bool:
 def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServer) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         with shared_redis.client() as look:
             look.delete("dalston:realtime:worker:w1")
-            assert await it.router.sweep() == Swept((), ())
+            assert await it.router.sweep() == SweepResult((), ())
             assert await it.router.workers() == []
             assert look.keys("dalston:realtime:worker*") == []
 
@@ -288,7 +288,7 @@ def test_an_empty_redis_knows_the_worker_again_after_one_beat(any_redis: AnyRedi
             look.script_flush()
         assert await it.router.workers() == []
         await it.registry.heartbeat(RECORD)
-        assert (await it.place("s", Wanted())).worker_id == "w1"
+        assert (await it.place("s", SlotRequest())).worker_id == "w1"
 
     on_redis(main, any_redis)
 
@@ -298,9 +298,9 @@ def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
 ) -> None:
     async def main(it: Both) -> None:
         await it.registry.heartbeat(RECORD)
-        await it.router.allocate("s1", Wanted())
+        await it.router.allocate("s1", SlotRequest())
         again = Registry.connect(shared_redis.url)
-        assert await again.heartbeat(RECORD) == Beat(1, None)
+        assert await again.heartbeat(RECORD) == HeartbeatReply(1, None)
         assert (await it.router.workers())[0].active_sessions == 0
         assert await it.router.sessions() == {}
         await it.registry.deregister("w1")  # the process before ends late
@@ -334,7 +334,7 @@ def test_many_at_once_get_exactly_the_places_there_are(any_redis: AnyRedis) -> N
         async def ask(number: int) -> str | None:
             router = (it if number % 2 else other).router
             try:
-                place = await router.allocate(f"s{number}", Wanted())
+                place = await router.allocate(f"s{number}", SlotRequest())
             except NoCapacity:
                 return None
             assert isinstance(place, Allocation)
@@ -365,7 +365,7 @@ def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServe
         async with away(own_redis, how):
             async with asyncio.timeout(3):
                 outcomes = await asyncio.gather(
-                    *(it.router.allocate(f"s{n}", Wanted()) for n in range(40)),
+                    *(it.router.allocate(f"s{n}", SlotRequest()) for n in range(40)),
                     it.registry.heartbeat(RECORD),
                     it.router.workers(),
                     return_exceptions=True,
@@ -388,7 +388,7 @@ def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> 
         with own_redis.client() as admin:
             admin.config_set("maxmemory", "1")
         with pytest.raises(RegistryUnavailable, match="OOM"):
-            await it.router.allocate("s", Wanted())
+            await it.router.allocate("s", SlotRequest())
 
     on_redis(main, own_redis)
 

@@ -10,8 +10,8 @@ import pytest
 from dalston_realtime.client import (
     Event,
     Final,
+    LiveSession,
     Partial,
-    Session,
     SessionClosedError,
     SessionEnd,
     transcribe_stream,
@@ -66,7 +66,7 @@ def test_a_server_that_does_not_read_holds_the_sender_back_and_loses_nothing() -
             assert (await collect(session))[1] is None
             return sent
 
-    async def until_blocked(session: Session) -> int:
+    async def until_blocked(session: LiveSession) -> int:
         for sent in range(1, whole + 1):
             try:
                 await asyncio.wait_for(session.send(bytes(size)), 0.3)

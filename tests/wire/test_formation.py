@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from runtime.local_server import Formation
+from runtime.local_server import LocalServer
 
 
 def test_the_file_of_another_servers_settings_is_not_its_own(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("gateway: echo ready: $DALSTON_GATEWAY_PORT $DALSTON_OVERFLOW\n")
     (tmp_path / ".env").write_text("DALSTON_GATEWAY_PORT=1\nDALSTON_OVERFLOW=queue\n")
-    server = Formation(tmp_path, root=tmp_path, overflow="degrade")
+    server = LocalServer(tmp_path, root=tmp_path, overflow="degrade")
     try:
         line = server.wait_for("ready: ")
     finally:

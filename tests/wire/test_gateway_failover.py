@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from tests.support.fake_worker import FakeWorker, Visit, fake_worker, read_message
+from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker, read_message
 from tests.support.gateway_process import Client, GatewayProcess, client, run
 from tests.support.redis_fixture import RedisServer
 
 SECOND = bytes(32_000)
 
 
-async def recorder(visit: Visit) -> None:
+async def recorder(visit: WorkerVisit) -> None:
     """Takes everything; one final for each second of audio, which begins where the worker began."""
     await visit.begin()
     begun = int(visit.query.get("clock", ["0"])[0]) / 16_000
@@ -85,7 +85,7 @@ def test_another_worker_goes_on_behind_the_last_final(
 def test_an_answered_flush_is_not_asked_for_again_and_an_open_one_is(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def answers_a(visit: Visit) -> None:
+    async def answers_a(visit: WorkerVisit) -> None:
         await visit.begin()
         async for frame in visit.connection:
             visit.received.append(frame)
@@ -114,7 +114,7 @@ def test_an_answered_flush_is_not_asked_for_again_and_an_open_one_is(
 def test_a_worker_that_hangs_is_given_up_while_it_still_beats(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def hangs(visit: Visit) -> None:
+    async def hangs(visit: WorkerVisit) -> None:
         await visit.begin()
         async for frame in visit.connection:
             visit.received.append(frame)  # and says nothing

@@ -16,9 +16,9 @@ from websockets.exceptions import InvalidStatus
 
 from gateway.__main__ import serve
 from gateway.server.uvicorn_server import bind
-from gateway.sessions.checkpoint_store import Vault
+from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.settings import GatewaySettings
-from tests.support.fake_worker import Visit, fake_worker
+from tests.support.fake_worker import WorkerVisit, fake_worker
 from tests.support.gateway_process import (
     PATH,
     Client,
@@ -108,7 +108,7 @@ def test_nobody_is_admitted_while_it_stops(shared_redis: RedisServer) -> None:
     run(main())
 
 
-async def _floods(visit: Visit) -> None:
+async def _floods(visit: WorkerVisit) -> None:
     """Never lets the connection to the client become empty, so the drain takes its whole time."""
     while True:
         await visit.event("transcript.final", utterance=0, text="x" * 50_000)
@@ -252,10 +252,10 @@ def test_connects_that_never_send_a_byte_hurt_nobody(shared_redis: RedisServer) 
 def test_a_gateway_that_cannot_hold_its_places_ends(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    async def breaks(_vault: Vault) -> None:
+    async def breaks(_vault: CheckpointStore) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Vault, "run", breaks)
+    monkeypatch.setattr(CheckpointStore, "run", breaks)
     settings = GatewaySettings(redis_url=own_redis.url, gateway_port=0, data_dir=tmp_path)
     stop: Any = SimpleNamespace(requested=False)
 

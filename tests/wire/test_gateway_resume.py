@@ -13,10 +13,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from broker.store.scripts import Scripts
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.checkpoint_store import Vault
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.continuity import OVERLAP_S
-from tests.support.fake_worker import FakeWorker, Visit, fake_worker
+from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
@@ -27,7 +27,7 @@ from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
 class Stored:
     """A session as the vault sees it."""
 
-    ledger: Ledger
+    ledger: ChangeSet
     id: str = "f" * 32
 
     def prepare(self) -> None:
@@ -115,7 +115,7 @@ def test_the_worker_hears_that_its_client_is_away_and_back_and_only_from_the_gat
     run(main())
 
 
-async def _is_last(visit: Visit, kind: str) -> bool:
+async def _is_last(visit: WorkerVisit, kind: str) -> bool:
     return visit.received[-1:] == [f'{{"type":"{kind}"}}']
 
 
@@ -343,7 +343,7 @@ def test_thousands_of_fields_of_any_bytes_are_kept_as_they_are(any_redis: AnyRed
 
     async def main() -> None:
         scripts = Scripts(any_redis.url)
-        vault, session = Vault(scripts, any_redis.url, 30.0), Stored(Ledger())
+        vault, session = CheckpointStore(scripts, any_redis.url, 30.0), Stored(ChangeSet())
         vault.watch(session)
         for name, data in fields.items():
             session.ledger.set(name, data)

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from dalston_realtime.protocol.models import ModelInfo
-from tests.support.fake_worker import Visit, echo, fake_worker
+from tests.support.fake_worker import WorkerVisit, echo, fake_worker
 from tests.support.gateway_process import Client, GatewayProcess, client, run, until
 from tests.support.redis_fixture import RedisServer
 
@@ -103,7 +103,7 @@ def test_audio_sent_before_the_worker_is_there_is_not_lost(
 def test_results_say_what_gateway_and_routing_cost(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def timed(visit: Visit) -> None:
+    async def timed(visit: WorkerVisit) -> None:
         async for _ in visit.connection:
             await visit.event("transcript.final", utterance=0, text="", timing={"asr": 1.5})
 
@@ -219,7 +219,7 @@ def test_a_client_that_vanishes_frees_its_place(gateway: GatewayProcess, shared_
 def test_a_client_that_vanishes_while_the_worker_takes_no_audio_frees_its_place(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def deaf(visit: Visit) -> None:
+    async def deaf(visit: WorkerVisit) -> None:
         await visit.begin()
         while True:
             await visit.event("transcript.partial", utterance=0, text="")
@@ -253,7 +253,7 @@ def test_audio_is_read_no_faster_than_the_worker_takes_it(
     async def main() -> None:
         go_on = asyncio.Event()
 
-        async def slow(visit: Visit) -> None:
+        async def slow(visit: WorkerVisit) -> None:
             await go_on.wait()
             await echo(visit)
 
@@ -276,7 +276,7 @@ def test_a_client_that_reads_nothing_loses_partials_only(
 ) -> None:
     text = "x" * 20_000
 
-    async def talkative(visit: Visit) -> None:
+    async def talkative(visit: WorkerVisit) -> None:
         await visit.begin()
         for utterance in range(20):
             for _ in range(40):
@@ -317,7 +317,7 @@ def assert_partials_before_finals(events: list[dict[str, object]]) -> None:
 def test_a_client_that_lets_finals_pile_up_is_cut_off(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def flood(visit: Visit) -> None:
+    async def flood(visit: WorkerVisit) -> None:
         await visit.begin()
         while True:
             await visit.event("transcript.final", utterance=0, text="x" * 50_000)
@@ -381,7 +381,7 @@ def test_a_frame_that_is_absurdly_large_is_not_even_read(
 def test_audio_that_kills_every_worker_costs_three_and_is_an_internal_error(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def dies(visit: Visit) -> None:
+    async def dies(visit: WorkerVisit) -> None:
         await visit.begin()
         async for _ in visit.connection:
             visit.connection.transport.abort()
@@ -408,7 +408,7 @@ def test_audio_that_kills_every_worker_costs_three_and_is_an_internal_error(
 def test_the_workers_close_reaches_the_client_with_one_error_before_it(
     gateway: GatewayProcess, shared_redis: RedisServer, code: int, name: str, told: bool
 ) -> None:
-    async def closes(visit: Visit) -> None:
+    async def closes(visit: WorkerVisit) -> None:
         if told:
             await visit.event("error", code=name, message="m", recoverable=False)
         await visit.connection.close(code, name)
@@ -425,7 +425,7 @@ def test_the_workers_close_reaches_the_client_with_one_error_before_it(
 def test_what_the_worker_sends_and_is_no_event_is_dropped_and_counted(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
-    async def garbles(visit: Visit) -> None:
+    async def garbles(visit: WorkerVisit) -> None:
         for frame in (b"\0", "{", "[]", '{"type": 3}', '{"text": "x"}', json.dumps({"type": "ok"})):
             await visit.connection.send(frame)
 

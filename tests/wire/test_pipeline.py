@@ -11,7 +11,7 @@ import zmq
 from runtime.gpu import GpuMemory
 from stages.channels import AUDIO_HWM, Inbox, Outlet, address, only
 from stages.messages import Alive, TextEnd
-from stages.receiver.pipeline import Pipeline
+from stages.receiver.pipeline import StagePipeline
 from tests.support.builders import text_end
 
 COUNTS = {"vad": 1, "asr": 2, "assembler": 1, "sender": 1}
@@ -27,7 +27,7 @@ def after(folder: Path, *beats: Alive) -> tuple[list[str], str, int, GpuMemory |
     """What the pipeline says is missing, which models and how many places of four, and its GPU memory."""
 
     async def listen() -> tuple[list[str], str, int, GpuMemory | None]:
-        pipeline = Pipeline(folder, COUNTS)
+        pipeline = StagePipeline(folder, COUNTS)
         pipeline.start(lambda _message, _payload: None)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         outlet = Outlet(context, [address(folder, "control", 0)], only)
@@ -63,7 +63,7 @@ def test_a_device_that_ran_out_of_memory_lowers_the_capacity(folder: Path) -> No
 
 def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) -> None:
     async def offer() -> list[int]:
-        pipeline = Pipeline(folder, COUNTS)
+        pipeline = StagePipeline(folder, COUNTS)
         pipeline.start(lambda _message, _payload: None)
         for at in range(3 * AUDIO_HWM):  # nobody reads: one that waited would wait for ever
             pipeline.offer(text_end(at))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from broker.router import Router
+from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from broker.store.keys import PLAIN
 from tests.support.gateway_process import run, until
@@ -56,7 +56,7 @@ def test_a_worker_that_is_asked_to_drain_moves_its_sessions_in_the_end(
     worker: WorkerProcess, registry: RedisServer
 ) -> None:
     async def main() -> None:
-        router = Router.connect(BrokerSettings(redis_url=registry.url))
+        router = SessionRouter.connect(BrokerSettings(redis_url=registry.url))
         await status(registry, worker, "ready")
         async with worker.connect("session_id=s1.x") as session:
             assert json.loads(await session.recv())["type"] == "session.begin"

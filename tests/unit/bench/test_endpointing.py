@@ -8,8 +8,8 @@ import pytest
 
 from bench.load.recordings import Recording
 from bench.report.result_file import read
-from bench.request import Request
-from bench.scenarios.endpointing import Row, measure, replay, table
+from bench.request import BenchRequest
+from bench.scenarios.endpointing import EndpointingRow, measure, replay, table
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.models import ModelInfo
@@ -51,7 +51,7 @@ PAUSED = recording((LOUD, 0.5), (QUIET, 0.42), (LOUD, 0.5))
 """A sentence of two words with a pause between them."""
 
 
-def row(silence: int, decode_s: float = 0.1) -> Row:
+def row(silence: int, decode_s: float = 0.1) -> EndpointingRow:
     return replay([PAUSED], silence, loud_is_speech, Counter(), decode_s)
 
 
@@ -74,7 +74,7 @@ def test_a_final_comes_no_sooner_than_the_engine_has_it() -> None:
 
 
 def test_the_waits_are_measured_and_saved(tmp_path: Path) -> None:
-    request = Request(chosen={"models": "fast=instant:any"}, out=tmp_path / "found.json")
+    request = BenchRequest(chosen={"models": "fast=instant:any"}, out=tmp_path / "found.json")
     assert measure(request, [500], 0.1) == ExitCode.OK
     found = read(request.out)
     (only,) = found["results"]
@@ -89,7 +89,7 @@ def test_the_waits_are_measured_and_saved(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_said(
     tmp_path: Path, model: str, silence: MinSilence, complaint: str
 ) -> None:
-    request = Request(chosen={"models": "fast=instant:any"}, model=model, out=tmp_path / "found.json")
+    request = BenchRequest(chosen={"models": "fast=instant:any"}, model=model, out=tmp_path / "found.json")
     with pytest.raises(DalstonError, match=complaint):
         measure(request, [300, silence], 0.1)
     assert not request.out.exists()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.load.gpu_load import Load, Played, Take, most_sessions
+from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, most_sessions
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, Features, Transcript
 from stages.messages import Message
@@ -44,10 +44,10 @@ def ticking(seconds: int) -> Take:
     return Take(" ".join(["tick"] * count), tuple(coming), length)
 
 
-def play(sessions: int, seconds: float = 4) -> Load:
+def play(sessions: int, seconds: float = 4) -> GpuLoad:
     """So many sessions of four seconds each."""
     engine = Metronome()
-    return Played(engine, [ticking(4)], sessions, seconds, timer=lambda: engine.now).run()
+    return GpuPlayback(engine, [ticking(4)], sessions, seconds, timer=lambda: engine.now).run()
 
 
 def test_one_session_lags_by_its_forward_pass() -> None:
@@ -71,9 +71,9 @@ def test_more_sessions_than_the_device_has_time_for_fall_behind() -> None:
 def test_the_search_ends_at_what_the_device_holds_to_an_eighth() -> None:
     tried: dict[int, float] = {}
 
-    def load(sessions: int) -> Load:
+    def load(sessions: int) -> GpuLoad:
         tried[sessions] = 0.1 if sessions <= 30 else 0.9
-        return Load(sessions, (tried[sessions],), (), (), gave_up=False)
+        return GpuLoad(sessions, (tried[sessions],), (), (), gave_up=False)
 
     assert len(list(most_sessions(load, budget=0.5, most=512))) == len(tried)
     held = max(sessions for sessions, lag in tried.items() if lag < 0.5)
@@ -82,10 +82,10 @@ def test_the_search_ends_at_what_the_device_holds_to_an_eighth() -> None:
 
 
 def test_the_search_ends_at_the_most_that_is_asked_for() -> None:
-    loads = most_sessions(lambda n: Load(n, (0.0,), (), (), gave_up=False), budget=0.5, most=10)
+    loads = most_sessions(lambda n: GpuLoad(n, (0.0,), (), (), gave_up=False), budget=0.5, most=10)
     assert [load.sessions for load in loads] == [4, 8, 10]
 
 
 def test_a_device_that_holds_none_is_asked_for_fewer_than_four() -> None:
-    loads = most_sessions(lambda n: Load(n, (9.0,), (), (), gave_up=True), budget=0.5, most=512)
+    loads = most_sessions(lambda n: GpuLoad(n, (9.0,), (), (), gave_up=True), budget=0.5, most=512)
     assert [load.sessions for load in loads] == [4, 2, 1]

@@ -5,32 +5,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.load.load_client import Crowd, Door, chunk_with
+from bench.load.load_client import Entrance, LoadClient, chunk_with
 from bench.load.signals import SIGNALS, make
 from bench.measure.process_usage import Cost
-from bench.scenarios.noise import Heard
+from bench.scenarios.noise import NoiseTranscript
 from bench.scenarios.noise import table as noise_table
-from bench.scenarios.overhead import Step, step, table, verdict
+from bench.scenarios.overhead import OverheadStep, step, table, verdict
 from engines.base import Job
-from engines.catalog import Room, describe, load, parse
+from engines.catalog import EngineLimits, describe, load, parse
 from tests.unit.bench.test_figures import text_of
 
 COST = Cost(10.0, 2.0, 300_000_000, None, 1.0, 0.0)
 
 
-def some_step(**changed: object) -> Step:
-    crowd = Crowd(Door(""), b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
+def some_step(**changed: object) -> OverheadStep:
+    crowd = LoadClient(Entrance(""), b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
     return replace(step(crowd, 10, COST, interrupted=False), **changed)  # type: ignore[arg-type]
 
 
 def test_the_instant_engine_is_a_model_like_others() -> None:
-    engines = load(parse("fast=instant:any"), Room())
+    engines = load(parse("fast=instant:any"), EngineLimits())
     (info,) = describe(engines)
     assert (info.name, info.engine, info.features["interim_results"]) == ("instant-any", "instant", True)
 
 
 def test_the_instant_engine_hears_as_many_words_as_would_be_said() -> None:
-    engine = load(parse("fast=instant:any"), Room())["fast"]
+    engine = load(parse("fast=instant:any"), EngineLimits())["fast"]
     jobs = [Job(np.zeros(samples, np.float32)) for samples in (1_600, 32_000)]
     texts = [transcript.text for transcript in engine.transcribe(jobs)]  # type: ignore[arg-type]
     assert texts == ["word1", "word1 word2 word3 word4 word5"]
@@ -87,7 +87,7 @@ def test_pink_noise_falls_by_three_decibels_in_an_octave() -> None:
 
 
 def test_false_words_are_counted_by_the_minute() -> None:
-    heard = Heard("music", 30.0, 6.0, 4, "la la la la")
+    heard = NoiseTranscript("music", 30.0, 6.0, 4, "la la la la")
     assert heard.words_per_minute == pytest.approx(8.0)
     text = text_of(noise_table([heard]))
     assert "8.0" in text

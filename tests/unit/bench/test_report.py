@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import orjson
 import pytest
 
-from bench.load.load_client import Crowd, Door
+from bench.load.load_client import Entrance, LoadClient
 from bench.report.pictures import pictures
 from bench.report.report import write
 from bench.report.result_file import Document, conditions, read
@@ -91,7 +91,9 @@ def test_combinations_have_a_page(result: dict[str, Any], tmp_path: Path) -> Non
 
 
 def test_the_overhead_has_a_page(result: dict[str, Any], tmp_path: Path) -> None:
-    steps = [asdict(step(Crowd(Door("ws://x"), b"", 1.0), n, COST, interrupted=False)) for n in (1, 50)]
+    steps = [
+        asdict(step(LoadClient(Entrance("ws://x"), b"", 1.0), n, COST, interrupted=False)) for n in (1, 50)
+    ]
     steps[1] |= {"added_p50": 3.0, "added_p99": 9.0, "microseconds": {"vad": 90.0}, "errors": ["hung up"]}
     write({**result, "command": "overhead", "results": steps}, tmp_path / "x.html")
     text = (tmp_path / "x.html").read_text()

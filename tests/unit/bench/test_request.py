@@ -9,8 +9,8 @@ import soundfile
 
 from bench import extras
 from bench.load.recordings import Recording, audio_files, own, texts_alone
-from bench.measure.level import Load
-from bench.request import Request, chosen, counts
+from bench.measure.level import LoadPlan
+from bench.request import BenchRequest, chosen, counts
 from bench.servers.server import env_file, environment_settings, server, settings_for
 from dalston_realtime.client.errors import UsageError
 
@@ -53,9 +53,9 @@ def test_a_setting_that_nothing_reads_is_refused(text: str, why: str) -> None:
 
 def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(UsageError, match="--set is for a server of the benchmark's own"):
-        Request(url="ws://there", chosen={"asr_threads": "1"})
+        BenchRequest(url="ws://there", chosen={"asr_threads": "1"})
     with pytest.raises(UsageError, match="--server-pid is for a server that runs"):
-        Request(pid=1)
+        BenchRequest(pid=1)
 
 
 def test_the_environment_sets_what_does_not_name_another_server() -> None:
@@ -100,19 +100,19 @@ def test_a_process_that_is_not_there_is_refused() -> None:
 
 
 def test_the_same_seed_plays_the_same() -> None:
-    load = Load(recordings(1, 2, 3, 4, 5), 12.0, seed=7)
-    assert load.playlist(3) == Load(load.recordings, 12.0, seed=7).playlist(3)
-    orders = {tuple(r.name for r in Load(load.recordings, 12.0, seed).playlist(0)) for seed in range(9)}
+    load = LoadPlan(recordings(1, 2, 3, 4, 5), 12.0, seed=7)
+    assert load.playlist(3) == LoadPlan(load.recordings, 12.0, seed=7).playlist(3)
+    orders = {tuple(r.name for r in LoadPlan(load.recordings, 12.0, seed).playlist(0)) for seed in range(9)}
     assert len(orders) > 3
 
 
 def test_a_recording_comes_again_only_after_all_others() -> None:
-    names = [r.name for r in Load(recordings(1, 1, 1), 6.0, seed=1).playlist(0)]
+    names = [r.name for r in LoadPlan(recordings(1, 1, 1), 6.0, seed=1).playlist(0)]
     assert sorted(names[:3]) == sorted(names[3:]) == ["r0", "r1", "r2"]
 
 
 def test_a_session_takes_its_audio_and_the_silences() -> None:
-    load = Load(recordings(2.0), 2.0, seed=1)
+    load = LoadPlan(recordings(2.0), 2.0, seed=1)
     assert load.length(0) == pytest.approx(3.5)
     assert load.length(2) == pytest.approx(4.24)
 
@@ -144,14 +144,14 @@ def test_a_file_that_can_not_be_used_is_found_before_a_model_is_loaded(tmp_path:
 
 
 def test_what_was_asked_can_be_asked_again() -> None:
-    settings = Request(seconds=5.0, audio=Path("x"), chosen={"fanout": "asr=2"}).settings()
+    settings = BenchRequest(seconds=5.0, audio=Path("x"), chosen={"fanout": "asr=2"}).settings()
     assert (settings["seconds"], settings["audio"], settings["chosen"]) == (5.0, "x", {"fanout": "asr=2"})
 
 
 def test_the_silence_that_ends_an_utterance_may_be_asked_for() -> None:
-    request = Request(min_silence_ms="auto")
+    request = BenchRequest(min_silence_ms="auto")
     assert (request.target("ws://x").min_silence_ms, request.settings()["min_silence_ms"]) == ("auto", "auto")
-    assert Request().target().min_silence_ms is None
+    assert BenchRequest().target().min_silence_ms is None
 
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

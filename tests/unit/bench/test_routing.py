@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.load.idle_sessions import Guests
+from bench.load.idle_sessions import IdleSessions
 from bench.measure.usage import Usage, buckets, quantile
-from bench.scenarios.routing import Plan, Step, step, table
+from bench.scenarios.routing import RoutingPlan, RoutingStep, step, table
 from gateway.metrics import GatewayMetrics
 from tests.unit.bench.test_figures import text_of
 
@@ -18,8 +18,8 @@ def usage(at: float, more_cpu: float = 0.0, memory: int = 60_000_000, routed: fl
     return Usage(at, cpu, dict.fromkeys(CPU, at / 100), memory, {0.0025: 0.0, 0.005: routed, INF: routed})
 
 
-def some_step(plan: Plan, *errors: str, interrupted: bool = False) -> Step:
-    guests = Guests("", began=[0.004, 0.008], errors=list(errors))
+def some_step(plan: RoutingPlan, *errors: str, interrupted: bool = False) -> RoutingStep:
+    guests = IdleSessions("", began=[0.004, 0.008], errors=list(errors))
     seen = [usage(0), usage(10, 0, 80_000_000, 100), usage(20, 0.2, 85_000_000, 300)]
     return step(plan, guests, seen, interrupted=interrupted)
 
@@ -45,13 +45,13 @@ def test_nothing_routed_has_no_quantile() -> None:
 
 
 def test_workers_have_places_to_spare_for_those_that_leave() -> None:
-    assert Plan(10, 100, 1.0).places == 15
-    assert Plan(3, 1, 1.0).places == 1
-    assert Plan(20, 1_000, 1.0, idle=True).name == "1,000 idle,\n20 workers"
+    assert RoutingPlan(10, 100, 1.0).places == 15
+    assert RoutingPlan(3, 1, 1.0).places == 1
+    assert RoutingPlan(20, 1_000, 1.0, idle=True).name == "1,000 idle,\n20 workers"
 
 
 def test_sessions_that_come_and_go_count_from_when_all_were_there() -> None:
-    found = some_step(Plan(10, 100, 10.0))
+    found = some_step(RoutingPlan(10, 100, 10.0))
     assert (found.routed, found.routing_p50, found.routing_p95) == (200, 3.75, 4.88)
     assert (found.begin_p50, found.failed) == (6.0, 0)
     assert found.cores == dict.fromkeys(CPU, 0.02)
@@ -61,11 +61,14 @@ def test_sessions_that_come_and_go_count_from_when_all_were_there() -> None:
 
 
 def test_idle_sessions_count_from_the_first() -> None:
-    assert some_step(Plan(20, 1_000, 10.0, idle=True)).routed == 300
+    assert some_step(RoutingPlan(20, 1_000, 10.0, idle=True)).routed == 300
 
 
 def test_the_table_says_what_failed_and_what_was_cut_short() -> None:
-    steps = [some_step(Plan(10, 100, 10.0), "lost"), some_step(Plan(2, 9, 1.0, idle=True), interrupted=True)]
+    steps = [
+        some_step(RoutingPlan(10, 100, 10.0), "lost"),
+        some_step(RoutingPlan(2, 9, 1.0, idle=True), interrupted=True),
+    ]
     text = text_of(table(steps))
     assert "(cut short)" in text
     assert "0.060" in text

@@ -3,14 +3,14 @@
 import pytest
 
 from bench.load.recordings import Recording
-from bench.measure.score import Played, Score, Shown, leaves_at, score, slope, steadiness
+from bench.measure.score import Playback, Score, Shown, leaves_at, score, slope, steadiness
 
 WORDS = (("Hello", 0.2, 0.6), ("there,", 0.7, 1.05), ("you.", 1.1, 1.45))
 HELLO = Recording("hello", bytes(2 * 32_000), "Hello there, you.", WORDS, 0.2, 1.45)
 
 
 def scored(*shown: Shown, recording: Recording = HELLO, error: str | None = None) -> Score:
-    return score(Played(0, recording, 10.0, shown, 0.001, 3.5, error))
+    return score(Playback(0, recording, 10.0, shown, 0.001, 3.5, error))
 
 
 def test_a_chunk_leaves_when_its_last_sample_was_spoken() -> None:
@@ -114,4 +114,4 @@ def test_only_long_recordings_have_a_slope() -> None:
 def test_sentences_that_finals_cut_are_counted() -> None:
     shown = (Shown(1.9, "Hello there, you.", ""),)
     assert scored(*shown).cut_sentences == 0
-    assert score(Played(0, HELLO, 0.0, shown, 0.0, 3.5, None, ("Hello", "there, you."))).cut_sentences == 1
+    assert score(Playback(0, HELLO, 0.0, shown, 0.0, 3.5, None, ("Hello", "there, you."))).cut_sentences == 1

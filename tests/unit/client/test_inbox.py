@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from dalston_realtime.client.events import Event, Final, Partial
-from dalston_realtime.client.inbox import MAX_WAITING, Inbox
+from dalston_realtime.client.inbox import MAX_WAITING, EventInbox
 
 
-async def drain(inbox: Inbox) -> list[Event]:
+async def drain(inbox: EventInbox) -> list[Event]:
     taken = []
     while (event := await inbox.get()) is not None:
         taken.append(event)
@@ -16,7 +16,7 @@ async def drain(inbox: Inbox) -> list[Event]:
 
 
 def test_events_come_out_in_order_and_then_the_end() -> None:
-    inbox = Inbox()
+    inbox = EventInbox()
     events: list[Event] = [Partial(text="a"), Final(text="b")]
     for event in events:
         inbox.put(event)
@@ -27,7 +27,7 @@ def test_events_come_out_in_order_and_then_the_end() -> None:
 
 def test_the_failure_comes_behind_the_last_event_and_stays() -> None:
     async def play() -> None:
-        inbox = Inbox()
+        inbox = EventInbox()
         inbox.put(Final(text="a"))
         inbox.close(KeyError("gone"))
         assert await inbox.get() == Final(text="a")
@@ -40,7 +40,7 @@ def test_the_failure_comes_behind_the_last_event_and_stays() -> None:
 
 def test_who_waits_is_woken() -> None:
     async def play() -> None:
-        inbox = Inbox()
+        inbox = EventInbox()
         waiting = asyncio.create_task(drain(inbox))
         await asyncio.sleep(0)
         inbox.put(Final(text="a"))
@@ -51,7 +51,7 @@ def test_who_waits_is_woken() -> None:
 
 
 def test_a_backlog_leaves_out_partials_and_no_final() -> None:
-    inbox = Inbox()
+    inbox = EventInbox()
     for number in range(2 * MAX_WAITING):
         inbox.put(Partial(text=str(number)))
     inbox.put(Final(text="said"))

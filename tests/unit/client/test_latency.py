@@ -3,7 +3,7 @@
 import pytest
 
 from dalston_realtime.client.events import Final, Partial, SpeechStart
-from dalston_realtime.client.latency import OURS, TOTAL, WAIT, Measured, Row, budget_rows
+from dalston_realtime.client.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
 from dalston_realtime.client.transcript import Sample, timing_sample
 
 TIMING = {
@@ -34,7 +34,7 @@ STAGES = [
 ]
 
 
-def row(samples: list[Sample], stage: str) -> Row:
+def row(samples: list[Sample], stage: str) -> BudgetRow:
     return next(row for row in budget_rows(samples) if row.stage == stage)
 
 

@@ -8,9 +8,9 @@ from dalston_realtime.cli.save import destinations, write
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.events import Final
 from dalston_realtime.client.subtitles import Format
-from dalston_realtime.client.transcript import Transcript
+from dalston_realtime.client.transcript import SessionTranscript
 
-SAID = Transcript(finals=[Final(text="Hello.", start=0.0, end=1.0)])
+SAID = SessionTranscript(finals=[Final(text="Hello.", start=0.0, end=1.0)])
 
 
 def test_files_are_beside_the_input_with_the_suffix_of_the_format() -> None:

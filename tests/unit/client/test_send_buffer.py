@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalston_realtime.client.send_buffer import Sent
+from dalston_realtime.client.send_buffer import SendBuffer
 
 FRAMES = st.lists(
     st.one_of(st.binary(min_size=2, max_size=60), st.sampled_from(["flush", "end"])), max_size=30
 )
 
 
-def sent_all(sent: Sent) -> list[bytes | str]:
+def sent_all(sent: SendBuffer) -> list[bytes | str]:
     """Send all that waits."""
     frames = []
     while (frame := sent.head()) is not None:
@@ -34,7 +34,7 @@ def joined(frames: list[bytes | str]) -> list[bytes | str]:
 def test_a_cut_anywhere_loses_nothing_and_repeats_nothing(
     frames: list[bytes | str], handed_over: int, arrived: int
 ) -> None:
-    sent = Sent(bytes_per_second=32_000, sample_bytes=2)
+    sent = SendBuffer(bytes_per_second=32_000, sample_bytes=2)
     for frame in frames:
         sent.add(frame)
     for _ in range(min(handed_over, len(frames))):
@@ -54,7 +54,7 @@ def test_a_cut_anywhere_loses_nothing_and_repeats_nothing(
 
 
 def test_a_server_that_lost_more_than_is_kept_can_not_go_on() -> None:
-    sent = Sent(bytes_per_second=1, sample_bytes=1)
+    sent = SendBuffer(bytes_per_second=1, sample_bytes=1)
     for _ in range(6):
         sent.add(bytes(1 << 20))
         sent.done()
@@ -62,6 +62,6 @@ def test_a_server_that_lost_more_than_is_kept_can_not_go_on() -> None:
 
 
 def test_a_server_that_claims_more_than_was_sent_is_not_believed() -> None:
-    sent = Sent(bytes_per_second=2, sample_bytes=2)
+    sent = SendBuffer(bytes_per_second=2, sample_bytes=2)
     sent.add(bytes(2))
     assert not sent.go_back(9.0, 0)

@@ -21,7 +21,7 @@ from dalston_realtime.client.subtitles import (
     to_txt,
     to_vtt,
 )
-from dalston_realtime.client.transcript import Transcript
+from dalston_realtime.client.transcript import SessionTranscript
 
 SRT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d),(\d{3})"
 VTT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
@@ -31,8 +31,8 @@ def final(text: str, start: float | None = 0.0, end: float | None = 1.0, **more:
     return Final(text=text, start=start, end=end, **more)
 
 
-def transcript(*finals: Final) -> Transcript:
-    return Transcript(finals=list(finals))
+def transcript(*finals: Final) -> SessionTranscript:
+    return SessionTranscript(finals=list(finals))
 
 
 def seconds(groups: tuple[str, ...]) -> float:
@@ -120,7 +120,7 @@ def test_txt_is_one_final_a_line() -> None:
 
 
 def test_json_holds_what_is_known_and_nothing_else() -> None:
-    whole = Transcript()
+    whole = SessionTranscript()
     whole.add(SessionBegin(session_id="s", model="tiny"))
     whole.add(final("A.", raw={"type": "transcript.final", "seq": 3, "text": "A.", "new": 1}))
     whole.add(SessionEnd(audio_duration=1.5))

@@ -9,7 +9,7 @@ from rich.console import Console
 from dalston_realtime.cli.budget import print_budget
 from dalston_realtime.cli.models import models_table
 from dalston_realtime.cli.terminal import Footer, TerminalView, line, partial_text
-from dalston_realtime.cli.view import JsonView, PlainView, View, make_view
+from dalston_realtime.cli.view import JsonView, PlainView, TranscriptView, make_view
 from dalston_realtime.cli.words import clock, ignored, remark, summary
 from dalston_realtime.cli.workers import workers_table
 from dalston_realtime.client.events import (
@@ -24,7 +24,7 @@ from dalston_realtime.client.events import (
     SpeechEnd,
     SpeechStart,
 )
-from dalston_realtime.client.transcript import Sample, Transcript
+from dalston_realtime.client.transcript import Sample, SessionTranscript
 
 BEGIN = SessionBegin(session_id="s", model="tiny", language="en")
 SESSION: list[Event] = [
@@ -40,7 +40,7 @@ SESSION: list[Event] = [
 ]
 
 
-def play(view: View, events: list[Event]) -> None:
+def play(view: TranscriptView, events: list[Event]) -> None:
     view.begin("talk.wav", 65.0)
     for event in events:
         view.show(event)
@@ -162,12 +162,12 @@ def test_what_the_model_does_not_have_is_said() -> None:
 
 
 def test_the_summary_says_what_is_known() -> None:
-    said = Transcript(finals=[Final(text="a")])
+    said = SessionTranscript(finals=[Final(text="a")])
     assert summary(said) == "1 utterance, incomplete"
 
     said.add(SessionEnd(audio_duration=44.08, speech_duration=38.2))
     assert summary(said) == "44.1 s of audio, 38.2 s of speech, 1 utterance"
-    assert summary(Transcript(end=SessionEnd())) == "nothing was said"
+    assert summary(SessionTranscript(end=SessionEnd())) == "nothing was said"
 
 
 def test_the_budget_is_a_table_of_figures() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engines import catalog
 from engines.base import Engine
-from engines.catalog import ModelSpec, Room, default, describe, has_gpu, load, parse
+from engines.catalog import EngineLimits, ModelSpec, default, describe, has_gpu, load, parse
 from runtime.errors import StartupError
 from runtime.settings import read_settings
 from stages.asr.stage import AsrSettings, build
@@ -105,17 +105,17 @@ def test_a_missing_library_names_its_extra(
 ) -> None:
     installed(monkeypatch)
     with pytest.raises(StartupError) as error:
-        load([spec], Room())
+        load([spec], EngineLimits())
     assert extra in str(error.value)
 
 
 def test_an_unknown_moonshine_model_is_refused() -> None:
     with pytest.raises(StartupError, match="tiny-en, or a folder"):
-        load([ModelSpec("fast", "moonshine", "huge")], Room())
+        load([ModelSpec("fast", "moonshine", "huge")], EngineLimits())
 
 
 def test_variants_of_one_checkpoint_share_one_engine() -> None:
-    engines = load([MOONSHINE, ModelSpec("accurate", "moonshine", "tiny-en")], Room())
+    engines = load([MOONSHINE, ModelSpec("accurate", "moonshine", "tiny-en")], EngineLimits())
     assert engines["fast"] is engines["accurate"]
     assert [info.variant for info in describe(engines)] == ["fast", "accurate"]
 
@@ -142,9 +142,9 @@ def test_only_the_used_engine_is_imported(spec: ModelSpec, used: str, unused: tu
 def test_an_engine_has_room_for_all_sessions_that_a_worker_takes(
     places: str, degraded: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms: list[Room] = []
+    rooms: list[EngineLimits] = []
 
-    def keep(_specs: object, room: Room) -> dict[str, Engine]:
+    def keep(_specs: object, room: EngineLimits) -> dict[str, Engine]:
         rooms.append(room)
         return {}
 

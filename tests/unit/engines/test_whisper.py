@@ -14,13 +14,13 @@ from engines.repetition import without_loop
 from engines.whisper import checkpoint as whisper_checkpoint
 from engines.whisper.checkpoint import embedded, locate
 from engines.whisper.engine import FULL, SHORT, Whisper
-from engines.whisper.hallucination import Heard, is_doubtful, is_echo, is_loop, is_noise
+from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_loop, is_noise
 from engines.whisper.model import Aligned, Generated, WhisperModel
 from engines.whisper.text import MAX_VOCABULARY, Text
 from runtime.errors import StartupError
 from tests.engines.recordings import noise, utterances
 
-SURE = Heard("It was the best of times.", logprob=-0.1, no_speech=0.1)
+SURE = DecodedText("It was the best of times.", logprob=-0.1, no_speech=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def languages() -> Text:
 def test_noise_is_what_is_surely_no_speech_or_has_unlikely_words(
     logprob: float, no_speech: float, noise: bool
 ) -> None:
-    assert is_noise(Heard("you", logprob, no_speech)) is noise
+    assert is_noise(DecodedText("you", logprob, no_speech)) is noise
 
 
 def test_a_loop_is_a_text_that_does_not_end_or_says_little_in_many_words() -> None:
@@ -69,7 +69,7 @@ def test_loops_and_unlikely_words_deserve_another_attempt_but_noise_does_not() -
     assert is_doubtful(replace(SURE, endless=True))
     assert is_doubtful(replace(SURE, logprob=-1.2))
     assert not is_doubtful(SURE)
-    assert not is_doubtful(Heard("you", logprob=-1.2, no_speech=0.9))
+    assert not is_doubtful(DecodedText("you", logprob=-1.2, no_speech=0.9))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.capacity.directory import View
-from gateway.realtime.admission import MAX_QUERY_BYTES, Wish, admit, read_query
+from gateway.capacity.directory import WorkerSnapshot
+from gateway.realtime.admission import MAX_QUERY_BYTES, SessionRequest, admit, read_query
 
 
 def test_a_query_is_decoded() -> None:
@@ -50,14 +50,14 @@ def test_any_bytes_are_read_or_refused(query: bytes) -> None:
 class Away:
     """A directory whose Redis is away."""
 
-    async def look(self) -> View:
+    async def look(self) -> WorkerSnapshot:
         """Nothing to see."""
         raise RegistryUnavailable("away")
 
 
 def test_without_a_registry_only_the_query_is_judged() -> None:
     wish = asyncio.run(admit(b"model=anything", Away(), "reject"))
-    assert wish == Wish(SessionConfig(model="anything"), "model=anything")
+    assert wish == SessionRequest(SessionConfig(model="anything"), "model=anything")
     with pytest.raises(InvalidParameter):
         asyncio.run(admit(b"channels=9", Away(), "reject"))
 

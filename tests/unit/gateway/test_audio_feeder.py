@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Callable
 
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.sessions.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, Pump
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.continuity import Story
-from gateway.sessions.replay_buffer import AudioLog
+from gateway.sessions.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, AudioFeeder
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.continuity import SessionContinuity
+from gateway.sessions.replay_buffer import ReplayBuffer
 
 
-def taken(frame: bytes | str, count: int, then: Callable[[AudioLog], None]) -> tuple[int, int]:
+def taken(frame: bytes | str, count: int, then: Callable[[ReplayBuffer], None]) -> tuple[int, int]:
     """How many of `count` messages a session without a worker takes; and how many after `then` as well."""
 
     async def main() -> tuple[int, int]:
-        ledger = Ledger()
-        log = AudioLog(SessionConfig(), ledger)
-        pump = Pump(log, Story("s", ledger))
+        ledger = ChangeSet()
+        log = ReplayBuffer(SessionConfig(), ledger)
+        pump = AudioFeeder(log, SessionContinuity("s", ledger))
         numbers: list[int] = []
 
         async def speak() -> None:
@@ -52,10 +52,10 @@ def test_changes_of_the_settings_are_one_message() -> None:
 
 
 def test_flushes_that_are_not_answered_are_bounded() -> None:
-    def answered(log: AudioLog) -> None:
+    def answered(log: ReplayBuffer) -> None:
         log.answered("a")
 
-    def all_sent(log: AudioLog) -> None:
+    def all_sent(log: ReplayBuffer) -> None:
         for number in range(log.next):
             log.sent(number)
 

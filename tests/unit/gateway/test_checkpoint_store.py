@@ -5,15 +5,15 @@ from typing import Any
 
 import msgpack
 
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.checkpoint_store import Vault
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.checkpoint_store import CheckpointStore
 
 
 class Kept:
     """A session with a ledger."""
 
     def __init__(self, name: str) -> None:
-        self.id, self.ledger = name, Ledger()
+        self.id, self.ledger = name, ChangeSet()
 
     def prepare(self) -> None:
         """Write what changes all the time."""
@@ -40,7 +40,7 @@ class FakeScripts:
 def test_a_session_that_ends_between_two_saves_does_not_keep_others_from_theirs() -> None:
     async def main() -> list[list[Any]]:
         scripts: Any = FakeScripts()
-        vault = Vault(scripts, "redis://nowhere", 30.0)
+        vault = CheckpointStore(scripts, "redis://nowhere", 30.0)
         over, lives = Kept("over"), Kept("lives")
         for session in (over, lives):
             vault.watch(session)
@@ -65,7 +65,7 @@ def test_a_session_that_ends_between_two_saves_does_not_keep_others_from_theirs(
 def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> None:
     async def main() -> list[list[Any]]:
         scripts: Any = FakeScripts()
-        vault = Vault(scripts, "redis://nowhere", 30.0)
+        vault = CheckpointStore(scripts, "redis://nowhere", 30.0)
         sessions = [Kept("a"), Kept("b")]
         for session in sessions:
             vault.watch(session)
@@ -88,7 +88,7 @@ def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> 
 
 
 def test_a_ledger_that_is_cleared_has_nothing_to_save() -> None:
-    ledger = Ledger({"a": b"1"})
+    ledger = ChangeSet({"a": b"1"})
     ledger.set("b", b"2")
     ledger.delete("a")
     ledger.clear()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.continuity import WINDOW_S, Known, Story
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.continuity import WINDOW_S, ContinuityState, SessionContinuity
 
 Event = dict[str, Any]
 
@@ -29,9 +29,9 @@ def final(utterance: int, text: str, at: float, until: float) -> Event:
     return {"type": "transcript.final", "utterance": utterance, "text": text, "start": at, "end": until}
 
 
-def told(*events: Event) -> Story:
+def told(*events: Event) -> SessionContinuity:
     """A story after these events of its first worker."""
-    story = Story("s", Ledger())
+    story = SessionContinuity("s", ChangeSet())
     for event in ({"type": "session.begin", "session_id": "link"}, *events):
         story.take(event)
     return story
@@ -41,7 +41,7 @@ FIRST = (start(1.0), end(2.048), final(1, "One.", 0.75, 2.048))
 
 
 def test_the_client_sees_its_own_session_id_and_one_begin() -> None:
-    story = Story("s", Ledger())
+    story = SessionContinuity("s", ChangeSet())
     assert story.take({"type": "session.begin", "session_id": "s.1"}) == {
         "type": "session.begin",
         "session_id": "s",
@@ -175,8 +175,8 @@ def utterances(count: int) -> list[list[Event]]:
 @given(st.integers(1, 6), st.lists(st.integers(0, 23), max_size=4))
 def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, losses: list[int]) -> None:
     """A worker that begins at a seam says all that lies behind it, from its beginning."""
-    said, seen, ledger = utterances(count), [], Ledger()
-    story = Story("s", ledger)
+    said, seen, ledger = utterances(count), [], ChangeSet()
+    story = SessionContinuity("s", ledger)
     left = [e for events in said for e in events]
     for lost_after in [*losses, 10_000]:
         for event in left[:lost_after]:
@@ -184,7 +184,7 @@ def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, l
                 seen.append(shown)
         if lost_after < 10_000:
             seam = story.seam()
-            story = Story("s", ledger, Known(**orjson.loads(orjson.dumps(story.known))))
+            story = SessionContinuity("s", ledger, ContinuityState(**orjson.loads(orjson.dumps(story.known))))
             left = [e for events in said if events[0]["timestamp"] + 0.96 > seam.at for e in events]
             assert not left or left[1]["utterance"] == seam.utterance
     assert [e["text"] for e in seen if e["type"] == "transcript.final"] == [

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from broker.errors import RegistryUnavailable
-from broker.records import Worker
+from broker.records import WorkerInfo
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.api.rest import describe_models, describe_status, describe_worker
-from gateway.capacity.directory import Directory, View
+from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
 
 TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
 LARGE = ModelInfo("accurate", "large", "whisper", ("de", "en"), {"streaming": True})
-WORKER = Worker(
+WORKER = WorkerInfo(
     worker_id="w1",
     endpoint="ws://w1:9000",
     status="ready",
@@ -34,9 +34,9 @@ DRAINING = replace(WORKER, worker_id="w3", status="draining")
 OFFLINE = replace(WORKER, worker_id="w4", status="offline", models=(LARGE,))
 
 
-def view(*workers: Worker) -> View:
+def view(*workers: WorkerInfo) -> WorkerSnapshot:
     """A view of these workers."""
-    return View(workers)
+    return WorkerSnapshot(workers)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def view(*workers: Worker) -> View:
         ((BUSY, WORKER), "ready"),
     ],
 )
-def test_the_status_of_all_workers(workers: tuple[Worker, ...], status: str) -> None:
+def test_the_status_of_all_workers(workers: tuple[WorkerInfo, ...], status: str) -> None:
     assert view(*workers).status == status
 
 
@@ -114,9 +114,9 @@ class FakeRouter:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.answer: list[Worker] | RegistryUnavailable = [WORKER]
+        self.answer: list[WorkerInfo] | RegistryUnavailable = [WORKER]
 
-    async def workers(self) -> list[Worker]:
+    async def workers(self) -> list[WorkerInfo]:
         """The answer of the moment."""
         self.calls += 1
         await asyncio.sleep(0)
@@ -125,9 +125,9 @@ class FakeRouter:
         return self.answer
 
 
-def directory(router: Any, times: list[float]) -> Directory:
+def directory(router: Any, times: list[float]) -> WorkerDirectory:
     """A directory on a clock that shows the last of `times`."""
-    return Directory(router, lambda: times[-1])
+    return WorkerDirectory(router, lambda: times[-1])
 
 
 def test_a_flood_of_questions_is_one_call_a_second() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.event_queue import KEEP_S, Outbox
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.event_queue import KEEP_S, EventQueue
 from runtime.errors import SessionError
 
 
@@ -24,7 +24,7 @@ def partial(text: str) -> dict[str, Any]:
     return event("transcript.partial", text=text)
 
 
-def taken(outbox: Outbox) -> list[dict[str, Any]]:
+def taken(outbox: EventQueue) -> list[dict[str, Any]]:
     """Everything that waits, as it leaves."""
     events = []
     while (queued := outbox.take_nowait()) is not None:
@@ -33,7 +33,7 @@ def taken(outbox: Outbox) -> list[dict[str, Any]]:
 
 
 def test_events_leave_in_order_and_are_numbered_from_one() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     for kind in ("session.begin", "vad.speech_start", "transcript.final"):
         outbox.put(event(kind), 10)
     assert [(e["type"], e["seq"]) for e in taken(outbox)] == [
@@ -44,7 +44,7 @@ def test_events_leave_in_order_and_are_numbered_from_one() -> None:
 
 
 def test_an_unsent_partial_gives_way_to_the_next_one() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     for item in (partial("a"), event("vad.speech_start"), partial("b"), partial("c")):
         outbox.put(item, 10)
     assert taken(outbox) == [
@@ -55,7 +55,7 @@ def test_an_unsent_partial_gives_way_to_the_next_one() -> None:
 
 
 def test_a_partial_that_has_left_is_no_longer_replaced() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     outbox.put(partial("a"), 10)
     assert len(taken(outbox)) == 1
     outbox.put(partial("b"), 10)
@@ -64,7 +64,7 @@ def test_a_partial_that_has_left_is_no_longer_replaced() -> None:
 
 
 def test_partials_without_end_need_no_more_room_than_one() -> None:
-    outbox = Outbox(Ledger(), max_events=2, max_bytes=1_000)
+    outbox = EventQueue(ChangeSet(), max_events=2, max_bytes=1_000)
     outbox.put(event("session.begin"), 10)
     for number in range(10_000):
         outbox.put(partial(str(number)), 900)
@@ -73,7 +73,7 @@ def test_partials_without_end_need_no_more_room_than_one() -> None:
 
 @pytest.mark.parametrize(("events", "size"), [(3, 1), (1, 100)])
 def test_what_nobody_takes_ends_the_session(events: int, size: int) -> None:
-    outbox = Outbox(Ledger(), max_events=3, max_bytes=150)
+    outbox = EventQueue(ChangeSet(), max_events=3, max_bytes=150)
     for _ in range(events):
         outbox.put(event("transcript.final"), size)
     with pytest.raises(SessionError) as error:
@@ -84,7 +84,7 @@ def test_what_nobody_takes_ends_the_session(events: int, size: int) -> None:
 
 
 def test_what_was_taken_makes_room() -> None:
-    outbox = Outbox(Ledger(), max_events=1, max_bytes=100)
+    outbox = EventQueue(ChangeSet(), max_events=1, max_bytes=100)
     for _ in range(5):
         outbox.put(event("transcript.final"), 100)
         assert len(taken(outbox)) == 1
@@ -92,7 +92,7 @@ def test_what_was_taken_makes_room() -> None:
 
 def test_taking_waits_for_an_event_and_ends_after_the_last() -> None:
     async def main() -> list[Any]:
-        outbox = Outbox(Ledger())
+        outbox = EventQueue(ChangeSet())
 
         async def read() -> list[Any]:
             kinds = []
@@ -123,7 +123,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_nothing_but_partials_is_lost_and_the_order_is_kept(steps: list[str | int]) -> None:
-    outbox, sent, received, utterance = Outbox(Ledger()), [], [], 0
+    outbox, sent, received, utterance = EventQueue(ChangeSet()), [], [], 0
     for number, step in enumerate(steps):
         if isinstance(step, int):
             for _ in range(step):
@@ -153,7 +153,7 @@ def test_nothing_but_partials_is_lost_and_the_order_is_kept(steps: list[str | in
         assert partials[-1] in received
 
 
-def left(outbox: Outbox, now: float, *kinds: str) -> None:
+def left(outbox: EventQueue, now: float, *kinds: str) -> None:
     """Let events leave at a time."""
     for kind in kinds:
         outbox.put(event(kind), 1)
@@ -167,7 +167,7 @@ def seqs(data: list[bytes]) -> list[int]:
 
 
 def test_what_has_left_is_sent_again_to_a_client_that_missed_it() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     left(outbox, 0.0, "a", "b", "c")
     assert seqs(outbox.since(1)) == [2, 3]
     assert outbox.has_since(0)
@@ -175,7 +175,7 @@ def test_what_has_left_is_sent_again_to_a_client_that_missed_it() -> None:
 
 
 def test_what_has_left_long_ago_is_not_kept() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     left(outbox, 0.0, "a", "b")
     left(outbox, KEEP_S + 1, "c")
     assert not outbox.has_since(1)
@@ -184,7 +184,7 @@ def test_what_has_left_long_ago_is_not_kept() -> None:
 
 
 def test_an_event_of_its_own_goes_ahead_of_what_waits_and_numbers_go_on() -> None:
-    outbox = Outbox(Ledger())
+    outbox = EventQueue(ChangeSet())
     left(outbox, 0.0, "a")
     outbox.put(event("c"), 1)
     outbox.skip_to(5)
@@ -193,21 +193,21 @@ def test_an_event_of_its_own_goes_ahead_of_what_waits_and_numbers_go_on() -> Non
 
 
 def test_another_gateway_restores_what_was_sent_and_what_waits() -> None:
-    ledger = Ledger()
-    outbox = Outbox(ledger)
+    ledger = ChangeSet()
+    outbox = EventQueue(ledger)
     left(outbox, 0.0, "a", "b")
     for kind in ("c", "d"):
         outbox.put(event(kind), 1)
     outbox.put(partial("gone"), 1)
-    again = Outbox(Ledger(dict(ledger.fields)))
+    again = EventQueue(ChangeSet(dict(ledger.fields)))
     again.restore(9.0)
     assert (again.seq, seqs(again.since(0))) == (2, [1, 2])
     assert [(e["type"], e["seq"]) for e in taken(again)] == [("c", 3), ("d", 4)]
 
 
 def test_nothing_stays_in_the_ledger_of_what_is_not_kept() -> None:
-    ledger = Ledger()
-    outbox = Outbox(ledger)
+    ledger = ChangeSet()
+    outbox = EventQueue(ledger)
     left(outbox, 0.0, "a", "b")
     left(outbox, KEEP_S + 1, "c")
     assert set(ledger.fields) == {"e3"}

@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.workers.connection import WorkerLink
-from gateway.workers.liveness import Watch
+from gateway.workers.connection import WorkerConnection
+from gateway.workers.liveness import Liveness
 from runtime.errors import SessionError
 
 
@@ -19,11 +19,11 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"gateway.workers.liveness.{name}", seconds)
 
 
-def watched(act: Callable[[Watch], Coroutine[Any, Any, None]]) -> bool:
+def watched(act: Callable[[Liveness], Coroutine[Any, Any, None]]) -> bool:
     """Whether a worker is taken for hung by the time `act` ends."""
 
     async def main() -> bool:
-        watch = Watch()
+        watch = Liveness()
         watching = asyncio.create_task(watch.hung())
         async with asyncio.timeout(5):
             await act(watch)
@@ -35,7 +35,7 @@ def watched(act: Callable[[Watch], Coroutine[Any, Any, None]]) -> bool:
     return asyncio.run(main())
 
 
-async def speak(watch: Watch, *, heard: bool, seconds: float = 0.3) -> None:
+async def speak(watch: Liveness, *, heard: bool, seconds: float = 0.3) -> None:
     until = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < until:
         watch.speak()
@@ -45,7 +45,7 @@ async def speak(watch: Watch, *, heard: bool, seconds: float = 0.3) -> None:
 
 
 def test_a_worker_that_gets_audio_and_says_nothing_hangs() -> None:
-    async def act(watch: Watch) -> None:
+    async def act(watch: Liveness) -> None:
         watch.hear()
         await asyncio.sleep(0.01)
         await speak(watch, heard=False)
@@ -58,7 +58,7 @@ def test_a_worker_that_answers_does_not() -> None:
 
 
 def test_a_worker_that_gets_nothing_has_nothing_to_say() -> None:
-    async def act(watch: Watch) -> None:
+    async def act(watch: Liveness) -> None:
         watch.hear()
         await asyncio.sleep(0.2)
 
@@ -95,8 +95,8 @@ def test_a_worker_hears_that_the_client_is_away_and_back(monkeypatch: pytest.Mon
     monkeypatch.setattr("gateway.workers.liveness.KEEPALIVE_S", 0.01)
 
     async def main() -> list[str]:
-        watch, link, away = Watch(), Link(), [False]
-        watching = asyncio.create_task(watch.client(cast(WorkerLink, link), lambda: away[0]))
+        watch, link, away = Liveness(), Link(), [False]
+        watching = asyncio.create_task(watch.client(cast(WorkerConnection, link), lambda: away[0]))
         for is_away, count in ((True, 3), (False, 4)):
             await asyncio.sleep(0)
             away[0] = is_away
@@ -115,7 +115,7 @@ def test_a_worker_hears_that_the_client_is_away_and_back(monkeypatch: pytest.Mon
 def test_another_worker_hears_first_that_the_client_is_away() -> None:
     async def main() -> list[str]:
         link = Link()
-        watching = asyncio.create_task(Watch().client(cast(WorkerLink, link), lambda: True))
+        watching = asyncio.create_task(Liveness().client(cast(WorkerConnection, link), lambda: True))
         await link.until(1)
         watching.cancel()
         return link.told
@@ -126,6 +126,6 @@ def test_another_worker_hears_first_that_the_client_is_away() -> None:
 def test_a_worker_that_takes_nothing_is_lost() -> None:
     async def main() -> object:
         link = Link(SessionError(CloseCode.INTERNAL, "the worker takes no audio"))
-        return await Watch().client(cast(WorkerLink, link), lambda: True)
+        return await Liveness().client(cast(WorkerConnection, link), lambda: True)
 
     assert asyncio.run(main()) is None

@@ -10,7 +10,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.capacity.releases import Releases
 from gateway.concurrency import first_of
 from gateway.metrics import GatewayMetrics
-from gateway.sessions.session_end import Ending
+from gateway.sessions.session_end import SessionOutcome
 from gateway.workers.connection import decode_event
 
 
@@ -31,7 +31,7 @@ from gateway.workers.connection import decode_event
 def test_what_a_workers_close_means_for_the_client(
     code: int | None, reason: str, told: str | None, expected: CloseCode, error: str | None
 ) -> None:
-    ending = Ending.by_worker(code, reason, told)
+    ending = SessionOutcome.by_worker(code, reason, told)
     assert ending.code is expected
     assert (ending.event["code"] if ending.event else None) == error
     assert ending.name == expected.error
@@ -39,7 +39,7 @@ def test_what_a_workers_close_means_for_the_client(
 
 
 def test_a_client_that_leaves_ends_its_session_without_an_error() -> None:
-    assert (Ending(None).name, Ending(None).status) == ("client_gone", "ended")
+    assert (SessionOutcome(None).name, SessionOutcome(None).status) == ("client_gone", "ended")
 
 
 @pytest.mark.parametrize("frame", [b"{}", "", "{", "[]", "3", '{"type":1}', '{"text":"x"}', "\ud800"])

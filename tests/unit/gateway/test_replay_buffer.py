@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from dalston_realtime.protocol.commands import MAX_TEXT
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.sessions.change_set import Ledger
-from gateway.sessions.replay_buffer import MAX_ENTRIES, AudioLog, Piece, Said
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.replay_buffer import MAX_ENTRIES, AudioSegment, ControlMessage, ReplayBuffer
 
 RATE = 8_000
 
 
-def log(limit_s: float = 60.0, **config: Any) -> AudioLog:
+def log(limit_s: float = 60.0, **config: Any) -> ReplayBuffer:
     """A log of 16-bit mono at 8 kHz."""
-    return AudioLog(SessionConfig(sample_rate=RATE, **config), Ledger(), limit_s)
+    return ReplayBuffer(SessionConfig(sample_rate=RATE, **config), ChangeSet(), limit_s)
 
 
-def kept(audio_log: AudioLog) -> list[bytes | str]:
+def kept(audio_log: ReplayBuffer) -> list[bytes | str]:
     """What a new worker would get."""
     entries = map(audio_log.entry, range(audio_log.first(), audio_log.next))
-    return [e.data if isinstance(e, Piece) else e.text for e in entries if e is not None]
+    return [e.data if isinstance(e, AudioSegment) else e.text for e in entries if e is not None]
 
 
-def audio(audio_log: AudioLog) -> bytes:
+def audio(audio_log: ReplayBuffer) -> bytes:
     """The audio alone."""
     return b"".join(item for item in kept(audio_log) if isinstance(item, bytes))
 
@@ -122,7 +122,7 @@ def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
     mine = log()
     mine.say(text)
     entry = mine.entry(0)
-    assert isinstance(entry, Said)
+    assert isinstance(entry, ControlMessage)
     assert entry.text == text
     mine.sent(0)
     assert kept(mine) == []
@@ -231,7 +231,7 @@ def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(s
     complete = whole[: len(whole) // 2 * 2]
     assert audio(mine) == complete[2 * mine.start :]
     assert mine.end == len(complete) // 2
-    ledger = Ledger(dict(mine._ledger.fields))
-    again = AudioLog.restored(mine.config, ledger, mine.start, mine.ended)
+    ledger = ChangeSet(dict(mine._ledger.fields))
+    again = ReplayBuffer.restored(mine.config, ledger, mine.start, mine.ended)
     assert list(map(read, kept(again))) == [read(item) for item in kept(mine) if item != KEEPALIVE]
     assert (again.start, again.end, again.ended) == (mine.start, mine.end, mine.ended)

@@ -6,8 +6,8 @@ import pytest
 
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig, parse_query
-from gateway.realtime.admission import Wish
-from gateway.sessions.state import State
+from gateway.realtime.admission import SessionRequest
+from gateway.sessions.state import SessionState
 from gateway.workers.request import worker_query
 
 PLACE = Allocation("w1", "ws://x", "tiny")
@@ -34,8 +34,8 @@ def test_the_next_worker_hears_of_what_the_client_has_changed(
 @pytest.mark.parametrize("silence", [700, "auto"])
 def test_a_session_that_another_gateway_takes_over_asks_for_the_same(silence: MinSilence) -> None:
     config = SessionConfig(min_silence_ms=silence)
-    state = State.new("s", Wish(config, "x=1"))
+    state = SessionState.new("s", SessionRequest(config, "x=1"))
     state.prepare()
-    again = State.restored("s", {**state.ledger.fields, "owner": b"x"}, now=0.0)
+    again = SessionState.restored("s", {**state.ledger.fields, "owner": b"x"}, now=0.0)
     assert again.wish == state.wish
     assert again.log.config == config

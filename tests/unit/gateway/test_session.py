@@ -11,13 +11,13 @@ from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.context import Gateway
-from gateway.realtime.admission import Wish
+from gateway.realtime.admission import SessionRequest
 from gateway.realtime.connection import IN_A_ROW
 from gateway.sessions.session import Session
-from gateway.sessions.session_manager import Sessions
-from gateway.sessions.state import State
+from gateway.sessions.session_manager import SessionManager
+from gateway.sessions.state import SessionState
 from gateway.settings import GatewaySettings
-from gateway.workers.liveness import Watch
+from gateway.workers.liveness import Liveness
 
 
 class FakeClient:
@@ -75,9 +75,9 @@ def serve(client: Any, places: Any) -> Gateway:
     async def main() -> Gateway:
         gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
         gateway.places = places
-        sessions = Sessions(gateway)
+        sessions = SessionManager(gateway)
         async with asyncio.timeout(5):
-            await sessions.serve(client, sessions.begin(Wish(SessionConfig(), "")))
+            await sessions.serve(client, sessions.begin(SessionRequest(SessionConfig(), "")))
         return gateway
 
     return asyncio.run(main())
@@ -157,9 +157,9 @@ def test_a_client_that_always_has_a_frame_waiting_lets_others_have_their_turn() 
     async def main() -> int:
         gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
         gateway.places = FakePlaces(NoCapacity("full", 1.0))  # type: ignore[assignment]
-        sessions, client = Sessions(gateway), Flooding()
+        sessions, client = SessionManager(gateway), Flooding()
         serving = asyncio.create_task(
-            sessions.serve(client, sessions.begin(Wish(SessionConfig(), "")))  # type: ignore[arg-type]
+            sessions.serve(client, sessions.begin(SessionRequest(SessionConfig(), "")))  # type: ignore[arg-type]
         )
         async with asyncio.timeout(5):
             for _ in range(3):
@@ -178,8 +178,8 @@ def test_a_worker_has_to_answer_for_audio_alone(
     async def main() -> int:
         gateway = Gateway(GatewaySettings(redis_url="unix:///nowhere", internal_secret="s" * 16))
         spoken: list[None] = []
-        monkeypatch.setattr(Watch, "speak", lambda _watch: spoken.append(None))
-        session = Session(gateway, State.new("s", Wish(SessionConfig(), "")))
+        monkeypatch.setattr(Liveness, "speak", lambda _watch: spoken.append(None))
+        session = Session(gateway, SessionState.new("s", SessionRequest(SessionConfig(), "")))
         await session.hear(frame)
         return len(spoken)
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable
-from broker.records import Allocation, Queued, Wanted
-from broker.store.announcements import Connected, Offline, read
-from broker.store.announcements import Places as PlacesFree
+from broker.records import Allocation, QueuePosition, SlotRequest
+from broker.store.announcements import ListenerConnected, WorkerOffline, read
+from broker.store.announcements import SlotsChanged as PlacesFree
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
-from gateway.capacity.slots import Places
+from gateway.capacity.slots import SlotManager
 from gateway.metrics import GatewayMetrics
 
 PLACE = Allocation("w1", "ws://x", "tiny", "fast")
-Answer = Allocation | Queued | Exception
+Answer = Allocation | QueuePosition | Exception
 
 
 class FakeRouter:
@@ -24,11 +24,11 @@ class FakeRouter:
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
-        self.asked: list[Wanted] = []
+        self.asked: list[SlotRequest] = []
         self.left: list[str] = []
         self.renewed: list[tuple[list[str], float]] = []
 
-    async def allocate(self, _session: str, wanted: Wanted, _avoid: Any) -> Allocation | Queued:
+    async def allocate(self, _session: str, wanted: SlotRequest, _avoid: Any) -> Allocation | QueuePosition:
         """The next answer."""
         self.asked.append(wanted)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -51,11 +51,11 @@ class FakeRouter:
         return set()
 
 
-def play(router: Any, test: Callable[[Places], Awaitable[None]], timeout: float = 5.0) -> None:
+def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: float = 5.0) -> None:
     """Run a test on places whose overflow strategy is `queue`."""
 
     async def main() -> None:
-        places = Places(router, GatewayMetrics(), "queue", timeout)
+        places = SlotManager(router, GatewayMetrics(), "queue", timeout)
         async with asyncio.timeout(5):
             await test(places)
             await places.finish(1)
@@ -71,15 +71,15 @@ def test_every_change_is_told_and_trouble_is_waited_out(
     away = RegistryUnavailable("away")
     waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
     answers: list[Answer] = [
-        *(Queued(2, wait) for wait in waits),
+        *(QueuePosition(2, wait) for wait in waits),
         away,
-        Queued(1, 5.5),
-        Queued(1, None),
+        QueuePosition(1, 5.5),
+        QueuePosition(1, None),
         PLACE,
     ]
     router = FakeRouter(*answers)
 
-    async def main(places: Places) -> None:
+    async def main(places: SlotManager) -> None:
         place = await places.take("s", SessionConfig(), on_queued=lambda *event: told.append(event))
         assert place == PLACE
 
@@ -89,9 +89,9 @@ def test_every_change_is_told_and_trouble_is_waited_out(
 
 
 def test_who_waits_too_long_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    router = FakeRouter(Queued(1, None))
+    router = FakeRouter(QueuePosition(1, None))
 
-    async def main(places: Places) -> None:
+    async def main(places: SlotManager) -> None:
         with pytest.raises(NoCapacity) as refused:
             await places.take("s", SessionConfig())
         assert refused.value.retry_after == 7.0
@@ -101,15 +101,15 @@ def test_who_waits_too_long_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
-    router = FakeRouter(Queued(1, None))
+    router = FakeRouter(QueuePosition(1, None))
 
-    async def main(places: Places) -> None:
+    async def main(places: SlotManager) -> None:
         queued: asyncio.Queue[int] = asyncio.Queue()
         waiting = asyncio.create_task(
             places.take("s", SessionConfig(), on_queued=lambda position, _: queued.put_nowait(position))
         )
         assert await queued.get() == 1
-        router.answers = [Queued(3, None)]
+        router.answers = [QueuePosition(3, None)]
         places.news.ring()
         assert await queued.get() == 3
         waiting.cancel()
@@ -122,19 +122,19 @@ def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
 @pytest.mark.parametrize(
     ("config", "running", "wanted"),
     [
-        (SessionConfig(), False, Wanted(overflow="queue")),
-        (SessionConfig(overflow="reject"), True, Wanted(overflow="reject", first=True)),
+        (SessionConfig(), False, SlotRequest(overflow="queue")),
+        (SessionConfig(overflow="reject"), True, SlotRequest(overflow="reject", first=True)),
         (
             SessionConfig(model="accurate", language="en", word_timestamps=True, vocabulary=("x",)),
             False,
-            Wanted("accurate", "en", ("word_timestamps", "vocabulary"), "queue"),
+            SlotRequest("accurate", "en", ("word_timestamps", "vocabulary"), "queue"),
         ),
     ],
 )
-def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: Wanted) -> None:
+def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: SlotRequest) -> None:
     router = FakeRouter(PLACE)
 
-    async def main(places: Places) -> None:
+    async def main(places: SlotManager) -> None:
         await places.take("s", config, running=running)
 
     play(router, main)
@@ -144,7 +144,7 @@ def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: Wanted)
 def test_a_place_that_is_handed_over_is_held_a_while_longer() -> None:
     router = FakeRouter(PLACE)
 
-    async def main(places: Places) -> None:
+    async def main(places: SlotManager) -> None:
         await places.take("s", SessionConfig())
         places.hand_over("s", 30.0)
 
@@ -169,8 +169,8 @@ def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
 @pytest.mark.parametrize(
     ("message", "announcement"),
     [
-        ({"type": "subscribe", "data": 1}, Connected()),
-        ({"type": "message", "data": "offline w 1"}, Offline("w 1")),
+        ({"type": "subscribe", "data": 1}, ListenerConnected()),
+        ({"type": "message", "data": "offline w 1"}, WorkerOffline("w 1")),
         ({"type": "message", "data": "places"}, PlacesFree()),
         ({"type": "message", "data": "offline"}, None),
         ({"type": "message", "data": "news"}, None),

@@ -1,11 +1,11 @@
 """Messages are let gather where they come fast, and only there."""
 
-from stages.coalescing import MANY, WAIT_S, WINDOW_S, Gathering
+from stages.coalescing import MANY, WAIT_S, WINDOW_S, Coalescing
 
 
-def after(rate: float, seconds: float = 2 * WINDOW_S, gathering: Gathering | None = None) -> Gathering:
+def after(rate: float, seconds: float = 2 * WINDOW_S, gathering: Coalescing | None = None) -> Coalescing:
     """What it does when so many messages a second have come for so long, one at a time."""
-    gathering = gathering or Gathering()
+    gathering = gathering or Coalescing()
     for k in range(round(rate * seconds)):
         gathering.took(1, 100.0 + k / rate)
     return gathering

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.codec import MAX_HEADER_BYTES, BadMessage, decode, encode
-from stages.messages import Audio, Close, Event, Hypothesis, Message, SpeechEnd
+from stages.messages import Audio, Close, Event, Hypothesis, Message, UtteranceEnd
 from tests.support.builders import ROUTE, hypothesis, opened, speech_end
 
 TYPES = get_args(Message)
@@ -172,7 +172,7 @@ def test_one_field_more_or_less_is_bad(kind: type[Any]) -> None:
 
 @pytest.mark.parametrize("flush_id", [None, "", "abc"])
 def test_optional_fields_may_be_left_open(flush_id: str | None) -> None:
-    end: SpeechEnd = speech_end(1, flush_id=flush_id)
+    end: UtteranceEnd = speech_end(1, flush_id=flush_id)
     said: Hypothesis = hypothesis("a", flush_id=flush_id, words=(("a", 0, 1, None), ("b", 1, 2, 0.5)))
     assert decode(encode(end)) == end
     assert decode(encode(said)) == said

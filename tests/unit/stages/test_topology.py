@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import StartupError
-from stages.topology import MAX_PROCESSES, STAGES, Router, honcho_concurrency, main, parse_fanout
+from stages.topology import MAX_PROCESSES, STAGES, ProcessAllocator, honcho_concurrency, main, parse_fanout
 
 ONE_EACH = dict.fromkeys(STAGES, 1)
 
@@ -61,19 +61,19 @@ def test_a_bad_fan_out_is_one_line_at_the_command(monkeypatch: pytest.MonkeyPatc
 
 
 def test_sessions_are_spread_over_the_processes() -> None:
-    router = Router(parse_fanout("vad=2,asr=3"))
+    router = ProcessAllocator(parse_fanout("vad=2,asr=3"))
     assert [router.take() for _ in range(4)] == [(0, 0, 0, 0), (1, 1, 0, 0), (0, 2, 0, 0), (1, 0, 0, 0)]
 
 
 def test_the_least_loaded_process_is_next() -> None:
-    router = Router(parse_fanout("asr=3"))
+    router = ProcessAllocator(parse_fanout("asr=3"))
     routes = [router.take() for _ in range(3)]
     router.give_back(routes[1])
     assert router.take() == routes[1]
 
 
 def test_short_sessions_one_after_the_other_spread_as_well() -> None:
-    router, used = Router(parse_fanout("asr=3")), Counter[int]()
+    router, used = ProcessAllocator(parse_fanout("asr=3")), Counter[int]()
     for _ in range(9):
         route = router.take()
         used[route[1]] += 1
@@ -85,7 +85,7 @@ def test_short_sessions_one_after_the_other_spread_as_well() -> None:
 def test_no_process_gets_a_session_while_another_has_fewer(
     processes: int, steps: list[bool], random: Random
 ) -> None:
-    router, held = Router(ONE_EACH | {"asr": processes}), list[tuple[int, ...]]()
+    router, held = ProcessAllocator(ONE_EACH | {"asr": processes}), list[tuple[int, ...]]()
     for takes in steps:
         if takes or not held:
             load = Counter(route[1] for route in held)

@@ -25,9 +25,9 @@ from stages.messages import (
     Progress,
     SessionFailed,
     Silence,
-    SpeechEnd,
-    SpeechStart,
     TextEnd,
+    UtteranceEnd,
+    UtteranceStart,
 )
 from tests.support.builders import (
     ROUTE,
@@ -112,7 +112,7 @@ def finals(said: list[Packet]) -> list[str]:
     return [h.text for h in of_type(Hypothesis, said) if h.final]
 
 
-def end(quarter: int, kind: str = "end", utterance: int = 1, **more: object) -> SpeechEnd:
+def end(quarter: int, kind: str = "end", utterance: int = 1, **more: object) -> UtteranceEnd:
     return speech_end(quarter * UNIT, kind, utterance=utterance, **more)  # type: ignore[arg-type]
 
 
@@ -313,7 +313,7 @@ def test_a_cut_carries_the_overlap_over() -> None:
     cut, last = [h for h in of_type(Hypothesis, said) if h.final]
     assert (cut.text, cut.start, cut.end, cut.overlaps) == ("w1 w2 w3", 0, 3 * UNIT, False)
     assert (last.text, last.start, last.utterance, last.overlaps) == ("w3 w4 w5", 2 * UNIT, 2, True)
-    assert [e.utterance for e in of_type(SpeechEnd, said)] == [2]  # speech went on at the cut
+    assert [e.utterance for e in of_type(UtteranceEnd, said)] == [2]  # speech went on at the cut
 
 
 def test_speech_that_goes_on_behind_a_stall_is_an_utterance_that_overlaps() -> None:
@@ -377,8 +377,8 @@ def test_an_empty_flush_and_the_close_wait_for_the_finals_before_them() -> None:
 def test_boundaries_of_speech_do_not_wait() -> None:
     bench = Bench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2, 3 * UNIT))
-    kinds = [type(m) for m, _ in said if isinstance(m, SpeechStart | SpeechEnd | Hypothesis)]
-    assert kinds == [SpeechStart, SpeechEnd, SpeechStart, Hypothesis]
+    kinds = [type(m) for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd | Hypothesis)]
+    assert kinds == [UtteranceStart, UtteranceEnd, UtteranceStart, Hypothesis]
 
 
 def test_several_finals_of_a_session_keep_their_order() -> None:

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.asr.batcher import Batch, Kind, Work, next_batch
+from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 
 works = st.lists(
     st.builds(
-        Work, st.text("abc", min_size=1), st.sampled_from(Kind), st.integers(0, 20), yields=st.booleans()
+        Work, st.text("abc", min_size=1), st.sampled_from(WorkKind), st.integers(0, 20), yields=st.booleans()
     ),
     max_size=20,
 )
@@ -22,32 +22,36 @@ def test_nothing_waits() -> None:
     ("waiting", "batch"),
     [
         (
-            [Work("a", Kind.PARTIAL, 1)],
-            Batch(("a",), Kind.PARTIAL, "drained"),
+            [Work("a", WorkKind.PARTIAL, 1)],
+            Batch(("a",), WorkKind.PARTIAL, "drained"),
         ),
         (
-            [Work("a", Kind.PARTIAL, 1), Work("b", Kind.AHEAD, 2), Work("c", Kind.FINAL, 3)],
-            Batch(("c",), Kind.FINAL, "drained"),
+            [Work("a", WorkKind.PARTIAL, 1), Work("b", WorkKind.AHEAD, 2), Work("c", WorkKind.FINAL, 3)],
+            Batch(("c",), WorkKind.FINAL, "drained"),
         ),
         (
-            [Work("a", Kind.PARTIAL, 1), Work("b", Kind.AHEAD, 2)],
-            Batch(("b",), Kind.AHEAD, "drained"),
+            [Work("a", WorkKind.PARTIAL, 1), Work("b", WorkKind.AHEAD, 2)],
+            Batch(("b",), WorkKind.AHEAD, "drained"),
         ),
         (
-            [Work("a", Kind.PARTIAL, 1, yields=True), Work("b", Kind.PARTIAL, 2), Work("c", Kind.PARTIAL, 3)],
-            Batch(("b", "c"), Kind.PARTIAL, "full"),
+            [
+                Work("a", WorkKind.PARTIAL, 1, yields=True),
+                Work("b", WorkKind.PARTIAL, 2),
+                Work("c", WorkKind.PARTIAL, 3),
+            ],
+            Batch(("b", "c"), WorkKind.PARTIAL, "full"),
         ),
         (
-            [Work("a", Kind.FINAL, 1, yields=True), Work("b", Kind.PARTIAL, 0)],
-            Batch(("a",), Kind.FINAL, "drained"),
+            [Work("a", WorkKind.FINAL, 1, yields=True), Work("b", WorkKind.PARTIAL, 0)],
+            Batch(("a",), WorkKind.FINAL, "drained"),
         ),
         (
-            [Work("b", Kind.FINAL, 2), Work("a", Kind.FINAL, 1)],
-            Batch(("a", "b"), Kind.FINAL, "full"),
+            [Work("b", WorkKind.FINAL, 2), Work("a", WorkKind.FINAL, 1)],
+            Batch(("a", "b"), WorkKind.FINAL, "full"),
         ),
         (
-            [Work("c", Kind.FINAL, 3), Work("b", Kind.FINAL, 2), Work("a", Kind.FINAL, 1)],
-            Batch(("a", "b"), Kind.FINAL, "full"),
+            [Work("c", WorkKind.FINAL, 3), Work("b", WorkKind.FINAL, 2), Work("a", WorkKind.FINAL, 1)],
+            Batch(("a", "b"), WorkKind.FINAL, "full"),
         ),
     ],
 )
@@ -72,7 +76,7 @@ def test_no_session_starves(eagerness: list[int], max_batch: int) -> None:
     """All sessions ask again as soon as they were served, some for more urgent work than others."""
     since, served = dict.fromkeys(range(8), 0), dict.fromkeys(range(8), 0)
     for now in range(1, 1 + 8 * len(eagerness)):
-        batch = next_batch([Work(s, Kind.PARTIAL, since[s]) for s in since], max_batch)
+        batch = next_batch([Work(s, WorkKind.PARTIAL, since[s]) for s in since], max_batch)
         assert batch is not None
         for session in batch.items:
             served[session], since[session] = now, now + eagerness[session] % 2

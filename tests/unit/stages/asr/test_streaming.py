@@ -24,8 +24,8 @@ from stages.messages import (
     Message,
     Progress,
     SessionFailed,
-    SpeechEnd,
     TextEnd,
+    UtteranceEnd,
 )
 from tests.support.builders import (
     SECOND,
@@ -110,7 +110,7 @@ def words(start: int, *values: int, session: str = "s") -> Packet:
     return audio(start * CHUNK, pcm(np.repeat(values, CHUNK)), session)
 
 
-def end(chunk: float, kind: str = "end", **more: Any) -> SpeechEnd:
+def end(chunk: float, kind: str = "end", **more: Any) -> UtteranceEnd:
     return speech_end(round(chunk * CHUNK), kind, **more)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.assembler.transcript import AGREEING, UNSTABLE, Partial, UtteranceText
+from stages.assembler.transcript import AGREEING, UNSTABLE, PartialText, UtteranceText
 
 word = st.sampled_from(["it", "was", "the", "best", "Best,", "worst", "of", "times.", "a", "é"])
 spaces = st.sampled_from([" ", "  ", " \n"])
@@ -20,8 +20,8 @@ def first(count: int) -> str:
 def test_words_are_stable_when_enough_hypotheses_agree_and_enough_words_follow() -> None:
     text = UtteranceText()
     for _ in range(AGREEING - 1):
-        assert text.partial(first(UNSTABLE + 2)) == Partial(first(UNSTABLE + 2), 0)
-    assert text.partial(first(UNSTABLE + 3)) == Partial(first(UNSTABLE + 3), len(first(2)))
+        assert text.partial(first(UNSTABLE + 2)) == PartialText(first(UNSTABLE + 2), 0)
+    assert text.partial(first(UNSTABLE + 3)) == PartialText(first(UNSTABLE + 3), len(first(2)))
     assert text.final(first(9) + " word") == first(9) + " word"
 
 
@@ -36,7 +36,7 @@ def test_a_hypothesis_that_changes_its_mind_goes_on_behind_what_is_stable() -> N
     text = UtteranceText()
     for _ in range(AGREEING):
         text.partial(first(UNSTABLE + 4))
-    assert text.partial("It was the beast of times, it") == Partial(
+    assert text.partial("It was the beast of times, it") == PartialText(
         "it was the best of times, it", len("it was the best")
     )
     assert text.final("at was a") == "it was the best"

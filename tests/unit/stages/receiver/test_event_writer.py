@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from stages.receiver.event_writer import MAX_FRAMES, Outgoing
+from stages.receiver.event_writer import MAX_FRAMES, EventWriter
 
 BEGIN = b'{"type":"session.begin"}'
 
@@ -33,12 +33,12 @@ class Socket:
         self.closed = code, reason
 
 
-def write(fill: Callable[[Outgoing], None], socket: Socket | None = None) -> tuple[CloseCode, Socket]:
+def write(fill: Callable[[EventWriter], None], socket: Socket | None = None) -> tuple[CloseCode, Socket]:
     """Start to write, then fill the queue, and write to the end."""
     socket = socket or Socket()
 
     async def run() -> CloseCode:
-        outgoing = Outgoing(cast(ServerConnection, socket))
+        outgoing = EventWriter(cast(ServerConnection, socket))
         async with asyncio.timeout(5):
             task = asyncio.create_task(outgoing.run())
             await asyncio.sleep(0)
@@ -53,7 +53,7 @@ def events(socket: Socket) -> list[dict[str, Any]]:
 
 
 def test_frames_leave_in_order_and_the_close_behind_them() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         for number in range(3):
             outgoing.put(b"%d" % number)
         outgoing.end(CloseCode.NORMAL)
@@ -64,7 +64,7 @@ def test_frames_leave_in_order_and_the_close_behind_them() -> None:
 
 
 def test_nothing_follows_the_end_and_the_first_end_stands() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         outgoing.fail(CloseCode.LAG_EXCEEDED, "too far behind")
         outgoing.put(b"late")
         outgoing.tell("warning")
@@ -78,7 +78,7 @@ def test_nothing_follows_the_end_and_the_first_end_stands() -> None:
 
 
 def test_a_receivers_own_event_has_its_fields() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         outgoing.put(BEGIN)
         outgoing.tell("warning", code="processing_lag", lag=3.5)
         outgoing.end(CloseCode.NORMAL)
@@ -87,7 +87,7 @@ def test_a_receivers_own_event_has_its_fields() -> None:
 
 
 def test_a_receivers_own_events_come_behind_the_begin() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         outgoing.tell("error", code="a")
         outgoing.tell("error", code="b")
         outgoing.put(BEGIN)
@@ -105,7 +105,7 @@ def test_a_receivers_own_events_come_behind_the_begin() -> None:
 
 
 def test_a_session_that_fails_before_its_begin_is_told_why() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         outgoing.tell("warning", code="a")
         outgoing.fail(CloseCode.RESTARTING, "the worker is going away")
 
@@ -113,7 +113,7 @@ def test_a_session_that_fails_before_its_begin_is_told_why() -> None:
 
 
 def test_results_that_nobody_reads_end_the_session() -> None:
-    def fill(outgoing: Outgoing) -> None:
+    def fill(outgoing: EventWriter) -> None:
         for _ in range(MAX_FRAMES + 10):
             outgoing.put(b"{}")
 

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.receiver.input_timeout import AGAIN_S, Stall
+from stages.receiver.input_timeout import AGAIN_S, InputTimeout
 
 LIMIT = 0.8  # with 300 ms
 
 
-def looks(stall: Stall, *times: float) -> list[bool]:
+def looks(stall: InputTimeout, *times: float) -> list[bool]:
     return [stall.look(now) for now in times]
 
 
 def test_an_utterance_ends_the_silence_and_half_a_second_after_the_last_audio() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.heard(1.0)
     assert looks(stall, 1.5, 1.79) == [False, False]
     assert stall.remaining(1.5) == pytest.approx(0.3)
@@ -24,13 +24,13 @@ def test_an_utterance_ends_the_silence_and_half_a_second_after_the_last_audio() 
 
 
 def test_a_silence_that_follows_the_text_may_be_as_long_as_it_ever_is() -> None:
-    stall = Stall("auto")
+    stall = InputTimeout("auto")
     stall.heard(1.0)
     assert looks(stall, 2.2, 2.29, 2.31, 2.33) == [False, False, False, True]
 
 
 def test_a_process_that_was_held_up_reads_what_came_meanwhile_first() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.heard(1.0)
     assert not stall.look(9.0)
     assert stall.remaining(9.0) == AGAIN_S
@@ -39,7 +39,7 @@ def test_a_process_that_was_held_up_reads_what_came_meanwhile_first() -> None:
 
 
 def test_a_stall_is_told_once() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.heard(0.0)
     assert looks(stall, 1.0, 1.1, 2.0, 3.0) == [False, True, False, False]
     assert stall.remaining(3.0) == math.inf
@@ -48,13 +48,13 @@ def test_a_stall_is_told_once() -> None:
 
 
 def test_nothing_stalls_before_there_was_audio() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     assert looks(stall, 10.0, 20.0) == [False, False]
     assert stall.remaining(20.0) == math.inf
 
 
 def test_a_client_that_is_away_says_nothing_by_it_and_has_its_time_when_it_is_back() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.heard(0.0)
     stall.leave()
     assert looks(stall, 5.0, 6.0) == [False, False]
@@ -68,14 +68,14 @@ def test_a_client_that_is_away_says_nothing_by_it_and_has_its_time_when_it_is_ba
 
 
 def test_audio_that_was_on_its_way_does_not_bring_the_client_back() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.leave()
     stall.heard(1.0)
     assert looks(stall, 5.0, 6.0) == [False, False]
 
 
 def test_the_silence_may_change() -> None:
-    stall = Stall(300)
+    stall = InputTimeout(300)
     stall.heard(0.0)
     stall.min_silence_ms = 2_000
     assert looks(stall, 2.4, 2.51, 2.53) == [False, False, True]
@@ -89,7 +89,7 @@ def test_the_silence_may_change() -> None:
     ),
 )
 def test_what_holds_for_all_histories(min_silence_ms: int, history: list[tuple[float, str]]) -> None:
-    stall, now = Stall(min_silence_ms), 0.0
+    stall, now = InputTimeout(min_silence_ms), 0.0
     fresh, away, since = False, False, 0.0  # audio that no stall was told of; where its time began
     for step, what in history:
         now += step
@@ -113,7 +113,7 @@ def test_what_holds_for_all_histories(min_silence_ms: int, history: list[tuple[f
 @given(st.lists(st.floats(0.0, 0.4), max_size=50))
 def test_chunks_with_jitter_are_never_cut(delays: list[float]) -> None:
     """Chunks of 250 ms, each up to 400 ms late."""
-    stall, heard = Stall(300), 0.0
+    stall, heard = InputTimeout(300), 0.0
     for number, delay in enumerate(delays):
         arrives = max(heard, number * 0.25 + delay)
         while heard < arrives:

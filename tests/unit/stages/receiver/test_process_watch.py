@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stages.receiver.process_watch import Guard
+from stages.receiver.process_watch import ProcessWatch
 
 HOLDER = "import sys; from pathlib import Path; from stages.process import lock; \
 held = lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
@@ -24,7 +24,7 @@ def hold(path: Path) -> "subprocess.Popen[bytes]":
 def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
     async def main() -> None:
         died: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-        guard = Guard(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
+        guard = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
         holder = hold(tmp_path / "vad.2.lock")
         with holder:
             for _ in range(3):
@@ -45,7 +45,7 @@ def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
 def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
     async def main(other: "subprocess.Popen[bytes]") -> None:
         alarms: list[str] = []
-        guard = Guard(tmp_path, lambda stage, _index: alarms.append(stage))
+        guard = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
         (tmp_path / "vad.1.lock").write_text(str(other.pid))
         guard.watch("vad", 0)
         other.kill()
@@ -62,7 +62,7 @@ def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
 
 def test_what_cannot_be_watched_is_left_to_its_beats(tmp_path: Path) -> None:
     async def main() -> None:
-        guard = Guard(tmp_path, lambda *_: None)
+        guard = ProcessWatch(tmp_path, lambda *_: None)
         (tmp_path / "asr.1.lock").write_text("nonsense")
         guard.watch("asr", 0)
         guard.watch("vad", 0)

@@ -8,9 +8,9 @@ import pytest
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
-from broker.registry import Beat
+from broker.registry import HeartbeatReply
 from dalston_realtime.protocol.close_codes import CloseCode
-from stages.receiver.registration import Attendance
+from stages.receiver.registration import Registration
 
 
 class FakeWorker:
@@ -40,10 +40,10 @@ class FakeRegistry:
     """A registry whose answer is set by hand."""
 
     def __init__(self) -> None:
-        self.answer: Beat | None = Beat(0, None)
+        self.answer: HeartbeatReply | None = HeartbeatReply(0, None)
         self.said: asyncio.Queue[str] = asyncio.Queue()
 
-    async def heartbeat(self, record: WorkerRecord) -> Beat:
+    async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
         """Note it."""
         self.said.put_nowait("draining" if record.draining else "beat")
         if self.answer is None:
@@ -59,7 +59,7 @@ class FakeRegistry:
 
 
 def play(
-    test: Callable[[FakeWorker, Any, Attendance], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    test: Callable[[FakeWorker, Any, Registration], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run a test while the attendance beats a hundred times a second."""
     monkeypatch.setattr("stages.receiver.registration.BEAT_S", 0.01)
@@ -67,7 +67,7 @@ def play(
     async def main() -> None:
         worker, registry = FakeWorker(), FakeRegistry()
         registry_: Any = registry
-        attendance = Attendance(worker, registry_)
+        attendance = Registration(worker, registry_)
         running = asyncio.create_task(attendance.run())
         async with asyncio.timeout(5):
             await test(worker, registry, attendance)
@@ -86,21 +86,21 @@ async def hear(registry: FakeRegistry, expected: str) -> None:
 def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Attendance) -> None:
+    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
         await hear(registry, "beat")
         registry.answer, worker.gone = None, ["asr.1"]
         worker.died.set()
         await hear(registry, "offline")
         await hear(registry, "offline")
         assert set(worker.closed) == {(CloseCode.INTERNAL, "the worker has lost asr.1")}
-        registry.answer, worker.gone = Beat(0, None), []
+        registry.answer, worker.gone = HeartbeatReply(0, None), []
         await hear(registry, "beat")
 
     play(main, monkeypatch)
 
 
 def test_a_worker_that_never_was_whole_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Attendance) -> None:
+    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
         await hear(registry, "beat")
         assert worker.closed == []
 
@@ -110,15 +110,15 @@ def test_a_worker_that_never_was_whole_says_nothing(monkeypatch: pytest.MonkeyPa
 def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Attendance) -> None:
-        registry.answer = Beat(0, 60.0)
+    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
+        registry.answer = HeartbeatReply(0, 60.0)
         for _ in range(3):
             await hear(registry, "beat")
-        registry.answer = Beat(0, None)
+        registry.answer = HeartbeatReply(0, None)
         for _ in range(2):
             await hear(registry, "beat")
         assert worker.closed == []
-        registry.answer = Beat(0, 0.0)
+        registry.answer = HeartbeatReply(0, 0.0)
         for _ in range(4):
             await hear(registry, "beat")
         assert worker.closed[0] == (CloseCode.RESTARTING, "the worker is going away")
@@ -127,7 +127,7 @@ def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back(
 
 
 def test_leaving_waits_for_the_sessions_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, attendance: Attendance) -> None:
+    async def main(worker: FakeWorker, registry: FakeRegistry, attendance: Registration) -> None:
         await attendance.leave(0.01)
         await hear(registry, "draining")
         leaving = asyncio.create_task(attendance.leave(60))

@@ -25,8 +25,8 @@ from stages.messages import (
 )
 from stages.receiver.lag import CREDIT
 from stages.receiver.opening import opening
-from stages.receiver.pipeline import Pipeline
-from stages.receiver.worker_session import LEAST, SLICE, Intake, Limits
+from stages.receiver.pipeline import StagePipeline
+from stages.receiver.worker_session import LEAST, SLICE, Limits, WorkerSession
 from tests.support.builders import ROUTE, text_end
 
 GONE = ConnectionClosedOK(None, None)
@@ -66,7 +66,7 @@ class Pipe:
         self.offered: list[Message] = []
         self.processes = processes
         self.news = asyncio.Condition()
-        self.intake: Intake | None = None
+        self.intake: WorkerSession | None = None
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         self.sent.append((message, payload))
@@ -102,11 +102,11 @@ class Bench:
 
     def __init__(self, config: SessionConfig, limits: Limits, processes: bool) -> None:
         self.socket, self.pipe = Socket(), Pipe(processes)
-        self.intake = self.pipe.intake = Intake(
+        self.intake = self.pipe.intake = WorkerSession(
             cast(ServerConnection, self.socket),
             opening("s", ROUTE, config),
             config,
-            cast(Pipeline, self.pipe),
+            cast(StagePipeline, self.pipe),
             limits,
         )
 

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from stages.asr.sentence_end import likelihood
 from stages.endpoint_rules import LEAST, MOST, MS, SILENT, UNREAD
-from stages.vad.adaptive_delay import LIKELY, LONGEST, OVER, UNLIKELY, Patience
+from stages.vad.adaptive_delay import LIKELY, LONGEST, OVER, UNLIKELY, AdaptiveEndpointDelay
 
 likelihoods = st.floats(0, 1)
 pauses = st.lists(st.integers(0, 60_000), max_size=40)
 
 
-def after(*pauses: int) -> Patience:
+def after(*pauses: int) -> AdaptiveEndpointDelay:
     """The patience with a speaker who has paused so often, for so long (samples)."""
-    patience = Patience()
+    patience = AdaptiveEndpointDelay()
     for pause in pauses:
         patience.paused(pause)
     return patience
@@ -66,7 +66,7 @@ def test_any_text_has_a_likelihood_or_none(text: str, finished: float | None, la
 
 
 def test_a_sentence_that_is_over_is_not_waited_for_and_one_that_is_not_is() -> None:
-    patience = Patience()
+    patience = AdaptiveEndpointDelay()
     assert patience.wait(1.0) == patience.wait(LIKELY) == OVER
     assert patience.wait(0.0) == patience.wait(UNLIKELY) == 600 * MS
     assert patience.wait(None) == SILENT
@@ -86,7 +86,7 @@ def test_one_long_pause_is_not_typical_and_old_ones_are_forgotten() -> None:
 
 
 def test_after_a_very_long_pause_something_new_is_said() -> None:
-    assert after(*[LONGEST + 1] * 16).wait(0.0) == Patience().wait(0.0)
+    assert after(*[LONGEST + 1] * 16).wait(0.0) == AdaptiveEndpointDelay().wait(0.0)
 
 
 @given(pauses, st.none() | likelihoods)

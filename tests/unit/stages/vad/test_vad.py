@@ -22,8 +22,8 @@ from stages.messages import (
     Open,
     SessionFailed,
     Silence,
-    SpeechEnd,
-    SpeechStart,
+    UtteranceEnd,
+    UtteranceStart,
 )
 from stages.vad.stage import VadStage
 from tests.support.builders import (
@@ -82,7 +82,7 @@ def live(packets: list[Packet], seconds: float = 0.1) -> list[Moment]:
 def shape(said: list[Packet]) -> list[str]:
     """The types of what was said; runs of audio and of silence count once."""
     kinds = [type(message).__name__ for message, _ in said]
-    ends = [message.kind for message, _ in said if isinstance(message, SpeechEnd)]
+    ends = [message.kind for message, _ in said if isinstance(message, UtteranceEnd)]
     named = [ends.pop(0) if kind == "SpeechEnd" else kind for kind in kinds]
     return [k for k, before in zip(named, [None, *named], strict=False) if k != before]
 
@@ -92,7 +92,7 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
     found: dict[int, tuple[int, bytes]] = {}
     number: int | None = None
     for message, payload in said:
-        if isinstance(message, SpeechStart):
+        if isinstance(message, UtteranceStart):
             assert number is None
             number = message.utterance
         elif isinstance(message, Audio):
@@ -100,12 +100,12 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
             start, before = found.setdefault(number, (message.start, b""))
             assert message.start == start + len(before) // 2, "a gap, or audio twice"
             found[number] = start, before + payload
-        elif isinstance(message, SpeechEnd) and message.kind == "cut":
+        elif isinstance(message, UtteranceEnd) and message.kind == "cut":
             start, before = found[message.utterance]
             assert start <= message.resume <= message.until
             number = message.utterance + 1
             found[number] = message.resume, before[(message.resume - start) * 2 :]
-        elif isinstance(message, SpeechEnd) and message.kind not in GUESSES:
+        elif isinstance(message, UtteranceEnd) and message.kind not in GUESSES:
             number = None
     return found
 
@@ -117,7 +117,7 @@ SPOKEN = ("Audio", "early", "Audio", "maybe", "Audio")  # what is said of it unt
 def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
     said = play(stage(), live([(opened(), b""), *chunks(SENTENCE)]))
     assert shape(said) == ["Open", "Silence", "SpeechStart", *SPOKEN, "end", "Silence"]
-    (start,), (_, _, end) = of_type(SpeechStart, said), of_type(SpeechEnd, said)
+    (start,), (_, _, end) = of_type(UtteranceStart, said), of_type(UtteranceEnd, said)
     assert abs(start.at - SECOND) < WINDOW
     assert abs(end.at - 2 * SECOND) < WINDOW
     assert end.at < end.until <= end.decided
@@ -174,7 +174,7 @@ def test_a_flush_is_acted_on_behind_the_audio_before_it() -> None:
     speech = sound((LOUD, SECOND // 2 + 77))
     said = play(stage(), at_once(opened(), *chunks(speech), flush("x"), close(len(speech) // 2)))
     assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
-    (end,) = of_type(SpeechEnd, said)
+    (end,) = of_type(UtteranceEnd, said)
     assert (end.flush_id, end.until) == ("x", len(speech) // 2)
     assert heard(said) == {1: (0, speech)}
 
@@ -188,7 +188,7 @@ def test_a_flush_with_nothing_said_goes_on_behind_the_silence_before_it() -> Non
 def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
-    _, maybe, end = of_type(SpeechEnd, said)
+    _, maybe, end = of_type(UtteranceEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "flush")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
@@ -196,7 +196,7 @@ def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
 def test_a_flush_in_a_shorter_pause_is_answered_with_what_was_guessed_of_that() -> None:
     data = sound((LOUD, SECOND), (QUIET, 2 * WINDOW + 300))
     said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
-    early, end = of_type(SpeechEnd, said)
+    early, end = of_type(UtteranceEnd, said)
     assert (early.kind, end.kind) == ("early", "flush")
     assert (early.at, early.until) == (end.at, end.until)
 
@@ -205,7 +205,7 @@ def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
     speech = sound((LOUD, SECOND // 2 + 77))
     said = play(stage(), at_once(opened(), *chunks(speech), stalled(), stalled()))
     assert shape(said) == ["Open", "SpeechStart", "Audio", "end", "Silence"]
-    (end,) = of_type(SpeechEnd, said)
+    (end,) = of_type(UtteranceEnd, said)
     assert (end.flush_id, end.at, end.until, end.decided) == (None, *[len(speech) // 2] * 3)
     assert heard(said) == {1: (0, speech)}
 
@@ -213,7 +213,7 @@ def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
 def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
-    _, maybe, end = of_type(SpeechEnd, said)
+    _, maybe, end = of_type(UtteranceEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "end")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
@@ -230,10 +230,10 @@ def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, ov
     history = [*live([(opened(), b""), *chunks(speech)]), (2.1, stalled())]
     more = [(2.1 + away_s + k / 10, audio(2 * SECOND + k * CHUNK, speech[: 2 * CHUNK])) for k in range(5)]
     said = play(stage(), [*history, *more])
-    _, start = of_type(SpeechStart, said)
+    _, start = of_type(UtteranceStart, said)
     assert (start.at, start.overlaps) == (2 * SECOND, overlaps)
     first, data = heard(said)[2]
-    assert first == (2 * SECOND if not overlaps else of_type(SpeechEnd, said)[0].resume)
+    assert first == (2 * SECOND if not overlaps else of_type(UtteranceEnd, said)[0].resume)
     assert first > 2 * SECOND - samples(1_200)
     assert data[: (2 * SECOND - first) * 2] == speech[2 * first :]
 
@@ -242,13 +242,13 @@ def test_the_end_finishes_what_is_being_said() -> None:
     data = sound((LOUD, SECOND))
     said = play(stage(), at_once(opened(), *chunks(data), close(SECOND)))
     assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
-    assert of_type(SpeechEnd, said)[0].flush_id is None
+    assert of_type(UtteranceEnd, said)[0].flush_id is None
 
 
 def test_a_client_that_is_gone_is_forgotten_without_an_end() -> None:
     vad_stage = stage()
     said = play(vad_stage, at_once(opened(), *chunks(sound((LOUD, SECOND))), close(SECOND, "gone")))
-    assert of_type(SpeechEnd, said) == []
+    assert of_type(UtteranceEnd, said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
     others = play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close()))
     assert [message for message, _ in others] == [close()]  # another stage may know it still
@@ -267,7 +267,7 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     packets = chunks(data)
     history: list[Packet] = [(opened(), b""), *packets[:20], (configure(min_silence_ms=2_000), b"")]
     said = play(stage(), live([*history, *packets[20:]]))
-    assert [end.kind for end in of_type(SpeechEnd, said)] == ["early", "maybe", "end", "early", "maybe"]
+    assert [end.kind for end in of_type(UtteranceEnd, said)] == ["early", "maybe", "end", "early", "maybe"]
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
 
 
@@ -276,7 +276,7 @@ def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packe
     vad_stage = stage(clock=clock)
     packets = chunks(sound((LOUD, SECOND), (QUIET, round(silence * SECOND))))
     said = play(vad_stage, live([(opened(min_silence_ms="auto"), b""), *packets]), clock)
-    _, maybe = of_type(SpeechEnd, said)
+    _, maybe = of_type(UtteranceEnd, said)
     return vad_stage, maybe.at, said
 
 
@@ -286,7 +286,7 @@ def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
     clock.spend(0.05)
     now = play(vad_stage, [(clock.now / 1e9, text_end(at))], clock)
     assert shape(now) == ["end"]
-    (_, maybe), (end,) = of_type(SpeechEnd, said), of_type(SpeechEnd, now)
+    (_, maybe), (end,) = of_type(UtteranceEnd, said), of_type(UtteranceEnd, now)
     assert (end.at, end.until, end.utterance) == (maybe.at, maybe.until, 1)
     assert end.stamps == (clock.now,) * 4  # the wait for the text is none of the stage's work
     assert end.decided == (SECOND + samples(300)) // WINDOW * WINDOW + samples(50)
@@ -328,7 +328,7 @@ def test_the_silence_may_become_that_of_the_text_and_fixed_again() -> None:
 def test_a_long_utterance_is_cut_and_goes_on() -> None:
     data = sound((LOUD, 8 * SECOND), (QUIET, SECOND))
     said = play(stage(max_utterance=samples(5_000)), live([(opened(), b""), *chunks(data)]))
-    kinds = [(end.utterance, end.kind) for end in of_type(SpeechEnd, said)]
+    kinds = [(end.utterance, end.kind) for end in of_type(UtteranceEnd, said)]
     assert kinds == [(1, "cut"), (2, "early"), (2, "maybe"), (2, "end")]
     for start, piece in heard(said).values():
         assert piece == data[2 * start : 2 * start + len(piece)]
@@ -342,7 +342,7 @@ def test_stamps_say_when_the_audio_that_decided_came_and_when_the_result_left() 
         if isinstance(message, Audio)
     ]
     said = play(stage(clock=clock), live([(opened(), b""), *packets]), clock)
-    stamped: list[Audio | SpeechEnd] = [*of_type(Audio, said), *of_type(SpeechEnd, said)]
+    stamped: list[Audio | UtteranceEnd] = [*of_type(Audio, said), *of_type(UtteranceEnd, said)]
     for message in stamped:
         received, sent, came, left = message.stamps
         assert sent == received + 1
@@ -384,7 +384,7 @@ def test_every_utterance_is_a_slice_of_the_input(
     for start, piece in heard(said).values():
         assert piece == data[2 * start : 2 * start + len(piece)]
     check_boundaries(said, heard(said))
-    flushes = [m.flush_id for m, _ in said if isinstance(m, Flush | SpeechEnd) and m.flush_id is not None]
+    flushes = [m.flush_id for m, _ in said if isinstance(m, Flush | UtteranceEnd) and m.flush_id is not None]
     assert flushes == [m.flush_id for m, _ in history if isinstance(m, Flush)]
     assert isinstance(said[0][0], Open)
     assert isinstance(said[-1][0], Close)
@@ -393,7 +393,7 @@ def test_every_utterance_is_a_slice_of_the_input(
 def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]]) -> None:
     """Each end's audio came before it, and utterances overlap only by a cut's overlap."""
     free, decided = 0, list[int]()
-    for end in of_type(SpeechEnd, said):
+    for end in of_type(UtteranceEnd, said):
         start, data = audio_of[end.utterance]
         assert free <= start < end.until <= start + len(data) // 2
         assert end.until <= end.decided
@@ -401,8 +401,8 @@ def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]])
             free = end.resume
             decided.append(end.utterance)
     assert decided == list(range(1, len(decided) + 1))
-    assert [s.utterance for s in of_type(SpeechStart, said)] == sorted(
-        s.utterance for s in of_type(SpeechStart, said)
+    assert [s.utterance for s in of_type(UtteranceStart, said)] == sorted(
+        s.utterance for s in of_type(UtteranceStart, said)
     )
 
 
@@ -434,7 +434,7 @@ def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
 
     def boundaries() -> list[int]:
         said = play(VadStage(SileroVad(), EndpointRules(), Clock()), live([(opened(), b""), *chunks(whole)]))
-        return [m.at for m, _ in said if isinstance(m, SpeechStart | SpeechEnd)]
+        return [m.at for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd)]
 
     skipped = boundaries()
     monkeypatch.setattr("stages.vad.vad_session.CLEAR_SILENCE", -1.0)
