@@ -1,22 +1,24 @@
 """`python -m broker`: watches the workers' heartbeats. Any number of these may run."""
 
 import asyncio
-import logging
+
+import structlog
 
 from broker.router import SessionRouter
 from broker.settings import WatchSettings
 from broker.sweeper import watch
-from runtime.process import Stop, configure_logging, run_main
+from runtime.logs import configure_logging
+from runtime.process import Stop, run_main
 from runtime.settings import read_settings
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 def main() -> None:
     """Run until the signal."""
     stop = Stop()
     settings = read_settings(WatchSettings)
-    configure_logging("broker", settings.log_level)
+    configure_logging("broker", settings.log_level, settings.log_format)
     asyncio.run(_watch(settings, stop))
 
 

@@ -1,13 +1,14 @@
 """Heartbeats and leases that stopped in, workers marked offline and freed sessions out."""
 
 import asyncio
-import logging
+
+import structlog
 
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from runtime.process import Stop
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 async def watch(router: SessionRouter, interval: float, stop: Stop) -> None:

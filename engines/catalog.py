@@ -1,18 +1,19 @@
 """`DALSTON_MODELS` in, engines by variant out; a library is imported only where its engine is used."""
 
 import ctypes
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from engines.base import Engine
 from runtime.errors import StartupError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 FORM: Final = "VARIANT=ENGINE:CHECKPOINT,..., such as fast=moonshine:tiny-en,accurate=whisper:small.en"
 ON_A_GPU: Final = (

@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Final
 
+import structlog
 import uvloop
 
 from broker.errors import RegistryUnavailable
@@ -16,10 +17,11 @@ from gateway.server.uvicorn_server import bind, make_server
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at
-from runtime.process import Stop, configure_logging, run_main
+from runtime.logs import configure_logging
+from runtime.process import Stop, run_main
 from runtime.settings import raise_file_limit, read_settings
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 LOOK_S: Final = 0.25
 SIGNAL_S: Final = 0.05  # how late a signal may be noticed
@@ -33,7 +35,7 @@ def main() -> None:
     """Run until the signal."""
     stop = Stop()
     settings = read_settings(GatewaySettings)
-    configure_logging("gateway", settings.log_level)
+    configure_logging("gateway", settings.log_level, settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its lines show query strings
     raise_file_limit()
     with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

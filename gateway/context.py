@@ -1,10 +1,11 @@
 """What every connection of a gateway shares."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import structlog
 
 from broker.router import SessionRouter
 from gateway.capacity.announcements import WorkerLost, listen
@@ -16,7 +17,7 @@ from gateway.settings import GatewaySettings
 from gateway.workers.connection import ConnectOptions
 from runtime.secret import internal_secret
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Gateway:

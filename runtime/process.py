@@ -11,23 +11,15 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final, NoReturn
 
+import structlog
+
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.errors import StartupError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 GRACE_S: Final = 3.0  # from the signal to the end; honcho kills 5 s after the first process stopped
 POLL_S: Final = 0.1  # how late an asyncio process may notice the signal
-
-
-def configure_logging(name: str, level: str) -> None:
-    """Log lines as `level name message`; the supervisor adds the time."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format=f"%(levelname)-7s {name} %(message)s",
-        force=True,
-    )
 
 
 class Stop:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import StartupError
+from runtime.logs import LogFormat
 
 PREFIX = "DALSTON_"
 DAY_S: Final = 86_400.0  # the longest that any wait may be set to
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
         description="secret between gateways and workers; unset: one in the data folder, made at first start",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+    log_format: LogFormat = Field("text", description="form of the log: text or json, a line an event")
 
     @property
     def sockets(self) -> Path:

@@ -1,12 +1,12 @@
 """What all processes share: logging, the countdown that a signal starts, and the loop of a stage."""
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
+import structlog
 import zmq
 
 from runtime.errors import StartupError
@@ -20,7 +20,7 @@ from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings
 from stages.topology import STAGES, parse_fanout
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 IDLE_MS: Final = 250  # the longest wait for a message: how late the end may be noticed
 PATIENT_MS: Final = 5  # for one that was sent together with another

@@ -3,6 +3,10 @@
 import pytest
 from hypothesis import settings
 
+from runtime.logs import route_to_logging
+
+route_to_logging()  # so that `caplog` sees what our own code logs
+
 # A test run says something about the change under test: it has the same examples each time. `make fuzz`
 # looks for others.
 settings.register_profile("repeatable", derandomize=True, database=None)

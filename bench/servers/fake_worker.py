@@ -21,7 +21,8 @@ from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
 from broker.registry import Registry
 from dalston_realtime.protocol.models import ModelInfo
-from runtime.process import Stop, configure_logging, run_main
+from runtime.logs import configure_logging
+from runtime.process import Stop, run_main
 from runtime.settings import Settings, raise_file_limit, read_settings
 from stages.heartbeat import BEAT_S
 
@@ -173,7 +174,7 @@ def main() -> None:
     """Run until the signal."""
     stop = Stop()
     settings = read_settings(Settings)
-    configure_logging("workers", settings.log_level)
+    configure_logging("workers", settings.log_level, settings.log_format)
     raise_file_limit()
     count, places = map(int, sys.argv[1:])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

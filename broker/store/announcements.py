@@ -1,16 +1,16 @@
 """What the scripts publish in Redis in, one announcement after the other out."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import structlog
 from redis.exceptions import RedisError
 
 from broker.store.connection import connect, keys_of
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 SILENCE_S: Final = 2.0  # after which the connection is asked whether it lives
 RETRY_S: Final = 0.5

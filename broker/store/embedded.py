@@ -6,19 +6,21 @@ nothing is left when it is killed.
 
 import fcntl
 import importlib.util
-import logging
 import os
 import time
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from broker.settings import EmbeddedRedisSettings
 from runtime.errors import StartupError
+from runtime.logs import configure_logging
 from runtime.private_files import make_private_dir
-from runtime.process import Stop, configure_logging
+from runtime.process import Stop
 from runtime.settings import read_settings
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 SOCKET_PATH_BYTES: Final = 107  # sun_path on Linux, without the final zero
 
@@ -27,7 +29,7 @@ def main() -> None:
     """Become the server, or wait for the signal where another Redis is configured."""
     stop = Stop()
     settings = read_settings(EmbeddedRedisSettings)
-    configure_logging("redis", settings.log_level)
+    configure_logging("redis", settings.log_level, settings.log_format)
     if settings.redis_url:
         log.info("using the Redis of DALSTON_REDIS_URL, no embedded one is started")
         while not stop.requested:

@@ -2,17 +2,17 @@
 
 import asyncio
 import hashlib
-import logging
 from contextlib import suppress
 from importlib import resources
 from typing import Any, Final
 
+import structlog
 from redis.exceptions import MovedError, NoScriptError, RedisError
 
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect, keys_of
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 DEADLINE_S: Final = 1.0  # of one call, connecting included
 CONNECTIONS: Final = 16  # a call takes well under 1 ms, so more would only queue in Redis

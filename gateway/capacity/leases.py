@@ -1,15 +1,16 @@
 """The places of this gateway's sessions, held for as long as it lives."""
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from typing import Final
+
+import structlog
 
 from broker.errors import RegistryUnavailable
 from broker.records import Allocation, HeldSlot, SlotRequest, utc_now
 from broker.router import SessionRouter
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 RENEW_S: Final = 2.5  # three times within a lease
 

@@ -1,17 +1,18 @@
 """Places given back for certain, even while Redis is away for a moment."""
 
 import asyncio
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
+
+import structlog
 
 from broker.errors import RegistryUnavailable
 from broker.records import EndStatus
 from broker.router import SessionRouter
 from gateway.metrics import GatewayMetrics
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 RETRY_S: Final = 0.5
 KEEP_TRYING_S: Final = 300.0  # after that, the worker's or the broker's own clean-up has to do

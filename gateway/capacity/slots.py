@@ -1,10 +1,11 @@
 """A session in, a place on a worker out: at once, after a wait, or less than was asked for."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
+
+import structlog
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation, EndStatus, QueuePosition, SlotRequest
@@ -15,7 +16,7 @@ from gateway.capacity.releases import Releases
 from gateway.concurrency import Bell
 from gateway.metrics import GatewayMetrics
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 ASK_S: Final = 1.0  # how often a session that waits says that it still does
 NEWS_S: Final = 1.0  # an expected wait that moved by less is an estimate that wavers

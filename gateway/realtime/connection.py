@@ -1,13 +1,13 @@
 """One client's connection to its session: frames in, events out, until the one or the other ends."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 import orjson
+import structlog
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -17,7 +17,7 @@ from gateway.sessions.event_queue import Event, EventQueue, PendingEvent
 from gateway.sessions.session_end import SessionOutcome
 from runtime.errors import SessionError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 MAX_FRAME_BYTES: Final = 1 << 20
 IN_A_ROW: Final = 50  # frames that one client may have waiting before it is another one's turn

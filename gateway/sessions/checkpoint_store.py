@@ -1,13 +1,13 @@
 """Sessions in, what another gateway needs to go on with them kept in Redis, a few writes a second out."""
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgpack
+import structlog
 from redis.exceptions import RedisError
 
 from broker.errors import RegistryUnavailable
@@ -15,7 +15,7 @@ from broker.store.connection import connect, keys_of
 from broker.store.scripts import Scripts
 from gateway.sessions.change_set import ChangeSet
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 SAVE_S: Final = 0.25
 COMMIT_S: Final = 0.1  # for what the client is to see; a Redis that is slower does not hold it up

@@ -1,9 +1,10 @@
 """A session's workers, one after the other: what the client said in, what they say of it out."""
 
 import asyncio
-import logging
 import time
 from typing import Final, Protocol
+
+import structlog
 
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.concurrency import first_of
@@ -18,7 +19,7 @@ from gateway.workers.liveness import Liveness
 from gateway.workers.request import seam_query
 from runtime.errors import SessionError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 GOING_AWAY: Final = 1001
 MAX_LOSSES: Final = 3  # workers that one piece of audio may cost

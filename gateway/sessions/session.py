@@ -1,9 +1,10 @@
 """One session, over all of its client's connections and all of its workers."""
 
 import asyncio
-import logging
 import time
 from typing import Final
+
+import structlog
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -16,7 +17,7 @@ from gateway.sessions.state import SessionState
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 HANDED_OVER_S: Final = 8.0  # the other gateway renews the place's lease by then
 GIVE_BACK_S: Final = 0.1  # for Redis to take a place back; one that is slower does not hold up the end

@@ -1,12 +1,12 @@
 """The sessions of one gateway: begun here, found again by clients that come back, kept for a while."""
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Coroutine
 from typing import Any, Final
 
+import structlog
 from starlette.websockets import WebSocket
 
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -17,7 +17,7 @@ from gateway.sessions.session import Session
 from gateway.sessions.session_end import SessionOutcome
 from gateway.sessions.state import SessionState
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 MAX_OVER: Final = 1_000  # sessions that are over, and whose last events a client may come back for
 

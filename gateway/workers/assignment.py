@@ -1,10 +1,11 @@
 """A session in, a connection to a worker that has a place for it out; at first, and when one is lost."""
 
 import asyncio
-import logging
 import secrets
 import time
 from typing import Final
+
+import structlog
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import Allocation
@@ -15,7 +16,7 @@ from gateway.realtime.admission import SessionRequest
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.request import worker_query
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 MOVE_S: Final = 8.0  # to find another worker: one that is started again needs some seconds
 RETRY_S: Final = 0.2

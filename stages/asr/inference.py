@@ -1,13 +1,14 @@
 """One batch on one engine: what fails is told apart from what does not, and a full device gets less."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from engines.base import DeviceLost, Engine, OutOfMemory, Transcript
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
 import orjson
+import structlog
 from pydantic import Field
 
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -14,7 +14,8 @@ from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from engines.catalog import EngineLimits, default, describe, load, parse
 from runtime.gpu import Gpu, GpuMemory
-from runtime.process import Stop, configure_logging
+from runtime.logs import configure_logging
+from runtime.process import Stop
 from runtime.settings import read_settings
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 from stages.asr.greeting import session_begin
@@ -45,7 +46,7 @@ from stages.metrics import StageMetrics
 from stages.process import StageProcess
 from stages.settings import WorkerSettings
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
 # A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
@@ -290,7 +291,7 @@ def main() -> None:
     """Run the stage as a process."""
     stop = Stop()
     settings = read_settings(AsrSettings)
-    configure_logging("asr", settings.log_level)
+    configure_logging("asr", settings.log_level, settings.log_format)
     process = StageProcess("asr", settings, stop)
     stage, models = build(settings, process.metrics)
     gpu = Gpu()

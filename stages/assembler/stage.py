@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from runtime.process import Stop, configure_logging
+from runtime.logs import configure_logging
+from runtime.process import Stop
 from runtime.settings import read_settings
 from stages.assembler.transcript import Segment, UtteranceText
 from stages.channels import Packet
@@ -215,5 +216,5 @@ def main() -> None:
     """Run the stage as a process."""
     stop = Stop()
     settings = read_settings(WorkerSettings)
-    configure_logging("assembler", settings.log_level)
+    configure_logging("assembler", settings.log_level, settings.log_format)
     StageProcess("assembler", settings, stop).run(AssemblerStage(time.monotonic_ns))

@@ -4,13 +4,13 @@ The two sides do not wait for each other: a ring whose writer waits for its read
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
 import zmq
 
 from runtime.gpu import GpuMemory
@@ -20,7 +20,7 @@ from stages.messages import Alive, EndOfStream, Message
 from stages.receiver.process_watch import ProcessWatch
 from stages.topology import STAGES
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 RETRY_S: Final = 0.005  # between two tries to write into a full queue
 SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone

@@ -2,12 +2,13 @@
 
 import asyncio
 import fcntl
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class ProcessWatch:

@@ -1,17 +1,18 @@
 """The worker's state in, its entry in the registry out; and back what the registry asks of the worker."""
 
 import asyncio
-import logging
 import time
 from contextlib import suppress
 from typing import Final, NoReturn, Protocol
+
+import structlog
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 BEAT_S: Final = 1.0
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+import structlog
 import uvloop
 from websockets import http11
 from websockets.asyncio.server import Server, serve
@@ -15,8 +16,9 @@ from broker.errors import RegistryUnavailable
 from broker.registry import Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.addresses import cannot_listen
+from runtime.logs import configure_logging
 from runtime.private_files import make_private_dir
-from runtime.process import Stop, configure_logging, lock
+from runtime.process import Stop, lock
 from runtime.settings import read_settings
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
@@ -24,7 +26,7 @@ from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker import Worker
 from stages.topology import parse_fanout
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 MAX_FRAME: Final = (1 << 20) + 1024  # the gateway refuses frames over 1 MiB
 FRAMES_AHEAD: Final = 2  # frames that websockets reads before we ask for them
@@ -103,7 +105,7 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(ReceiverSettings)
     stop.extend(settings.drain_timeout)
-    configure_logging("receiver", settings.log_level)
+    configure_logging("receiver", settings.log_level, settings.log_format)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
     http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")

@@ -1,7 +1,6 @@
 """The receiver: the worker's WebSocket server, its entry in the registry, its health and metrics."""
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl
 
 import orjson
+import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -32,7 +32,7 @@ from stages.receiver.worker_session import Limits, WorkerSession
 from stages.settings import default_worker_id
 from stages.topology import ProcessAllocator
 
-log = logging.getLogger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 LIFE_S: Final = 0.5  # a gateway that sends audio hears of its worker at least so often
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 import orjson
 
 from dalston_realtime.protocol.close_codes import close_code
-from runtime.process import Stop, configure_logging
+from runtime.logs import configure_logging
+from runtime.process import Stop
 from runtime.settings import read_settings
 from stages.channels import Packet
 from stages.messages import Close, Event, Frame, Message, Open, Progress, SessionFailed, Stamps, TextEnd
@@ -125,6 +126,6 @@ def main() -> None:
     """Run the stage as a process."""
     stop = Stop()
     settings = read_settings(WorkerSettings)
-    configure_logging("sender", settings.log_level)
+    configure_logging("sender", settings.log_level, settings.log_format)
     process = StageProcess("sender", settings, stop)
     process.run(SenderStage(time.monotonic_ns, process.metrics))

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from engines.base import Floats
 from engines.silero import WINDOW, SileroVad, VadState
-from runtime.process import Stop, configure_logging
+from runtime.logs import configure_logging
+from runtime.process import Stop
 from runtime.settings import read_settings
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
@@ -239,7 +240,7 @@ def main() -> None:
 
     stop = Stop()
     settings = read_settings(VadSettings)
-    configure_logging("vad", settings.log_level)
+    configure_logging("vad", settings.log_level, settings.log_format)
     threadpool_limits(1, "blas")  # Silero's matrices are too small for a second thread to be of use
     process = StageProcess("vad", settings, stop)
     rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
