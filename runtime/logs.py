@@ -1,8 +1,8 @@
 """Sets up the log of a process: one line an event, as text for people or as JSON for machines.
 
-Loggers come from `structlog.stdlib.get_logger(__name__)`. What holds for all lines of a session is bound once,
-with `structlog.contextvars.bind_contextvars(session=...)` in the task that serves it. Lines of other libraries,
-which use the standard library's logging, have the same form.
+Loggers come from `structlog.stdlib.get_logger(__name__)`. What holds for all lines of a session is bound
+once, with `structlog.contextvars.bind_contextvars(session=...)` in the task that serves it. Lines of other
+libraries, which use the standard library's logging, have the same form.
 """
 
 import logging
