@@ -1,4 +1,4 @@
-"""Many sessions that all play the same audio in, what the server's own processes added to each result out.
+"""Plays the same audio in many sessions, and notes what the server's own processes added to each result.
 
 The client shares the machine with what it measures, so it is as cheap as can be: frames are made once and
 masked once, one loop sends what is due, and of what comes back only the partials are looked at.
@@ -22,7 +22,9 @@ from websockets.uri import parse_uri
 from bench.measure.score import CHUNK_S
 from dalston_realtime.client.audio import CHUNK_BYTES
 from dalston_realtime.client.url import stream_url
+from dalston_realtime.protocol.parameters import SessionConfig
 from runtime.worker_link import PATH as WORKER_PATH
+from runtime.worker_link import VERSION, OpenSession, encode
 
 OPENING: Final = 0.005  # s between the starts of two sessions: the chunks spread, and the gateway keeps up
 STRIDE: Final = 7  # chunks between the places at which two sessions begin
@@ -58,7 +60,8 @@ class LoadClient:
     async def _one(self, number: int, pace: "Pace") -> None:
         await asyncio.sleep(number * OPENING)
         uri = parse_uri(self.door.url(number))
-        caller = LoadConnection(ClientProtocol(uri, max_size=MAX_EVENT), self.door.secret, self.added.append)
+        protocol = ClientProtocol(uri, max_size=MAX_EVENT)
+        caller = LoadConnection(protocol, self.door.secret, self.door.opening(number), self.added.append)
         try:
             async with asyncio.timeout(self.seconds + PATIENCE_S):
                 await asyncio.get_running_loop().create_connection(lambda: caller, uri.host, uri.port)
@@ -84,7 +87,15 @@ class Entrance:
         """The address of session `number`."""
         if self.secret is None:
             return stream_url(self.base, {})
-        return f"{self.base}{WORKER_PATH}?session_id=crowd-{number}-{time.monotonic_ns()}"
+        return f"{self.base}{WORKER_PATH}"
+
+    def opening(self, number: int) -> str | None:
+        """What a worker has to get before the audio of session `number`; None for the gateway."""
+        if self.secret is None:
+            return None
+        name = f"load-{number}-{time.monotonic_ns()}"
+        request = OpenSession(version=VERSION, session_id=name, link_id=name, config=SessionConfig())
+        return encode(request)
 
 
 class CallFailed(Exception):
@@ -94,12 +105,19 @@ class CallFailed(Exception):
 class LoadConnection(asyncio.Protocol):
     """One session; `opened` and `ended` are over when it is, or fail with the reason."""
 
-    def __init__(self, protocol: ClientProtocol, secret: str | None, heard: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        protocol: ClientProtocol,
+        secret: str | None,
+        opening: str | None,
+        heard: Callable[[float], None],
+    ) -> None:
+        """`secret` and `opening` are what a worker asks for; `heard` is told how late each partial was."""
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.left: list[float] = []  # when each chunk left
-        self._protocol, self._secret, self._heard = protocol, secret, heard
+        self._protocol, self._secret, self._opening, self._heard = protocol, secret, opening, heard
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,11 +156,23 @@ class LoadConnection(asyncio.Protocol):
         self._fail(CallFailed("hung up"))
 
     def _begin(self) -> None:
-        if self._protocol.state is State.OPEN and not self.opened.done():
+        if self._protocol.state is not State.OPEN:
+            return
+        if self._opening is None:
+            self._accepted()
+        else:
+            self._protocol.send_text(self._opening.encode())
+
+    def _accepted(self) -> None:
+        if not self.opened.done():
             self.opened.set_result(None)
 
     def _hear(self, event: dict[str, Any]) -> None:
         match event:
+            case {"type": "accepted"}:
+                self._accepted()
+            case {"type": "refused", "message": str() as message}:
+                self._fail(CallFailed(message))
             case {"type": "transcript.partial", "end": float() | int() as end}:
                 chunk = chunk_with(end)
                 if chunk < len(self.left):
