@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.api.errors import http_error, unknown_socket
+from gateway.http import http_error, unknown_socket
 from gateway.api.rest import RestApi
 from gateway.context import Gateway
 from gateway.realtime.endpoint import PATH, StreamEndpoint

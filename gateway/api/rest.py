@@ -10,7 +10,7 @@ from broker.errors import RegistryUnavailable
 from broker.records import WorkerInfo
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
-from gateway.api.errors import Reply, error_reply, no_capacity_reply
+from gateway.http import Reply, error_reply, no_capacity_reply
 from gateway.capacity.directory import WorkerSnapshot
 from gateway.context import Gateway
 

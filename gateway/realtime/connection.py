@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.metrics import GatewayMetrics
 from gateway.sessions.event_queue import Event, EventQueue, PendingEvent
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from runtime.errors import SessionError
 
 log = structlog.stdlib.get_logger(__name__)

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
-from gateway.api.errors import error_reply, no_capacity_reply
+from gateway.http import error_reply, no_capacity_reply
 from gateway.context import Gateway
 from gateway.realtime.admission import admit, read_query
 from gateway.realtime.forwarder import ForwardRefused, SessionForwarder

@@ -9,7 +9,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.server.http_guard import guarded_http
+from gateway.server.uvicorn_adapter import guarded_http
 from gateway.settings import GatewaySettings
 from runtime.addresses import cannot_listen
 

@@ -11,7 +11,7 @@ from gateway.concurrency import first_of
 from gateway.context import Gateway
 from gateway.sessions.audio_feeder import AudioFeeder
 from gateway.sessions.event_queue import Event
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAssignment
 from gateway.workers.connection import WorkerConnection, decode_event

@@ -12,7 +12,7 @@ from gateway.concurrency import first_of
 from gateway.context import Gateway
 from gateway.realtime.connection import ClientConnection
 from gateway.sessions.failover import Failover
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.state import SessionState
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError

@@ -14,7 +14,7 @@ from gateway.context import Gateway
 from gateway.realtime.admission import SessionRequest
 from gateway.realtime.connection import ClientConnection
 from gateway.sessions.session import Session
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.state import SessionState
 
 log = structlog.stdlib.get_logger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from gateway.workers.connection import WorkerConnection
 from runtime.errors import SessionError
 from runtime.worker_link import AWAY, BACK

@@ -10,7 +10,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.capacity.releases import Releases
 from gateway.concurrency import first_of
 from gateway.metrics import GatewayMetrics
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
 from gateway.workers.connection import decode_event
 
 
