@@ -1,20 +1,78 @@
-"""uvicorn's HTTP, with a deadline and a limited size for the head of each request.
+"""Reaches past the public interface of uvicorn, where that leaves a client without an answer or a deadline.
 
-A connection that sends nothing, or its request byte by byte, would otherwise stay for ever; a request
-that websockets finds too long would be closed without an answer.
+Checked against uvicorn 0.54.0 and websockets 17.4; tests/unit/gateway/server/test_uvicorn_adapter.py fails
+where another version behaves differently.
+
+- `GuardedHttp`: a connection that sends nothing, or its request byte by byte, would stay for ever; a
+  request that websockets finds too long would be closed without an answer.
+- `DrainingServer`: uvicorn would take the signals for itself, and would wait for connections whose client
+  takes no close.
+- `UvicornSockets`: after uvicorn has closed a WebSocket by itself, a send raises RuntimeError, as for a fault
+  of the application; and a connection that broke has the close code 1005, as one that was closed without a
+  code, but no reason.
 """
 
+import asyncio
+import contextlib
 from asyncio import TimerHandle, Transport
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import orjson
+import uvicorn
 import websockets.http11
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.realtime.admission import MAX_QUERY_BYTES
+from gateway.http import MAX_QUERY_BYTES
 
-MAX_HEAD_BYTES: Final = MAX_QUERY_BYTES + 16_384
-MAX_HEADERS: Final = 100  # below the limit of websockets
+MAX_HEAD_BYTES: Final = MAX_QUERY_BYTES + 16_384  # Bytes of a request's head: the query and all headers.
+MAX_HEADERS: Final = 100  # Headers of a request, fewer than websockets allows, so that we can answer.
+ABNORMAL: Final = 1006  # The close code of a connection that broke.
+
+
+class UvicornSockets:
+    """The application `app`, for which a WebSocket that is gone is always the same thing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or a connection."""
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+
+        async def receive_checked() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect" and "reason" not in message:
+                message["code"] = ABNORMAL
+            return message
+
+        async def send_checked(message: Message) -> None:
+            try:
+                await send(message)
+            except RuntimeError as error:
+                raise ConnectionError("uvicorn has closed the connection") from error
+
+        await self._app(scope, receive_checked, send_checked)
+
+
+class DrainingServer(uvicorn.Server):
+    """A uvicorn that leaves the signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: clients are told before this server is."""
+        yield
+
+    async def finish(self, serving: asyncio.Task[None], seconds: float) -> None:
+        """End `serving`, the task of `serve`; who has not taken the close by then is cut off."""
+        self.should_exit = True
+        await asyncio.wait([serving], timeout=seconds)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await serving
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -84,6 +142,7 @@ class GuardedHttp(HttpToolsProtocol):
 
 def guarded_http(head_seconds: float) -> type[GuardedHttp]:
     """The protocol for uvicorn, which makes the instances itself."""
-    # uvicorn hands the request line to websockets, whose own limit is below what a vocabulary needs.
+    # uvicorn hands the request line to websockets, whose own limit is below what a vocabulary needs. There is
+    # no other way to set it than this, or an environment variable that must be set before the import.
     websockets.http11.MAX_LINE_LENGTH = MAX_HEAD_BYTES
     return type("GuardedHttp", (GuardedHttp,), {"head_seconds": head_seconds})

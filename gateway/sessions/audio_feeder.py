@@ -1,106 +1,129 @@
-"""A session's audio log in, its worker fed out, no faster than the worker deals with it."""
+"""Feeds a session's audio and commands to its worker, no faster than the worker deals with them."""
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from gateway.sessions.continuity import SessionContinuity
-from gateway.sessions.replay_buffer import AudioSegment, ControlMessage, ReplayBuffer
+from gateway.sessions.replay_buffer import ReplayBuffer
+from gateway.sessions.replay_entries import AudioSegment, Entry
 from gateway.workers.connection import WorkerConnection
 
-IN_FLIGHT_S: Final = 15.0  # of audio that a worker has and has not dealt with
-UNSENT_MESSAGES: Final = 100  # that wait for a worker; then the client is not read
-OPEN_FLUSHES: Final = 200  # the same of those that it has and has not answered
-UNSENT_FRAMES: Final = 6_000  # the same of frames, of whatever size: 60 s in frames of 10 ms
-UNSENT_S: Final = 10.0  # of audio that waits for a worker; then the client is not read
-QUEUED_S: Final = 50.0  # the same before the first worker: a client that leaves is noticed by reading
+
+@dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """How much may wait for a worker; the client is not read while more does.
+
+    - in_flight: seconds of audio that a worker has got and not dealt with.
+    - unsent: seconds of audio that no worker has got.
+    - unsent_at_first: the same before the first worker is connected. We keep reading for long, so that a
+      disconnect is seen.
+    - unsent_frames: audio frames of whatever size that no worker has got: 60 s in frames of 10 ms.
+    - unsent_controls: text frames that no worker has got.
+    - open_flushes: flushes that are sent and not answered.
+    """
+
+    in_flight: float = 15.0
+    unsent: float = 10.0
+    unsent_at_first: float = 50.0
+    unsent_frames: int = 6_000
+    unsent_controls: int = 100
+    open_flushes: int = 200
 
 
 class AudioFeeder:
-    """Feeds one worker after the other; `sent_s` counts the seconds of the client's audio that went out."""
+    """Feeds one worker after the other from the replay buffer."""
 
-    def __init__(self, log: ReplayBuffer, story: SessionContinuity) -> None:
-        self._log, self._story = log, story
-        self._cursor = log.first()
-        self._room = QUEUED_S
-        self._moved = asyncio.Event()
-        self._idle: WorkerConnection | None = None  # a worker that has got all there is
+    def __init__(
+        self, buffer: ReplayBuffer, continuity: SessionContinuity, limits: FeedLimits | None = None
+    ) -> None:
+        self._buffer, self._continuity = buffer, continuity
+        self._limits = limits or FeedLimits()
+        self._cursor = buffer.first()
+        self._max_unsent = self._limits.unsent_at_first
+        self._changed = asyncio.Event()
+        self._idle: WorkerConnection | None = None  # A worker that has got all there is.
 
-    def notice(self) -> None:
-        """Something came, was sent, or was dealt with."""
-        self._moved.set()
+    def wake(self) -> None:
+        """Look again: something came, was sent, or was dealt with."""
+        self._changed.set()
 
     def rewind(self) -> None:
-        """Begin again with the first entry that the log keeps."""
-        self._cursor = self._log.first()
+        """Begin again with the first entry that the buffer keeps."""
+        self._cursor = self._buffer.first()
 
-    async def take(self, frame: bytes | str) -> float:
-        """Put a client's frame into the log, once not too much waits there; the seconds that were lost."""
-        if isinstance(frame, str):
-            await self._until(self._may_speak)
-            self._log.say(frame)
-            self._pass_on()
-            return 0.0
-        lost, step = 0.0, self._log.rate * self._log.frame_bytes
-        for at in range(0, len(frame), step):
+    async def feed_audio(self, data: bytes) -> float:
+        """Add a client's audio, once not too much waits; the seconds of older audio that were lost."""
+        lost, step = 0.0, self._buffer.rate * self._buffer.frame_bytes
+        for at in range(0, len(data), step):
             await self._until(self._has_room)
-            lost += self._log.hear(frame[at : at + step])
-            self._pass_on()
+            lost += self._buffer.store_audio(data[at : at + step])
+            self._forward()
         return lost
 
-    async def run(self, link: WorkerConnection) -> None:
+    async def feed_control(self, add: Callable[[], None]) -> None:
+        """Have `add` append a client's message to the buffer, once not too many wait."""
+        await self._until(self._may_control)
+        add()
+        self._forward()
+
+    async def run(self, worker: WorkerConnection) -> None:
         """Feed a worker until it has closed.
 
         Raises:
             SessionError: it takes no audio.
         """
-        self._room = UNSENT_S
+        self._max_unsent = self._limits.unsent
         while True:
-            await self._until_more(link)
-            entry = self._log.entry(self._cursor)
+            await self._until_more(worker)
+            entry = self._buffer.entry(self._cursor)
             if entry is not None:
                 await self._until(partial(self._is_due, entry))
-                if not await link.send(_frame(entry)):
+                if not await worker.send(_frame(entry)):
                     return
-            self._log.sent(self._cursor)
-            self._cursor += 1
-            self.notice()
+            self._advance()
+            self.wake()
+
+    def _advance(self) -> None:
+        self._buffer.mark_sent(self._cursor)
+        self._cursor += 1
 
     def _has_room(self) -> bool:
-        frames = self._log.next - self._cursor
-        return frames < UNSENT_FRAMES and self._log.unsent(self._cursor) <= self._room
+        frames = self._buffer.next - self._cursor
+        waits_little = self._buffer.unsent_seconds(self._cursor) <= self._max_unsent
+        return frames < self._limits.unsent_frames and waits_little
 
-    def _may_speak(self) -> bool:
-        return self._log.open_flushes < OPEN_FLUSHES and self._log.unsent_messages < UNSENT_MESSAGES
+    def _may_control(self) -> bool:
+        buffer, limits = self._buffer, self._limits
+        return buffer.open_flushes < limits.open_flushes and buffer.unsent_controls < limits.unsent_controls
 
-    async def _until_more(self, link: WorkerConnection) -> None:
-        self._idle = link
+    async def _until_more(self, worker: WorkerConnection) -> None:
+        self._idle = worker
         try:
-            await self._until(lambda: self._cursor < self._log.next)
+            await self._until(lambda: self._cursor < self._buffer.next)
         finally:
             self._idle = None
 
-    def _pass_on(self) -> None:
+    def _forward(self) -> None:
         """Send what has just come, or wake `run` for it: a task less to switch to for each frame."""
-        entry, link = self._log.entry(self._cursor), self._idle
-        alone = self._cursor + 1 == self._log.next
-        if link and entry and alone and self._is_due(entry) and link.send_at_once(_frame(entry)):
-            self._log.sent(self._cursor)
-            self._cursor += 1
+        entry, worker = self._buffer.entry(self._cursor), self._idle
+        alone = self._cursor + 1 == self._buffer.next
+        if worker and entry and alone and self._is_due(entry) and worker.send_at_once(_frame(entry)):
+            self._advance()
         else:
-            self.notice()
+            self.wake()
 
-    def _is_due(self, entry: AudioSegment | ControlMessage) -> bool:
+    def _is_due(self, entry: Entry) -> bool:
         """Whether the worker has dealt with enough of what came before."""
-        at = entry.start / self._log.rate if isinstance(entry, AudioSegment) else 0.0
-        return self._story.known.processed >= at - IN_FLIGHT_S
+        at = entry.start / self._buffer.rate if isinstance(entry, AudioSegment) else 0.0
+        return self._continuity.state.processed >= at - self._limits.in_flight
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            self._moved.clear()
-            await self._moved.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
 
-def _frame(entry: AudioSegment | ControlMessage) -> bytes | str:
+def _frame(entry: Entry) -> bytes | str:
     return entry.data if isinstance(entry, AudioSegment) else entry.text

@@ -1,11 +1,13 @@
-"""How a session ends: a close code, and the `error` event that goes before it."""
+"""Says how a session ended: the close code, and the `error` event that goes before it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 from broker.records import EndStatus
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.sessions.event_queue import Event
+from dalston_realtime.protocol.events import ServerError
+
+_CODES: Final = frozenset(CloseCode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +15,13 @@ class SessionOutcome:
     """The close code (None: the client left by itself), and the last event, if there is one to add."""
 
     code: CloseCode | None
-    event: Event | None = None
+    event: ServerError | None = None
 
     @classmethod
-    def error(cls, code: CloseCode, message: str, **more: Any) -> "SessionOutcome":
-        """The end by an error that the client is told of."""
-        event = {"type": "error", "code": code.error, "message": message, "recoverable": False}
-        return cls(code, event | more)
+    def error(cls, code: CloseCode, message: str, retry_after: float | None = None) -> "SessionOutcome":
+        """The end by an error that the client is told of; it may try again after so many seconds."""
+        event = ServerError(code=code.error, message=message, recoverable=False, retry_after=retry_after)
+        return cls(code, event)
 
     @classmethod
     def by_worker(cls, code: int | None, reason: str, told: str | None) -> "SessionOutcome":
@@ -29,7 +31,7 @@ class SessionOutcome:
         """
         if code is None:
             return cls.error(CloseCode.INTERNAL, "the worker was lost")
-        if code not in list(CloseCode):
+        if code not in _CODES:
             return cls.error(CloseCode.INTERNAL, f"the worker closed with {code} {reason}".strip())
         known = CloseCode(code)
         if known is CloseCode.NORMAL or told == known.error:

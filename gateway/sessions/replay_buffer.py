@@ -1,151 +1,126 @@
-"""A client's bytes and messages in; what a worker has to hear again if another one is lost out.
+"""Keeps the end of a client's stream that has no final yet, which another worker has to get again.
 
 Positions are sample frames of the client's own stream, counted from the session's begin.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from dalston_realtime.protocol.audio import SAMPLE_RATE
-from dalston_realtime.protocol.commands import MAX_ID, MAX_TEXT
-from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.parameters import CHANGEABLE, SessionConfig, apply_config
+from broker.checkpoint_record import Checkpoint
+from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE
+from dalston_realtime.protocol.commands import (
+    Command,
+    ConfigCommand,
+    EndCommand,
+    KeepaliveCommand,
+    encode_command,
+)
+from dalston_realtime.protocol.parameters import SessionConfig, apply_config
 from gateway.sessions.change_set import ChangeSet
-from runtime.worker_link import AWAY, BACK
+from gateway.sessions.replay_entries import (
+    AudioSegment,
+    ControlMessage,
+    Entry,
+    ReplayEntries,
+    control_of,
+    merge_changes,
+    read_control,
+)
 
-LIMIT_S: Final = 60.0  # of audio that is kept; an utterance, and what is on its way to it, are less
-SLICE_S: Final = 1.0  # the longest piece: what is dropped and sent at a time
-MAX_ENTRIES: Final = 12_000  # 60 s in frames of 5 ms: a client that sends samples one by one fills no memory
-FIELDS: Final = {"flush": ("type", "id"), "config": ("type", *CHANGEABLE), "end": ("type",)}
-SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class AudioSegment:
-    """Audio from sample frame `start` on."""
-
-    start: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ControlMessage:
-    """A message of the client, in its place between the audio."""
-
-    text: str
-    flush_id: str | None = None
-    once: bool = False  # nothing that a second worker has to hear
+LIMIT_S: Final = 60.0  # Seconds of audio that are kept: more than an utterance and what is on its way to it.
+SLICE_S: Final = 1.0  # Seconds of the longest segment, which is what is trimmed and sent at a time.
+MAX_ENTRIES: Final = 12_000  # 60 s in frames of 5 ms: a client that sends single samples fills no memory.
 
 
 class ReplayBuffer:
-    """The un-finalized end of one session's stream; entries are numbered as they come."""
+    """The part of one session's stream that has no final yet, as numbered entries."""
 
-    def __init__(self, config: SessionConfig, ledger: ChangeSet, limit_s: float = LIMIT_S) -> None:
-        self.config = config  # as of the first audio that is kept
+    def __init__(self, config: SessionConfig, changes: ChangeSet, limit_s: float = LIMIT_S) -> None:
+        self.config = config  # In force at the first audio that is kept.
         self.rate = config.sample_rate
-        self.frame_bytes = SAMPLE_BYTES[config.encoding] * config.channels
-        self.start = 0  # sample frames: what came before is not kept
-        self.end = 0  # sample frames that came
-        self.messages = 0  # that the client sent
-        self.ended = False  # the client has said that no more comes
-        self.next = 0  # number of the next entry
-        self._ledger = ledger
+        self.frame_bytes = ENCODED_BYTES[config.encoding] * config.channels
+        self.start = 0  # Sample frame of the first audio that is kept.
+        self.end = 0  # Sample frames received.
+        self.messages = 0  # Text frames received.
+        self.ended = False  # The client has said that no more audio comes.
+        self._entries = ReplayEntries(changes)
         self._limit = round(limit_s * self.rate)
-        self._entries: dict[int, AudioSegment | ControlMessage] = {}
-        self._flushes: dict[int, str] = {}  # ids of those that are not answered, by their entries
-        self._unsent: set[int] = set()  # entries of messages that no worker has got
-        self._config: int | None = None  # entry of a change that nothing has come behind yet
-        self._rest = b""  # of a sample that is not complete
+        self._last_change: int | None = None  # Entry of a `config` that is followed by nothing yet.
+        self._partial_sample = b""  # The first bytes of a sample whose rest has not come.
+
+    @property
+    def next(self) -> int:
+        """The number of the next entry."""
+        return self._entries.next
 
     @property
     def seconds(self) -> float:
-        """Seconds of audio that came in all."""
+        """Seconds of audio received."""
         return self.end / self.rate
 
     @property
-    def heard(self) -> int:
-        """What came in all, in samples at 16 kHz."""
+    def received(self) -> int:
+        """Audio received, in samples at 16 kHz."""
         return round(self.end * SAMPLE_RATE / self.rate)
 
     @property
     def clock(self) -> int:
-        """The start of what is kept, in samples at 16 kHz."""
+        """The start of the audio that is kept, in samples at 16 kHz."""
         return round(self.start * SAMPLE_RATE / self.rate)
 
-    def hear(self, data: bytes) -> float:
-        """Take audio; the seconds of older audio that had to go for it."""
-        data = self._rest + data
+    def store_audio(self, data: bytes) -> float:
+        """Add audio; returns the seconds of older audio that had to go for it."""
+        data = self._partial_sample + data
         whole = len(data) - len(data) % self.frame_bytes
-        self._rest = data[whole:]
+        self._partial_sample = data[whole:]
         step = round(SLICE_S * self.rate) * self.frame_bytes
         for at in range(0, whole, step):
             piece = data[at : min(at + step, whole)]
-            self._add(AudioSegment(self.end, piece))
+            self._entries.append(AudioSegment(self.end, piece))
+            self._last_change = None
             self.end += len(piece) // self.frame_bytes
-        before = self.start
-        if self.end - self._limit > before:
-            self._forget(self.end - self._limit)
-        while len(self._entries) > MAX_ENTRIES and (oldest := next(self._pieces(), None)):
-            self._forget(oldest.start + len(oldest.data) // self.frame_bytes)
-        return (self.start - before) / self.rate
+        return self._enforce_limits()
 
-    def break_off(self) -> None:
-        """The connection broke: a sample that is not complete will be sent again."""
-        self._rest = b""
+    def drop_partial_sample(self) -> None:
+        """Forget the first bytes of a sample: the client sends it again after its connection broke."""
+        self._partial_sample = b""
 
-    def say(self, text: str) -> None:
-        """Take a message of the client."""
-        message = decoded(text)
-        if message.get("type") in (AWAY, BACK):  # of a client's presence only its gateway can speak
-            text, message = "{}", {}
-        if len(text) > MAX_TEXT or not self._is_valid(message):
-            self._add(ControlMessage(text[: MAX_TEXT + 1], once=True))
-            return
-        kind = message["type"]
-        self.ended = self.ended or kind == "end"
-        said = {name: message[name] for name in FIELDS[kind] if name in message}
-        if kind == "config":
-            said = self._changes() | said
-        flush_id = message.get("id", "") if kind == "flush" else None
-        self._add(ControlMessage(orjson.dumps(said).decode(), flush_id))
-        self._config = self.next - 1 if kind == "config" else None
+    def store_control(self, text: str) -> None:
+        """Add a client's text frame."""
+        self._append(read_control(text, self.config))
 
-    def sent(self, number: int) -> None:
+    def store_command(self, command: Command) -> None:
+        """Add a client's command."""
+        if isinstance(command, KeepaliveCommand):
+            self._append(ControlMessage(encode_command(command)))
+        else:
+            self._append(control_of(command))
+
+    def mark_sent(self, number: int) -> None:
         """A worker has got this entry."""
-        self._unsent.discard(number)
-        entry = self._entries.get(number)
-        if isinstance(entry, ControlMessage) and entry.once:
-            self._drop(number)
+        self._entries.mark_sent(number)
 
-    def answered(self, flush_id: str) -> None:
-        """A final has answered a flush."""
-        for number, asked in self._flushes.items():
-            if asked == flush_id:
-                self._drop(number)
-                return
+    def flush_answered(self, flush_id: str) -> None:
+        """A final has answered the first open flush of this id."""
+        self._entries.flush_answered(flush_id)
 
-    def entry(self, number: int) -> AudioSegment | ControlMessage | None:
+    def entry(self, number: int) -> Entry | None:
         """An entry, None where it is not kept any more or not there yet."""
         return self._entries.get(number)
 
-    def forget(self, seconds: float) -> None:
-        """Keep nothing of the audio before `seconds`, nor what was said among it, except open flushes."""
-        self._forget(min(int(seconds * self.rate), self.end))
-
-    def clear(self) -> None:
-        """Keep nothing."""
-        self._entries.clear()
-        self._flushes.clear()
-
     def first(self) -> int:
         """The number of the first entry that a new worker has to get."""
-        return next(iter(self._entries), self.next)
+        return self._entries.first()
 
-    def unsent(self, number: int) -> float:
+    def trim_before(self, seconds: float) -> None:
+        """Drop the audio before `seconds` and the commands among it, except open flushes."""
+        self._trim(min(int(seconds * self.rate), self.end))
+
+    def clear(self) -> None:
+        """Drop all entries."""
+        self._entries.drop_all()
+
+    def unsent_seconds(self, number: int) -> float:
         """Seconds of audio from entry `number` on."""
         while number < self.next:
             entry = self._entries.get(number)
@@ -155,113 +130,77 @@ class ReplayBuffer:
         return 0.0
 
     @property
-    def unsent_messages(self) -> int:
-        """How many no worker has got."""
-        return len(self._unsent)
+    def unsent_controls(self) -> int:
+        """How many control messages no worker has got."""
+        return self._entries.unsent_controls
 
     @property
     def open_flushes(self) -> int:
-        """How many are not answered."""
-        return len(self._flushes)
+        """How many flushes are not answered."""
+        return self._entries.open_flushes
 
     @classmethod
-    def restored(cls, config: SessionConfig, ledger: ChangeSet, start: int, ended: bool) -> "ReplayBuffer":
-        """The log that left `ledger` behind; its first audio began at sample frame `start`."""
-        log = cls(config, ledger)
-        log.start = log.end = start
-        log.ended = ended
-        kept = {int(name[1:]): name for name in ledger.fields if name[0] in "ac"}
-        for number in sorted(kept):
-            data = ledger.fields[kept[number]]
-            log.next = number
-            if kept[number][0] == "a":
-                log._put(number, AudioSegment(log.end, data))
-                log.end += len(data) // log.frame_bytes
-                log.next += 1
+    def restore(cls, checkpoint: Checkpoint, changes: ChangeSet) -> "ReplayBuffer":
+        """The buffer that another gateway left in a checkpoint."""
+        header = checkpoint.header
+        buffer = cls(header.config, changes)
+        buffer.start = buffer.end = header.first_frame
+        for number in sorted(checkpoint.audio.keys() | checkpoint.commands.keys()):
+            buffer._entries.next = number
+            if number in checkpoint.audio:
+                data = checkpoint.audio[number]
+                buffer._entries.append(AudioSegment(buffer.end, data))
+                buffer._last_change = None
+                buffer.end += len(data) // buffer.frame_bytes
             else:
-                log.say(data.decode())
-        return log
+                buffer.store_control(checkpoint.commands[number].decode(errors="replace"))
+        buffer.ended, buffer.messages = header.ended, header.messages
+        return buffer
 
-    def _forget(self, at: int) -> None:
-        """Keep nothing before sample frame `at`; what was said at that very place still stands there."""
+    def _append(self, control: ControlMessage) -> None:
+        if isinstance(control.command, ConfigCommand):
+            control = control_of(self._merged(control.command))
+        self.ended = self.ended or isinstance(control.command, EndCommand)
+        number = self._entries.append(control)
+        if control.command is not None:
+            self._last_change = number if isinstance(control.command, ConfigCommand) else None
+
+    def _merged(self, command: ConfigCommand) -> ConfigCommand:
+        """The command, with what the `config` right before it said: one entry has them both."""
+        number = self._last_change
+        before = None if number is None else self._entries.get(number)
+        if number is None or not isinstance(before, ControlMessage):
+            return command
+        assert isinstance(before.command, ConfigCommand)
+        self._entries.drop(number)
+        return merge_changes(before.command, command)
+
+    def _enforce_limits(self) -> float:
+        before = self.start
+        if self.end - self._limit > before:
+            self._trim(self.end - self._limit)
+        while len(self._entries) > MAX_ENTRIES and (oldest := self._entries.first_audio()):
+            self._trim(oldest.start + len(oldest.data) // self.frame_bytes)
+        return (self.start - before) / self.rate
+
+    def _trim(self, at: int) -> None:
+        """Drop what came before sample frame `at`; commands that came at that very place stay."""
         if at <= self.start:
             return
         place, self.start = self.start, at
-        entries = self._entries.items()
-        for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), entries)):
+        for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), self._entries.items())):
             if isinstance(entry, ControlMessage):
-                if place < at:
-                    self._leave_behind(number, entry)
+                if place < at and isinstance(entry.command, ConfigCommand):
+                    self.config = apply_config(self.config, entry.command)
+                    self._entries.drop(number)
                 continue
             place = entry.start + len(entry.data) // self.frame_bytes
             if place <= at:
-                self._drop(number)
+                self._entries.drop(number)
             else:
-                self._put(number, AudioSegment(at, entry.data[(at - entry.start) * self.frame_bytes :]))
-
-    def _pieces(self) -> Iterator[AudioSegment]:
-        return (entry for entry in self._entries.values() if isinstance(entry, AudioSegment))
-
-    def _changes(self) -> dict[str, Any]:
-        """What the change said that the next one comes right behind: one entry has them both."""
-        number, self._config = self._config, None
-        entry = self._entries.get(-1 if number is None else number)
-        if number is None or not isinstance(entry, ControlMessage):
-            return {}
-        self._drop(number)
-        return decoded(entry.text)
-
-    def _leave_behind(self, number: int, said: ControlMessage) -> None:
-        """What was said before the audio that is kept: it still counts for what follows."""
-        message = decoded(said.text)
-        if message.get("type") == "config" and not said.once:
-            self.config = apply_config(self.config, message)
-            self._drop(number)
-
-    def _is_valid(self, message: dict[str, Any]) -> bool:
-        """Whether it does something; the worker tells the client what is wrong with another, once."""
-        if message.get("type") == "flush":
-            name = message.get("id", "")
-            return isinstance(name, str) and len(name) <= MAX_ID
-        if message.get("type") == "config":
-            try:
-                apply_config(self.config, message)
-            except InvalidParameter:
-                return False
-        return message.get("type") in ("config", "end")
-
-    def _add(self, entry: AudioSegment | ControlMessage) -> None:
-        self._put(self.next, entry)
-        if isinstance(entry, ControlMessage):
-            self._unsent.add(self.next)
-        self.next += 1
-
-    def _put(self, number: int, entry: AudioSegment | ControlMessage) -> None:
-        self._entries[number] = entry
-        if isinstance(entry, AudioSegment):
-            self._config = None
-            self._ledger.set(f"a{number}", entry.data)
-        elif not entry.once:
-            self._ledger.set(f"c{number}", entry.text.encode())
-            if entry.flush_id is not None:
-                self._flushes[number] = entry.flush_id
-
-    def _drop(self, number: int) -> None:
-        self._entries.pop(number)
-        self._flushes.pop(number, None)
-        self._unsent.discard(number)
-        self._ledger.delete(f"a{number}")
-        self._ledger.delete(f"c{number}")
+                rest = entry.data[(at - entry.start) * self.frame_bytes :]
+                self._entries.put(number, AudioSegment(at, rest))
 
 
-def _begins_before(at: int, entry: AudioSegment | ControlMessage) -> bool:
+def _begins_before(at: int, entry: Entry) -> bool:
     return isinstance(entry, ControlMessage) or entry.start < at
-
-
-def decoded(text: str) -> dict[str, Any]:
-    """A client's message; empty where it is no JSON object."""
-    try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return message if isinstance(message, dict) else {}
