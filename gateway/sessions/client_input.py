@@ -3,7 +3,7 @@
 from functools import partial
 
 from dalston_realtime.protocol.commands import Command
-from gateway.sessions.audio_feeder import AudioFeeder
+from gateway.sessions.replay.audio_feeder import AudioFeeder
 from gateway.sessions.state import SessionState
 from gateway.workers.liveness import Liveness
 

@@ -12,10 +12,10 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.events import ServerError, SessionBegin, SessionEnd, SessionQueued
 from gateway.concurrency import first_of
-from gateway.sessions.audio_feeder import AudioFeeder
 from gateway.sessions.client_input import ClientInput
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
+from gateway.sessions.replay.audio_feeder import AudioFeeder
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess, WorkerAssignment
 from gateway.workers.connection import WorkerConnection

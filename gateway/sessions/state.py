@@ -7,9 +7,9 @@ from broker.checkpoint_record import HEADER, VERSION, Checkpoint, CheckpointHead
 from dalston_realtime.protocol.events import ServerWarning
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.continuity import SessionContinuity
+from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.event_queue import EventQueue
-from gateway.sessions.replay_buffer import ReplayBuffer
+from gateway.sessions.replay.replay_buffer import ReplayBuffer
 
 
 @dataclass(frozen=True, slots=True)

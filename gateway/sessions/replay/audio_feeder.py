@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.sessions.continuity import SessionContinuity
-from gateway.sessions.replay_buffer import ReplayBuffer
-from gateway.sessions.replay_entries import AudioSegment, Entry
+from gateway.sessions.continuity.session_continuity import SessionContinuity
+from gateway.sessions.replay.replay_buffer import ReplayBuffer
+from gateway.sessions.replay.replay_entries import AudioSegment, Entry
 from gateway.workers.connection import WorkerConnection
 
 

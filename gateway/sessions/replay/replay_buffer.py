@@ -17,7 +17,7 @@ from dalston_realtime.protocol.commands import (
 )
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.replay_entries import (
+from gateway.sessions.replay.replay_entries import (
     AudioSegment,
     ControlMessage,
     Entry,

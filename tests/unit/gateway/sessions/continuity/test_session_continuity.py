@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.continuity import WINDOW_S, ContinuityState, SessionContinuity
+from gateway.sessions.continuity.session_continuity import WINDOW_S, ContinuityState, SessionContinuity
 
 Event = dict[str, Any]
 

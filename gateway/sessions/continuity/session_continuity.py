@@ -22,8 +22,8 @@ from dalston_realtime.protocol.events import (
 )
 from dalston_realtime.protocol.events import Final as FinalEvent
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.replay_start import ReplayStart, find_replay_start, replay_from
-from gateway.sessions.speech_spans import SAME_S, SeenSpeech, WorkerSpeech
+from gateway.sessions.continuity.replay_start import ReplayStart, find_replay_start, replay_from
+from gateway.sessions.continuity.speech_spans import SAME_S, SeenSpeech, WorkerSpeech
 from runtime.worker_link import Progress, WorkerMessage
 
 CONTEXT_WORDS: Final = 8  # Words of the last finals that those behind an overlap are compared with.

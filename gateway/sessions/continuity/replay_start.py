@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.checkpoint_record import ContinuityState
-from gateway.sessions.speech_spans import SAME_S
+from gateway.sessions.continuity.speech_spans import SAME_S
 from runtime.worker_link import MAX_OVERLAP_S, MAX_UTTERANCE_S, PREROLL_S, WINDOW_S, ResumePoint
 
 LEAD_S: Final = 0.5  # Seconds before an utterance that a VAD without memory needs to find its start.

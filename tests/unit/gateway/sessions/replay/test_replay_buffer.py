@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dalston_realtime.protocol.commands import MAX_TEXT
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.replay_buffer import MAX_ENTRIES, AudioSegment, ControlMessage, ReplayBuffer
+from gateway.sessions.replay.replay_buffer import MAX_ENTRIES, AudioSegment, ControlMessage, ReplayBuffer
 
 RATE = 8_000
 
