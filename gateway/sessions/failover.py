@@ -1,7 +1,6 @@
 """Serves a session by one worker after the other, until one of them has ended it."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -168,7 +167,7 @@ class Failover:
         state.replay.trim_before(state.continuity.replay_from)
         self._feeder.wake()
         if shown is not None:
-            state.events.append(shown, size, time.monotonic())
+            state.events.append(shown, size, self._access.clock())
 
     def _closed(self, worker: WorkerConnection, told: ServerError | None) -> SessionOutcome | None:
         code = worker.closed.code if worker.closed else None

@@ -1,6 +1,5 @@
 """Gives a transport its port to a session: audio and commands in, events out, whatever the transport is."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
@@ -90,14 +89,14 @@ class _Delivery(AsyncIterator[OutgoingEvent]):
             raise StopAsyncIteration
         self._metrics.outbox.observe(len(queue))
         event = self._stamped(pending) if pending.arrived else pending.event
-        data = queue.record_sent(event, time.monotonic())
+        data = queue.record_sent(event, self._session.clock())
         if not pending.is_partial:
             await self._session.commit()
         return OutgoingEvent(event, data)
 
     def _stamped(self, pending: PendingEvent) -> Event:
         """The event with the time that it took here, where its client asked for that."""
-        took = time.monotonic() - pending.arrived
+        took = self._session.clock() - pending.arrived
         self._metrics.forwarding.observe(took)
         event = pending.event
         if not isinstance(event, Partial | Final) or event.timing is None:

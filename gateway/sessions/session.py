@@ -1,7 +1,6 @@
 """Runs one session, over all of its client's connections and all of its workers."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 import structlog
@@ -55,7 +54,7 @@ class Session:
     ) -> None:
         """`phase` is FAILING_OVER for a session that another gateway began."""
         self.id, self.state, self.phase = state.id, state, phase
-        self.metrics = access.metrics
+        self.metrics, self.clock = access.metrics, access.clock
         self.outcome: SessionOutcome | None = None
         self.resuming = asyncio.Lock()  # Held while a client comes back.
         self._checkpoints, self._limits = checkpoints, limits
@@ -158,7 +157,7 @@ class Session:
     async def _hand_over(self, outcome: SessionOutcome) -> None:
         if self._attachment is not None:
             await self._attachment.detach(outcome)
-        self.state.events.record_all_sent(time.monotonic())
+        self.state.events.record_all_sent(self.clock())
         await self._checkpoints.hand_over(self.state)
         self._slot.hand_over(self._limits.resume_window)
 

@@ -1,7 +1,6 @@
 """Begins the sessions of one gateway, finds them for clients that come back, and keeps them for a while."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -62,7 +61,7 @@ class SessionManager:
             BadCheckpoint: the fields can't be read, or are of another version; then it is not claimed.
             RegistryUnavailable: Redis is away.
         """
-        state = SessionState.restore(session_id, decode_checkpoint(fields), time.monotonic())
+        state = SessionState.restore(session_id, decode_checkpoint(fields), self._access.clock())
         if not await self._checkpoints.claim(session_id, owner):
             return None
         if known := self.find(session_id):
@@ -90,7 +89,7 @@ class SessionManager:
                 audio_received=replay.seconds,  # Not rounded: the client goes on at this very sample.
                 messages_received=replay.messages,
             )
-            return self._attach(session, (*missed, events.send_now(event, time.monotonic())))
+            return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
 
     def drain(self) -> None:
         """Have every session end, or go on at another gateway; new ones too."""

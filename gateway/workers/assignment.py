@@ -36,7 +36,8 @@ class ReassignLimits:
 class WorkerAccess:
     """What the sessions of a gateway share to get workers.
 
-    `open` connects to a worker. `new_suffix` makes the names of a session's connections differ.
+    `open` connects to a worker. `new_suffix` makes the names of a session's connections differ. `clock` counts
+    seconds.
     """
 
     slots: SlotManager
@@ -46,6 +47,7 @@ class WorkerAccess:
     liveness: LivenessLimits = field(default_factory=LivenessLimits)
     reassign: ReassignLimits = field(default_factory=ReassignLimits)
     new_suffix: Callable[[], str] = lambda: secrets.token_hex(2)
+    clock: Callable[[], float] = time.monotonic
 
 
 class WorkerAssignment:
@@ -64,7 +66,7 @@ class WorkerAssignment:
             WorkerUnreachable: two workers can't be reached.
             RegistryUnavailable: Redis is away.
         """
-        started = time.monotonic()
+        started = self._access.clock()
         slot = await self._allocate((), on_queued)
         try:
             connection = await self._open(slot, self._id, config, None)
@@ -72,7 +74,7 @@ class WorkerAssignment:
             log.warning("trying another worker: %s", error)
             slot = await self._allocate((slot.worker_id,), on_queued)
             connection = await self._open(slot, self._id, config, None)
-        self._access.metrics.routing.observe(time.monotonic() - started)
+        self._access.metrics.routing.observe(self._access.clock() - started)
         return connection
 
     async def reassign(

@@ -3,12 +3,12 @@
 from urllib.parse import parse_qsl
 
 import pytest
+from gateway.workers.request import worker_query
 
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig, parse_query
 from gateway.realtime.admission import SessionRequest
 from gateway.sessions.state import SessionState
-from gateway.workers.request import worker_query
 
 PLACE = Allocation("w1", "ws://x", "tiny")
 

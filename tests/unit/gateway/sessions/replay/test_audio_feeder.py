@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.sessions.replay.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, AudioFeeder
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.continuity.session_continuity import SessionContinuity
+from gateway.sessions.replay.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, AudioFeeder
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
 
 
