@@ -36,8 +36,8 @@ class ReassignLimits:
 class WorkerAccess:
     """What the sessions of a gateway share to get workers.
 
-    `open` connects to a worker. `new_suffix` makes the names of a session's connections differ. `clock` counts
-    seconds.
+    `open` connects to a worker. `new_suffix` makes the names of a session's connections
+    differ. `clock` counts seconds.
     """
 
     slots: SlotManager

@@ -1,4 +1,4 @@
-"""The view of the workers: what is judged by it, and how often it is read."""
+"""The snapshot of the workers: what is judged by it, and how often it is read."""
 
 import asyncio
 from dataclasses import replace
@@ -134,14 +134,14 @@ def test_a_flood_of_questions_is_one_call_a_second() -> None:
     async def main() -> None:
         router, times = FakeRouter(), [0.0]
         it = directory(router, times)
-        views = await asyncio.gather(*(it.look() for _ in range(100)))
+        views = await asyncio.gather(*(it.get() for _ in range(100)))
         assert router.calls == 1
         assert all(found.workers == (WORKER,) for found in views)
         times.append(0.9)
-        await it.look()
+        await it.get()
         assert router.calls == 1
         times.append(1.0)
-        await it.look()
+        await it.get()
         assert router.calls == 2
 
     asyncio.run(main())
@@ -152,12 +152,12 @@ def test_an_absent_redis_is_asked_once_a_second_too() -> None:
         router, times = FakeRouter(), [0.0]
         router.answer = RegistryUnavailable("away")
         it = directory(router, times)
-        outcomes = await asyncio.gather(*(it.look() for _ in range(50)), return_exceptions=True)
+        outcomes = await asyncio.gather(*(it.get() for _ in range(50)), return_exceptions=True)
         assert router.calls == 1
         assert all(isinstance(outcome, RegistryUnavailable) for outcome in outcomes)
         router.answer = [WORKER]
         times.append(1.0)
-        assert (await it.look()).free == 3
+        assert (await it.get()).free == 3
 
     asyncio.run(main())
 

@@ -1,4 +1,4 @@
-"""Places by the overflow strategy, with a router that is played by hand."""
+"""Slots by the overflow strategy, with a router that is played by hand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,14 +8,14 @@ import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation, QueuePosition, SlotRequest
-from broker.store.announcements import ListenerConnected, WorkerOffline, read
-from broker.store.announcements import SlotsChanged as PlacesFree
+from broker.store.announcements import ListenerConnected, SlotsChanged, WorkerOffline, read
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
-from gateway.capacity.slots import SlotManager
+from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.metrics import GatewayMetrics
+from tests.support.virtual_time import VirtualClock, run_virtually
 
-PLACE = Allocation("w1", "ws://x", "tiny", "fast")
+SLOT = Allocation("w1", "ws://x", "tiny", "fast")
 Answer = Allocation | QueuePosition | Exception
 
 
@@ -51,22 +51,19 @@ class FakeRouter:
         return set()
 
 
-def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: float = 5.0) -> None:
-    """Run a test on places whose overflow strategy is `queue`."""
+def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: float = 30.0) -> None:
+    """Run a test, in no time, on slots whose overflow strategy is `queue`."""
 
-    async def main() -> None:
-        places = SlotManager(router, GatewayMetrics(), "queue", timeout)
-        async with asyncio.timeout(5):
-            await test(places)
-            await places.finish(1)
+    async def main(_clock: VirtualClock) -> None:
+        slots = SlotManager(router, GatewayMetrics(), "queue", QueueLimits(timeout))
+        async with asyncio.timeout(60):
+            await test(slots)
+            await slots.finish(1)
 
-    asyncio.run(main())
+    run_virtually(main)
 
 
-def test_every_change_is_told_and_trouble_is_waited_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("gateway.capacity.slots.ASK_S", 0.0)
+def test_every_change_is_told_and_trouble_is_waited_out() -> None:
     told: list[tuple[int, float | None]] = []
     away = RegistryUnavailable("away")
     waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
@@ -75,25 +72,25 @@ def test_every_change_is_told_and_trouble_is_waited_out(
         away,
         QueuePosition(1, 5.5),
         QueuePosition(1, None),
-        PLACE,
+        SLOT,
     ]
     router = FakeRouter(*answers)
 
-    async def main(places: SlotManager) -> None:
-        place = await places.take("s", SessionConfig(), on_queued=lambda *event: told.append(event))
-        assert place == PLACE
+    async def main(slots: SlotManager) -> None:
+        slot = await slots.allocate("s", SessionConfig(), on_queued=lambda *event: told.append(event))
+        assert slot == SLOT
 
     play(router, main)
     assert told == [(2, None), (2, 5.0), (2, 6.0), (1, 5.5), (1, None)]
     assert router.left == []
 
 
-def test_who_waits_too_long_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_leaves_the_queue() -> None:
     router = FakeRouter(QueuePosition(1, None))
 
-    async def main(places: SlotManager) -> None:
+    async def main(slots: SlotManager) -> None:
         with pytest.raises(NoCapacity) as refused:
-            await places.take("s", SessionConfig())
+            await slots.allocate("s", SessionConfig())
         assert refused.value.retry_after == 7.0
 
     play(router, main, timeout=0.0)
@@ -103,14 +100,14 @@ def test_who_waits_too_long_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) ->
 def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
     router = FakeRouter(QueuePosition(1, None))
 
-    async def main(places: SlotManager) -> None:
+    async def main(slots: SlotManager) -> None:
         queued: asyncio.Queue[int] = asyncio.Queue()
         waiting = asyncio.create_task(
-            places.take("s", SessionConfig(), on_queued=lambda position, _: queued.put_nowait(position))
+            slots.allocate("s", SessionConfig(), on_queued=lambda position, _: queued.put_nowait(position))
         )
         assert await queued.get() == 1
         router.answers = [QueuePosition(3, None)]
-        places.news.ring()
+        slots.changed.ring()
         assert await queued.get() == 3
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -132,21 +129,21 @@ def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
     ],
 )
 def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: SlotRequest) -> None:
-    router = FakeRouter(PLACE)
+    router = FakeRouter(SLOT)
 
-    async def main(places: SlotManager) -> None:
-        await places.take("s", config, running=running)
+    async def main(slots: SlotManager) -> None:
+        await slots.allocate("s", config, running=running)
 
     play(router, main)
     assert router.asked == [wanted]
 
 
-def test_a_place_that_is_handed_over_is_held_a_while_longer() -> None:
-    router = FakeRouter(PLACE)
+def test_a_slot_that_is_handed_over_is_held_a_while_longer() -> None:
+    router = FakeRouter(SLOT)
 
-    async def main(places: SlotManager) -> None:
-        await places.take("s", SessionConfig())
-        places.hand_over("s", 30.0)
+    async def main(slots: SlotManager) -> None:
+        await slots.allocate("s", SessionConfig())
+        slots.hand_over("s", 30.0)
 
     play(router, main)
     assert router.renewed == [(["s"], 30.0)]
@@ -171,7 +168,7 @@ def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
     [
         ({"type": "subscribe", "data": 1}, ListenerConnected()),
         ({"type": "message", "data": "offline w 1"}, WorkerOffline("w 1")),
-        ({"type": "message", "data": "places"}, PlacesFree()),
+        ({"type": "message", "data": "places"}, SlotsChanged()),
         ({"type": "message", "data": "offline"}, None),
         ({"type": "message", "data": "news"}, None),
         ({"type": "pong", "data": ""}, None),

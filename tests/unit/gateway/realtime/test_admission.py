@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.directory import WorkerSnapshot
-from gateway.realtime.admission import MAX_QUERY_BYTES, SessionRequest, admit, read_query
+from gateway.http import MAX_QUERY_BYTES
+from gateway.realtime.admission import Admission, read_query
 
 
 def test_a_query_is_decoded() -> None:
@@ -50,28 +52,30 @@ def test_any_bytes_are_read_or_refused(query: bytes) -> None:
 class Away:
     """A directory whose Redis is away."""
 
-    async def look(self) -> WorkerSnapshot:
+    async def get(self) -> WorkerSnapshot:
         """Nothing to see."""
         raise RegistryUnavailable("away")
 
 
+def admitted(query: bytes, *allowed: str) -> SessionConfig:
+    """What a query asks for, where clients may ask for these overflow strategies."""
+    directory: Any = Away()
+    return asyncio.run(Admission(directory, allowed).admit(read_query(query)))
+
+
 def test_without_a_registry_only_the_query_is_judged() -> None:
-    wish = asyncio.run(admit(b"model=anything", Away(), "reject"))
-    assert wish == SessionRequest(SessionConfig(model="anything"), "model=anything")
+    assert admitted(b"model=anything") == SessionConfig(model="anything")
     with pytest.raises(InvalidParameter):
-        asyncio.run(admit(b"channels=9", Away(), "reject"))
+        admitted(b"channels=9")
 
 
-def test_only_what_describes_the_session_goes_on_to_the_worker() -> None:
+def test_only_what_describes_the_session_is_asked_for() -> None:
     query = b"session_id=mine&vocabulary=%5B%22a+b%26c%22%5D&token=secret&x=1&language=en"
-    wish = asyncio.run(admit(query, Away(), "reject"))
-    assert wish.query == "language=en&vocabulary=%5B%22a+b%26c%22%5D"
-    assert wish.config.vocabulary == ("a b&c",)
+    assert admitted(query) == SessionConfig(language="en", vocabulary=("a b&c",))
 
 
 def test_only_what_the_server_allows_may_be_asked_for() -> None:
-    wish = asyncio.run(admit(b"overflow=queue", Away(), "reject,queue"))
-    assert wish.config.overflow == "queue"
+    assert admitted(b"overflow=queue", "reject", "queue").overflow == "queue"
     with pytest.raises(InvalidParameter, match="does not allow overflow=degrade") as refused:
-        asyncio.run(admit(b"overflow=degrade", Away(), "reject,queue"))
+        admitted(b"overflow=degrade", "reject", "queue")
     assert refused.value.param == "overflow"

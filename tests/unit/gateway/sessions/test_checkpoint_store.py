@@ -1,98 +1,115 @@
 """The sessions of one gateway, saved in one call whatever happens to them meanwhile."""
 
 import asyncio
-from typing import Any
 
-import msgpack
+import pytest
 
+from broker.checkpoint_record import HEADER
+from broker.checkpoints import CheckpointChange
+from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.checkpoint_store import CheckpointStore
+from gateway.sessions.checkpoint_store import Owner
+from gateway.sessions.state import SessionState
+from tests.support.gateway_parts import MemoryCheckpoints, checkpoint_store
+from tests.support.virtual_time import VirtualClock, run_virtually
 
 
-class Kept:
-    """A session with a ledger."""
-
-    def __init__(self, name: str) -> None:
-        self.id, self.ledger = name, ChangeSet()
-
-    def prepare(self) -> None:
-        """Write what changes all the time."""
-        self.ledger.set("meta", b"m")
-
-    def taken_over(self) -> None:
-        """Not in these tests."""
-
-
-class FakeScripts:
-    """Takes everything, and remembers it."""
-
-    available = True
-
-    def __init__(self) -> None:
-        self.calls: list[list[Any]] = []
-
-    async def run(self, _name: str, _owner: str, _ttl: int, packed: bytes) -> list[str]:
-        """Keep all."""
-        self.calls.append(msgpack.unpackb(packed))
-        return ["kept"] * len(self.calls[-1])
+def session(name: str) -> SessionState:
+    """A session without anything yet."""
+    return SessionState.new(name, SessionConfig())
 
 
 def test_a_session_that_ends_between_two_saves_does_not_keep_others_from_theirs() -> None:
-    async def main() -> list[list[Any]]:
-        scripts: Any = FakeScripts()
-        vault = CheckpointStore(scripts, "redis://nowhere", 30.0)
-        over, lives = Kept("over"), Kept("lives")
-        for session in (over, lives):
-            vault.watch(session)
-            session.ledger.set("a0", b"audio")
-        await vault.save()
-        for session in (over, lives):
-            session.ledger.set("a1", b"more")
-            session.ledger.delete("a0")
-        over.ledger.clear()
-        await vault.save()
-        await vault.close()
-        calls: list[list[Any]] = scripts.calls
-        return calls
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        over, lives = session("over"), session("lives")
+        for state in (over, lives):
+            store.watch(state, lambda: None)
+            state.changes.set("a0", b"audio")
+        await store.save(["over", "lives"])
+        for state in (over, lives):
+            state.changes.set("a1", b"more")
+            state.changes.delete("a0")
+        over.changes.clear()
+        await store.save(["over", "lives"])
+        await store.close()
+        return checkpoints.calls
 
-    first, second = asyncio.run(main())
-    assert [(session, mode) for session, mode, *_ in first] == [("over", "all"), ("lives", "all")]
-    [(session, mode, fields, gone)] = second
-    assert (session, mode, gone) == ("lives", "changes", ["a0"])
-    assert dict(zip(fields[::2], fields[1::2], strict=True)) == {"a1": "more", "meta": "m"}
+    first, second = run_virtually(main)
+    assert [(change.session_id, change.complete) for change in first] == [("over", True), ("lives", True)]
+    (change,) = second
+    assert (change.session_id, change.complete, change.removed) == ("lives", False, ["a0"])
+    assert change.fields.keys() == {"a1", HEADER}
+    assert change.fields["a1"] == b"more"
 
 
 def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> None:
-    async def main() -> list[list[Any]]:
-        scripts: Any = FakeScripts()
-        vault = CheckpointStore(scripts, "redis://nowhere", 30.0)
-        sessions = [Kept("a"), Kept("b")]
-        for session in sessions:
-            vault.watch(session)
-        saving = asyncio.create_task(vault.run())
-        await vault.commit("a")  # the first of all saves is of both
-        for session in sessions:
-            session.ledger.set("w0", b"event")
-        await vault.commit("a")
-        await vault.commit("nobody")
-        until = asyncio.get_running_loop().time() + 5
-        while len(scripts.calls) < 3 and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.01)
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        states = [session("a"), session("b")]
+        for state in states:
+            store.watch(state, lambda: None)
+        saving = asyncio.create_task(store.run())
+        await store.commit("a")  # the first of all saves is of both
+        for state in states:
+            state.changes.set("w0", b"event")
+        await store.commit("a")
+        await store.commit("nobody")
+        await asyncio.sleep(1)
         saving.cancel()
-        await vault.close()
-        calls: list[list[Any]] = scripts.calls
-        return calls
+        await store.close()
+        return checkpoints.calls
 
-    both, one, rest = asyncio.run(main())
-    assert [[session for session, *_ in call] for call in (both, one, rest)] == [["a", "b"], ["a"], ["b"]]
+    both, one, rest = run_virtually(main)
+    names = [[change.session_id for change in call] for call in (both, one, rest)]
+    assert names == [["a", "b"], ["a"], ["b"]]
 
 
-def test_a_ledger_that_is_cleared_has_nothing_to_save() -> None:
-    ledger = ChangeSet({"a": b"1"})
-    ledger.set("b", b"2")
-    ledger.delete("a")
-    ledger.clear()
-    assert not ledger.dirty
-    assert ledger.take() == ({}, [])
-    ledger.set("c", b"3")
-    assert ledger.take() == ({"c": b"3"}, [])
+def test_a_session_without_changes_is_saved_again_before_redis_forgets_it() -> None:
+    async def main(_clock: VirtualClock) -> int:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        store.watch(session("silent"), lambda: None)
+        saving = asyncio.create_task(store.run())
+        await asyncio.sleep(70)
+        saving.cancel()
+        return len(checkpoints.calls)
+
+    assert run_virtually(main) == 4
+
+
+def test_what_redis_has_forgotten_is_saved_as_a_whole() -> None:
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints, state = MemoryCheckpoints(), session("s")
+        store = checkpoint_store(checkpoints)
+        store.watch(state, lambda: None)
+        state.changes.set("a0", b"audio")
+        await store.save(["s"])
+        checkpoints.stored.clear()
+        state.changes.set("a1", b"more")
+        await store.save(["s"])
+        await store.save(["s"])
+        return checkpoints.calls
+
+    calls = run_virtually(main)
+    assert [[change.complete for change in call] for call in calls] == [[True], [False], [True]]
+    assert calls[-1][0].fields.keys() == {"a0", "a1", HEADER}
+
+
+def test_changes_that_are_cleared_leave_nothing_to_save() -> None:
+    changes = ChangeSet({"a": b"1"})
+    changes.set("b", b"2")
+    changes.delete("a")
+    changes.clear()
+    assert not changes.has_changes
+    assert changes.take_changes() == ({}, [])
+    changes.set("c", b"3")
+    assert changes.take_changes() == ({"c": b"3"}, [])
+
+
+@pytest.mark.parametrize(("text", "address"), [("", ""), ("id", ""), ("id host:80", "host:80")])
+def test_an_owner_is_read_as_it_was_written(text: str, address: str) -> None:
+    assert str(Owner.read(text)) == text
+    assert Owner.read(text).address == address

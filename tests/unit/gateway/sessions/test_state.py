@@ -1,41 +1,60 @@
-"""What a worker is asked for, and that it outlives the gateway that asked."""
-
-from urllib.parse import parse_qsl
+"""A session as a checkpoint: what another gateway finds is what the first one left."""
 
 import pytest
-from gateway.workers.request import worker_query
+from hypothesis import given
+from hypothesis import strategies as st
 
-from broker.records import Allocation
-from dalston_realtime.protocol.parameters import MinSilence, SessionConfig, parse_query
-from gateway.realtime.admission import SessionRequest
+from broker.checkpoint_record import HEADER, BadCheckpoint, UnknownCheckpointVersion, decode_checkpoint
+from dalston_realtime.protocol.events import Final, SessionBegin
+from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 from gateway.sessions.state import SessionState
 
-PLACE = Allocation("w1", "ws://x", "tiny")
 
-
-@pytest.mark.parametrize(
-    ("query", "silence", "asked"),
-    [
-        ("model=fast", 300, None),
-        ("model=fast", "auto", "auto"),
-        ("min_silence_ms=auto", "auto", "auto"),
-        ("min_silence_ms=auto", 300, "300"),
-        ("min_silence_ms=700", "auto", "auto"),
-    ],
-)
-def test_the_next_worker_hears_of_what_the_client_has_changed(
-    query: str, silence: MinSilence, asked: str | None
-) -> None:
-    sent = dict(parse_qsl(worker_query(query, SessionConfig(min_silence_ms=silence), PLACE)))
-    assert sent.get("min_silence_ms") == asked
-    assert parse_query(sent).min_silence_ms == silence
+def left(config: SessionConfig) -> SessionState:
+    """The state of a session in the middle of it."""
+    state = SessionState.new("s", config)
+    state.continuity.on_event(SessionBegin(session_id="s"))
+    state.continuity.on_event(Final(text="One.", utterance=1, start=0.0, end=1.0))
+    state.replay.store_audio(bytes(3_200))
+    state.replay.store_control('{"type":"flush","id":"f"}')
+    state.replay.messages = 1
+    state.events.append(SessionBegin(session_id="s"))
+    state.snapshot()
+    return state
 
 
 @pytest.mark.parametrize("silence", [700, "auto"])
-def test_a_session_that_another_gateway_takes_over_asks_for_the_same(silence: MinSilence) -> None:
-    config = SessionConfig(min_silence_ms=silence)
-    state = SessionState.new("s", SessionRequest(config, "x=1"))
-    state.prepare()
-    again = SessionState.restored("s", {**state.ledger.fields, "owner": b"x"}, now=0.0)
-    assert again.wish == state.wish
-    assert again.log.config == config
+def test_a_session_that_another_gateway_takes_over_is_the_same(silence: MinSilence) -> None:
+    state = left(SessionConfig(min_silence_ms=silence, vocabulary=("a b",), overflow="queue"))
+    again = SessionState.restore("s", decode_checkpoint({**state.changes.fields, "owner": b"x"}), 0.0)
+    again.snapshot()
+    assert again.requested == state.requested
+    assert again.changes.fields == state.changes.fields
+    assert again.continuity.state == state.continuity.state
+
+
+def test_a_field_that_is_not_known_is_ignored() -> None:
+    fields = dict(left(SessionConfig()).changes.fields)
+    header = fields[HEADER].replace(b'"messages":', b'"later":{"x":[1]},"messages":')
+    again = SessionState.restore("s", decode_checkpoint(fields | {HEADER: header, "z9": b"?"}), 0.0)
+    assert again.replay.messages == 1
+
+
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_another_version_is_refused(version: int) -> None:
+    fields = dict(left(SessionConfig()).changes.fields)
+    fields[HEADER] = fields[HEADER].replace(b'"version":1', b'"version":%d' % version)
+    with pytest.raises(UnknownCheckpointVersion, match=str(version)):
+        SessionState.restore("s", decode_checkpoint(fields), 0.0)
+
+
+@given(st.data())
+def test_a_checkpoint_that_is_cut_off_anywhere_is_refused_or_read(data: st.DataObject) -> None:
+    fields = dict(left(SessionConfig()).changes.fields)
+    name = data.draw(st.sampled_from(sorted(fields)))
+    fields[name] = fields[name][: data.draw(st.integers(0, len(fields[name]) - 1))]
+    try:
+        SessionState.restore("s", decode_checkpoint(fields), 0.0)
+    except BadCheckpoint:
+        return
+    assert name[0] in "ac"  # Audio of any length is audio, and the worker answers what is no command.

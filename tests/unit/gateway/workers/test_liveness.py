@@ -4,128 +4,138 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-import orjson
-import pytest
-
 from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.commands import KeepaliveCommand
 from gateway.workers.connection import WorkerConnection
-from gateway.workers.liveness import Liveness
+from gateway.workers.liveness import Liveness, LivenessLimits
 from runtime.errors import SessionError
+from runtime.worker_link import ClientPresence, decode_gateway_message
+from tests.support.virtual_time import VirtualClock, run_virtually
 
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("LOOK_S", 0.001), ("HUNG_S", 0.05), ("AGAIN_S", 0.001)):
-        monkeypatch.setattr(f"gateway.workers.liveness.{name}", seconds)
+LIMITS = LivenessLimits(first_word=2.0, look=0.5, hung=1.75, recheck=0.05, keepalive=10.0)
+AWAY, BACK, ALIVE = ClientPresence(present=False), ClientPresence(present=True), KeepaliveCommand()
 
 
 def watched(act: Callable[[Liveness], Coroutine[Any, Any, None]]) -> bool:
     """Whether a worker is taken for hung by the time `act` ends."""
 
-    async def main() -> bool:
-        watch = Liveness()
-        watching = asyncio.create_task(watch.hung())
-        async with asyncio.timeout(5):
-            await act(watch)
+    async def main(_clock: VirtualClock) -> bool:
+        liveness = Liveness(LIMITS)
+        watching = asyncio.create_task(liveness.until_hung())
+        await asyncio.sleep(0)
+        await act(liveness)
         hung = watching.done()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         return hung
 
-    return asyncio.run(main())
+    return run_virtually(main)
 
 
-async def speak(watch: Liveness, *, heard: bool, seconds: float = 0.3) -> None:
+async def speak(liveness: Liveness, *, answered: bool, seconds: float = 10.0) -> None:
     until = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < until:
-        watch.speak()
-        if heard:
-            watch.hear()
-        await asyncio.sleep(0.005)
+        liveness.on_audio()
+        if answered:
+            liveness.on_event()
+        await asyncio.sleep(0.1)
 
 
 def test_a_worker_that_gets_audio_and_says_nothing_hangs() -> None:
-    async def act(watch: Liveness) -> None:
-        watch.hear()
+    async def act(liveness: Liveness) -> None:
+        liveness.on_event()
         await asyncio.sleep(0.01)
-        await speak(watch, heard=False)
+        await speak(liveness, answered=False, seconds=2.6)
 
     assert watched(act)
 
 
-def test_a_worker_that_answers_does_not() -> None:
-    assert not watched(lambda watch: speak(watch, heard=True))
+def test_a_worker_is_not_judged_before_its_time() -> None:
+    async def act(liveness: Liveness) -> None:
+        liveness.on_event()
+        await asyncio.sleep(0.01)
+        await speak(liveness, answered=False, seconds=2.0)
+
+    assert not watched(act)
+
+
+def test_a_worker_that_answers_does_not_hang() -> None:
+    assert not watched(lambda liveness: speak(liveness, answered=True))
 
 
 def test_a_worker_that_gets_nothing_has_nothing_to_say() -> None:
-    async def act(watch: Liveness) -> None:
-        watch.hear()
-        await asyncio.sleep(0.2)
+    async def act(liveness: Liveness) -> None:
+        liveness.on_event()
+        await asyncio.sleep(60)
 
     assert not watched(act)
 
 
 def test_a_worker_that_has_not_begun_yet_is_not_judged() -> None:
-    assert not watched(lambda watch: speak(watch, heard=False))
+    assert not watched(lambda liveness: speak(liveness, answered=False))
 
 
-class Link:
-    """A link that notes the types of what it is told, or takes nothing."""
+def test_a_worker_that_takes_over_has_to_say_something_soon() -> None:
+    async def main(_clock: VirtualClock) -> list[bool]:
+        silent, talks = Liveness(LIMITS), Liveness(LIMITS)
+        watching = [asyncio.create_task(each.until_silent()) for each in (silent, talks)]
+        await asyncio.sleep(1)
+        talks.on_event()
+        await asyncio.sleep(2)
+        lost = [task.done() for task in watching]
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        return lost
+
+    assert run_virtually(main) == [True, False]
+
+
+class NotingWorker:
+    """A worker that notes what it is told of the client, or takes nothing."""
 
     def __init__(self, failure: SessionError | None = None) -> None:
-        self.told: list[str] = []
-        self.news = asyncio.Event()
+        self.told: list[object] = []
         self._failure = failure
 
     async def send(self, text: str) -> bool:
         if self._failure:
             raise self._failure
-        self.told.append(orjson.loads(text)["type"])
-        self.news.set()
+        self.told.append(decode_gateway_message(text))
         return True
 
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(self.told) < count:
-                self.news.clear()
-                await self.news.wait()
 
-
-def test_a_worker_hears_that_the_client_is_away_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.workers.liveness.KEEPALIVE_S", 0.01)
-
-    async def main() -> list[str]:
-        watch, link, away = Liveness(), Link(), [False]
-        watching = asyncio.create_task(watch.client(cast(WorkerConnection, link), lambda: away[0]))
-        for is_away, count in ((True, 3), (False, 4)):
-            await asyncio.sleep(0)
-            away[0] = is_away
-            watch.attend()
-            await link.until(count)
-        watch.attend()
-        await asyncio.sleep(0.05)
+def test_a_worker_hears_that_the_client_is_away_and_back() -> None:
+    async def main(_clock: VirtualClock) -> list[object]:
+        liveness, worker = Liveness(LIMITS), NotingWorker()
+        liveness.on_presence(True)
+        watching = asyncio.create_task(liveness.report_presence(cast(WorkerConnection, worker)))
+        await asyncio.sleep(60)
+        for present, seconds in ((False, 25), (True, 60)):
+            liveness.on_presence(present)
+            await asyncio.sleep(seconds)
+        liveness.on_presence(True)
+        await asyncio.sleep(60)
         watching.cancel()
-        return link.told
+        return worker.told
 
-    told = asyncio.run(main())
-    assert (told[0], told[-1], told.count("back"), told.count("away")) == ("away", "back", 1, 1)
-    assert set(told[1:-1]) == {"keepalive"}
+    assert run_virtually(main) == [AWAY, ALIVE, ALIVE, BACK]
 
 
 def test_another_worker_hears_first_that_the_client_is_away() -> None:
-    async def main() -> list[str]:
-        link = Link()
-        watching = asyncio.create_task(Liveness().client(cast(WorkerConnection, link), lambda: True))
-        await link.until(1)
+    async def main(_clock: VirtualClock) -> list[object]:
+        worker = NotingWorker()
+        watching = asyncio.create_task(Liveness(LIMITS).report_presence(cast(WorkerConnection, worker)))
+        await asyncio.sleep(1)
         watching.cancel()
-        return link.told
+        return worker.told
 
-    assert asyncio.run(main()) == ["away"]
+    assert run_virtually(main) == [AWAY]
 
 
 def test_a_worker_that_takes_nothing_is_lost() -> None:
-    async def main() -> object:
-        link = Link(SessionError(CloseCode.INTERNAL, "the worker takes no audio"))
-        return await Liveness().client(cast(WorkerConnection, link), lambda: True)
+    async def main(_clock: VirtualClock) -> None:
+        worker = NotingWorker(SessionError(CloseCode.INTERNAL, "the worker takes no audio"))
+        await Liveness(LIMITS).report_presence(cast(WorkerConnection, worker))
 
-    assert asyncio.run(main()) is None
+    run_virtually(main)

@@ -2,33 +2,39 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.continuity.session_continuity import SessionContinuity
-from gateway.sessions.replay.audio_feeder import OPEN_FLUSHES, UNSENT_FRAMES, UNSENT_MESSAGES, AudioFeeder
+from gateway.sessions.replay.audio_feeder import AudioFeeder, FeedLimits
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
+
+LIMITS = FeedLimits()
 
 
 def taken(frame: bytes | str, count: int, then: Callable[[ReplayBuffer], None]) -> tuple[int, int]:
     """How many of `count` messages a session without a worker takes; and how many after `then` as well."""
 
     async def main() -> tuple[int, int]:
-        ledger = ChangeSet()
-        log = ReplayBuffer(SessionConfig(), ledger)
-        pump = AudioFeeder(log, SessionContinuity("s", ledger))
+        changes = ChangeSet()
+        log = ReplayBuffer(SessionConfig(), changes)
+        feeder = AudioFeeder(log, SessionContinuity("s", changes), LIMITS)
         numbers: list[int] = []
 
         async def speak() -> None:
             for _ in range(count):
-                await pump.take(frame)
+                if isinstance(frame, str):
+                    await feeder.feed_control(partial(log.store_control, frame))
+                else:
+                    await feeder.feed_audio(frame)
                 numbers.append(log.next)
 
         speaking = asyncio.create_task(speak())
         await asyncio.sleep(0)
         first = len(numbers)
         then(log)
-        pump.notice()
+        feeder.wake()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         speaking.cancel()
@@ -38,12 +44,15 @@ def taken(frame: bytes | str, count: int, then: Callable[[ReplayBuffer], None]) 
 
 
 def test_messages_that_no_worker_takes_are_bounded() -> None:
-    assert taken("x", 1_000, lambda log: log.sent(0)) == (UNSENT_MESSAGES, UNSENT_MESSAGES + 1)
+    assert taken("x", 1_000, lambda log: log.mark_sent(0)) == (
+        LIMITS.unsent_controls,
+        LIMITS.unsent_controls + 1,
+    )
 
 
 def test_audio_in_single_samples_is_bounded_by_frames() -> None:
     taken_at_once, after = taken(b"\0\0", 10_000, lambda log: None)
-    assert taken_at_once == after == UNSENT_FRAMES
+    assert taken_at_once == after == LIMITS.unsent_frames
 
 
 def test_changes_of_the_settings_are_one_message() -> None:
@@ -53,13 +62,13 @@ def test_changes_of_the_settings_are_one_message() -> None:
 
 def test_flushes_that_are_not_answered_are_bounded() -> None:
     def answered(log: ReplayBuffer) -> None:
-        log.answered("a")
+        log.flush_answered("a")
 
     def all_sent(log: ReplayBuffer) -> None:
         for number in range(log.next):
-            log.sent(number)
+            log.mark_sent(number)
 
     flush = '{"type":"flush","id":"a"}'
-    assert taken(flush, 1_000, all_sent) == (UNSENT_MESSAGES, 2 * UNSENT_MESSAGES)
-    assert OPEN_FLUSHES == 2 * UNSENT_MESSAGES
-    assert taken(flush, 1_000, answered) == (UNSENT_MESSAGES, UNSENT_MESSAGES + 1)
+    assert taken(flush, 1_000, all_sent) == (LIMITS.unsent_controls, 2 * LIMITS.unsent_controls)
+    assert LIMITS.open_flushes == 2 * LIMITS.unsent_controls
+    assert taken(flush, 1_000, answered) == (LIMITS.unsent_controls, LIMITS.unsent_controls + 1)

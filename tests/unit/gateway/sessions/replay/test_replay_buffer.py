@@ -1,5 +1,6 @@
 """What a gateway keeps of a client's stream: whole samples, in order, from where a worker has to go on."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -7,28 +8,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalston_realtime.protocol.commands import MAX_TEXT
+from broker.checkpoint_record import (
+    HEADER,
+    VERSION,
+    CheckpointHeader,
+    ContinuityState,
+    decode_checkpoint,
+    encode_header,
+)
+from dalston_realtime.protocol.commands import MAX_TEXT, BadCommand
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.replay.replay_buffer import MAX_ENTRIES, AudioSegment, ControlMessage, ReplayBuffer
+from gateway.sessions.replay.replay_buffer import MAX_ENTRIES, ReplayBuffer
+from gateway.sessions.replay.replay_entries import AudioSegment, ControlMessage
+from runtime.worker_link import ClientPresence, decode_gateway_message, encode
 
 RATE = 8_000
 
 
-def log(limit_s: float = 60.0, **config: Any) -> ReplayBuffer:
-    """A log of 16-bit mono at 8 kHz."""
-    return ReplayBuffer(SessionConfig(sample_rate=RATE, **config), ChangeSet(), limit_s)
+def buffer(limit_s: float = 60.0, changes: ChangeSet | None = None) -> ReplayBuffer:
+    """A buffer of 16-bit mono at 8 kHz."""
+    return ReplayBuffer(SessionConfig(sample_rate=RATE), changes or ChangeSet(), limit_s)
 
 
-def kept(audio_log: ReplayBuffer) -> list[bytes | str]:
+def kept(replay: ReplayBuffer) -> list[bytes | str]:
     """What a new worker would get."""
-    entries = map(audio_log.entry, range(audio_log.first(), audio_log.next))
+    entries = map(replay.entry, range(replay.first(), replay.next))
     return [e.data if isinstance(e, AudioSegment) else e.text for e in entries if e is not None]
 
 
-def audio(audio_log: ReplayBuffer) -> bytes:
+def audio(replay: ReplayBuffer) -> bytes:
     """The audio alone."""
-    return b"".join(item for item in kept(audio_log) if isinstance(item, bytes))
+    return b"".join(item for item in kept(replay) if isinstance(item, bytes))
 
 
 def said(**message: Any) -> str:
@@ -45,66 +56,66 @@ CONFIG = said(type="config", language="en")
 
 
 def test_a_sample_that_is_not_complete_waits_for_its_other_half() -> None:
-    mine = log()
-    mine.hear(b"\x01\x02\x03")
+    mine = buffer()
+    mine.store_audio(b"\x01\x02\x03")
     assert kept(mine) == [b"\x01\x02"]
-    mine.hear(b"\x04")
+    mine.store_audio(b"\x04")
     assert audio(mine) == b"\x01\x02\x03\x04"
 
 
 def test_half_a_sample_of_a_lost_connection_is_sent_again_by_the_client() -> None:
-    mine = log()
-    mine.hear(b"\x01\x02\x03")
-    mine.break_off()
-    mine.hear(b"\x03\x04")
+    mine = buffer()
+    mine.store_audio(b"\x01\x02\x03")
+    mine.drop_partial_sample()
+    mine.store_audio(b"\x03\x04")
     assert audio(mine) == b"\x01\x02\x03\x04"
     assert mine.seconds == 2 / RATE
 
 
 def test_what_is_settled_is_forgotten_to_the_sample_and_the_clock_knows() -> None:
-    mine = log()
+    mine = buffer()
     data = bytes(range(200)) * 80  # one second
-    mine.hear(data)
-    mine.forget(0.25)
+    mine.store_audio(data)
+    mine.trim_before(0.25)
     assert audio(mine) == data[RATE // 2 :]
     assert (mine.start, mine.clock) == (RATE // 4, 4_000)
-    mine.forget(0.1)
+    mine.trim_before(0.1)
     assert mine.start == RATE // 4
-    mine.forget(7.0)
+    mine.trim_before(7.0)
     assert (mine.start, audio(mine)) == (RATE, b"")
 
 
 def test_an_unanswered_flush_outlives_the_audio_before_it_and_an_answered_one_does_not() -> None:
-    mine = log()
+    mine = buffer()
     for name in ("a", "b"):
-        mine.hear(bytes(RATE))
-        mine.say(said(type="flush", id=name))
-    mine.hear(bytes(RATE))
-    mine.forget(1.2)
+        mine.store_audio(bytes(RATE))
+        mine.store_control(said(type="flush", id=name))
+    mine.store_audio(bytes(RATE))
+    mine.trim_before(1.2)
     assert [item for item in kept(mine) if isinstance(item, str)] == [
         said(type="flush", id="a"),
         said(type="flush", id="b"),
     ]
-    mine.answered("a")
+    mine.flush_answered("a")
     assert [item for item in kept(mine) if isinstance(item, str)] == [said(type="flush", id="b")]
 
 
 def test_a_change_of_the_settings_counts_for_what_follows_even_when_it_is_forgotten() -> None:
-    mine = log()
-    mine.say(said(type="config", min_silence_ms=700))
-    mine.hear(bytes(RATE))
-    mine.say(said(type="config", language="en"))
-    mine.hear(bytes(RATE))
-    mine.forget(0.1)
+    mine = buffer()
+    mine.store_control(said(type="config", min_silence_ms=700))
+    mine.store_audio(bytes(RATE))
+    mine.store_control(said(type="config", language="en"))
+    mine.store_audio(bytes(RATE))
+    mine.trim_before(0.1)
     assert (mine.config.min_silence_ms, mine.config.language) == (700, "auto")
     assert said(type="config", language="en") in kept(mine)
 
 
 def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
-    mine = log()
-    mine.say(said(type="config", min_silence_ms="auto"))
-    mine.hear(bytes(RATE))
-    mine.forget(0.1)
+    mine = buffer()
+    mine.store_control(said(type="config", min_silence_ms="auto"))
+    mine.store_audio(bytes(RATE))
+    mine.trim_before(0.1)
     assert mine.config.min_silence_ms == "auto"
 
 
@@ -119,86 +130,93 @@ def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
     ],
 )
 def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
-    mine = log()
-    mine.say(text)
+    mine = buffer()
+    mine.store_control(text)
     entry = mine.entry(0)
     assert isinstance(entry, ControlMessage)
     assert entry.text == text
-    mine.sent(0)
+    mine.mark_sent(0)
     assert kept(mine) == []
 
 
 @pytest.mark.parametrize(
-    "text", ['{"type":"away"}', '{"type":"flush","type":"back"}', ' { "type" : "away" } ']
+    "text",
+    [
+        '{"type":"presence","present":false}',
+        ' { "present" : true, "type" : "presence" } ',
+        encode(ClientPresence(present=False)),
+    ],
 )
 def test_of_its_presence_a_client_can_not_speak_itself(text: str) -> None:
-    mine = log()
-    mine.say(text)
+    mine = buffer()
+    mine.store_control(text)
     assert kept(mine) == ["{}"]  # which the worker answers as it does what is no message
 
 
 def test_the_end_is_kept_to_the_last() -> None:
-    mine = log()
-    mine.hear(bytes(RATE))
-    mine.say(said(type="end"))
-    mine.sent(1)
-    mine.forget(9.0)
+    mine = buffer()
+    mine.store_audio(bytes(RATE))
+    mine.store_control(said(type="end"))
+    mine.mark_sent(1)
+    mine.trim_before(9.0)
     assert kept(mine) == [said(type="end")]
     assert mine.ended
 
 
 def test_more_than_the_limit_is_dropped_and_said() -> None:
-    mine = log(limit_s=2.0)
-    assert mine.hear(bytes(2 * RATE * 2)) == 0.0
-    assert mine.hear(bytes(RATE)) == 0.5
+    mine = buffer(limit_s=2.0)
+    assert mine.store_audio(bytes(2 * RATE * 2)) == 0.0
+    assert mine.store_audio(bytes(RATE)) == 0.5
     assert (mine.end - mine.start) / RATE == 2.0
 
 
 def test_a_flood_of_changes_is_one_entry_with_all_of_them() -> None:
-    mine = log()
+    changes = ChangeSet()
+    mine = buffer(changes=changes)
     for ms in range(100, 1_100):
-        mine.say(said(type="config", min_silence_ms=ms, padding="x" * 500))
-        mine.say(CONFIG)
-        mine.say(KEEPALIVE)
-        mine.sent(mine.next - 1)
+        mine.store_control(said(type="config", min_silence_ms=ms, padding="x" * 500))
+        mine.store_control(CONFIG)
+        mine.store_control(KEEPALIVE)
+        mine.mark_sent(mine.next - 1)
     assert kept(mine) == [said(type="config", min_silence_ms=1_099, language="en")]
-    assert list(mine._ledger.fields) == [f"c{mine.first()}"]
-    mine.hear(bytes(2))
-    mine.say(said(type="config", language="auto"))
+    assert list(changes.fields) == [f"c{mine.first()}"]
+    mine.store_audio(bytes(2))
+    mine.store_control(said(type="config", language="auto"))
     assert kept(mine)[2:] == [said(type="config", language="auto")]
 
 
 def test_what_is_too_long_is_no_message() -> None:
-    mine = log()
-    mine.say(said(type="end", padding="x" * MAX_TEXT))
+    changes = ChangeSet()
+    mine = buffer(changes=changes)
+    mine.store_control(said(type="end", padding="x" * MAX_TEXT))
     assert not mine.ended
     assert [len(item) for item in kept(mine)] == [MAX_TEXT + 1]  # which the worker refuses
-    assert mine._ledger.fields == {}
+    assert changes.fields == {}
 
 
 def test_samples_one_by_one_are_as_few_as_may_be() -> None:
-    mine = log()
-    lost = sum(mine.hear(bytes(2)) for _ in range(MAX_ENTRIES + 10))
+    mine = buffer()
+    lost = sum(mine.store_audio(bytes(2)) for _ in range(MAX_ENTRIES + 10))
     assert round(lost * RATE) == 10
     assert len(kept(mine)) == MAX_ENTRIES
     assert mine.end - mine.start == MAX_ENTRIES
 
 
 def test_a_change_behind_the_last_sample_is_not_forgotten_with_it() -> None:
-    mine = log()
-    mine.hear(bytes(RATE))
-    mine.say(CONFIG)
-    mine.forget(9.0)
+    mine = buffer()
+    mine.store_audio(bytes(RATE))
+    mine.store_control(CONFIG)
+    mine.trim_before(9.0)
     assert kept(mine) == [CONFIG]  # the worker may not have got it yet
 
 
 def test_flushes_without_an_answer_are_counted() -> None:
-    mine = log()
+    mine = buffer()
     for name in ("a", "b", "a"):
-        mine.say(said(type="flush", id=name))
-    mine.sent(0)
-    assert (mine.open_flushes, mine.unsent_messages) == (3, 2)
-    mine.answered("a")
+        mine.store_control(said(type="flush", id=name))
+    mine.mark_sent(0)
+    assert (mine.open_flushes, mine.unsent_controls) == (3, 2)
+    mine.flush_answered("a")
     assert mine.open_flushes == 2
     assert kept(mine) == [said(type="flush", id="b"), said(type="flush", id="a")]
 
@@ -216,22 +234,42 @@ def test_flushes_without_an_answer_are_counted() -> None:
     )
 )
 def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(steps: list[Any]) -> None:
-    mine, whole = log(), b""
+    changes = ChangeSet()
+    mine, whole = buffer(changes=changes), b""
     for step in steps:
         match step:
             case bytes():
-                mine.hear(step)
+                mine.store_audio(step)
                 whole += step
             case str():
-                mine.say(step)
+                mine.store_control(step)
             case "forget", seconds:
-                mine.forget(seconds)
+                mine.trim_before(seconds)
             case "sent", number:
-                mine.sent(number)
+                mine.mark_sent(number)
     complete = whole[: len(whole) // 2 * 2]
     assert audio(mine) == complete[2 * mine.start :]
     assert mine.end == len(complete) // 2
-    ledger = ChangeSet(dict(mine._ledger.fields))
-    again = ReplayBuffer.restored(mine.config, ledger, mine.start, mine.ended)
+    header = CheckpointHeader(
+        version=VERSION,
+        requested=mine.config,
+        config=mine.config,
+        first_frame=mine.start,
+        ended=mine.ended,
+        messages=0,
+        continuity=ContinuityState(),
+    )
+    checkpoint = decode_checkpoint(changes.fields | {HEADER: encode_header(header)})
+    again = ReplayBuffer.restore(checkpoint, ChangeSet(dict(changes.fields)))
     assert list(map(read, kept(again))) == [read(item) for item in kept(mine) if item != KEEPALIVE]
     assert (again.start, again.end, again.ended) == (mine.start, mine.end, mine.ended)
+
+
+@given(st.text(max_size=60) | st.sampled_from(['{"type":"flush","type":"presence","present":true}', "{}"]))
+def test_no_text_of_a_client_is_presence_for_the_worker(text: str) -> None:
+    mine = buffer()
+    mine.store_control(text)
+    (sent,) = kept(mine)
+    assert isinstance(sent, str)
+    with contextlib.suppress(BadCommand):
+        assert not isinstance(decode_gateway_message(sent), ClientPresence)
