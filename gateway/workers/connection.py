@@ -86,9 +86,8 @@ class WorkerConnection:
         except InvalidStatus as error:
             raise WorkerUnreachable(_refusal(allocation.worker_id, error.response.status_code)) from error
         except (OSError, WebSocketException, ValueError, DalstonError) as error:
-            raise WorkerUnreachable(
-                f"worker {allocation.worker_id}: {error or 'no answer in time'}"
-            ) from error
+            why = str(error) or "no answer in time"
+            raise WorkerUnreachable(f"worker {allocation.worker_id}: {why}") from error
         return cls(connection, options.send_timeout)
 
     async def measure_latency(self) -> NoReturn:

@@ -1,5 +1,8 @@
 """Which phase may follow which, and that every other change is an error."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,20 +38,23 @@ def test_all_phases_are_in_the_table() -> None:
 
 
 def test_a_client_that_comes_and_goes_changes_the_phase_only_where_a_worker_serves() -> None:
-    tracker = PhaseTracker()
-    tracker.set_attached(True)
-    assert tracker.current is SessionPhase.QUEUED
-    tracker.worker_lost()
-    assert tracker.current is SessionPhase.QUEUED
-    tracker.worker_began()
-    assert tracker.current is SessionPhase.RUNNING
-    tracker.set_attached(False)
-    assert tracker.current is SessionPhase.DETACHED
-    tracker.worker_lost()
-    tracker.set_attached(True)
-    assert tracker.current is SessionPhase.FAILING_OVER
-    tracker.worker_found()
-    assert tracker.current is SessionPhase.RUNNING
+    tracker, phases = PhaseTracker(), []
+    steps: list[Callable[[], None]] = [
+        partial(tracker.set_attached, True),
+        tracker.worker_lost,
+        tracker.worker_began,
+        partial(tracker.set_attached, False),
+        tracker.worker_lost,
+        partial(tracker.set_attached, True),
+        tracker.worker_found,
+    ]
+    for step in steps:
+        step()
+        phases.append(tracker.current.name)
+    assert phases == [
+        *("QUEUED", "QUEUED", "RUNNING", "DETACHED"),
+        *("FAILING_OVER", "FAILING_OVER", "RUNNING"),
+    ]
 
 
 EVENTS = ("attach", "detach", "began", "lost", "found", "end", "over")

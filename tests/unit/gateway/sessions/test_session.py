@@ -197,14 +197,14 @@ def test_a_gateway_that_goes_away_leaves_its_sessions_to_another_one() -> None:
         del fields["owner"]
         session = await other.take_over(me.port.session_id, fields, "")
         assert session is not None
-        assert session.phase.current is SessionPhase.FAILING_OVER
+        assert phase(other, me.port) is SessionPhase.FAILING_OVER
         assert checkpoints.stored[session.id]["owner"] == b"other"
         again = MemoryTransport(await other.resume(session, 1))
         resumed = await again.until(SessionResumed)
         assert isinstance(resumed, SessionResumed)
         assert resumed.audio_received == 1.0
         await next_worker.until_received(1)
-        assert session.phase.current is SessionPhase.RUNNING
+        assert phase(other, me.port) is SessionPhase.RUNNING
         assert next_worker.received == [SECOND]
         await again.leave(done=True)
         await session.ended()

@@ -1,5 +1,7 @@
 """A session served by several workers: the client sees one session, whenever a worker is lost."""
 
+from collections.abc import Iterable
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -135,7 +137,7 @@ def test_speech_that_the_client_has_seen_is_not_said_again() -> None:
 def test_an_end_that_belongs_to_speech_before_the_one_that_is_seen_is_not_said() -> None:
     session = told(*FIRST, start(5.0), end(6.0), start(6.5))
     session.worker_lost()
-    events = [start(5.0), end(6.0), start(6.5), end(7.5)]
+    events: list[WorkerMessage] = [start(5.0), end(6.0), start(6.5), end(7.5)]
     assert [session.on_event(e) for e in events] == [None, None, None, end(7.5)]
 
 
@@ -180,12 +182,16 @@ def utterances(count: int) -> list[tuple[SpeechStart, Partial, SpeechEnd, Final]
     return said
 
 
+def flat(said: Iterable[Iterable[WorkerMessage]]) -> list[WorkerMessage]:
+    return [event for events in said for event in events]
+
+
 @given(st.integers(1, 6), st.lists(st.integers(0, 23), max_size=4))
 def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, losses: list[int]) -> None:
     """A worker that begins somewhere says all that lies behind it, from its beginning."""
     said, seen, changes = utterances(count), list[WorkerMessage](), ChangeSet()
     session = SessionContinuity("s", changes)
-    left: list[WorkerMessage] = [e for events in said for e in events]
+    left = flat(said)
     for lost_after in [*losses, 10_000]:
         for event in left[:lost_after]:
             if (shown := session.on_event(event)) is not None:
@@ -195,7 +201,7 @@ def test_wherever_workers_are_lost_the_client_hears_each_word_once(count: int, l
             saved = msgspec.json.decode(msgspec.json.encode(session.state), type=ContinuityState)
             session = SessionContinuity.restore("s", changes, saved, {})
             behind = [events for events in said if events[0].timestamp + 0.96 > begin.at]
-            left = [e for events in behind for e in events]
+            left = flat(behind)
             assert not behind or behind[0][1].utterance == begin.utterance
     assert [e.text for e in seen if isinstance(e, Final)] == [f"w{n}" for n in range(1, count + 1)]
     times = [e.timestamp for e in seen if isinstance(e, SpeechStart | SpeechEnd)]
