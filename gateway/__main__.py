@@ -50,7 +50,7 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
             await asyncio.sleep(SIGNAL_S)
         await gateway.drain(DRAIN_S)
         await gateway.hand_over(HAND_OVER_S)
-        await server.finish(serving, CLOSE_S)
+        await server.end_serving(serving, CLOSE_S)
         await gateway.release_slots(RELEASE_S)
     finally:
         for helper in (helping, announcing):

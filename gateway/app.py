@@ -113,7 +113,7 @@ class GatewayApp:
 
     async def release_slots(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every slot is released."""
-        await self._slots.finish(deadline)
+        await self._slots.wait_settled(deadline)
 
     async def close(self) -> None:
         """Close the connections to Redis."""

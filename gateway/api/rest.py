@@ -75,7 +75,7 @@ class RestApi:
         return Reply({"workers": workers, "total": len(workers)})
 
     async def drain(self, request: Request) -> Reply:
-        """POST: the worker gets nothing new, and after `seconds` its sessions move. DELETE takes it back."""
+        """POST: the worker gets no new session, and after `seconds` its sessions move. DELETE undoes it."""
         worker_id, text = request.path_params["worker_id"], request.query_params.get("seconds")
         undo = request.method == "DELETE"
         try:

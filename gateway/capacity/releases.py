@@ -72,7 +72,7 @@ class Releases:
                 await asyncio.sleep(self._limits.retry)
             self._changed()
 
-    async def finish(self, deadline: float) -> None:
+    async def wait_done(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every slot is released."""
         try:
             async with asyncio.timeout(deadline):

@@ -92,9 +92,9 @@ class SlotManager:
             group.create_task(self._leases.run())
             group.create_task(self._releases.run())
 
-    async def finish(self, deadline: float) -> None:
+    async def wait_settled(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every slot is released or handed over."""
-        await self._releases.finish(deadline)
+        await self._releases.wait_done(deadline)
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=deadline)
 

@@ -53,7 +53,7 @@ class ClientConnection:
             for task in (writing, reading, ending):
                 task.cancel()
             await asyncio.gather(writing, reading, ending, return_exceptions=True)
-            last = self._port.release()
+            last = self._port.let_go()
         if detached.done():
             await self._send_final_error(detached.result(), last)
             return False

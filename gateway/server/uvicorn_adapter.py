@@ -66,7 +66,7 @@ class DrainingServer(uvicorn.Server):
         """Nothing: clients are told before this server is."""
         yield
 
-    async def finish(self, serving: asyncio.Task[None], seconds: float) -> None:
+    async def end_serving(self, serving: asyncio.Task[None], seconds: float) -> None:
         """End `serving`, the task of `serve`; who has not taken the close by then is cut off."""
         self.should_exit = True
         await asyncio.wait([serving], timeout=seconds)

@@ -43,7 +43,7 @@ def bind(settings: GatewaySettings) -> socket.socket:
 
 
 def make_server(app: ASGIApp, head_seconds: float) -> DrainingServer:
-    """The server for `app`, to be run with `serve(sockets=[...])` and ended with `finish`.
+    """The server for `app`, to be run with `serve(sockets=[...])` and ended with `end_serving`.
 
     A client has `head_seconds` to send a complete request.
     """

@@ -10,14 +10,14 @@ class Attachment:
 
     def __init__(self) -> None:
         self.detached: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
-        self._released = asyncio.Event()
+        self._let_go = asyncio.Event()
 
     async def detach(self, outcome: SessionOutcome) -> None:
         """End the connection, not the session; returns when nothing more is taken from the session."""
         if not self.detached.done():
             self.detached.set_result(outcome)
-        await self._released.wait()
+        await self._let_go.wait()
 
-    def release(self) -> None:
+    def let_go(self) -> None:
         """The transport takes nothing more from the session."""
-        self._released.set()
+        self._let_go.set()

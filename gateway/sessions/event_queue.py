@@ -84,7 +84,7 @@ class EventQueue:
         if pending.is_partial:
             self._partial = number
 
-    def finish(self, last: Event | None = None) -> None:
+    def close(self, last: Event | None = None) -> None:
         """Take no more events, except `last`, for which there is always room."""
         if last is not None:
             self._add(PendingEvent(last, 0, 0.0))

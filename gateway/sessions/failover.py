@@ -86,7 +86,7 @@ class Failover:
     async def _go_on(self) -> SessionOutcome | None:
         """Have another worker go on; how the session ended, None if that one was lost as well."""
         state, had_worker, self._had_worker = self._state, self._had_worker, True
-        start = state.continuity.worker_lost(count_loss=had_worker)
+        start = state.continuity.start_replay(count_loss=had_worker)
         if state.continuity.state.losses > MAX_LOSSES:
             return SessionOutcome.error(CloseCode.INTERNAL, "several workers were lost over the same audio")
         state.replay.trim_before(start.at)
@@ -155,7 +155,7 @@ class Failover:
 
     def _pass_on(self, message: WorkerMessage, size: int) -> None:
         state = self._state
-        shown = state.continuity.on_event(message)
+        shown = state.continuity.translate(message)
         if isinstance(message, SessionBegin):
             if isinstance(shown, SessionBegin) and self._assignment.degraded:
                 shown = replace(shown, degraded=True)

@@ -1,14 +1,15 @@
 """Names the phases of a session, and checks each change from one to the next.
 
-QUEUED ──────▶ RUNNING ◀─────▶ DETACHED          (the client's connection is lost, and comes back)
-  │             │  ▲  ▲          │  ▲
-  │             │  │  └────┐ ┌───┘  │            (the worker is lost, and another one goes on)
-  │             │  └─── FAILING_OVER ┘
-  │             │          │
-  ▼             ▼          ▼
-ENDING ◀── any of the four above ──▶ HANDED_OVER (another gateway has it, or may take it)
-  │                                      │
-  └────────────────▶ OVER ◀──────────────┘       (all is told; its last events may still be fetched)
+QUEUED
+   │  a worker begins
+   ▼
+RUNNING ◀── the client leaves, and comes back ──▶ DETACHED
+   ▲                                                  ▲
+   │          the worker is lost, and another         │
+   └────────▶     one goes on: FAILING_OVER    ◀──────┘
+
+any of these four                ──▶ ENDING      ──▶ OVER
+any of them but QUEUED           ──▶ HANDED_OVER ──▶ OVER
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ class SessionPort:
 
     def fail(self, error: SessionError) -> None:
         """End the session by a fault of the client."""
-        self._session.finish(SessionOutcome.error(error.code, error.message))
+        self._session.request_end(SessionOutcome.error(error.code, error.message))
 
     def events(self) -> AsyncIterator[OutgoingEvent]:
         """What the client missed and what comes, to the session's end.
@@ -63,14 +63,14 @@ class SessionPort:
         """How the session ended, once it has."""
         return await self._session.ended()
 
-    def release(self) -> int:
+    def let_go(self) -> int:
         """Take nothing more; returns the number of the last event that was given out."""
-        self._attachment.release()
+        self._attachment.let_go()
         return self._session.state.events.seq
 
     def close(self, *, done: bool) -> None:
         """The connection is over; `done` says that the client does not come back."""
-        self._attachment.release()
+        self._attachment.let_go()
         self._on_close(self._attachment, done)
 
 

@@ -102,7 +102,7 @@ class Session:
         elif self.may_resume and self.phase.is_live:
             await self._checkpoints.commit(self.id)
 
-    def finish(self, outcome: SessionOutcome) -> None:
+    def request_end(self, outcome: SessionOutcome) -> None:
         """End, for a reason that is no worker's."""
         if not self._requested_end.done():
             self._requested_end.set_result(outcome)
@@ -139,19 +139,21 @@ class Session:
         """Another gateway has the session: this one has nothing more to say about it."""
         if self.phase.is_live:
             self.phase.move_to(SessionPhase.HANDED_OVER)
-            self.finish(SessionOutcome.error(CloseCode.RESTARTING, "the session goes on at another gateway"))
+            self.request_end(
+                SessionOutcome.error(CloseCode.RESTARTING, "the session goes on at another gateway")
+            )
 
     async def _leave(self, outcome: SessionOutcome) -> None:
         """Give up the slot, or leave it and the session to another gateway."""
         if self.phase.current is SessionPhase.HANDED_OVER:
-            self.state.events.finish(outcome.event)
+            self.state.events.close(outcome.event)
             self._slot.hand_over(self._limits.claimed_slot)
         elif outcome.code is CloseCode.RESTARTING and self.may_resume:
             self.phase.move_to(SessionPhase.HANDED_OVER)
             await self._hand_over(outcome)
         else:
             self.phase.move_to(SessionPhase.ENDING)
-            self.state.events.finish(outcome.event)
+            self.state.events.close(outcome.event)
             self._slot.release(outcome.status, self.state.replay.seconds)
 
     async def _hand_over(self, outcome: SessionOutcome) -> None:

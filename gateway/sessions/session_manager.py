@@ -95,7 +95,7 @@ class SessionManager:
         """Have every session end, or go on at another gateway; new ones too."""
         self._draining = True
         for session in self._sessions.values():
-            session.finish(RESTART)
+            session.request_end(RESTART)
 
     async def wait_over(self, deadline: float) -> None:
         """Wait up to `deadline` seconds until every session is over or handed over."""
@@ -106,7 +106,7 @@ class SessionManager:
         session = Session(state, self._access, self._checkpoints, self._limits, phase)
         self._sessions[session.id] = session
         if self._draining:
-            session.finish(RESTART)
+            session.request_end(RESTART)
         task = self._in_background(session.run())
         task.add_done_callback(lambda _: self._on_over(session))
         return session
@@ -127,7 +127,7 @@ class SessionManager:
             if done:
                 self._remove(session.id)
         elif done or not (session.may_resume and session.phase.is_live):
-            session.finish(SessionOutcome(None))
+            session.request_end(SessionOutcome(None))
         else:
             log.info("lost its client")
             self._wait_for_client(session)
@@ -138,7 +138,7 @@ class SessionManager:
 
     def _expire(self, session: Session) -> None:
         self._expiry.pop(session.id, None)
-        session.finish(SessionOutcome(None))
+        session.request_end(SessionOutcome(None))
 
     def _on_over(self, session: Session) -> None:
         """Keep the last events of a session for a client that has not got them."""

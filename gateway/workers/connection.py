@@ -103,7 +103,7 @@ class WorkerConnection:
 
     def send_at_once(self, frame: bytes | str) -> bool:
         """Send a frame if that needs no waiting; whether it was sent."""
-        return websockets_adapter.send_at_once(self._connection, frame)
+        return websockets_adapter.write_frame(self._connection, frame)
 
     async def send(self, frame: bytes | str) -> bool:
         """Send a frame; waits while the worker takes none. False if it has closed.
@@ -143,7 +143,7 @@ class WorkerConnection:
 async def _connect(allocation: Allocation, options: ConnectOptions) -> ClientConnection:
     connection = await connect(
         f"{allocation.endpoint}{PATH}",
-        open_timeout=None,  # the caller has a time-out for this and the worker's answer together
+        open_timeout=None,  # The caller has a time-out for this and the worker's answer together.
         additional_headers={"Authorization": f"Bearer {options.secret}"},
         close_timeout=CLOSE_S,
         ping_interval=PING_S,

@@ -57,7 +57,7 @@ class SessionContinuity:
             raise BadCheckpoint(f"a final can't be read: {error}") from None
         return cls(session_id, changes, state)
 
-    def on_event(self, event: WorkerMessage) -> Event | None:
+    def translate(self, event: WorkerMessage) -> Event | None:
         """What the client is to see of a worker's message, if anything."""
         match event:
             case Progress():
@@ -85,7 +85,7 @@ class SessionContinuity:
         """No worker needs the audio before: the next utterance may overlap the last one."""
         return replay_from(self.state, self._speech.first_start)
 
-    def worker_lost(self, *, count_loss: bool = True) -> ReplayStart:
+    def start_replay(self, *, count_loss: bool = True) -> ReplayStart:
         """Where another worker goes on; `count_loss` says that the audio may be what the worker died of."""
         state = self.state
         start = find_replay_start(state, self._speech.first_start)

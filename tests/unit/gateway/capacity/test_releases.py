@@ -39,7 +39,7 @@ def test_slots_are_released_in_order_however_often_redis_fails() -> None:
         running = asyncio.create_task(releases.run())
         releases.enqueue("a", "ended", 1.0)
         releases.enqueue("b", "error", 2.0)
-        await releases.finish(5)
+        await releases.wait_done(5)
         running.cancel()
         await asyncio.wait([running])
 
@@ -57,7 +57,7 @@ def test_what_waits_to_be_released_is_bounded(
         running = asyncio.create_task(releases.run())
         releases.enqueue("a", "ended", 1.0)
         releases.enqueue("b", "ended", 1.0)
-        await releases.finish(5)
+        await releases.wait_done(5)
         running.cancel()
         await asyncio.wait([running])
 
@@ -71,7 +71,7 @@ def test_a_release_is_waited_for_only_so_long(caplog: pytest.LogCaptureFixture) 
     async def main(_clock: VirtualClock) -> None:
         releases = releasing(FlakyRouter(0))
         releases.enqueue("a", "ended", 1.0)
-        await releases.finish(0.01)
+        await releases.wait_done(0.01)
 
     run_virtually(main)
     assert "slots not released: 1" in caplog.text

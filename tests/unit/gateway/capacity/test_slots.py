@@ -58,7 +58,7 @@ def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: f
         slots = SlotManager(router, GatewayMetrics(), "queue", QueueLimits(timeout))
         async with asyncio.timeout(60):
             await test(slots)
-            await slots.finish(1)
+            await slots.wait_settled(1)
 
     run_virtually(main)
 

@@ -42,7 +42,7 @@ async def running(
                     await asyncio.sleep(0.01)
                 yield server, serving, sock.getsockname()[1]
         finally:
-            await server.finish(serving, 0.1)
+            await server.end_serving(serving, 0.1)
 
 
 def serve(app: ASGIApp, test: Test, head_seconds: float = 5.0) -> None:
@@ -183,7 +183,7 @@ def test_a_client_that_takes_no_close_is_cut_off() -> None:
         async with running(app) as (server, serving, port):
             connection: Any = await connect(f"ws://127.0.0.1:{port}/", proxy=None)
             connection.transport.pause_reading()
-            await server.finish(serving, 0.01)
+            await server.end_serving(serving, 0.01)
             connection.transport.abort()
             await connection.wait_closed()
 

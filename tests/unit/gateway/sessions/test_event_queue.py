@@ -103,7 +103,7 @@ def test_what_nobody_takes_ends_the_session(events: int, size: int) -> None:
     with pytest.raises(SessionError) as error:
         queue.append(final(), size)
     assert error.value.code is CloseCode.INVALID_REQUEST
-    queue.finish(ServerError(code="c", message="m", recoverable=False))
+    queue.close(ServerError(code="c", message="m", recoverable=False))
     assert taken(queue)[-1].type == "error"
 
 
@@ -128,7 +128,7 @@ def test_taking_waits_for_an_event_and_ends_after_the_last() -> None:
         await asyncio.sleep(0)
         queue.append(BEGIN, 1)
         await asyncio.sleep(0)
-        queue.finish(final())
+        queue.close(final())
         return await reading
 
     assert asyncio.run(main()) == ["session.begin", "transcript.final"]

@@ -13,8 +13,8 @@ from gateway.sessions.state import SessionState
 def left(config: SessionConfig) -> SessionState:
     """The state of a session in the middle of it."""
     state = SessionState.new("s", config)
-    state.continuity.on_event(SessionBegin(session_id="s"))
-    state.continuity.on_event(Final(text="One.", utterance=1, start=0.0, end=1.0))
+    state.continuity.translate(SessionBegin(session_id="s"))
+    state.continuity.translate(Final(text="One.", utterance=1, start=0.0, end=1.0))
     state.replay.store_audio(bytes(3_200))
     state.replay.store_control('{"type":"flush","id":"f"}')
     state.replay.messages = 1

@@ -15,7 +15,7 @@ from gateway.workers.websockets_adapter import (
     abort,
     bound_send_buffer,
     close_within,
-    send_at_once,
+    write_frame,
 )
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -48,11 +48,11 @@ def test_frames_that_are_sent_at_once_arrive_as_they_are_among_others() -> None:
 
     async def main() -> None:
         async with connected(note) as connection:
-            assert send_at_once(connection, "grüße")
+            assert write_frame(connection, "grüße")
             await connection.send(b"between")
-            assert send_at_once(connection, b"\0\1\2")
+            assert write_frame(connection, b"\0\1\2")
             await connection.close()
-            assert not send_at_once(connection, b"too late")
+            assert not write_frame(connection, b"too late")
 
     asyncio.run(main())
     assert received == ["grüße", b"between", b"\0\1\2"]
@@ -63,10 +63,10 @@ def test_nothing_is_sent_at_once_while_something_waits() -> None:
         async with connected(deaf) as connection:
             bound_send_buffer(connection)
             sent = 0
-            while send_at_once(connection, bytes(1 << 16)):
+            while write_frame(connection, bytes(1 << 16)):
                 sent += 1
             assert 0 < sent < 1_000
-            assert not send_at_once(connection, b"\0")
+            assert not write_frame(connection, b"\0")
             abort(connection)
 
     asyncio.run(main())
