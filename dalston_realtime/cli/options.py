@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import MinSilence, StreamOptions
-from dalston_realtime.client.subtitles import Format
 
 
 def min_silence(text: str) -> MinSilence:

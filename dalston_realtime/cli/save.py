@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dalston_realtime.client.errors import OutputError, UsageError
-from dalston_realtime.client.subtitles import Format, render
-from dalston_realtime.client.transcript import SessionTranscript
+from dalston_realtime.client.results.subtitles import Format, render
+from dalston_realtime.client.results.transcript import SessionTranscript
 
 
 def destinations(

@@ -19,11 +19,11 @@ from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack
 import orjson
 from websockets.asyncio.client import ClientConnection
 
-from dalston_realtime.client.connection import open_connection
+from dalston_realtime.client.connection.opening import open_connection
+from dalston_realtime.client.connection.resilient import ResilientConnection
+from dalston_realtime.client.connection.send_buffer import SendBuffer
 from dalston_realtime.client.errors import ConnectionLostError
 from dalston_realtime.client.events import Event
-from dalston_realtime.client.resilient_connection import ResilientConnection
-from dalston_realtime.client.send_buffer import SendBuffer
 from dalston_realtime.client.url import DEFAULT_URL, stream_url
 from dalston_realtime.protocol.close_codes import CloseCode
 

@@ -14,7 +14,7 @@ import soundfile
 from dalston_realtime.client import rest
 from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
 from tests.support.fake_server import Call, fake_server
-from tests.unit.client.test_microphone import FakeSoundDevice
+from tests.unit.client.audio.test_microphone import FakeSoundDevice
 
 
 @pytest.fixture

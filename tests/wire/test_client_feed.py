@@ -16,8 +16,8 @@ from dalston_realtime.client import (
     SessionEnd,
     transcribe_stream,
 )
-from dalston_realtime.client.feed import Feed
-from dalston_realtime.client.pace import as_taken
+from dalston_realtime.client.audio.pacing import as_taken
+from dalston_realtime.client.streaming import Feed
 from tests.support.client_sessions import CHUNK, DEADLINE, collect
 from tests.support.fake_server import Call, fake_server
 

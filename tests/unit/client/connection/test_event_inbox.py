@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from dalston_realtime.client.connection.event_inbox import MAX_WAITING, EventInbox
 from dalston_realtime.client.events import Event, Final, Partial
-from dalston_realtime.client.inbox import MAX_WAITING, EventInbox
 
 
 async def drain(inbox: EventInbox) -> list[Event]:

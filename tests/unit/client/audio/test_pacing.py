@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from dalston_realtime.client.pace import as_taken, in_real_time
+from dalston_realtime.client.audio.pacing import as_taken, in_real_time
 
 CHUNK = bytes(3_200)  # 100 ms
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dalston_realtime.cli.display.phrases import summary
+from dalston_realtime.cli.display.view import TranscriptView
 from dalston_realtime.cli.exits import ExitCode, complain, exit_code
-from dalston_realtime.cli.follow import Outcome
 from dalston_realtime.cli.save import write
-from dalston_realtime.cli.view import TranscriptView
-from dalston_realtime.cli.words import summary
+from dalston_realtime.cli.transcription import Outcome
 from dalston_realtime.client.errors import AudioError, ClientError, OutputError
 
 

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from dalston_realtime.cli.display.phrases import ignored
+from dalston_realtime.cli.display.view import TranscriptView
 from dalston_realtime.cli.options import StreamRequest
-from dalston_realtime.cli.view import TranscriptView
-from dalston_realtime.cli.words import ignored
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.events import SessionBegin
-from dalston_realtime.client.feed import Feed
+from dalston_realtime.client.results.transcript import Sample, SessionTranscript, timing_sample
 from dalston_realtime.client.session import transcribe_stream
-from dalston_realtime.client.transcript import Sample, SessionTranscript, timing_sample
+from dalston_realtime.client.streaming import Feed
 
 GRACE = 5.0  # s after Ctrl-C for what was said to be transcribed
 

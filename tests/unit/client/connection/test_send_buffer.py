@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalston_realtime.client.send_buffer import SendBuffer
+from dalston_realtime.client.connection.send_buffer import SendBuffer
 
 FRAMES = st.lists(
     st.one_of(st.binary(min_size=2, max_size=60), st.sampled_from(["flush", "end"])), max_size=30

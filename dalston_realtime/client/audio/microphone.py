@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dalston_realtime.client.audio import CHUNK_MS, SAMPLE_RATE
+from dalston_realtime.client.audio.files import CHUNK_MS, SAMPLE_RATE
 from dalston_realtime.client.errors import AudioError, one_line
 
 MAX_WAITING: Final = 100  # chunks, 10 s; a server that is further behind ends the session itself

@@ -3,8 +3,8 @@
 import pytest
 
 from dalston_realtime.client.events import Final, Partial, SpeechStart
-from dalston_realtime.client.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
-from dalston_realtime.client.transcript import Sample, timing_sample
+from dalston_realtime.client.results.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
+from dalston_realtime.client.results.transcript import Sample, timing_sample
 
 TIMING = {
     "receiver": 1.0,

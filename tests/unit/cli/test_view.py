@@ -6,12 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
-from dalston_realtime.cli.budget import print_budget
-from dalston_realtime.cli.models import models_table
-from dalston_realtime.cli.terminal import Footer, TerminalView, line, partial_text
-from dalston_realtime.cli.view import JsonView, PlainView, TranscriptView, make_view
-from dalston_realtime.cli.words import clock, ignored, remark, summary
-from dalston_realtime.cli.workers import workers_table
+from dalston_realtime.cli.commands.models import models_table
+from dalston_realtime.cli.commands.workers import workers_table
+from dalston_realtime.cli.display.latency_table import print_budget
+from dalston_realtime.cli.display.phrases import clock, ignored, remark, summary
+from dalston_realtime.cli.display.terminal import Footer, TerminalView, line, partial_text
+from dalston_realtime.cli.display.view import JsonView, PlainView, TranscriptView, make_view
 from dalston_realtime.client.events import (
     Event,
     Final,
@@ -24,7 +24,7 @@ from dalston_realtime.client.events import (
     SpeechEnd,
     SpeechStart,
 )
-from dalston_realtime.client.transcript import Sample, SessionTranscript
+from dalston_realtime.client.results.transcript import Sample, SessionTranscript
 
 BEGIN = SessionBegin(session_id="s", model="tiny", language="en")
 SESSION: list[Event] = [

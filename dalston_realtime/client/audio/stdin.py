@@ -6,9 +6,9 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 
-from dalston_realtime.client.audio import CHUNK_BYTES
+from dalston_realtime.client.audio.files import CHUNK_BYTES
+from dalston_realtime.client.audio.pacing import as_taken
 from dalston_realtime.client.errors import AudioError
-from dalston_realtime.client.pace import as_taken
 
 
 def stdin_chunks() -> AsyncIterator[bytes]:

@@ -7,8 +7,8 @@ import pytest
 from dalston_realtime.cli.save import destinations, write
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.events import Final
-from dalston_realtime.client.subtitles import Format
-from dalston_realtime.client.transcript import SessionTranscript
+from dalston_realtime.client.results.subtitles import Format
+from dalston_realtime.client.results.transcript import SessionTranscript
 
 SAID = SessionTranscript(finals=[Final(text="Hello.", start=0.0, end=1.0)])
 

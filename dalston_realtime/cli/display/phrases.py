@@ -9,8 +9,8 @@ from dalston_realtime.client.events import (
     SessionQueued,
     SessionResumed,
 )
+from dalston_realtime.client.results.transcript import SessionTranscript
 from dalston_realtime.client.session import StreamOptions
-from dalston_realtime.client.transcript import SessionTranscript
 
 
 def clock(seconds: float | None) -> str:

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dalston_realtime.cli.words import counted
-from dalston_realtime.client.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
-from dalston_realtime.client.transcript import Sample
+from dalston_realtime.cli.display.phrases import counted
+from dalston_realtime.client.results.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
+from dalston_realtime.client.results.transcript import Sample
 
 _STYLES = {TOTAL: "bold", OURS: "dim", WAIT: "dim"}
 

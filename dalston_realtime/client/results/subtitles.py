@@ -9,7 +9,7 @@ from enum import StrEnum
 import orjson
 
 from dalston_realtime.client.events import Final, Word
-from dalston_realtime.client.transcript import SessionTranscript, as_json
+from dalston_realtime.client.results.transcript import SessionTranscript, as_json
 
 LINE_CHARS = 42  # the common limit of a subtitle line
 CUE_CHARS = 2 * LINE_CHARS

@@ -6,11 +6,11 @@ from typing import Protocol, TextIO
 import orjson
 from rich.console import Console
 
-from dalston_realtime.cli.terminal import TerminalView
-from dalston_realtime.cli.words import clock, remark
+from dalston_realtime.cli.display.phrases import clock, remark
+from dalston_realtime.cli.display.terminal import TerminalView
 from dalston_realtime.client.errors import one_line
 from dalston_realtime.client.events import Event, Final
-from dalston_realtime.client.subtitles import plain
+from dalston_realtime.client.results.subtitles import plain
 
 
 class TranscriptView(Protocol):

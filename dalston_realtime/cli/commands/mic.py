@@ -7,13 +7,13 @@ import typer
 from rich.console import Console
 
 from dalston_realtime.cli import options as opt
-from dalston_realtime.cli.budget import print_budget
-from dalston_realtime.cli.deliver import Delivery, deliver
+from dalston_realtime.cli.display.latency_table import print_budget
+from dalston_realtime.cli.display.view import TranscriptView, make_view
 from dalston_realtime.cli.exits import ExitCode, run
-from dalston_realtime.cli.follow import Source, follow
+from dalston_realtime.cli.finish import Delivery, deliver
 from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.view import TranscriptView, make_view
-from dalston_realtime.client.microphone import open_microphone
+from dalston_realtime.cli.transcription import Source, follow
+from dalston_realtime.client.audio.microphone import open_microphone
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from dalston_realtime.client.audio import CHUNK_MS
-from dalston_realtime.client.transcript import Sample
+from dalston_realtime.client.audio.files import CHUNK_MS
+from dalston_realtime.client.results.transcript import Sample
 
 TOTAL: Final = "Total"
 OURS: Final = "Of it, all but the model and its queue"

@@ -5,10 +5,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dalston_realtime.cli.words import clock, remark
+from dalston_realtime.cli.display.phrases import clock, remark
 from dalston_realtime.client.errors import one_line
 from dalston_realtime.client.events import Event, Final, Partial, SessionBegin, SpeechEnd, SpeechStart
-from dalston_realtime.client.subtitles import plain
+from dalston_realtime.client.results.subtitles import plain
 
 REFRESH = 12  # per second; faster looks no smoother
 TIME_WIDTH = 9

@@ -7,7 +7,9 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from dalston_realtime.client.connection import retry
+from dalston_realtime.client.connection.event_inbox import EventInbox
+from dalston_realtime.client.connection.opening import retry
+from dalston_realtime.client.connection.send_buffer import SendBuffer
 from dalston_realtime.client.errors import (
     ClientError,
     ProtocolError,
@@ -23,8 +25,6 @@ from dalston_realtime.client.events import (
     SessionResumed,
     parse_event,
 )
-from dalston_realtime.client.inbox import EventInbox
-from dalston_realtime.client.send_buffer import SendBuffer
 from dalston_realtime.protocol.close_codes import CloseCode
 
 TRIES: Final = 5  # connections in a row that bring nothing new

@@ -10,18 +10,18 @@ import typer
 from rich.console import Console
 
 from dalston_realtime.cli import options as opt
-from dalston_realtime.cli.budget import print_budget
-from dalston_realtime.cli.deliver import Delivery, deliver
+from dalston_realtime.cli.display.latency_table import print_budget
+from dalston_realtime.cli.display.view import TranscriptView, make_view
 from dalston_realtime.cli.exits import ExitCode, run
-from dalston_realtime.cli.follow import Outcome, Source, follow
+from dalston_realtime.cli.finish import Delivery, deliver
 from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.view import TranscriptView, make_view
-from dalston_realtime.client.audio import open_audio
+from dalston_realtime.cli.transcription import Outcome, Source, follow
+from dalston_realtime.client.audio.files import open_audio
+from dalston_realtime.client.audio.pacing import WallClock, as_taken, in_real_time
+from dalston_realtime.client.audio.stdin import stdin_chunks
 from dalston_realtime.client.errors import AudioError
-from dalston_realtime.client.live import stdin_chunks
-from dalston_realtime.client.pace import WallClock, as_taken, in_real_time
+from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
-from dalston_realtime.client.subtitles import Format
 from dalston_realtime.client.url import DEFAULT_URL
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is raw PCM on stdin.")]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from dalston_realtime.client.audio import CHUNK_BYTES, open_audio, to_pcm
+from dalston_realtime.client.audio.files import CHUNK_BYTES, open_audio, to_pcm
 from dalston_realtime.client.errors import AudioError
 
 Samples = npt.NDArray[np.float64]

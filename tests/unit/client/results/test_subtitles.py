@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalston_realtime.client.events import Final, SessionBegin, SessionEnd, Word
-from dalston_realtime.client.subtitles import (
+from dalston_realtime.client.results.subtitles import (
     CUE_CHARS,
     CUE_SECONDS,
     Format,
@@ -21,7 +21,7 @@ from dalston_realtime.client.subtitles import (
     to_txt,
     to_vtt,
 )
-from dalston_realtime.client.transcript import SessionTranscript
+from dalston_realtime.client.results.transcript import SessionTranscript
 
 SRT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d),(\d{3})"
 VTT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"

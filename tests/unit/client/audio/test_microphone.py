@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import pytest
 
+from dalston_realtime.client.audio.microphone import MAX_WAITING, open_microphone
 from dalston_realtime.client.errors import AudioError
-from dalston_realtime.client.microphone import MAX_WAITING, open_microphone
 
 
 class PortAudioError(Exception):
