@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 
 from dalston_realtime.cli.exits import complain
-from dalston_realtime.client.audio import SAMPLE_RATE, open_audio
+from dalston_realtime.client.audio.files import SAMPLE_RATE, open_audio
 from dalston_realtime.client.errors import UsageError
 from runtime.wheels import folder_of
 
