@@ -1,4 +1,4 @@
-"""The error tree of the client: every error that can be expected, with what to do about it.
+"""Defines every error of the client that can be expected, with what to do about it.
 
 - `ClientError`
     - `UsageError`: what the caller gave can't be used, such as a malformed URL
@@ -150,7 +150,7 @@ class TooManySessionsError(SessionClosedError):
 
 
 class NoCapacityError(SessionClosedError):
-    """4503: no worker has a free place. `retry_after` is in seconds, None where not said."""
+    """4503: no worker has a free slot. `retry_after` is in seconds, None where not said."""
 
     advice = "try again later, or add a worker"
 
@@ -173,7 +173,7 @@ _BY_CODE: Final[dict[int, type[SessionClosedError]]] = {
     CloseCode.INVALID_REQUEST: InvalidRequestError,
     CloseCode.TOO_MANY_SESSIONS: TooManySessionsError,
 }
-_ABNORMAL: Final = 1006  # what a WebSocket library reports where no close frame came
+_ABNORMAL: Final = 1006  # The close code that a WebSocket library reports where no close frame came.
 _NAMES: Final = {int(code): code.error for code in CloseCode} | {_ABNORMAL: "connection_lost"}
 
 

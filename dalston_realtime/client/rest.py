@@ -1,4 +1,4 @@
-"""The REST calls: what the server offers and how busy it is, as JSON objects."""
+"""Calls the REST endpoints, which say what the server offers and how busy it is."""
 
 from typing import Any, Final
 from urllib.parse import quote
@@ -8,7 +8,7 @@ import httpx
 from dalston_realtime.client.errors import ProtocolError, UnreachableError, one_line, refused
 from dalston_realtime.client.url import DEFAULT_URL, is_loopback, rest_url
 
-TIMEOUT: Final = 5.0  # s
+TIMEOUT_S: Final = 5.0  # Seconds for a whole call; every answer is small and at hand.
 WORKERS: Final = "/v1/realtime/workers"
 MODELS: Final = "/v1/models"
 STATUS: Final = "/v1/realtime/status"
@@ -64,7 +64,7 @@ async def _get(base: str, path: str) -> Any:
 async def _call(method: str, base: str, path: str) -> Any:
     url = rest_url(base, path)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not is_loopback(base)) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=not is_loopback(base)) as http:
             response = await http.request(method, url)
     except httpx.TransportError as error:
         raise UnreachableError(base, _why(error)) from error
@@ -78,7 +78,7 @@ async def _call(method: str, base: str, path: str) -> Any:
 
 def _why(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT:g} s"
+        return f"no answer within {TIMEOUT_S:g} s"
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return one_line(error, 120) or type(error).__name__

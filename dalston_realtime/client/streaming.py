@@ -1,14 +1,14 @@
-"""Audio into a session and its events out, side by side."""
+"""Sends audio into a session and gives its events, side by side."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-from dalston_realtime.client.events import Event
+from dalston_realtime.client.connection.received_event import ReceivedEvent
 from dalston_realtime.client.session import LiveSession
 
 
-class Feed:
-    """Sends audio while its events are iterated; `stop()` ends the audio early.
+class AudioStreamer:
+    """Sends audio while its events are iterated; `stop_audio()` ends the audio early.
 
     Whatever ends the audio, `end` is sent behind it, so that what was said is still transcribed.
     `on_sent` is called with the bytes of audio sent so far.
@@ -25,13 +25,13 @@ class Feed:
         self._on_sent = on_sent
         self._task: asyncio.Task[None] | None = None
 
-    def stop(self) -> None:
+    def stop_audio(self) -> None:
         """Send no more audio."""
         if self._task is not None:
             self._task.cancel()
 
-    async def events(self) -> AsyncIterator[Event]:
-        """The events of the session until its end.
+    async def received(self) -> AsyncIterator[ReceivedEvent]:
+        """The events of the session until its end, each with the frame that it came in.
 
         Raises:
             AudioError: the audio broke off; raised behind the last event.
@@ -39,8 +39,8 @@ class Feed:
         """
         self._task = asyncio.create_task(self._send_all())
         try:
-            async for event in self._session:
-                yield event
+            async for received in self._session.received():
+                yield received
             await self._task
         finally:
             self._task.cancel()

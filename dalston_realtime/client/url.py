@@ -1,4 +1,4 @@
-"""Addresses: the server's base URL in, the URLs of its endpoints out."""
+"""Builds the URLs of the server's endpoints from its address."""
 
 import ipaddress
 import json

@@ -101,7 +101,7 @@ def test_any_amount_of_audio_goes_in_frames_that_the_protocol_allows() -> None:
 def test_the_round_trip_is_measured_and_the_place_to_resume_is_known() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear_until("end")
+        await call.receive_until("end")
         await call.end()
 
     async def play(url: str) -> None:

@@ -1,11 +1,11 @@
-"""`dalston-rt drain`: a worker's name in; it gets nothing new, and can be stopped when it is empty."""
+"""Defines `dalston-rt drain`, which gives a worker nothing new so that it can be stopped when it is empty."""
 
 from typing import Annotated
 
 import typer
 
 from dalston_realtime.cli import options as opt
-from dalston_realtime.cli.exits import run
+from dalston_realtime.cli.exits import run_command
 from dalston_realtime.client import rest
 from dalston_realtime.client.url import DEFAULT_URL
 
@@ -18,7 +18,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Let it take sessions again."
 
 def drain(worker: Worker, seconds: Seconds = 300.0, undo: Undo = False, url: opt.Url = DEFAULT_URL) -> None:
     """Give a worker nothing new, and move its sessions elsewhere in the end."""
-    run(rest.drain(url, worker, None if undo else seconds))
+    run_command(rest.drain(url, worker, None if undo else seconds))
     if undo:
         print(f"{worker} takes sessions again")
     else:

@@ -1,4 +1,4 @@
-"""`dalston-rt mic`: the microphone in, text while somebody speaks out."""
+"""Defines `dalston-rt mic`, which transcribes the microphone while somebody speaks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +9,10 @@ from rich.console import Console
 from dalston_realtime.cli import options as opt
 from dalston_realtime.cli.display.latency_table import print_budget
 from dalston_realtime.cli.display.view import TranscriptView, make_view
-from dalston_realtime.cli.exits import ExitCode, run
-from dalston_realtime.cli.finish import Delivery, deliver
-from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.transcription import Source, follow
+from dalston_realtime.cli.exits import ExitCode, run_command
+from dalston_realtime.cli.finish import FinishedSession, finish_session
+from dalston_realtime.cli.save import output_paths
+from dalston_realtime.cli.transcription import AudioSource, transcribe_source
 from dalston_realtime.client.audio.microphone import open_microphone
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
@@ -55,8 +55,8 @@ def mic(  # noqa: PLR0913 - one parameter for each option
             timing=timing or None,
         ),
     )
-    outputs = destinations([NAME], save or (), output_dir)[NAME]
-    done = run(_listen(device, request, outputs, make_view(json)))
+    outputs = output_paths([NAME], save or (), output_dir)[NAME]
+    done = run_command(_listen(device, request, outputs, make_view(json)))
     if timing and done.outcome.transcript.begin:
         print_budget(Console(stderr=json), done.outcome.samples)
     raise typer.Exit(ExitCode.OK if done.code is ExitCode.INTERRUPTED else done.code)
@@ -64,9 +64,9 @@ def mic(  # noqa: PLR0913 - one parameter for each option
 
 async def _listen(
     device: str | None, request: opt.StreamRequest, outputs: list[Path], view: TranscriptView
-) -> Delivery:
+) -> FinishedSession:
     chosen = int(device) if device is not None and device.isdecimal() else device
     with open_microphone(chosen) as microphone:
-        source = Source(microphone.name, microphone.chunks, None, microphone.sample_rate)
-        outcome = await follow(source, request, view)
-    return deliver(NAME, outcome, outputs, view)
+        source = AudioSource(microphone.name, microphone.chunks, None, microphone.sample_rate)
+        outcome = await transcribe_source(source, request, view)
+    return finish_session(NAME, outcome, outputs, view)

@@ -1,18 +1,18 @@
-"""`dalston-rt models`: what the server's live workers have loaded."""
+"""Defines `dalston-rt models`, which lists what the server's live workers have loaded."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dalston_realtime.cli import options as opt
-from dalston_realtime.cli.exits import run
+from dalston_realtime.cli.exits import run_command
 from dalston_realtime.client import rest
 from dalston_realtime.client.errors import one_line
+from dalston_realtime.client.indented_json import indented_json
 from dalston_realtime.client.url import DEFAULT_URL
 
 COLUMNS = ("Model", "Variant", "Engine", "Languages", "Features", "Workers")
@@ -20,9 +20,9 @@ COLUMNS = ("Model", "Variant", "Engine", "Languages", "Features", "Workers")
 
 def models(json: opt.Json = False, url: opt.Url = DEFAULT_URL) -> None:
     """Show the models that can be asked for, and what each can do."""
-    found = run(rest.models(url))
+    found = run_command(rest.models(url))
     if json:
-        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print(indented_json(found))
     else:
         Console(highlight=False).print(models_table(found))
 

@@ -1,4 +1,4 @@
-"""`dalston-rt transcribe`: recordings in; text while they play, and files at the end out."""
+"""Defines `dalston-rt transcribe`, which transcribes recordings while they play, and saves transcripts."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +12,14 @@ from rich.console import Console
 from dalston_realtime.cli import options as opt
 from dalston_realtime.cli.display.latency_table import print_budget
 from dalston_realtime.cli.display.view import TranscriptView, make_view
-from dalston_realtime.cli.exits import ExitCode, run
-from dalston_realtime.cli.finish import Delivery, deliver
-from dalston_realtime.cli.save import destinations
-from dalston_realtime.cli.transcription import Outcome, Source, follow
+from dalston_realtime.cli.exits import ExitCode, run_command
+from dalston_realtime.cli.finish import FinishedSession, finish_session
+from dalston_realtime.cli.save import output_paths
+from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
 from dalston_realtime.client.audio.files import open_audio
-from dalston_realtime.client.audio.pacing import WallClock, as_taken, in_real_time
+from dalston_realtime.client.audio.pacing import as_taken, in_real_time
 from dalston_realtime.client.audio.stdin import stdin_chunks
+from dalston_realtime.client.clock import WallClock
 from dalston_realtime.client.errors import AudioError
 from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
@@ -71,22 +72,22 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
         ),
     )
     job = FileJob(request, fast, make_view(json))
-    deliveries = run(_transcribe_all(files, job, save or (), output_dir))
-    if timing and any(delivery.outcome.transcript.begin for delivery in deliveries):
-        samples = [sample for delivery in deliveries for sample in delivery.outcome.samples]
+    finished = run_command(_transcribe_all(files, job, save or (), output_dir))
+    if timing and any(session.outcome.transcript.begin for session in finished):
+        samples = [sample for session in finished for sample in session.outcome.samples]
         print_budget(Console(stderr=json), samples)
-    raise typer.Exit(next((d.code for d in deliveries if d.code), ExitCode.OK))
+    raise typer.Exit(next((d.code for d in finished if d.code), ExitCode.OK))
 
 
 async def _transcribe_all(
     files: Sequence[str], job: FileJob, formats: Sequence[Format], folder: Path | None
-) -> list[Delivery]:
+) -> list[FinishedSession]:
     """Each file by itself; after Ctrl-C none is begun."""
-    outputs = destinations(files, formats, folder)
-    done: list[Delivery] = []
+    outputs = output_paths(files, formats, folder)
+    done: list[FinishedSession] = []
     for name in files:
         outcome = await _transcribe_one(name, job)
-        done.append(deliver(name, outcome, outputs[name], job.view))
+        done.append(finish_session(name, outcome, outputs[name], job.view))
         if outcome.interrupted:
             break
     return done
@@ -95,18 +96,18 @@ async def _transcribe_all(
 async def _transcribe_one(name: str, job: FileJob) -> Outcome:
     try:
         with _opened(name, job.fast) as source:
-            return await follow(source, job.request, job.view)
+            return await transcribe_source(source, job.request, job.view)
     except AudioError as error:
         return Outcome(error=error)
 
 
 @contextmanager
-def _opened(name: str, fast: bool) -> Iterator[Source]:
+def _opened(name: str, fast: bool) -> Iterator[AudioSource]:
     if name == "-":
-        yield Source(name, _paced(stdin_chunks(), fast))
+        yield AudioSource(name, _paced(stdin_chunks(), fast))
         return
     with open_audio(Path(name)) as file:
-        yield Source(name, _paced(as_taken(file.chunks), fast), file.duration)
+        yield AudioSource(name, _paced(as_taken(file.chunks), fast), file.duration)
 
 
 def _paced(chunks: AsyncIterator[bytes], fast: bool) -> AsyncIterator[bytes]:

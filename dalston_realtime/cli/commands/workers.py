@@ -1,10 +1,9 @@
-"""`dalston-rt workers`: the server's workers as a table that keeps itself up to date."""
+"""Defines `dalston-rt workers`, which shows the server's workers in a table that keeps itself up to date."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import orjson
 import typer
 from rich import box
 from rich.console import Console, Group
@@ -13,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from dalston_realtime.cli import options as opt
-from dalston_realtime.cli.exits import run
+from dalston_realtime.cli.exits import run_command
 from dalston_realtime.client import rest
 from dalston_realtime.client.errors import ClientError, one_line
+from dalston_realtime.client.indented_json import indented_json
 from dalston_realtime.client.url import DEFAULT_URL
 
-INTERVAL = 1.0  # s between two looks
+INTERVAL_S: Final = 1.0  # Seconds between two calls of the server.
 STYLES = {"ready": "green", "busy": "yellow", "draining": "cyan", "offline": "red"}
 COLUMNS = ("Worker", "Status", "Sessions", "Models", "Lag", "GPU memory", "Endpoint")
 
@@ -32,19 +32,19 @@ def workers(once: Once = False, json: opt.Json = False, url: opt.Url = DEFAULT_U
     """
     console = Console(highlight=False)
     if json:
-        print(orjson.dumps(run(rest.workers(url)), option=orjson.OPT_INDENT_2).decode())
+        print(indented_json(run_command(rest.workers(url))))
     elif once or not console.is_terminal:
-        console.print(workers_table(run(rest.workers(url))))
+        console.print(workers_table(run_command(rest.workers(url))))
     else:
-        run(_watch(console, url))
+        run_command(_watch(console, url))
 
 
 async def _watch(console: Console, url: str) -> None:
-    """Look again and again; only the first look must succeed."""
+    """Draw the table again and again; only the first call must succeed."""
     shown: Group | Table = workers_table(await rest.workers(url))
     with Live(shown, console=console, auto_refresh=False, transient=False) as live:
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(INTERVAL_S)
             try:
                 shown = workers_table(await rest.workers(url))
                 live.update(shown, refresh=True)

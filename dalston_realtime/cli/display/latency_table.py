@@ -1,4 +1,4 @@
-"""Timing samples in; the table of the latency budget on the terminal out."""
+"""Prints the latency budget as a table, with what was measured beside it."""
 
 from collections.abc import Sequence
 

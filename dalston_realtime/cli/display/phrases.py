@@ -1,19 +1,19 @@
-"""Events and figures in; the words that say them to a person out."""
+"""Says events and figures in words, for a person."""
 
+from dalston_realtime.client.connection.received_event import Event
 from dalston_realtime.client.errors import one_line
-from dalston_realtime.client.events import (
-    Event,
+from dalston_realtime.client.results.transcript import SessionTranscript
+from dalston_realtime.client.session import StreamOptions
+from dalston_realtime.protocol.events import (
     ServerError,
     ServerWarning,
     SessionBegin,
     SessionQueued,
     SessionResumed,
 )
-from dalston_realtime.client.results.transcript import SessionTranscript
-from dalston_realtime.client.session import StreamOptions
 
 
-def clock(seconds: float | None) -> str:
+def format_time(seconds: float | None) -> str:
     """`0:04.2` or `1:02:03.4`; blank where the time is not known."""
     if seconds is None:
         return ""
@@ -24,7 +24,7 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{tail}" if hours else f"{minutes}:{tail}"
 
 
-def remark(event: Event) -> str | None:
+def note_on(event: Event) -> str | None:
     """What a person should know about an event that is no part of the transcript."""
     if isinstance(event, ServerWarning):
         return f"warning: {one_line(event.message)} ({one_line(event.code, 40)})"
@@ -40,8 +40,8 @@ def remark(event: Event) -> str | None:
     return None
 
 
-def ignored(begin: SessionBegin, options: StreamOptions) -> list[str]:
-    """What was asked for and this model does not have, by what it says of itself."""
+def notes_on_ignored(begin: SessionBegin, options: StreamOptions) -> list[str]:
+    """A note for each option that was asked for and that the model says it does not have."""
     features = begin.features or {}
     wanted = {
         "vocabulary": "listen for a vocabulary",

@@ -1,50 +1,56 @@
-"""Events of a session in; a live terminal out: finals scroll up, the partial changes in place."""
+"""Shows a session on a live terminal: finals scroll up, and the partial changes in place."""
+
+from typing import Final as Constant
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dalston_realtime.cli.display.phrases import clock, remark
+from dalston_realtime.cli.display.phrases import format_time, note_on
+from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
 from dalston_realtime.client.errors import one_line
-from dalston_realtime.client.events import Event, Final, Partial, SessionBegin, SpeechEnd, SpeechStart
 from dalston_realtime.client.results.subtitles import plain
+from dalston_realtime.protocol.events import Final, Partial, SessionBegin, SpeechEnd, SpeechStart
 
-REFRESH = 12  # per second; faster looks no smoother
-TIME_WIDTH = 9
+REFRESH_RATE: Constant = 12  # Redraws a second; more look no smoother.
+TIME_WIDTH: Constant = 9  # Characters, for `1:02:03.4`.
 
 
 class TerminalView:
-    """One session after the other on a terminal."""
+    """Shows one session after the other on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._footer = Footer()
         self._live: Live | None = None
 
-    def begin(self, name: str, duration: float | None) -> None:
+    def start(self, name: str, duration: float | None) -> None:
         """Show the name and wait for events."""
         if self._live is not None:
             self._console.print()
         self._footer = Footer(duration)
         self._console.print(Text(one_line(name), style="bold"))
-        self._live = Live(self._footer, console=self._console, refresh_per_second=REFRESH, transient=True)
+        self._live = Live(
+            self._footer, console=self._console, refresh_per_second=REFRESH_RATE, transient=True
+        )
         self._live.start()
 
-    def show(self, event: Event) -> None:
+    def show(self, received: ReceivedEvent) -> None:
         """Print a final above the partial, or change what is in place."""
+        event = received.event
         if isinstance(event, Final):
             self._footer.partial = Text()
             if event.text.strip():
-                self._console.print(line(clock(event.start), Text(plain(event.text))))
+                self._console.print(timed_row(format_time(event.start), Text(plain(event.text))))
         elif isinstance(event, SessionBegin):
-            self._console.print(Text(_about(event), style="dim"), line(), sep="\n")
-        self._footer.show(event)
-        if (text := remark(event)) is not None:
-            self._console.print(line("", Text(text, style="yellow")))
+            self._console.print(Text(_about(event), style="dim"), timed_row(), sep="\n")
+        self._footer.update(event)
+        if (text := note_on(event)) is not None:
+            self._console.print(timed_row("", Text(text, style="yellow")))
 
-    def progress(self, seconds: float) -> None:
-        """Move the clock."""
+    def show_progress(self, seconds: float) -> None:
+        """Move the time of the footer."""
         self._footer.position = seconds
 
     def close(self) -> None:
@@ -53,13 +59,13 @@ class TerminalView:
             self._live.stop()
         self._console.print()
 
-    def tell(self, text: str) -> None:
-        """Print a remark."""
+    def print_note(self, text: str) -> None:
+        """Print it dimmed."""
         self._console.print(Text(text, style="dim"))
 
 
 class Footer:
-    """What changes in place: the partial, whether somebody speaks, and the clock."""
+    """Draws what changes in place: the partial, whether somebody speaks, and how much audio was sent."""
 
     def __init__(self, duration: float | None = None) -> None:
         self.duration = duration
@@ -67,7 +73,7 @@ class Footer:
         self.partial = Text()
         self._speech = False
 
-    def show(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Keep what the footer shows of an event."""
         if isinstance(event, Partial):
             self.partial = partial_text(event)
@@ -77,10 +83,10 @@ class Footer:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines for the terminal as it is now."""
         if self.partial:
-            yield line("", self.partial)
+            yield timed_row("", self.partial)
         dot = Text("●", style="green") if self._speech else Text("○", style="dim")
-        whole = "" if self.duration is None else f" of {clock(self.duration)}"
-        yield line(clock(self.position), dot + Text(whole, style="dim"))
+        whole = "" if self.duration is None else f" of {format_time(self.duration)}"
+        yield timed_row(format_time(self.position), dot + Text(whole, style="dim"))
 
 
 def partial_text(partial: Partial) -> Text:
@@ -90,7 +96,7 @@ def partial_text(partial: Partial) -> Text:
     return Text(shown[:stable]).append(shown[stable:], style="dim")
 
 
-def line(time: str = "", text: Text | None = None) -> Table:
+def timed_row(time: str = "", text: Text | None = None) -> Table:
     """A time and a text beside each other; a long text goes on under itself."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=TIME_WIDTH, justify="right", style="dim", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Audio files in, chunks of 16 kHz mono s16le out, a block at a time: memory stays flat."""
+"""Reads audio files as chunks of 16 kHz mono s16le, a block at a time, so that memory stays flat."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,12 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.errors import AudioError, one_line
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 
-SAMPLE_RATE: Final = 16_000  # Hz
-CHUNK_MS: Final = 100
-CHUNK_BYTES: Final = SAMPLE_RATE * CHUNK_MS // 1000 * 2
-BLOCK_SECONDS: Final = 1  # what is decoded at once
-_NO_LENGTH: Final = 1 << 40  # frames; libsndfile reports nonsense where a format has no length
+BLOCK_SECONDS: Final = 1  # Seconds that are decoded at once, whatever the length of the file.
+_NO_LENGTH: Final = 1 << 40  # Sample frames; libsndfile reports more where a format does not say its length.
 
 Samples = npt.NDArray[np.float32]
 

@@ -1,4 +1,4 @@
-"""The microphone: chunks of mono s16le at the device's rate, as they are recorded."""
+"""Records the microphone as chunks of mono s16le, at the device's rate where it has no 16 kHz."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dalston_realtime.client.audio.files import CHUNK_MS, SAMPLE_RATE
+from dalston_realtime.client.audio.chunks import CHUNK_MS
 from dalston_realtime.client.errors import AudioError, one_line
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 
-MAX_WAITING: Final = 100  # chunks, 10 s; a server that is further behind ends the session itself
+MAX_WAITING: Final = 100  # Chunks, 10 s: a server that is further behind ends the session itself.
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,24 @@
-"""When each chunk of a recording leaves: a chunk is due when its last sample would be recorded."""
+"""Delays the chunks of a recording until a microphone would have delivered them."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Final, Protocol
+from typing import Final
 
-BYTES_PER_SECOND: Final = 2 * 16_000  # 16 kHz mono s16le
+from dalston_realtime.client.clock import Clock
+from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 
-
-class Clock(Protocol):
-    """Where time comes from."""
-
-    def now(self) -> float:
-        """Seconds since some fixed moment."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Come back after `seconds`; let others run even where that is none."""
-        ...
-
-
-class WallClock:
-    """Real time."""
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the event loop."""
-        await asyncio.sleep(seconds)
+BYTES_PER_SECOND: Final = BYTES_PER_SAMPLE * SAMPLE_RATE  # Of 16 kHz mono s16le, the form of all chunks here.
 
 
 async def as_taken(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Each chunk as soon as the one before it was taken; others run in between."""
+    """Each chunk as soon as the one before it was taken; other tasks run in between."""
     for chunk in chunks:
         await asyncio.sleep(0)
         yield chunk
 
 
 async def in_real_time(chunks: AsyncIterable[bytes], clock: Clock) -> AsyncIterator[bytes]:
-    """Each chunk when a microphone would have delivered it; a late one does not delay the rest."""
+    """Each chunk when its last sample would have been recorded; a late one does not delay the rest."""
     start = clock.now()
     sent = 0
     async for chunk in chunks:

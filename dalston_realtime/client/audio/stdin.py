@@ -1,4 +1,4 @@
-"""Raw PCM on standard input: chunks of 16 kHz mono s16le as they come."""
+"""Reads raw PCM on standard input as chunks of 16 kHz mono s16le, as they come."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 
-from dalston_realtime.client.audio.files import CHUNK_BYTES
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.audio.pacing import as_taken
 from dalston_realtime.client.errors import AudioError
 

@@ -1,27 +1,27 @@
-"""A URL in, an open WebSocket out, or a typed error that says why there is none."""
+"""Opens the WebSocket of a session, or raises a typed error that says why there is none."""
 
-import asyncio
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import orjson
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, ProxyError
 
+from dalston_realtime.client.clock import Clock
 from dalston_realtime.client.errors import RefusedError, UnreachableError, one_line, refused
 from dalston_realtime.client.url import is_loopback
+from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 
-MAX_EVENT: Final = 8 << 20  # bytes of one event; the transcript of a day is smaller
-SEND_BUFFER: Final = 128 << 10  # bytes, 4 s of audio: a ping or a flush does not wait behind more
-OPEN_TIMEOUT: Final = 10.0  # s
-CLOSE_TIMEOUT: Final = 2.0  # s
-FIRST_RETRY_S: Final = 0.1
-LAST_RETRY_S: Final = 2.0
-UNAVAILABLE: Final = 503  # the HTTP status of a gateway that comes or goes
-PING_INTERVAL: Final = 5.0  # s between measurements of the round trip
-PING_TIMEOUT: Final = 60.0  # s; a pong waits behind the audio that a busy server has not read yet
+SEND_BUFFER_BYTES: Final = 128 << 10  # 4 s of audio at 16 kHz: a ping or a flush does not wait behind more.
+OPEN_TIMEOUT_S: Final = 10.0  # Seconds for the whole way to the upgrade, proxies and TLS included.
+CLOSE_TIMEOUT_S: Final = 2.0  # Seconds for the server's close frame, which nobody needs any more.
+FIRST_PAUSE_S: Final = 0.1  # Seconds before the first new try; each pause doubles the one before it.
+LAST_PAUSE_S: Final = 2.0  # Seconds between two tries at most, so that a server that is back is found soon.
+UNAVAILABLE: Final = 503  # The HTTP status of a gateway that is starting or stopping.
+PING_INTERVAL_S: Final = 5.0  # Seconds between two measurements of the round trip.
+PING_TIMEOUT_S: Final = 60.0  # Seconds; a pong waits behind the audio that a busy server has not read yet.
 
 
 async def open_connection(target: str, base: str, headers: Mapping[str, str] | None) -> ClientConnection:
@@ -37,11 +37,11 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
             additional_headers=headers,
             proxy=None if is_loopback(base) else True,
             compression=None,
-            max_size=MAX_EVENT,
-            open_timeout=OPEN_TIMEOUT,
-            close_timeout=CLOSE_TIMEOUT,
-            ping_interval=PING_INTERVAL,
-            ping_timeout=PING_TIMEOUT,
+            max_size=MAX_EVENT_BYTES,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=PING_TIMEOUT_S,
         )
     except InvalidStatus as error:
         body = error.response.body or b""
@@ -54,15 +54,23 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
     return connection
 
 
-async def retry(
-    connect: Callable[[], Awaitable[ClientConnection]], seconds: float
+async def reopen(
+    connect: Callable[[], Awaitable[ClientConnection]],
+    seconds: float,
+    clock: Clock,
+    jitter: Callable[[float, float], float] = random.uniform,
 ) -> ClientConnection | None:
-    """Try to connect, ever more rarely, for so many seconds; None if it is of no use."""
-    clock = asyncio.get_running_loop().time
-    until, pause = clock() + seconds, FIRST_RETRY_S
-    while clock() < until:
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not all clients at once
-        pause = min(2 * pause, LAST_RETRY_S)
+    """A connection by `connect`, which is tried for so many seconds with growing pauses.
+
+    None if none came, or if the server refused. Before the first try there is a pause too, and each is
+    shortened by chance, so that not all clients of a gateway that restarts come back at once.
+    (Not stamina: it tries at once, and it reports retries through hooks of the whole process, which print to
+    stdout where structlog is installed. A library can't turn them off for itself alone.)
+    """
+    until, pause = clock.now() + seconds, FIRST_PAUSE_S
+    while clock.now() < until:
+        await clock.sleep(pause * jitter(0.5, 1.0))
+        pause = min(2 * pause, LAST_PAUSE_S)
         try:
             return await connect()
         except RefusedError as error:
@@ -74,15 +82,16 @@ async def retry(
 
 
 def _limit_send_buffer(connection: ClientConnection) -> None:
+    """Keep the kernel from taking minutes of audio, behind which a ping would wait."""
     sock = connection.transport.get_extra_info("socket")
     if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 def _decoded(body: bytes | bytearray) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return bytes(body).decode(errors="replace")
 
 
@@ -90,5 +99,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):
-        return f"no answer within {OPEN_TIMEOUT:g} s"
+        return f"no answer within {OPEN_TIMEOUT_S:g} s"
     return one_line(getattr(error, "strerror", None) or error, 120)

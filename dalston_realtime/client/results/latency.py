@@ -1,4 +1,4 @@
-"""What results cost in; the latency budget with measured figures beside it out."""
+"""Computes what results cost in each stage, beside the latency budget."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from dalston_realtime.client.audio.files import CHUNK_MS
+from dalston_realtime.client.audio.chunks import CHUNK_MS
 from dalston_realtime.client.results.transcript import Sample
 
 TOTAL: Final = "Total"

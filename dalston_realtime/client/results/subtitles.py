@@ -1,20 +1,30 @@
-"""A transcript in; the text of a txt, json, srt or vtt file out."""
+"""Writes a transcript as the text of a txt, json, srt or vtt file."""
 
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final as Constant
 
-import orjson
+from pysubs2 import SSAEvent, SSAFile
 
-from dalston_realtime.client.events import Final, Word
+from dalston_realtime.client.indented_json import indented_json
 from dalston_realtime.client.results.transcript import SessionTranscript, as_json
+from dalston_realtime.protocol.events import Final, Word
 
-LINE_CHARS = 42  # the common limit of a subtitle line
-CUE_CHARS = 2 * LINE_CHARS
-CUE_SECONDS = 7.0  # a cue that stays longer is read twice
-SHORTEST = 0.001  # s; a cue must end after it starts
+LINE_CHARS: Constant = 42  # Characters of a line, the common limit of subtitles.
+CUE_CHARS: Constant = 2 * LINE_CHARS  # Characters of a cue: more than two lines cover the picture.
+CUE_SECONDS: Constant = 7.0  # Seconds that a cue stays at most: one that stays longer is read twice.
+
+_NUMBERS: Constant = re.compile(r"^\d+\n(?=\S+ --> )", re.MULTILINE)
+"""The line of a cue's number: it stands before the line with the arrow, and no text has one in VTT."""
+
+_BREAKS: Constant = re.compile(r"\\(?=[nNhp])")
+"""What pysubs2 takes for a line break, a space or a drawing, and is a backslash of the text here.
+
+A word joiner behind the backslash, which is not seen, says so.
+"""
 
 
 class Format(StrEnum):
@@ -47,39 +57,46 @@ def to_txt(transcript: SessionTranscript) -> str:
 
 def to_json(transcript: SessionTranscript) -> str:
     """The transcript as an indented JSON object."""
-    return orjson.dumps(as_json(transcript), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return indented_json(as_json(transcript)) + "\n"
 
 
 def to_srt(transcript: SessionTranscript) -> str:
     """SubRip. It has no escapes, so the arrow that separates times becomes another one."""
-    blocks = (
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
-        f"{_wrapped(cue.text.replace('-->', '→'))}\n"
-        for number, cue in enumerate(cues(transcript.finals), start=1)
-    )
-    return "\n".join(blocks)
+    return _formatted(transcript, "srt", lambda text: text.replace("-->", "→"))
 
 
 def to_vtt(transcript: SessionTranscript) -> str:
-    """WebVTT; `&`, `<` and `>` are escaped as it asks for."""
-    blocks = (
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escaped(_wrapped(cue.text))}\n"
-        for cue in cues(transcript.finals)
-    )
-    return "WEBVTT\n" + "".join(blocks)
+    """WebVTT; `&`, `<` and `>` are escaped as it asks for. Cues have no numbers, which it does not need."""
+    return _NUMBERS.sub("", _formatted(transcript, "vtt", _escaped))
+
+
+def _formatted(transcript: SessionTranscript, form: str, escape: Callable[[str], str]) -> str:
+    """The cues as pysubs2 writes them, with one line break at the end."""
+    file = SSAFile()
+    file.events = [_subtitle(cue, escape) for cue in cues(transcript.finals)]
+    text = file.to_string(form, keep_ssa_tags=True).rstrip("\n")
+    return text + "\n" if text else ""
+
+
+def _subtitle(cue: Cue, escape: Callable[[str], str]) -> SSAEvent:
+    """A cue as pysubs2 has it: in whole milliseconds, and ending after it starts."""
+    start, end = round(cue.start * 1000), round(cue.end * 1000)
+    text = escape(_wrapped(_BREAKS.sub("\\\\\u2060", cue.text)))
+    return SSAEvent(start=start, end=max(start + 1, end), text=text)
 
 
 def cues(finals: Sequence[Final]) -> Iterator[Cue]:
     """The finals as cues: a long one is split between words where its words have times.
 
     Without times for its words a final stays whole; a final without times of its own begins
-    and ends where the one before it ended.
+    and ends where the one before it ended. No cue starts before the one before it.
     """
-    before = 0.0
+    started = ended = 0.0
     for final in finals:
-        for cue in _cues_of(final, before):
-            before = cue.end
-            yield cue
+        for start, end, text in _timed_texts(final):
+            started = max(started, ended if start is None else start)
+            ended = max(started, started if end is None else end)
+            yield Cue(started, ended, text)
 
 
 def plain(text: str) -> str:
@@ -87,21 +104,17 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
 
 
-def _cues_of(final: Final, before: float) -> Iterator[Cue]:
+def _timed_texts(final: Final) -> Iterator[tuple[float | None, float | None, str]]:
+    """The start, the end and the text of each part of a final that fits a cue."""
     text = plain(final.text)
     if not text:
         return
     groups = list(_grouped([word for word in final.words or () if plain(word.word)]))
     if len(groups) > 1 and plain(" ".join(w.word for g in groups for w in g)) == text:
         for group in groups:
-            yield _cue(group[0].start, group[-1].end, plain(" ".join(w.word for w in group)), before)
+            yield group[0].start, group[-1].end, plain(" ".join(w.word for w in group))
     else:
-        yield _cue(final.start, final.end, text, before)
-
-
-def _cue(start: float | None, end: float | None, text: str, before: float) -> Cue:
-    begin = max(0.0, before if start is None else start)
-    return Cue(begin, max(begin + SHORTEST, begin if end is None else end), text)
+        yield final.start, final.end, text
 
 
 def _grouped(words: Sequence[Word]) -> Iterator[list[Word]]:
@@ -132,14 +145,7 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _clock(seconds: float, point: str) -> str:
-    """`00:01:02,345`; hours grow as they must."""
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    minutes, second = divmod(whole, 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}{point}{ms:03}"
-
-
-_WRITERS: dict[Format, Callable[[SessionTranscript], str]] = {
+_WRITERS: Constant[dict[Format, Callable[[SessionTranscript], str]]] = {
     Format.TXT: to_txt,
     Format.JSON: to_json,
     Format.SRT: to_srt,

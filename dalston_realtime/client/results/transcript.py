@@ -1,10 +1,14 @@
-"""Events of one session in, its transcript out."""
+"""Collects the transcript of a session, and the timing of its results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from typing import Final as Constant
 
-from dalston_realtime.client.events import Event, Final, Partial, SessionBegin, SessionEnd
+from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
+from dalston_realtime.protocol.events import Final, Partial, SessionBegin, SessionEnd
+
+ENVELOPE: Constant = ("type", "seq", "timing")  # Fields that belong to the connection, not to the transcript.
 
 
 @dataclass(slots=True)
@@ -14,15 +18,18 @@ class SessionTranscript:
     begin: SessionBegin | None = None
     finals: list[Final] = field(default_factory=list)
     end: SessionEnd | None = None
+    finals_as_sent: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def add(self, event: Event) -> None:
-        """Keep what belongs to the transcript."""
+    def append(self, received: ReceivedEvent) -> None:
+        """Keep an event that belongs to the transcript."""
+        event = received.event
         if isinstance(event, SessionBegin):
             self.begin = event
         elif isinstance(event, SessionEnd):
             self.end = event
         elif isinstance(event, Final) and event.text.strip():
             self.finals.append(event)
+            self.finals_as_sent.append(received.fields)
 
     @property
     def complete(self) -> bool:
@@ -52,7 +59,10 @@ def timing_sample(event: Event, round_trip: float | None) -> Sample | None:
 
 
 def as_json(transcript: SessionTranscript) -> dict[str, Any]:
-    """The transcript as a JSON object; what is not known is left out."""
+    """The transcript as a JSON object; what is not known is left out.
+
+    Finals are as the server sent them, fields that this version does not know among them.
+    """
     begin, end = transcript.begin, transcript.end
     known = {
         "session_id": begin and begin.session_id,
@@ -65,9 +75,9 @@ def as_json(transcript: SessionTranscript) -> dict[str, Any]:
         "transcript": transcript.text,
         "complete": transcript.complete,
         **{name: value for name, value in known.items() if value is not None},
-        "finals": [_without_envelope(final.raw) for final in transcript.finals],
+        "finals": [_without_envelope(final) for final in transcript.finals_as_sent],
     }
 
 
-def _without_envelope(raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in raw.items() if name not in ("type", "seq", "timing")}
+def _without_envelope(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in ENVELOPE}

@@ -1,4 +1,4 @@
-"""Close codes and HTTP answers in, typed errors of one line out, each with its exit code."""
+"""Checks that close codes and HTTP answers become typed errors of one line, each with its exit code."""
 
 from typing import Any
 

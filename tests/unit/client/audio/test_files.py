@@ -1,4 +1,4 @@
-"""Recordings of many kinds in, 100 ms chunks of 16 kHz mono s16le out."""
+"""Checks that recordings of many kinds become 100 ms chunks of 16 kHz mono s16le."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from dalston_realtime.client.audio.files import CHUNK_BYTES, open_audio, to_pcm
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
+from dalston_realtime.client.audio.files import open_audio, to_pcm
 from dalston_realtime.client.errors import AudioError
 
 Samples = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""A sounddevice of the test's own in; chunks, or an error that says what is missing, out."""
+"""Checks the microphone with a sounddevice of the test's own, and the errors that say what is missing."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Chunks in, the moments at which they leave out, by a clock of the test."""
+"""Checks when each chunk of a recording leaves, by a clock of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator

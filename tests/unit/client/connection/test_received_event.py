@@ -1,14 +1,16 @@
-"""Frames of the server in, typed events out; whatever else comes in is a ProtocolError."""
+"""Checks that frames of the server become typed events, and that anything else is a ProtocolError."""
 
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dalston_realtime.client.connection.received_event import ReceivedEvent, Unknown, decode_received
 from dalston_realtime.client.errors import ProtocolError
-from dalston_realtime.client.events import (
+from dalston_realtime.protocol.events import (
     Final,
     Partial,
     ServerError,
@@ -19,9 +21,7 @@ from dalston_realtime.client.events import (
     SessionResumed,
     SpeechEnd,
     SpeechStart,
-    Unknown,
     Word,
-    parse_event,
 )
 
 EVENTS: list[tuple[dict[str, Any], Any]] = [
@@ -53,8 +53,15 @@ EVENTS: list[tuple[dict[str, Any], Any]] = [
         ),
     ),
     (
-        {"type": "session.resumed", "seq": 9, "session_id": "s", "replayed_from": 7},
-        SessionResumed(seq=9, session_id="s", replayed_from=7),
+        {
+            "type": "session.resumed",
+            "seq": 9,
+            "session_id": "s",
+            "replayed_from": 7,
+            "audio_received": 1.5,
+            "messages_received": 2,
+        },
+        SessionResumed(seq=9, session_id="s", replayed_from=7, audio_received=1.5, messages_received=2),
     ),
     ({"type": "vad.speech_start", "seq": 2, "timestamp": 0.5}, SpeechStart(seq=2, timestamp=0.5)),
     ({"type": "vad.speech_end", "seq": 3, "timestamp": 1}, SpeechEnd(seq=3, timestamp=1.0)),
@@ -106,39 +113,47 @@ EVENTS: list[tuple[dict[str, Any], Any]] = [
     ),
     (
         {"type": "warning", "seq": 6, "code": "processing_lag", "message": "m", "lag": 3.2},
-        ServerWarning(seq=6, code="processing_lag", message="m"),
+        ServerWarning(seq=6, code="processing_lag", message="m", lag=3.2),
     ),
     (
-        {"type": "error", "code": "no_capacity", "message": "m", "retry_after": 3},
+        {"type": "error", "code": "no_capacity", "message": "m", "recoverable": False, "retry_after": 3},
         ServerError(code="no_capacity", message="m", recoverable=False, retry_after=3.0),
     ),
     (
         {"type": "session.end", "seq": 8, "session_id": "s", "transcript": "", "segments": []},
-        SessionEnd(seq=8, session_id="s", transcript="", segments=[]),
+        SessionEnd(seq=8, session_id="s", transcript="", segments=()),
     ),
-    ({"type": "later.thing", "seq": 9, "x": 1}, Unknown(seq=9, type="later.thing")),
+    (
+        {"type": "later.thing", "seq": 9, "x": 1},
+        Unknown(seq=9, type="later.thing", fields={"type": "later.thing", "seq": 9, "x": 1}),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("raw", "event"), EVENTS, ids=lambda case: str(type(case).__name__))
 def test_every_event_of_the_protocol_is_read(raw: dict[str, Any], event: Any) -> None:
-    parsed = parse_event(json.dumps(raw))
+    received = decode_received(json.dumps(raw))
 
-    assert parsed == event
-    assert parsed.raw == raw
+    assert received.event == event
+    assert as_sent(received) == raw
 
 
-def test_a_field_that_is_not_known_is_ignored_and_stays_in_raw() -> None:
-    event = parse_event('{"type":"vad.speech_start","timestamp":1,"mood":"calm"}')
+def as_sent(received: ReceivedEvent) -> Any:
+    """All fields, decoded."""
+    return json.loads(msgspec.json.encode(received.fields))
 
-    assert event == SpeechStart(timestamp=1.0)
-    assert event.raw["mood"] == "calm"
+
+def test_a_field_that_is_not_known_is_ignored_and_stays_beside_the_event() -> None:
+    received = decode_received('{"type":"vad.speech_start","timestamp":1,"mood":"calm"}')
+
+    assert received.event == SpeechStart(timestamp=1.0)
+    assert as_sent(received)["mood"] == "calm"
 
 
 def test_null_is_as_good_as_absent() -> None:
-    event = parse_event('{"type":"transcript.final","text":"a","words":null,"start":null}')
+    received = decode_received('{"type":"transcript.final","text":"a","words":null,"start":null}')
 
-    assert event == Final(text="a")
+    assert received.event == Final(text="a")
 
 
 @pytest.mark.parametrize(
@@ -168,11 +183,14 @@ def test_null_is_as_good_as_absent() -> None:
         '{"type":"error","code":"internal","message":"m","recoverable":"no"}',
         '{"type":"transcript.final","text":"\\ud800"}',
         "[" * 100_000,
+        '{"type":"later.thing","x":' + "[" * 100_000,
+        '{"type":"later.thing","seq":-1}',
+        b'{"type":"vad.speech_start","timestamp":1,"x":"\xff"}',
     ],
 )
-def test_what_is_malformed_is_a_protocol_error_of_one_line(frame: str) -> None:
+def test_what_is_malformed_is_a_protocol_error_of_one_line(frame: str | bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
-        parse_event(frame)
+        decode_received(frame)
 
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -180,7 +198,7 @@ def test_what_is_malformed_is_a_protocol_error_of_one_line(frame: str) -> None:
 
 def test_an_error_shows_no_control_characters_of_the_server() -> None:
     with pytest.raises(ProtocolError) as caught:
-        parse_event(json.dumps({"type": "transcript.final", "text": {"\x1b[2J": "\x07"}}))
+        decode_received(json.dumps({"type": "transcript.final", "text": {"\x1b[2J": "\x07"}}))
 
     assert str(caught.value).isprintable()
 
@@ -202,15 +220,15 @@ NAMES = st.sampled_from(
 )
 def test_any_object_is_an_event_or_a_protocol_error(kind: str, fields: dict[str, Any]) -> None:
     try:
-        event = parse_event(json.dumps({**fields, "type": kind}))
+        received = decode_received(json.dumps({**fields, "type": kind}))
     except ProtocolError:
         return
-    assert event.raw["type"] == kind
+    assert received.event.type == kind
 
 
 @given(st.binary() | st.text())
 def test_any_frame_is_an_event_or_a_protocol_error(frame: str | bytes) -> None:
     try:
-        parse_event(frame)
+        decode_received(frame)
     except ProtocolError:
         return

@@ -1,4 +1,4 @@
-"""What a client keeps of what it sent: whatever arrived, the rest is sent once more, in order."""
+"""Checks that whatever arrived, the rest is sent once more and in order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +13,9 @@ FRAMES = st.lists(
 def sent_all(sent: SendBuffer) -> list[bytes | str]:
     """Send all that waits."""
     frames = []
-    while (frame := sent.head()) is not None:
+    while (frame := sent.peek()) is not None:
         frames.append(frame)
-        sent.done()
+        sent.mark_sent()
     return frames
 
 
@@ -36,13 +36,13 @@ def test_a_cut_anywhere_loses_nothing_and_repeats_nothing(
 ) -> None:
     sent = SendBuffer(bytes_per_second=32_000, sample_bytes=2)
     for frame in frames:
-        sent.add(frame)
+        sent.append(frame)
     for _ in range(min(handed_over, len(frames))):
-        sent.done()
+        sent.mark_sent()
     there = frames[: min(arrived, handed_over, len(frames))]
     size = sum(len(f) for f in there if isinstance(f, bytes)) // 2 * 2
     received = b"".join(f for f in frames if isinstance(f, bytes))[:size]
-    assert sent.go_back(size / 32_000, sum(isinstance(f, str) for f in there))
+    assert sent.rewind(size / 32_000, sum(isinstance(f, str) for f in there))
     again = sent_all(sent)
     assert received + b"".join(f for f in again if isinstance(f, bytes)) == b"".join(
         f for f in frames if isinstance(f, bytes)
@@ -56,12 +56,12 @@ def test_a_cut_anywhere_loses_nothing_and_repeats_nothing(
 def test_a_server_that_lost_more_than_is_kept_can_not_go_on() -> None:
     sent = SendBuffer(bytes_per_second=1, sample_bytes=1)
     for _ in range(6):
-        sent.add(bytes(1 << 20))
-        sent.done()
-    assert not sent.go_back(0.0, 0)
+        sent.append(bytes(1 << 20))
+        sent.mark_sent()
+    assert not sent.rewind(0.0, 0)
 
 
 def test_a_server_that_claims_more_than_was_sent_is_not_believed() -> None:
     sent = SendBuffer(bytes_per_second=2, sample_bytes=2)
-    sent.add(bytes(2))
-    assert not sent.go_back(9.0, 0)
+    sent.append(bytes(2))
+    assert not sent.rewind(9.0, 0)

@@ -1,10 +1,10 @@
-"""Timings of results in, the latency budget with percentiles out."""
+"""Checks the latency budget and its percentiles."""
 
 import pytest
 
-from dalston_realtime.client.events import Final, Partial, SpeechStart
 from dalston_realtime.client.results.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
 from dalston_realtime.client.results.transcript import Sample, timing_sample
+from dalston_realtime.protocol.events import Final, Partial, SpeechStart
 
 TIMING = {
     "receiver": 1.0,

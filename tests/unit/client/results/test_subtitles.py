@@ -1,4 +1,4 @@
-"""Transcripts in; txt, json, srt and vtt out, read back by a reader of the test's own."""
+"""Checks txt, json, srt and vtt files with a reader of the test's own."""
 
 import html
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dalston_realtime.client.events import Final, SessionBegin, SessionEnd, Word
+from dalston_realtime.client.connection.received_event import decode_received
 from dalston_realtime.client.results.subtitles import (
     CUE_CHARS,
     CUE_SECONDS,
@@ -22,6 +22,8 @@ from dalston_realtime.client.results.subtitles import (
     to_vtt,
 )
 from dalston_realtime.client.results.transcript import SessionTranscript
+from dalston_realtime.protocol.events import Final, SessionBegin, SessionEnd, Word
+from tests.support.client_sessions import received
 
 SRT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d),(\d{3})"
 VTT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
@@ -79,6 +81,21 @@ def test_vtt_is_escaped() -> None:
     assert text == ("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nR&amp;D &lt;b&gt; --&gt; 5 &gt; 4\n")
 
 
+def test_a_backslash_of_the_text_is_no_line_break() -> None:
+    said = transcript(final(r"C:\new {\i1} {\p1}", 0.0, 1.0))
+
+    assert to_srt(said) == "1\n00:00:00,000 --> 00:00:01,000\nC:\\\u2060new {\\i1} {\\\u2060p1}\n"
+    assert to_vtt(said).endswith("\nC:\\\u2060new {\\i1} {\\\u2060p1}\n")
+
+
+def test_no_cue_starts_before_the_one_before_it() -> None:
+    finals = final("a", 5.0, 6.0), final("b", 1.0, 2.0)
+    found, vtt = list(cues(finals)), to_vtt(transcript(*finals))
+
+    assert [(cue.start, cue.end) for cue in found] == [(5.0, 6.0), (5.0, 5.0)]
+    assert vtt.index("\na\n") < vtt.index("\nb\n")
+
+
 def test_long_lines_are_wrapped() -> None:
     (cue,) = to_srt(transcript(final("one two three " * 5))).split("\n\n")
 
@@ -121,9 +138,9 @@ def test_txt_is_one_final_a_line() -> None:
 
 def test_json_holds_what_is_known_and_nothing_else() -> None:
     whole = SessionTranscript()
-    whole.add(SessionBegin(session_id="s", model="tiny"))
-    whole.add(final("A.", raw={"type": "transcript.final", "seq": 3, "text": "A.", "new": 1}))
-    whole.add(SessionEnd(audio_duration=1.5))
+    whole.append(received(SessionBegin(session_id="s", model="tiny")))
+    whole.append(decode_received('{"type":"transcript.final","seq":3,"text":"A.","new":1}'))
+    whole.append(received(SessionEnd(audio_duration=1.5)))
 
     assert json.loads(to_json(whole)) == {
         "transcript": "A.",
@@ -143,8 +160,13 @@ def test_nothing_said_is_a_valid_file_of_every_format() -> None:
     assert json.loads(contents[Format.JSON])["finals"] == []
 
 
+def _as_written(text: str) -> str:
+    """A backslash that pysubs2 would take for a line break has a word joiner behind it."""
+    return re.sub(r"\\(?=[nNhp])", "\\\\\u2060", text)
+
+
 MOMENTS = st.none() | st.floats(-1, 1e5)
-TEXTS = st.text() | st.sampled_from(["-->", "a\n\nb", "<i>", "&amp;", "1\n2", "\x00", "\u2028"])
+TEXTS = st.text() | st.sampled_from(["-->", r"\N{\p1}", "a\n\nb", "<i>", "&amp;", "1\n2", "\x00", "\u2028"])
 WORDS = st.builds(Word, word=TEXTS, start=MOMENTS, end=MOMENTS)
 FINALS = st.builds(
     Final,
@@ -165,7 +187,7 @@ def test_srt_can_be_read_back_whatever_was_said(finals: list[Final]) -> None:
     found = read_srt(to_srt(transcript(*finals)))
 
     said = " ".join(filter(None, (plain(f.text) for f in finals)))
-    assert plain(" ".join(text for _, _, text in found)) == said.replace("-->", "→")
+    assert plain(" ".join(text for _, _, text in found)) == _as_written(said).replace("-->", "→")
     assert all(start < end for start, end, _ in found)
 
 
@@ -174,7 +196,7 @@ def test_vtt_can_be_read_back_whatever_was_said(finals: list[Final]) -> None:
     found = read_vtt(to_vtt(transcript(*finals)))
 
     said = " ".join(filter(None, (plain(f.text) for f in finals)))
-    assert plain(" ".join(text for _, _, text in found)) == said
+    assert plain(" ".join(text for _, _, text in found)) == _as_written(said)
     assert all(start < end for start, end, _ in found)
 
 
