@@ -16,7 +16,6 @@ from dalston_realtime.cli.exits import ExitCode, run_command
 from dalston_realtime.cli.finish import FinishedSession, finish_session
 from dalston_realtime.cli.save import output_paths
 from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
-from dalston_realtime.client.audio.files import open_audio
 from dalston_realtime.client.audio.pacing import as_taken, in_real_time
 from dalston_realtime.client.audio.stdin import stdin_chunks
 from dalston_realtime.client.clock import WallClock
@@ -106,6 +105,8 @@ def _opened(name: str, fast: bool) -> Iterator[AudioSource]:
     if name == "-":
         yield AudioSource(name, _paced(stdin_chunks(), fast))
         return
+    from dalston_realtime.client.audio.files import open_audio  # its libraries are loaded only for files
+
     with open_audio(Path(name)) as file:
         yield AudioSource(name, _paced(as_taken(file.chunks), fast), file.duration)
 

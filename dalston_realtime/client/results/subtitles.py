@@ -5,13 +5,15 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 from typing import Final as Constant
-
-from pysubs2 import SSAEvent, SSAFile
 
 from dalston_realtime.client.indented_json import indented_json
 from dalston_realtime.client.results.transcript import SessionTranscript, as_json
 from dalston_realtime.protocol.events import Final, Word
+
+if TYPE_CHECKING:
+    from pysubs2 import SSAEvent  # is loaded where subtitles are written
 
 LINE_CHARS: Constant = 42  # Characters of a line, the common limit of subtitles.
 CUE_CHARS: Constant = 2 * LINE_CHARS  # Characters of a cue: more than two lines cover the picture.
@@ -72,14 +74,18 @@ def to_vtt(transcript: SessionTranscript) -> str:
 
 def _formatted(transcript: SessionTranscript, form: str, escape: Callable[[str], str]) -> str:
     """The cues as pysubs2 writes them, with one line break at the end."""
+    from pysubs2 import SSAFile
+
     file = SSAFile()
     file.events = [_subtitle(cue, escape) for cue in cues(transcript.finals)]
     text = file.to_string(form, keep_ssa_tags=True).rstrip("\n")
     return text + "\n" if text else ""
 
 
-def _subtitle(cue: Cue, escape: Callable[[str], str]) -> SSAEvent:
+def _subtitle(cue: Cue, escape: Callable[[str], str]) -> "SSAEvent":
     """A cue as pysubs2 has it: in whole milliseconds, and ending after it starts."""
+    from pysubs2 import SSAEvent
+
     start, end = round(cue.start * 1000), round(cue.end * 1000)
     text = escape(_wrapped(_BREAKS.sub("\\\\\u2060", cue.text)))
     return SSAEvent(start=start, end=max(start + 1, end), text=text)
