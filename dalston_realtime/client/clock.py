@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 
-class Clock(Protocol):
+class AsyncClock(Protocol):
     """Where time comes from."""
 
     def now(self) -> float:

@@ -70,7 +70,7 @@ async def _call(method: str, base: str, path: str) -> Any:
         async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=not is_loopback(base)) as http:
             response = await http.request(method, url)
     except httpx.TransportError as error:
-        raise UnreachableError(base, _why(error)) from error
+        raise UnreachableError(base, _reason(error)) from error
     answer = _json(response)
     if response.is_success and answer is not None:
         return answer
@@ -79,7 +79,7 @@ async def _call(method: str, base: str, path: str) -> Any:
     raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
 
 
-def _why(error: "httpx.TransportError") -> str:
+def _reason(error: "httpx.TransportError") -> str:
     import httpx
 
     if isinstance(error, httpx.TimeoutException):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Final
 
-from dalston_realtime.client.clock import Clock
+from dalston_realtime.client.clock import AsyncClock
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 
 BYTES_PER_SECOND: Final = BYTES_PER_SAMPLE * SAMPLE_RATE  # Of 16 kHz mono s16le, the form of all chunks here.
@@ -17,7 +17,7 @@ async def as_taken(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def in_real_time(chunks: AsyncIterable[bytes], clock: Clock) -> AsyncIterator[bytes]:
+async def in_real_time(chunks: AsyncIterable[bytes], clock: AsyncClock) -> AsyncIterator[bytes]:
     """Each chunk when its last sample would have been recorded; a late one does not delay the rest."""
     start = clock.now()
     sent = 0

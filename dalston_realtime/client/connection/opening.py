@@ -9,7 +9,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, ProxyError
 
-from dalston_realtime.client.clock import Clock
+from dalston_realtime.client.clock import AsyncClock
 from dalston_realtime.client.errors import RefusedError, UnreachableError, one_line, refused
 from dalston_realtime.client.url import is_loopback
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
@@ -47,7 +47,7 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
         body = error.response.body or b""
         raise refused(error.response.status_code, _decoded(body)) from None
     except (InvalidMessage, ProxyError, OSError, TimeoutError) as error:
-        raise UnreachableError(base, _why(error)) from error
+        raise UnreachableError(base, _reason(error)) from error
     except InvalidHandshake as error:
         raise UnreachableError(base, f"not a WebSocket server: {one_line(error)}") from error
     _limit_send_buffer(connection)
@@ -57,7 +57,7 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
 async def reopen(
     connect: Callable[[], Awaitable[ClientConnection]],
     seconds: float,
-    clock: Clock,
+    clock: AsyncClock,
     jitter: Callable[[float, float], float] = random.uniform,
 ) -> ClientConnection | None:
     """A connection by `connect`, which is tried for so many seconds with growing pauses.
@@ -95,7 +95,7 @@ def _decoded(body: bytes | bytearray) -> Any:
         return bytes(body).decode(errors="replace")
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, TimeoutError):

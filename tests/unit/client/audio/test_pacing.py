@@ -6,22 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dalston_realtime.client.audio.pacing import as_taken, in_real_time
+from tests.support.client_clock import HandClock
 
 CHUNK = bytes(3_200)  # 100 ms
-
-
-class HandClock:
-    """Time that passes only where somebody sleeps, or where the test says so."""
-
-    def __init__(self) -> None:
-        self.time = 1_000.0
-
-    def now(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.time += seconds
 
 
 def leave(chunks: list[bytes], stalls: dict[int, float] | None = None) -> list[float]:
