@@ -35,9 +35,7 @@ from dalston_realtime.protocol.commands import (
 )
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 
-RESUME_FOR_S: Final = (
-    30.0  # Seconds for which a lost connection is tried again: so long a server keeps a session.
-)
+RESUME_FOR_S: Final = 30.0  # Seconds for which a lost connection is tried again; a server waits as long.
 DEFAULTS: Final = SessionConfig()  # What holds where a parameter is left out.
 
 

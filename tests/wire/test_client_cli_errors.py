@@ -1,4 +1,4 @@
-"""What goes wrong on the command line: one line that says it, and an exit code."""
+"""Checks that what goes wrong on the command line is one line that says it, and an exit code."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The command line as a process of its own: pipes, terminals and Ctrl-C."""
+"""Checks the command line as a process of its own: pipes, terminals and Ctrl-C."""
 
 import os
 import pty

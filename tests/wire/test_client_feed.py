@@ -1,4 +1,4 @@
-"""Audio and events side by side, against a scripted server on a real socket."""
+"""Checks that audio goes out while events come in, against a scripted server on a real socket."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How the library comes back: what it asks for, what it sends again, and when it gives up."""
+"""Checks how the library comes back: what it asks for, what it sends again, and when it gives up."""
 
 import asyncio
 

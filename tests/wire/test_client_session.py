@@ -1,4 +1,4 @@
-"""The library against a scripted server on a real socket."""
+"""Checks the library against a scripted server on a real socket."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""How sessions fail: a typed error for each way, against a scripted server on a real socket."""
+"""Checks that each way in which a session fails has a typed error, on a real socket."""
 
 import asyncio
 import socket

@@ -45,8 +45,8 @@ class JsonView:
         self._name = ""
 
     def start(self, name: str, duration: float | None) -> None:
-        """Remember what the events are about."""
-        self._name = name
+        """Remember what the events are about, as far as JSON can say its name."""
+        self._name = name.encode(errors="replace").decode()
 
     def show(self, received: ReceivedEvent) -> None:
         """Print all that the server sent, fields that this version does not know among it."""

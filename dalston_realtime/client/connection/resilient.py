@@ -13,6 +13,7 @@ from dalston_realtime.client.connection.opening import reopen
 from dalston_realtime.client.connection.received_event import Event, ReceivedEvent, decode_received
 from dalston_realtime.client.connection.send_buffer import SendBuffer
 from dalston_realtime.client.errors import (
+    NO_CLOSE_CODE,
     ClientError,
     ConnectionLostError,
     ProtocolError,
@@ -26,7 +27,6 @@ from dalston_realtime.protocol.events import ServerError, SessionBegin, SessionE
 MAX_TRIES: Final = 5  # Connections in a row that bring no event of the session; then it is given up.
 MAX_UNSENT_S: Final = 30.0  # Seconds of audio that `send` takes without waiting while there is no connection.
 HEALED: Final = ("internal", "restarting")  # Errors that the reader need not see if the session goes on.
-NO_CLOSE_CODE: Final = 1006  # What stands for a close code where no close frame came.
 
 
 class ResilientConnection:

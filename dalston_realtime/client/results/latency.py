@@ -9,7 +9,7 @@ from dalston_realtime.client.results.transcript import Sample
 
 TOTAL: Final = "Total"
 OURS: Final = "Of it, all but the model and its queue"
-WAIT: Final = "Silence waited for (min_silence_ms)"  # by design, so it has no budget
+WAIT: Final = "Silence waited for (min_silence_ms)"  # The client asks for it, so it has no budget.
 
 Cost = Callable[[Sample], float | None]
 

@@ -38,6 +38,14 @@ def test_json_lines_are_the_servers_events_with_the_file(
     assert err == ""
 
 
+def test_a_file_name_that_is_not_utf_8_is_no_reason_to_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    view = JsonView()
+    view.start("talk\udcff.wav", None)
+    view.show(decode_received('{"type":"vad.speech_start","timestamp":1}'))
+
+    assert json.loads(capsys.readouterr().out)["file"] == "talk?.wav"
+
+
 def test_a_pipe_gets_plain_lines_and_a_program_json() -> None:
     assert isinstance(make_view(json=True), JsonView)
     assert isinstance(make_view(json=False), PlainView)
