@@ -1,7 +1,8 @@
-"""The nodes of a Redis Cluster in, connections to the one that is the master of a slot out.
+"""Finds the node of a Redis Cluster that is the master of a hash slot.
 
-All of our keys lie in one slot, so the cluster is to us a Redis that moves: each connection asks where
-the slot is when it is made, and again when the node says that it does not have it any more.
+All of our keys lie in one hash slot, so to us the cluster is one Redis whose address changes: each connection
+asks for the master when it connects, and again when its node answers that it is not the master any more.
+The reasons why this is not redis-py's RedisCluster are in docs/decisions/0001-redis-cluster.md.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The setting `DALSTON_REDIS_URL` in, a client of redis-py and the names of our keys out."""
+"""Makes a client of redis-py, and the names of our keys, from the setting `DALSTON_REDIS_URL`."""
 
 import re
 from typing import Any, Final, NamedTuple

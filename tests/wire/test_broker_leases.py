@@ -26,7 +26,7 @@ def held(session_id: str) -> HeldSlot:
 def expire(redis: AnyRedis, *sessions: str) -> None:
     """Let leases have run out long ago."""
     with redis.client() as look:
-        look.hset(redis.keys.pulse, "since", 1)
+        look.hset(redis.keys.availability, "since", 1)
         look.zadd(redis.keys.leases, dict.fromkeys(sessions, 1))
 
 
@@ -112,7 +112,7 @@ def test_what_ran_out_while_redis_was_away_gets_the_time_to_say_that_it_lives(
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", SlotRequest())
         with any_redis.client() as look:
-            look.hset(any_redis.keys.pulse, mapping={"since": 1, "last": 1})
+            look.hset(any_redis.keys.availability, mapping={"since": 1, "last": 1})
             look.hset(any_redis.keys.worker("w1"), "heartbeat_ms", 1)
             look.zadd(any_redis.keys.leases, {"s1": 1})
         assert await it.router.sweep() == SweepResult((), ())

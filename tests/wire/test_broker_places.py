@@ -138,7 +138,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
             else:
                 with redis.client() as look:
                     look.hset(redis.keys.worker(worker), "heartbeat_ms", 1)
-                    look.hset(redis.keys.pulse, "since", 1)
+                    look.hset(redis.keys.availability, "since", 1)
                 (lost,) = self.runner.run(self.router.sweep()).lost
                 assert set(lost.sessions) == sessions
             if how in ("restarts", "leaves"):
@@ -148,7 +148,7 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
         def lose_a_gateway(self, gone: set[str]) -> None:
             gone = {session for session in gone if self.holder(session)}
             with redis.client() as look:
-                look.hset(redis.keys.pulse, "since", 1)
+                look.hset(redis.keys.availability, "since", 1)
                 for session in gone:
                     look.zadd(redis.keys.leases, {session: 1})
             assert set(self.runner.run(self.router.sweep()).expired) == gone
