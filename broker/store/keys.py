@@ -77,4 +77,4 @@ local function session_key(id) return '{self._session}' .. id end
 
 PLAIN: Final = Keys("dalston:realtime:")
 CLUSTERED: Final = Keys("{dalston:realtime}:")
-"""The prefix is a hash tag: a Redis Cluster keeps them all in one hash slot, where one script reaches them."""
+"""The prefix is a hash tag: a Redis Cluster keeps all keys in one hash slot, where a script reaches them."""
