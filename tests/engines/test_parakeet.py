@@ -14,9 +14,9 @@ import torch
 from bench.load.gpu_load import GpuPlayback, take
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
-from engines.parakeet import vocabulary as parakeet_vocabulary
 from engines.parakeet.engine import NoFreeStream, NotOpen, Parakeet
 from engines.parakeet.pipeline import StreamsLost
+from engines.parakeet.vocabulary import Vocabularies
 from engines.silero import SileroVad
 from tests.engines.digits import DIGITS, Spoken, spoken
 from tests.engines.streams import alone, chunks, play
@@ -155,7 +155,9 @@ def test_a_vocabulary_is_heard_in_its_own_stream_alone(
 ) -> None:
     audio = [utterance.audio for utterance in speech()[:2]]
     plain = [alone(engine, x).text for x in audio]
-    monkeypatch.setattr(parakeet_vocabulary, "WEIGHT", 25.0)  # so strong that it drowns what is said
+    pipeline = engine._pipeline
+    strong = Vocabularies("strong", pipeline.tokenizer, pipeline.model.joint.vocabulary, weight=25.0)
+    monkeypatch.setattr(engine, "_vocabularies", strong)  # so strong that it drowns what is said
     drowned = chunks(engine, audio[0], vocabulary=("nine",))
     beside = chunks(engine, audio[1])
     boosted, heard = texts(play(engine, [drowned, beside], together=2))

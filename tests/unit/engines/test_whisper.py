@@ -10,11 +10,11 @@ import pytest
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import DeviceLost, Floats, Job, OutOfMemory
-from engines.repetition import without_loop
+from engines.repetition import remove_repetition
 from engines.whisper import checkpoint as whisper_checkpoint
 from engines.whisper.checkpoint import embedded, locate
 from engines.whisper.engine import FULL, SHORT, Whisper
-from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_loop, is_noise
+from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_noise, is_repetition
 from engines.whisper.model import Aligned, Generated, WhisperModel
 from engines.whisper.text import MAX_VOCABULARY, Text
 from runtime.errors import StartupError
@@ -60,9 +60,9 @@ def test_noise_is_what_is_surely_no_speech_or_has_unlikely_words(
 
 
 def test_a_loop_is_a_text_that_does_not_end_or_says_little_in_many_words() -> None:
-    assert is_loop(replace(SURE, endless=True))
-    assert is_loop(replace(SURE, text="and then I said " * 12))
-    assert not is_loop(SURE)
+    assert is_repetition(replace(SURE, endless=True))
+    assert is_repetition(replace(SURE, text="and then I said " * 12))
+    assert not is_repetition(SURE)
 
 
 def test_loops_and_unlikely_words_deserve_another_attempt_but_noise_does_not() -> None:
@@ -80,8 +80,8 @@ def test_an_echo_has_nothing_but_words_of_the_vocabulary(said: str, echo: bool) 
 
 
 def test_the_repetitions_at_an_end_are_dropped() -> None:
-    assert without_loop([1, 2, 3, 4, 3, 4, 3, 4, 3, 4]) == [1, 2, 3, 4]
-    assert without_loop([1, 2, 1, 2]) == [1, 2, 1, 2]
+    assert remove_repetition([1, 2, 3, 4, 3, 4, 3, 4, 3, 4]) == [1, 2, 3, 4]
+    assert remove_repetition([1, 2, 1, 2]) == [1, 2, 1, 2]
 
 
 # finding a model
