@@ -1,6 +1,8 @@
 """Marks workers offline whose heartbeats stopped, and frees sessions whose leases ran out."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -14,15 +16,20 @@ log = structlog.stdlib.get_logger(__name__)
 POLL_S: Final = 0.05  # Seconds between two looks at the stop signal, which sets a flag and wakes nobody.
 
 
-async def run_sweeper(router: SessionRouter, interval: float, stop: Stop) -> None:
+async def run_sweeper(
+    router: SessionRouter,
+    interval: float,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Sweep every `interval` seconds until the signal; Redis may come and go."""
-    clock = asyncio.get_running_loop().time
     next_sweep = clock()
     while not stop.requested:
         if clock() >= next_sweep:
             await sweep_once(router)
             next_sweep = clock() + interval
-        await asyncio.sleep(min(POLL_S, interval))
+        await sleep(min(POLL_S, interval))
 
 
 async def sweep_once(router: SessionRouter) -> None:

@@ -172,7 +172,7 @@ def boosted_streams(engine: Parakeet) -> int:
     return int(models.model2active.sum())
 
 
-def test_a_dropped_stream_is_gone_and_its_place_is_free(engine: Parakeet) -> None:
+def test_a_dropped_stream_is_gone_and_its_slot_is_free(engine: Parakeet) -> None:
     first = chunks(engine, speech()[0].audio, vocabulary=("nine",))
     other = chunks(engine, speech()[1].audio)
     engine.transcribe([first[0], other[0]])
@@ -187,13 +187,13 @@ def test_a_dropped_stream_is_gone_and_its_place_is_free(engine: Parakeet) -> Non
     assert final.text == alone(engine, speech()[1].audio).text
 
 
-def test_no_more_streams_are_open_than_there_are_places(engine: Parakeet) -> None:
+def test_no_more_streams_are_open_than_there_are_slots(engine: Parakeet) -> None:
     silence = np.zeros(2 * engine.chunk_samples, np.float32)
     streams = [chunks(engine, silence) for _ in range(STREAMS + 1)]
     engine.transcribe([stream[0] for stream in streams[:STREAMS]])
     with pytest.raises(NoFreeStream, match=f"{STREAMS} of {STREAMS} streams are open, 1 more"):
         engine.transcribe([streams[-1][0]])
-    # one that ends makes place for another in the same step
+    # one that ends frees its slot for another in the same step
     engine.transcribe([streams[-1][0], streams[0][1]])
     for stream in streams[1:]:
         engine.drop(stream[0].stream)

@@ -1,4 +1,4 @@
-"""Any order of beats, allocations, waits, releases, losses and restarts keeps the places exact."""
+"""Any order of heartbeats, allocations, waits, releases, losses and restarts keeps the slots exact."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Expected:
 
 
 def choose(taken: dict[str, int], workers: dict[str, Expected], avoid: set[str]) -> str | None:
-    """The worker with the largest share of free places, by name where shares are equal."""
+    """The worker with the largest share of free slots, by name where shares are equal."""
     shares = {
         worker: (expected.capacity - taken[worker]) / expected.capacity
         for worker, expected in sorted(workers.items())
@@ -59,10 +59,10 @@ def choose(taken: dict[str, int], workers: dict[str, Expected], avoid: set[str])
     return max(shares, key=lambda worker: shares[worker]) if shares else None
 
 
-def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
+def slots_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
     """A machine on a real Redis."""
 
-    class Places(RuleBasedStateMachine):
+    class SlotsMachine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
             with redis.client() as look:
@@ -84,8 +84,8 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
         def holder(self, session: str) -> str | None:
             return next((w for w, e in self.workers.items() if session in e.sessions), None)
 
-        def expected_place(self, session: str, avoid: set[str]) -> str | None:
-            """Where it gets a place, behind those who wait before it."""
+        def expected_slot(self, session: str, avoid: set[str]) -> str | None:
+            """Where it gets a slot, behind those who wait before it."""
             taken = {worker: len(expected.sessions) for worker, expected in self.workers.items()}
             for waiting in self.waiting:
                 if waiting == session:
@@ -101,10 +101,10 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
         @initialize(capacity=st.integers(1, 2))
         def begin(self, capacity: int) -> None:
             for number in (1, 2):
-                self.beat(f"w{number}", capacity, draining=False)
+                self.heartbeat(f"w{number}", capacity, draining=False)
 
         @rule(worker=WORKERS, capacity=st.integers(1, 3), draining=st.booleans())
-        def beat(self, worker: str, capacity: int, draining: bool) -> None:
+        def heartbeat(self, worker: str, capacity: int, draining: bool) -> None:
             expected = self.workers.setdefault(worker, Expected(capacity))
             expected.capacity, expected.draining = capacity, draining
             expected.drained = worker in self.drained
@@ -195,10 +195,10 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
             if holder is not None and holder in avoid:
                 self.workers[holder].sessions.remove(session)
                 holder = None
-            expected = holder or self.expected_place(session, avoid)
+            expected = holder or self.expected_slot(session, avoid)
             try:
                 wanted = SlotRequest(overflow="queue" if wait else "reject")
-                place = self.runner.run(self.router.allocate(session, wanted, avoid))
+                slot = self.runner.run(self.router.allocate(session, wanted, avoid))
             except SessionOver:
                 assert session in self.over
                 return
@@ -208,15 +208,15 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                 self.waiting = [each for each in self.waiting if each != session]
                 return
             assert session not in self.over
-            if isinstance(place, QueuePosition):
+            if isinstance(slot, QueuePosition):
                 assert wait
                 assert expected is None
                 if session not in self.waiting:
                     self.waiting.append(session)
-                assert place.position == self.waiting.index(session) + 1
+                assert slot.position == self.waiting.index(session) + 1
                 return
-            assert place.worker_id == expected
-            self.workers[place.worker_id].sessions.add(session)
+            assert slot.worker_id == expected
+            self.workers[slot.worker_id].sessions.add(session)
             self.waiting = [each for each in self.waiting if each != session]
 
         @rule(sessions=st.lists(SESSIONS, min_size=1, max_size=4, unique=True), queue=st.booleans())
@@ -254,13 +254,13 @@ def places_machine(redis: AnyRedis) -> type[RuleBasedStateMachine]:
                 for session in active:
                     assert look.hget(redis.keys.session(session), "status") == "active"
 
-    return Places
+    return SlotsMachine
 
 
 @pytest.mark.timeout(60)
-def test_places_stay_exact(any_redis: AnyRedis) -> None:
+def test_slots_stay_exact(any_redis: AnyRedis) -> None:
     run_state_machine_as_test(
-        places_machine(any_redis),
+        slots_machine(any_redis),
         settings=settings(
             max_examples=20,
             stateful_step_count=30,

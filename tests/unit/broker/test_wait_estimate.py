@@ -1,4 +1,4 @@
-"""How long until a place comes free, from what is known."""
+"""How long until a slot comes free, from what is known."""
 
 import pytest
 
