@@ -54,34 +54,18 @@ def _common(
     *,
     cuda_graphs: bool,
 ) -> dict[str, Any]:
-    cuda = device == "cuda"
     return {
         "pipeline_type": pipeline,
         "asr_decoding_type": "rnnt",
         "log_level": 40,
-        "matmul_precision": "high" if cuda else "highest",
+        "matmul_precision": "high" if device == "cuda" else "highest",
         "asr_output_granularity": "word",
         "return_tail_result": True,
         "lang": None,
         "enable_itn": False,
         "enable_nmt": False,
         "itn": {"batch_size": 1, "n_jobs": 1, "left_padding_size": 4},
-        "asr": {
-            "model_name": str(checkpoint.path),
-            "device": device,
-            "device_id": 0,
-            "compute_dtype": "bfloat16" if cuda else "float32",
-            "use_amp": False,
-            "decoding": {
-                "strategy": "greedy_batch",
-                "greedy": {
-                    "max_symbols": MAX_SYMBOLS,
-                    "use_cuda_graph_decoder": cuda_graphs,
-                    "enable_per_stream_biasing": True,
-                    "preserve_frame_confidence": True,
-                },
-            },
-        },
+        "asr": _model(checkpoint, device, cuda_graphs=cuda_graphs),
         "confidence": {
             "exclude_blank": True,  # The only value that the streaming pipelines support.
             "aggregation": "mean",
@@ -94,5 +78,24 @@ def _common(
             "word_boundary_tolerance": 4,
             "request_type": "frame",
             **streaming,
+        },
+    }
+
+
+def _model(checkpoint: NemoCheckpoint, device: str, *, cuda_graphs: bool) -> dict[str, Any]:
+    return {
+        "model_name": str(checkpoint.path),
+        "device": device,
+        "device_id": 0,
+        "compute_dtype": "bfloat16" if device == "cuda" else "float32",
+        "use_amp": False,
+        "decoding": {
+            "strategy": "greedy_batch",
+            "greedy": {
+                "max_symbols": MAX_SYMBOLS,
+                "use_cuda_graph_decoder": cuda_graphs,
+                "enable_per_stream_biasing": True,
+                "preserve_frame_confidence": True,
+            },
         },
     }

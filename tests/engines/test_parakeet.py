@@ -1,9 +1,8 @@
-"""Parakeet streams what NeMo hears offline; streams do not touch each other, and leave nothing behind."""
+"""Parakeet streams what NeMo transcribes offline; streams do not affect each other, and nothing is left."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import jiwer
 import numpy as np
@@ -19,6 +18,7 @@ from engines.parakeet.pipeline import StreamsLost
 from engines.parakeet.vocabulary import Vocabularies
 from engines.silero import SileroVad
 from tests.engines.digits import DIGITS, Spoken, spoken
+from tests.engines.nemo_state import FullOnce, boosted_streams, encoder_of, open_in_nemo
 from tests.engines.streams import alone, chunks, play
 from tests.support.recordings import as_pcm
 
@@ -38,19 +38,7 @@ def nothing_stays_open(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "engine" in request.fixturenames:
         engine = request.getfixturevalue("engine")
-        assert open_in_nemo(engine) == 0
-
-
-def open_in_nemo(engine: Parakeet) -> int:
-    """Streams of which NeMo holds anything; as many slots are taken."""
-    nemo = engine._pipeline._nemo
-    if engine.info.variant == "fast":
-        taken = STREAMS - int(nemo.bufferer.available_slots.qsize())
-        assert taken == STREAMS - nemo.context_manager.free_slots.qsize()
-    else:
-        taken = len(nemo.bufferer.bufferers)
-    assert taken == len(nemo._state_pool)
-    return taken
+        assert open_in_nemo(engine, STREAMS) == 0
 
 
 def texts(transcripts: Sequence[Transcript]) -> list[str]:
@@ -166,12 +154,6 @@ def test_a_vocabulary_is_heard_in_its_own_stream_alone(
     assert boosted_streams(engine) == 0
 
 
-def boosted_streams(engine: Parakeet) -> int:
-    """Of how many streams NeMo holds a boosting tree."""
-    models = engine._pipeline.model.decoding.decoding.decoding_computer.biasing_multi_model
-    return int(models.model2active.sum())
-
-
 def test_a_dropped_stream_is_gone_and_its_slot_is_free(engine: Parakeet) -> None:
     first = chunks(engine, speech()[0].audio, vocabulary=("nine",))
     other = chunks(engine, speech()[1].audio)
@@ -179,7 +161,7 @@ def test_a_dropped_stream_is_gone_and_its_slot_is_free(engine: Parakeet) -> None
     engine.drop(first[0].stream)
     engine.drop(first[0].stream)
     engine.drop(999_999)
-    assert open_in_nemo(engine) == 1
+    assert open_in_nemo(engine, STREAMS) == 1
     assert boosted_streams(engine) == 0
     with pytest.raises(NotOpen, match="not open"):
         engine.transcribe([first[1]])
@@ -210,24 +192,6 @@ def test_chunks_out_of_order_or_of_a_wrong_size_are_refused(engine: Parakeet) ->
         with pytest.raises(ValueError, match="a chunk of"):
             engine.transcribe([replace(stream[1], audio=audio)])
     play(engine, [stream[1:]])
-
-
-class FullOnce:
-    """Stands before a method of NeMo's; the call of that number finds no memory."""
-
-    def __init__(self, method: Callable[..., Any], call: int) -> None:
-        self.method, self.left = method, call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.left -= 1
-        if self.left == 0:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
-        return self.method(*args, **kwargs)
-
-
-def encoder_of(engine: Parakeet) -> tuple[Any, str]:
-    """Where NeMo runs the encoder, and in a cache-aware pipeline the decoder."""
-    return engine._pipeline._nemo.asr_model, "stream_step" if engine.info.variant == "fast" else "encode"
 
 
 def test_a_step_that_does_not_fit_can_be_repeated(engine: Parakeet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Workers and slots in a real Redis, one transition at a time."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -276,28 +275,3 @@ def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> No
         assert [w.worker_id for w in await it.router.workers()] == ["w1"]
 
     on_redis(main, shared_redis)
-
-
-def test_many_at_once_get_exactly_the_slots_there_are(any_redis: AnyRedis) -> None:
-    async def main(it: BrokerEnds) -> None:
-        other = BrokerEnds(any_redis.url)
-        for number in range(5):
-            await it.registry.heartbeat(replace(RECORD, worker_id=f"w{number}", capacity=7))
-
-        async def ask(number: int) -> str | None:
-            router = (it if number % 2 else other).router
-            try:
-                slot = await router.allocate(f"s{number}", SlotRequest())
-            except NoCapacity:
-                return None
-            assert isinstance(slot, Allocation)
-            return slot.worker_id
-
-        given = [slot for slot in await asyncio.gather(*map(ask, range(100))) if slot]
-        assert sorted(given) == sorted(f"w{n}" for n in range(5) for _ in range(7))
-        sessions = await it.router.sessions()
-        await asyncio.gather(*(other.router.release(s, "ended", 0) for s in [*sessions] * 2))
-        assert [w.active_sessions for w in await it.router.workers()] == [0] * 5
-        await other.close()
-
-    on_redis(main, any_redis)

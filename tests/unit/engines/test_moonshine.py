@@ -203,6 +203,6 @@ def test_what_is_said_again_and_again_at_the_end_is_said_once(tokens: list[int],
 
 
 @given(st.lists(st.integers(3, 6), max_size=20))
-def test_a_loop_is_cut_off_at_its_end_only(tokens: list[int]) -> None:
+def test_a_repetition_is_cut_off_at_the_end_only(tokens: list[int]) -> None:
     kept = remove_repetition(tokens)
     assert tokens[: len(kept)] == kept
