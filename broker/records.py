@@ -12,7 +12,7 @@ from dalston_realtime.protocol.parameters import Overflow
 Status = Literal["ready", "busy", "draining", "offline"]
 EndStatus = Literal["ended", "error"]
 
-SMALLER: Final = {"accurate": "fast"}
+SMALLER_VARIANT: Final = {"accurate": "fast"}
 """The variant that replaces another one when all of its slots are taken and the session accepts less."""
 
 

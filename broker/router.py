@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import (
-    SMALLER,
+    SMALLER_VARIANT,
     Allocation,
     EndStatus,
     HeldSlot,
@@ -193,8 +193,8 @@ def _steps(request: SlotRequest) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [{"model": request.model}]
     if request.overflow == "degrade":
         models = [request.model]
-        while models[-1] in SMALLER:
-            models.append(SMALLER[models[-1]])
+        while models[-1] in SMALLER_VARIANT:
+            models.append(SMALLER_VARIANT[models[-1]])
         steps += [{"model": model, "degraded": True} for model in models[1:]]
         steps += [{"model": model, "degraded": True, "over": True} for model in models]
     return steps

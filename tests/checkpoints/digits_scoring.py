@@ -1,4 +1,4 @@
-"""The scores: a model and spoken digits go in, word error rates and step times come out.
+"""Scores a model on spoken digits: word error rates and times of a step.
 
 Streamed scores go through NeMo's own streaming pipeline, in steps of 160 ms.
 """

@@ -1,4 +1,4 @@
-"""The undocumented parts of NeMo that engines/parakeet/nemo.py uses are in the installed version."""
+"""Tests that the undocumented parts of NeMo that engines/parakeet/nemo.py uses are installed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parakeet streams what NeMo transcribes offline; streams do not affect each other, and nothing is left."""
+"""Tests that Parakeet streams what NeMo transcribes offline, and that streams do not affect each other."""
 
 import gc
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A worker that is gone is announced to the gateways by a real Redis, over its losses."""
+"""Tests that a lost worker is announced to the gateways by a real Redis, also when the connection is lost."""
 
 import asyncio
 

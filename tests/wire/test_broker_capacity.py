@@ -1,4 +1,4 @@
-"""As many sessions are allocated as there are slots, also when a worker's capacity shrinks."""
+"""Tests that as many sessions are allocated as there are slots, also when a worker's capacity shrinks."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Sessions' checkpoints in a real Redis: saved, changed, claimed by another gateway, deleted."""
+"""Tests checkpoints in a real Redis: saved, changed, claimed by another gateway, deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A Redis Cluster whose master of our keys changes, dies or hangs: slots and sessions go on."""
+"""Tests a Redis Cluster whose master of our keys changes, dies or hangs: slots and sessions go on."""
 
 import asyncio
 import signal

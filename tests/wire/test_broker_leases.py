@@ -1,4 +1,4 @@
-"""Slots under leases: renewed, run out, and written again into a Redis that lost its data."""
+"""Tests leases of slots: renewed, run out, and written again into a Redis that lost its data."""
 
 import asyncio
 import signal

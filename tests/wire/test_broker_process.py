@@ -1,4 +1,4 @@
-"""`python -m broker` and `python -m broker.store` as processes."""
+"""Tests `python -m broker` and `python -m broker.store` as processes."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Workers and slots in a real Redis, one transition at a time."""
+"""Tests workers and slots in a real Redis, one transition at a time."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Any order of heartbeats, allocations, waits, releases, losses and restarts keeps the slots exact."""
+"""Tests that slots stay exact in any order of heartbeats, allocations, waits, releases and losses."""
 
 import asyncio
 from dataclasses import dataclass, field

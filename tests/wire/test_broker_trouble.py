@@ -1,4 +1,4 @@
-"""Redis that is lost, comes back empty, or is found through Sentinels: running sessions do not notice."""
+"""Tests that running sessions do not notice a Redis that is lost, or that comes back empty."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A Redis that is away, hangs or is full is one error within a deadline, and a call may be cancelled."""
+"""Tests that a Redis that can't answer is one error within a deadline, and that calls may be cancelled."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Where the nodes of a Redis Cluster say that a hash slot is, and what a URL of one says."""
+"""Tests where the nodes of a Redis Cluster say that a hash slot is, and how a URL of one is read."""
 
 import asyncio
 from typing import Any

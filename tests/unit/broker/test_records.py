@@ -1,4 +1,4 @@
-"""Hash fields of workers, to and from; the server's command line; the key names."""
+"""Tests the hash fields of workers, the embedded server's command line and the names of the keys."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The undocumented parts of redis-py that broker/store/redis_py.py uses are in the installed version."""
+"""Tests that the undocumented parts of redis-py that broker/store/redis_py.py uses are installed."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""The sweeper's period and its end, by a clock that a test moves; and what it logs."""
+"""Tests the sweeper's period and its end by a clock that a test moves, and what it logs."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The model catalog: what DALSTON_MODELS may say, what a machine runs by itself, what gets imported."""
+"""Tests what DALSTON_MODELS may say, what a machine runs by default, and what is imported."""
 
 import subprocess
 import sys

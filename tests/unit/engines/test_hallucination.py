@@ -1,4 +1,4 @@
-"""Which texts of Whisper count as noise, as repetition or as an echo of the vocabulary."""
+"""Tests which texts of Whisper count as noise, as repetition or as an echo of the vocabulary."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The embedded engine with its real weights: known recordings, batches, drafts, and strange audio."""
+"""Tests Moonshine with its real weights: known recordings, batches, drafts, and strange audio."""
 
 import re
 from collections.abc import Iterable

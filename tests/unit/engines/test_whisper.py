@@ -1,4 +1,4 @@
-"""Whisper: how it finds models, how it batches, what it transcribes of silence and of speech."""
+"""Tests how Whisper finds models, how it batches, and what it transcribes of silence and speech."""
 
 from collections.abc import Sequence
 from dataclasses import replace
