@@ -1,4 +1,4 @@
-"""The training: a folder of spoken digits goes in, a `.nemo` file comes out.
+"""Trains a model on a folder of spoken digits and writes a `.nemo` file.
 
 First the encoder learns alone, under a CTC head that is thrown away later; then all of the model
 under the transducer loss. What is needed to go on after an interruption lies in one state file,
