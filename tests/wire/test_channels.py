@@ -216,7 +216,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
 
 def test_a_second_process_of_a_name_is_refused(bench: Bench) -> None:
     code = (
-        "import sys; from pathlib import Path; from stages.process import lock, run_main;"
+        "import sys; from pathlib import Path; from runtime.process import lock, run_main;"
         "run_main('vad', lambda: lock(Path(sys.argv[1])).close())"
     )
     path = bench.folder / "vad.1.lock"

@@ -262,5 +262,5 @@ def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> Non
     with worker_process(registry.url, "assembler=2") as worker:
         worker.kill("assembler.2")
         worker.wait_for_health(503, ["assembler.2"], deadline=10)
-        worker.start_again("assembler.2")
+        worker.start_one("assembler.2")
         worker.wait_for_health(200, [], deadline=10)

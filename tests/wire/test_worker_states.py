@@ -94,7 +94,7 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
             assert refused.value.response.status_code == 503
             said = [channel.get_message(timeout=1) for _ in range(2)]
             assert said[-1]["data"] == f"offline {worker.worker_id}"
-        worker.start_again("vad.1")
+        worker.start_one("vad.1")
         await status(registry, worker, "ready")
 
     run(main())
