@@ -11,7 +11,8 @@ from tests.support.managed_process import ManagedProcess
 
 PARENT = (
     "import subprocess, sys, time;"
-    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True);"
+    "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)'];"
+    "child = subprocess.Popen(sleeper, start_new_session=True);"
     "print('child', child.pid, flush=True); time.sleep(600)"
 )
 TWO_PIPES = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
