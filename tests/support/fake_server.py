@@ -15,6 +15,8 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+SEGMENT_FIELDS = ("utterance", "text", "start", "end")  # what `session.end` repeats of a final
+
 Script = Callable[["Call"], Awaitable[None]]
 
 
@@ -38,10 +40,13 @@ class Call:
         self.socket = socket
         self.seq = 0
         self._received = 0  # bytes of audio
+        self._segments: list[dict[str, Any]] = []  # of the finals that have text
 
     async def say(self, kind: str, **fields: Any) -> None:
         """Send an event with the next `seq`."""
         self.seq += 1
+        if kind == "transcript.final" and fields.get("text"):
+            self._segments.append({name: fields[name] for name in SEGMENT_FIELDS if name in fields})
         await self.socket.send(json.dumps({"type": kind, "seq": self.seq, **fields}))
 
     async def hear(self) -> dict[str, Any] | int:
@@ -75,10 +80,10 @@ class Call:
             "session.end",
             session_id="s1",
             transcript=transcript,
-            segments=1,
+            segments=self._segments,
             audio_duration=seconds,
             speech_duration=seconds,
-            reason="client_end",
+            reason="end",
         )
         await self.socket.close(1000, "")
 
