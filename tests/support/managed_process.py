@@ -18,6 +18,7 @@ from runtime.local_server import ROOT, environment
 DEADLINE_S = (
     15.0  # Seconds; a process of ours says its first line after one or two, on a busy machine after five.
 )
+EXIT_S = 5.0  # Seconds; honcho kills what has not ended so long after the signal.
 
 
 class PipeReader:

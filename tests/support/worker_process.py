@@ -17,10 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from runtime.local_server import free_ports
 from stages.topology import STAGES, parse_fanout
 from tests.support.gateway_process import SECRET, until
-from tests.support.managed_process import ManagedProcess, clean_environment
+from tests.support.managed_process import EXIT_S, ManagedProcess, clean_environment
 
 START_S = 30.0
-EXIT_S = 5.0  # from the signal to the end of all processes
 BYTES_PER_FRAME = 6_400  # 200 ms
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from dataclasses import replace
 
 from broker.records import Allocation, HeldSlot, SlotRequest, WorkerRecord
@@ -147,7 +146,6 @@ def test_a_killed_gateway_frees_its_places_within_ten_seconds(own_redis: RedisSe
                     await one.event("session.begin")
                     await two.event("session.begin")
                     gateway.process.send(signal.SIGKILL)
-                    killed = time.monotonic()
                     with own_redis.client() as look:
 
                         async def free() -> bool:
@@ -156,8 +154,7 @@ def test_a_killed_gateway_frees_its_places_within_ten_seconds(own_redis: RedisSe
                             )
 
                         assert not await free()
-                        await until(free, 12)
+                        await until(free, 10)
                         assert look.hget(own_redis.keys.worker("worker-1"), "active_sessions") == "0"
-                    assert time.monotonic() - killed < 10
 
     run(main())

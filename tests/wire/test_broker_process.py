@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,7 @@ from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.gateway_process import process, run
-from tests.support.managed_process import ManagedProcess
+from tests.support.managed_process import EXIT_S, ManagedProcess
 from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 4, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
@@ -64,13 +63,11 @@ def test_the_broker_outlives_redis(own_redis: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_within_a_second(number: signal.Signals) -> None:
+def test_the_broker_ends_at_a_signal_before_it_is_killed(number: signal.Signals) -> None:
     with process("broker", redis_url="unix:///nowhere/redis.sock") as broker:
         broker.line("watching")
-        started = time.monotonic()
         broker.send(number)
-        assert broker.wait() == 0
-        assert time.monotonic() - started < 2  # one, and what a busy machine adds
+        assert broker.wait(EXIT_S) == 0
 
 
 @pytest.fixture
