@@ -20,7 +20,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.heartbeat.BEAT_S", 0.005)
 
 
-class Clock:
+class SteppedClock:
     """Seconds that pass only where a test says so."""
 
     now = 100.0
@@ -30,7 +30,7 @@ class Clock:
 
 
 @contextmanager
-def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
+def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
     def say() -> Alive:
         if isinstance(alive, Exception):
             raise alive
@@ -50,7 +50,7 @@ def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[He
 
 
 def test_a_process_beats_while_it_is_at_work() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     with beating(clock) as (_, inbox):
         for _ in range(5):
             clock.now += HUNG_S / 6  # it does not look at its messages
@@ -58,7 +58,7 @@ def test_a_process_beats_while_it_is_at_work() -> None:
 
 
 def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     with beating(clock) as (beats, inbox):
         assert inbox.take(5_000, 1)
         clock.now += HUNG_S
@@ -69,7 +69,7 @@ def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
 
 
 def test_what_goes_wrong_in_a_beat_ends_the_process() -> None:
-    with beating(Clock(), OSError("the device is gone")) as (beats, _):
+    with beating(SteppedClock(), OSError("the device is gone")) as (beats, _):
         beats._thread.join(5)
         with pytest.raises(OSError, match="the device is gone"):
             beats.turn()
