@@ -1,4 +1,4 @@
-"""A server in parts, as on several hosts: one Redis, gateways and workers that can be killed one by one."""
+"""Starts a server in parts, as on several hosts: gateways and workers that can be killed one by one."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The table of faults, and how they are played, at random moments."""
+"""Plays the faults of a table at random moments."""
 
 import asyncio
 import signal
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
 
-from tests.chaos.formation import Cluster, Part
-from tests.chaos.wire import Wire
+from tests.support.chaos.formation import Cluster, Part
+from tests.support.chaos.wire import Wire
 
 WHOLE_S: Final = 40.0  # for what was killed to be back: the next fault finds a server that is whole
 HELD_S: Final = (0.1, 2.0)  # how long a wire carries nothing
