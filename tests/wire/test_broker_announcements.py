@@ -7,9 +7,9 @@ from broker.records import WorkerRecord
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.concurrency import Bell
+from tests.support.broker_sides import Both, on_redis
 from tests.support.gateway_process import until
 from tests.support.redis_fixture import RedisServer
-from tests.wire.test_broker_registry import Both, on_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from broker.records import Allocation, HeldSlot, SlotRequest, WorkerRecord
 from broker.router import SweepResult
 from dalston_realtime.protocol.models import ModelInfo
+from tests.support.broker_sides import Both, on_redis
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, process, run, until
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
-from tests.wire.test_broker_registry import Both, on_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 2, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 PLACE = Allocation("w1", "ws://x", "tiny", "fast")

@@ -1,64 +1,25 @@
 """Workers and places in a real Redis, one transition at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.records import Allocation, SlotRequest, WorkerInfo, WorkerRecord
+from broker.records import Allocation, SlotRequest, WorkerRecord
 from broker.registry import HeartbeatReply, Registry
-from broker.router import LostWorker, SessionRouter, SweepResult
-from broker.settings import BrokerSettings
+from broker.router import LostWorker, SweepResult
 from dalston_realtime.protocol.models import ModelInfo
-from tests.support.gateway_process import run, until
+from tests.support.broker_sides import Both, on_redis
+from tests.support.gateway_process import until
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
 TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
 LARGE = ModelInfo("accurate", "large", "whisper", ("en", "de"), {"streaming": False})
 RECORD = WorkerRecord("w1", "ws://127.0.0.1:9000", 2, (TINY, LARGE))
-
-
-class Both:
-    """A worker's registry and a gateway's router on the same Redis."""
-
-    def __init__(self, url: str, heartbeat_timeout: float = 5.0) -> None:
-        settings = BrokerSettings(redis_url=url, heartbeat_timeout=heartbeat_timeout)
-        self.registry, self.router = Registry.connect(url), SessionRouter.connect(settings)
-
-    async def worker(self, worker_id: str = "w1") -> WorkerInfo | None:
-        """What the router sees of a worker."""
-        return next((w for w in await self.router.workers() if w.worker_id == worker_id), None)
-
-    async def place(self, session: str, wanted: SlotRequest, avoid: Collection[str] = ()) -> Allocation:
-        """The place of a session, which is there at once."""
-        found = await self.router.allocate(session, wanted, avoid)
-        assert isinstance(found, Allocation)
-        return found
-
-    async def close(self) -> None:
-        """Close both."""
-        await self.registry.close()
-        await self.router.close()
-
-
-def on_redis(
-    test: Callable[[Both], Coroutine[Any, Any, None]], redis: AnyRedis, timeout: float = 5.0
-) -> None:
-    """Run a test's coroutine with both ends connected."""
-
-    async def main() -> None:
-        both = Both(redis.url, timeout)
-        try:
-            await test(both)
-        finally:
-            await both.close()
-
-    run(main())
 
 
 def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisServer) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from runtime.errors import StartupError
 from runtime.local_server import free_ports
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, process, run, until
-from tests.support.redis_fixture import RedisServer, start_redis
+from tests.support.redis_fixture import RedisServer, configured_redis
 
 AWAY_S = float(os.environ.get("DALSTON_TEST_REDIS_AWAY", "1"))  # the long form of the suite says 30
 
@@ -96,21 +94,12 @@ def test_a_url_that_cannot_be_used_says_why(url: str, says: str) -> None:
         Scripts(url)
 
 
-@contextmanager
-def server(folder: Path, name: str, lines: str, *arguments: str) -> Iterator[None]:
-    """A redis-server with a configuration file, once it is up."""
-    path = folder / f"{name}.conf"
-    path.write_text(lines)
-    with start_redis(path, *arguments, cwd=folder):
-        yield
-
-
 def test_the_master_is_found_through_sentinels(tmp_path: Path) -> None:
     redis, sentinel, nobody = free_ports(3)
     watch = f"port {sentinel}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {redis} 1\n"
     with (
-        server(tmp_path, "redis", f'port {redis}\nbind 127.0.0.1\nsave ""\n'),
-        server(tmp_path, "sentinel", watch, "--sentinel"),
+        configured_redis(tmp_path, "redis", f'port {redis}\nbind 127.0.0.1\nsave ""\n'),
+        configured_redis(tmp_path, "sentinel", watch, "--sentinel"),
     ):
         url = f"redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{sentinel}/main/0"
 
