@@ -1,4 +1,4 @@
-"""The scores: a model and spoken digits go in, word error rates and step times come out.
+"""Scores a model on spoken digits: its word error rates, and the times of its steps.
 
 Streamed scores go through NeMo's own streaming pipeline, in steps of 160 ms.
 """

@@ -1,4 +1,4 @@
-"""Makes and scores the digits checkpoint: a seed goes in, a `.nemo` file comes out.
+"""Makes the digits checkpoint by a seed, a `.nemo` file, and scores it.
 
 From the root of the repository, with espeakng-loader, torch, nemo_toolkit[asr] 3.0 and typer installed:
 

@@ -1,1 +1,1 @@
-"""What every engine has to keep to, with real weights."""
+"""Checks with real weights what every engine has to keep to."""

@@ -1,4 +1,4 @@
-"""Spoken digits of voices that the digits checkpoint has not heard, and checkpoints made of its parts."""
+"""Speaks digits with voices that the digits checkpoint has not heard, and makes checkpoints of its parts."""
 
 import random
 import tarfile

@@ -1,4 +1,4 @@
-"""Sessions of the library that many tests play."""
+"""Plays the sessions of the library that many tests need."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A scripted server of the client protocol on a free loopback port, in a thread of its own."""
+"""Serves the client protocol by a script, on a free loopback port and in a thread of its own."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A real gateway for tests, as a process of its own, and the ways to talk to it."""
+"""Runs a real gateway as a process, and talks to it as clients do."""
 
 import asyncio
 import re

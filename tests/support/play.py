@@ -1,4 +1,4 @@
-"""A stage without its process: a history of messages played through it with a hand-driven clock."""
+"""Plays a history of messages through a stage without its process, with a hand-driven clock."""
 
 from collections import deque
 from collections.abc import Iterable

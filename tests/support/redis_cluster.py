@@ -1,4 +1,4 @@
-"""A real Redis Cluster for tests: three masters, and a replica of the one that has our keys."""
+"""Runs a real Redis Cluster: three masters, and a replica of the one that has our keys."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""A plain WebSocket client: what the tests say to a server, and all that it answers."""
+"""Talks to a server as a plain WebSocket client, and keeps all that it answers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A real worker for tests: the receiver and its stages as processes, in a folder of their own."""
+"""Runs a real worker: the receiver and its stages as processes, in a folder of their own."""
 
 import asyncio
 import json
