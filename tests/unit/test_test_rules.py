@@ -18,7 +18,6 @@ PATCHERS = {
     "tests/unit/stages/receiver/test_registration.py",
     "tests/unit/stages/receiver/test_worker_session.py",
     "tests/unit/stages/vad/test_vad.py",
-    "tests/wire/test_beats.py",
 }
 
 

@@ -13,11 +13,7 @@ from stages.heartbeat import HUNG_S, Heartbeat
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.heartbeat.BEAT_S", 0.005)
+EVERY_S = 0.005  # Seconds between two beats, so that a test sees many of them.
 
 
 class SteppedClock:
@@ -39,7 +35,7 @@ def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[t
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         where = address(Path(folder), "control", 0)
-        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock)
+        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock, EVERY_S)
         beats.start()
         try:
             yield beats, inbox
