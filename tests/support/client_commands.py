@@ -1,4 +1,4 @@
-"""Runs the command `dalston-rt` for tests."""
+"""Runs the command `dalston-rt` for the tests."""
 
 import sys
 from pathlib import Path

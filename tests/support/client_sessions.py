@@ -1,4 +1,4 @@
-"""Plays the sessions of the library that many tests need."""
+"""Plays sessions of the library for the tests."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Serves the client protocol by a script, on a free loopback port and in a thread of its own."""
+"""Runs a scripted server of the client protocol on a free loopback port, in a thread of its own."""
 
 import asyncio
 import json
@@ -14,8 +14,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-
-SEGMENT_FIELDS = ("utterance", "text", "start", "end")  # what `session.end` repeats of a final
 
 Script = Callable[["Call"], Awaitable[None]]
 
@@ -40,13 +38,10 @@ class Call:
         self.socket = socket
         self.seq = 0
         self._received = 0  # bytes of audio
-        self._segments: list[dict[str, Any]] = []  # of the finals that have text
 
     async def say(self, kind: str, **fields: Any) -> None:
         """Send an event with the next `seq`."""
         self.seq += 1
-        if kind == "transcript.final" and fields.get("text"):
-            self._segments.append({name: fields[name] for name in SEGMENT_FIELDS if name in fields})
         await self.socket.send(json.dumps({"type": kind, "seq": self.seq, **fields}))
 
     async def hear(self) -> dict[str, Any] | int:
@@ -80,10 +75,10 @@ class Call:
             "session.end",
             session_id="s1",
             transcript=transcript,
-            segments=self._segments,
+            segments=1,
             audio_duration=seconds,
             speech_duration=seconds,
-            reason="end",
+            reason="client_end",
         )
         await self.socket.close(1000, "")
 

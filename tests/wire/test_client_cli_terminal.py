@@ -14,8 +14,8 @@ import soundfile
 from dalston_realtime.client import rest
 from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
 from tests.support.fake_server import Call, fake_server
-from tests.support.fake_sound_device import FakeSoundDevice
 from tests.support.managed_process import ManagedProcess
+from tests.unit.client.test_microphone import FakeSoundDevice
 
 
 @pytest.fixture
