@@ -162,7 +162,7 @@ class SessionRouter:
 
     async def retry_after(self) -> float:
         """Seconds until a place may come free, for a client that is told to come back."""
-        waiting, sessions, *numbers = await self._scripts.run("outlook")
+        waiting, sessions, *numbers = await self._scripts.run("wait_estimate")
         return self._retry(_outlook(sessions, [sessions, *numbers]).wait(waiting + 1))
 
     async def close(self) -> None:

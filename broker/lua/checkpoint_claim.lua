@@ -1,6 +1,6 @@
--- Take a session over from the gateway that had it, if it still is that one's.
--- ARGV: session, owner before, owner, TTL (s)
--- Returns 1 if it is ours now.
+-- Change the owner of a session's checkpoint, if it still is the one that the caller names.
+-- ARGV: session, owner before, new owner, TTL (s)
+-- Returns 1 if the new owner has it now.
 local session, before, owner, ttl = unpack(ARGV)
 local key = resume_key(session)
 if redis.call('HGET', key, 'owner') ~= before then return 0 end

@@ -1,4 +1,4 @@
--- Nobody can go on with a session any more.
+-- Delete the checkpoint of a session that nobody can go on with.
 -- ARGV: session, owner
 local key = resume_key(ARGV[1])
 if redis.call('HGET', key, 'owner') == ARGV[2] then redis.call('DEL', key) end

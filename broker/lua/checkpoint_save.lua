@@ -1,16 +1,17 @@
--- Keep what another gateway needs to go on with sessions.
+-- Save what another gateway needs to go on with sessions.
 -- ARGV: owner, TTL (s), sessions (MessagePack: {id, 'all' or 'changes', {field, value, ...}, {name to remove, ...}}, ...)
--- Returns for each session: 'kept', 'unknown' (changes to nothing: send all), or 'taken' (by another gateway).
-local AT_ONCE = 1000  -- arguments: Lua's stack holds some thousands; even, for they are pairs
+-- Returns for each session: 'saved', 'unknown' (there is nothing to change: send all fields), or 'taken' (by
+-- another gateway).
+local ARGUMENTS = 1000  -- of one Redis call: Lua's stack holds some thousands; even, because they are pairs
 local owner, ttl = ARGV[1], ARGV[2]
 local answers = {}
 
 local function in_parts(command, key, list)
-  for i = 1, #list, AT_ONCE do redis.call(command, key, unpack(list, i, math.min(i + AT_ONCE - 1, #list))) end
+  for i = 1, #list, ARGUMENTS do redis.call(command, key, unpack(list, i, math.min(i + ARGUMENTS - 1, #list))) end
 end
 
-for _, kept in ipairs(cmsgpack.unpack(ARGV[3])) do
-  local session, mode, fields, gone = unpack(kept)
+for _, change in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local session, mode, fields, removed = unpack(change)
   local key = resume_key(session)
   local holder = redis.call('HGET', key, 'owner')
   if holder and holder ~= owner then
@@ -21,9 +22,9 @@ for _, kept in ipairs(cmsgpack.unpack(ARGV[3])) do
     if mode == 'all' then redis.call('DEL', key) end
     redis.call('HSET', key, 'owner', owner)
     in_parts('HSET', key, fields)
-    in_parts('HDEL', key, gone)
+    in_parts('HDEL', key, removed)
     redis.call('EXPIRE', key, ttl)
-    answers[#answers + 1] = 'kept'
+    answers[#answers + 1] = 'saved'
   end
 end
 return answers

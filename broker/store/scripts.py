@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from contextlib import suppress
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from redis.exceptions import MovedError, NoScriptError, RedisError
@@ -20,6 +20,26 @@ LEASE_MS: Final = 8_000  # of a place: a gateway that is gone frees its places w
 
 Argument = str | int | float | bytes
 
+ScriptName = Literal[
+    "allocate",
+    "checkpoint_claim",
+    "checkpoint_delete",
+    "checkpoint_save",
+    "deregister",
+    "drain",
+    "heartbeat",
+    "leave",
+    "offline",
+    "release",
+    "renew",
+    "restore",
+    "sessions",
+    "sweep",
+    "wait_estimate",
+    "workers",
+]
+"""The files in broker/lua, without `common`, which is put before each of them."""
+
 
 class Scripts:
     """The Lua scripts beside this file. Connects when it is first needed, and again after a loss."""
@@ -32,10 +52,10 @@ class Scripts:
         """
         self._deadline = deadline
         self._redis, self._keys = connect(url, CONNECTIONS, deadline), keys_of(url)
-        self._sources: dict[str, tuple[str, str]] = {}
+        self._sources: dict[ScriptName, tuple[str, str]] = {}
         self.available = True  # as of the last call; until the first one there is nothing to report
 
-    async def run(self, name: str, *arguments: Argument) -> Any:
+    async def run(self, name: ScriptName, *arguments: Argument) -> Any:
         """Run the script `name`.lua and return its answer.
 
         Raises:
@@ -56,7 +76,7 @@ class Scripts:
             self.available = True
         return answer
 
-    async def _evaluate(self, name: str, arguments: tuple[Argument, ...]) -> Any:
+    async def _evaluate(self, name: ScriptName, arguments: tuple[Argument, ...]) -> Any:
         source, digest = self._source(name)
         named = 1, self._keys.workers  # says to a cluster where all keys are
         try:
@@ -80,7 +100,7 @@ class Scripts:
         """Close all connections."""
         await self._redis.aclose()
 
-    def _source(self, name: str) -> tuple[str, str]:
+    def _source(self, name: ScriptName) -> tuple[str, str]:
         if name not in self._sources:
             folder = resources.files("broker") / "lua"
             common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))

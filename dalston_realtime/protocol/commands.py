@@ -1,40 +1,80 @@
-"""A text frame of a session in, what it says out."""
+"""Defines every text frame that a client may send besides audio, and decodes and encodes them."""
 
 from typing import Any, Final, TypeAlias
 
-import orjson
+import msgspec
 
-CONTROLS: Final = ("flush", "config", "keepalive", "end")
-MAX_TEXT: Final = 1 << 16  # bytes of one control message
-MAX_ID: Final = 200  # characters of a flush id
+from dalston_realtime.protocol.errors import DalstonError
 
-Json: TypeAlias = dict[str, Any]
+MAX_TEXT: Final = 1 << 16  # Characters of one message, which is far above a vocabulary of the largest size.
+MAX_ID: Final = 200  # Characters of the id of a flush.
 
 
-def parse_control(text: str, also: tuple[str, ...] = ()) -> Json:
-    """A text frame of a client, or of a type in `also`, which its gateway sends.
+class BadCommand(DalstonError, ValueError):
+    """A text frame is not a command of the protocol; the message says what would be right."""
+
+
+class FlushCommand(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="flush"):
+    """Finalize what was said so far, and go on; answered by exactly one final that carries the `id`."""
+
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.id) > MAX_ID:
+            raise ValueError(f"the id of a flush must be a string of at most {MAX_ID} characters")
+
+
+class ConfigCommand(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="config"
+):
+    """Changes what may change in a session, from the next utterance on.
+
+    The values are as the client sent them; `parameters.apply_config` checks them.
+    """
+
+    min_silence_ms: Any = msgspec.UNSET
+    language: Any = msgspec.UNSET
+    interim_results: Any = msgspec.UNSET
+
+
+class KeepaliveCommand(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="keepalive"):
+    """The client is there, and has nothing to say at the moment."""
+
+
+class EndCommand(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end"):
+    """No more audio: everything received is transcribed, then `session.end` comes."""
+
+
+Command: TypeAlias = FlushCommand | ConfigCommand | KeepaliveCommand | EndCommand
+
+TYPES: Final = ("flush", "config", "keepalive", "end")
+
+_DECODER: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(Command)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def decode_command(text: str) -> Command:
+    """The command in a text frame of a client; fields that are not known are ignored.
 
     Raises:
-        ValueError: it is too long, not a JSON object, or of no known type.
+        BadCommand: it is too long, not a JSON object, of no known type, or has a bad flush id.
     """
     if len(text) > MAX_TEXT:
-        raise ValueError(f"a message of more than {MAX_TEXT} characters")
+        raise BadCommand(f"a message of more than {MAX_TEXT} characters")
     try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise ValueError("not JSON; a text frame is a JSON object with a type") from None
-    if not isinstance(message, dict) or message.get("type") not in (*CONTROLS, *also):
-        raise ValueError(f"not a JSON object whose type is one of {', '.join(CONTROLS)}")
-    return message
+        return _DECODER.decode(text)
+    except msgspec.ValidationError as error:
+        raise BadCommand(_what_is_wrong(str(error))) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise BadCommand("not JSON; a text frame is a JSON object with a type") from None
 
 
-def flush_id(message: Json) -> str:
-    """The id of a `flush`; one without has an empty id.
+def encode_command(command: Command) -> str:
+    """The JSON of a command."""
+    return _ENCODER.encode(command).decode()
 
-    Raises:
-        ValueError: it is not a string, or too long.
-    """
-    name = message.get("id", "")
-    if not isinstance(name, str) or len(name) > MAX_ID:
-        raise ValueError(f"the id of a flush must be a string of at most {MAX_ID} characters")
-    return name
+
+def _what_is_wrong(error: str) -> str:
+    if "$.id" in error or "flush" in error:
+        return f"the id of a flush must be a string of at most {MAX_ID} characters"
+    return f"not a JSON object whose type is one of {', '.join(TYPES)}"

@@ -1,34 +1,33 @@
-"""What a client asks for: the query string in, a checked `SessionConfig` out.
+"""Defines the parameters of a session, and reads them from a query string and from `config` messages.
 
-The gateway parses it to refuse a bad value before the upgrade, the receiver to act on it.
+The gateway reads the query string to refuse a bad value before the upgrade; the client and docs/protocol.md
+take names and defaults from here.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-import orjson
+import msgspec
 
+from dalston_realtime.protocol.audio import Encoding
+from dalston_realtime.protocol.commands import ConfigCommand
 from dalston_realtime.protocol.errors import InvalidParameter
 
-Encoding = Literal["pcm_s16le", "pcm_f32le", "mulaw", "alaw"]
-Overflow = Literal["reject", "queue", "degrade"]
+Overflow: TypeAlias = Literal["reject", "queue", "degrade"]
 
 MinSilence: TypeAlias = int | Literal["auto"]
 """Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
 
-SAMPLE_RATES: Final = (8_000, 48_000)  # Hz, inclusive
-MIN_SILENCE_MS: Final = (100, 3_000)  # ms, inclusive
-MAX_PHRASES: Final = 100
-MAX_PHRASE_CHARS: Final = 50
-CHANGEABLE: Final = ("min_silence_ms", "language", "interim_results")
-"""What a client may change in a session."""
-MAX_NAME_CHARS: Final = 200  # longer than any model name; keeps logs and keys short
+SAMPLE_RATES: Final = (8_000, 48_000)  # Hz, inclusive: from telephones to what microphones give.
+CHANNELS: Final = (1, 2)  # Inclusive; two are mixed down to one.
+MIN_SILENCE_MS: Final = (100, 3_000)  # Milliseconds, inclusive: below, words are cut; above, nobody waits.
+MAX_PHRASES: Final = 100  # Phrases of a vocabulary.
+MAX_PHRASE_CHARS: Final = 50  # Characters of one phrase.
+MAX_NAME_CHARS: Final = 200  # Characters; longer than any model name, and keeps logs and keys short.
 
 
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
+class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The parameters of one session; the defaults are the protocol's."""
 
     model: str = "fast"
@@ -45,6 +44,13 @@ class SessionConfig:
     overflow: Overflow | None = None  # None: as the server does
 
 
+PARAMETERS: Final = SessionConfig.__struct_fields__
+"""The names of the query parameters that describe a session."""
+
+CHANGEABLE: Final = ConfigCommand.__struct_fields__
+"""What a client may change in a session."""
+
+
 def parse_query(query: Mapping[str, str]) -> SessionConfig:
     """The session that a query string asks for. Unknown parameters are ignored.
 
@@ -55,17 +61,19 @@ def parse_query(query: Mapping[str, str]) -> SessionConfig:
     return SessionConfig(**known)
 
 
-def apply_config(config: SessionConfig, message: Mapping[str, Any]) -> SessionConfig:
+def apply_config(config: SessionConfig, command: ConfigCommand) -> SessionConfig:
     """`config` after a client's `config` message; only some fields may change in a session.
 
     Raises:
         InvalidParameter: a field that may change has a value of the wrong type or range.
     """
-    changed: dict[str, Any] = {}
-    for name in CHANGEABLE:
-        if name in message:
-            changed[name] = _QUERY[name](name, _as_text(message[name]))
-    return replace(config, **changed)
+    asked = {name: getattr(command, name) for name in CHANGEABLE}
+    changed = {
+        name: _QUERY[name](name, _as_text(value))
+        for name, value in asked.items()
+        if value is not msgspec.UNSET
+    }
+    return msgspec.structs.replace(config, **changed)
 
 
 def _as_text(value: Any) -> str:
@@ -122,15 +130,11 @@ def _model(name: str, text: str) -> str:
 
 def _vocabulary(name: str, text: str) -> tuple[str, ...]:
     try:
-        phrases = orjson.loads(text)  # unlike json, it refuses half a surrogate pair
-    except orjson.JSONDecodeError:
-        phrases = None
-    if (
-        isinstance(phrases, list)
-        and len(phrases) <= MAX_PHRASES
-        and all(isinstance(p, str) and 0 < len(p) <= MAX_PHRASE_CHARS for p in phrases)
-    ):
-        return tuple(phrases)
+        phrases = msgspec.json.decode(text, type=tuple[str, ...])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        phrases = ("",)
+    if len(phrases) <= MAX_PHRASES and all(0 < len(phrase) <= MAX_PHRASE_CHARS for phrase in phrases):
+        return phrases
     raise InvalidParameter(
         name,
         f"{name} must be a JSON list of at most {MAX_PHRASES} phrases of 1 to {MAX_PHRASE_CHARS} characters",
@@ -142,7 +146,7 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "language": _language,
     "encoding": _one_of(*get_args(Encoding)),
     "sample_rate": _integer(*SAMPLE_RATES),
-    "channels": _integer(1, 2),
+    "channels": _integer(*CHANNELS),
     "interim_results": _boolean,
     "enable_vad": _boolean,
     "word_timestamps": _boolean,
