@@ -134,7 +134,7 @@ def settled(server: Cluster, redis_url: str) -> None:
         while taken(look) or server.status()["active_sessions"]:
             assert time.monotonic() < until, "places that nobody has are taken"
             time.sleep(0.2)
-        for key in look.scan_iter(KEYS.resume("*")):
+        for key in look.scan_iter(KEYS.checkpoint("*")):
             while look.hlen(key) > 1:
                 assert time.monotonic() < until, f"more than the owner of a session that is over: {key}"
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Builds a small cache-aware streaming FastConformer-RNNT for spoken digits.
+"""Makes a small cache-aware streaming FastConformer-RNNT from texts and features.
 
 It is NeMo's `EncDecRNNTBPEModel`, of the same kind as the large streaming checkpoints (8 x causal
 subsampling, chunked attention, causal convolutions), at about 2 million parameters.

@@ -1,4 +1,4 @@
-"""Speaks digits by a seed, and writes them as folders of 16 kHz WAV files with manifests.
+"""Makes synthetic spoken digits from a seed: folders of 16 kHz WAV files with manifests.
 
 Voices are espeak-ng's English accents crossed with its voice variants. The three splits share no
 variant, and no text of three digits or more: the texts of `train` and those of the other two are

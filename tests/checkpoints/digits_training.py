@@ -1,4 +1,4 @@
-"""Trains the model of the digits on a folder of spoken ones, and writes it as a `.nemo` file.
+"""Trains a model on a folder of spoken digits and writes a `.nemo` file.
 
 First the encoder learns alone, under a CTC head that is thrown away later; then all of the model
 under the transducer loss. What is needed to go on after an interruption lies in one state file,

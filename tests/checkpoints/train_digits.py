@@ -1,4 +1,4 @@
-"""Makes the digits checkpoint by a seed, a `.nemo` file, and scores it.
+"""Makes and scores the digits checkpoint from a seed.
 
 From the root of the repository, with espeakng-loader, torch, nemo_toolkit[asr] 3.0 and typer installed:
 

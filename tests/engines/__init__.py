@@ -1,1 +1,1 @@
-"""Checks with real weights what every engine has to keep to."""
+"""Tests what every engine must do, with real weights."""

@@ -1,4 +1,4 @@
-"""Speaks digits with voices that the digits checkpoint has not heard, and makes checkpoints of its parts."""
+"""Makes spoken digits of voices that the digits checkpoint does not know, and checkpoints of its parts."""
 
 import random
 import tarfile

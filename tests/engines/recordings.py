@@ -1,4 +1,4 @@
-"""Reads real speech from the wheel moonshine-voice==0.1.0, at 16 kHz, and plays it to engines."""
+"""Reads real speech from the wheel moonshine-voice==0.1.0, at 16 kHz, and transcribes it."""
 
 import numpy as np
 

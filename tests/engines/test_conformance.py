@@ -1,4 +1,4 @@
-"""Every engine keeps to the same rules, with real weights."""
+"""Tests that every engine keeps to the same rules, with real weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""`python -m broker` and `python -m broker.store` as processes."""
+"""Tests `python -m broker` and `python -m broker.store` as processes."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
 
 
 async def lose_a_worker(broker: ManagedProcess, url: str, name: str, skip: int = 0) -> str:
-    """Let a worker with two sessions beat once; the line that says that it is gone."""
+    """Let a worker with two sessions send one heartbeat; the line that says that it is gone."""
     registry, router = Registry.connect(url), SessionRouter.connect(BrokerSettings(redis_url=url))
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
     for number in range(2):
@@ -63,7 +63,7 @@ def test_the_broker_outlives_redis(own_redis: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_at_a_signal_before_it_is_killed(number: signal.Signals) -> None:
+def test_the_broker_ends_at_a_signal(number: signal.Signals) -> None:
     with process("broker", redis_url="unix:///nowhere/redis.sock") as broker:
         broker.line("watching")
         broker.send(number)
