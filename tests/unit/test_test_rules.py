@@ -8,7 +8,6 @@ from tests.support.repository import PACKAGES, PythonFile, python_files
 SLEEPERS = {"test_checkpoint_store.py", "test_liveness.py", "test_worker_session.py"}
 PATCHERS = {
     "test_liveness.py",
-    "test_parakeet.py",
     "test_parts.py",
     "test_registration.py",
     "test_slots.py",
