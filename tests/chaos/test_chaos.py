@@ -12,12 +12,12 @@ import redis
 
 from broker.store.keys import PLAIN as KEYS
 from dalston_realtime.client import Final, Partial, SessionEnd, transcribe_stream
-from tests.chaos.faults import Played, play
-from tests.chaos.formation import Cluster, cluster
-from tests.chaos.wire import wire
-from tests.chaos.words import Difference, compare
+from tests.support.chaos.faults import Played, play
+from tests.support.chaos.formation import Cluster, cluster
+from tests.support.chaos.wire import wire
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, paced
+from tests.support.words import Difference, compare
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "6"))
 FIRST = int(os.environ.get("CHAOS_FIRST", "0"))  # of the table of faults

@@ -46,7 +46,7 @@ def train(
     from tests.checkpoints import digits_training
 
     torch.set_num_threads(threads)
-    digits_training.train(digits_training.Plan(data, out, steps, seed))
+    digits_training.train(digits_training.TrainingPlan(data, out, steps, seed))
 
 
 @app.command()

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
+from tests.support.managed_process import ManagedProcess
 
 HELLO = Recording("hello", bytes(9_600), "Hello world. Good bye.", (("Hello", 0.0, 0.1),), 0.0, 0.2)
 TAIL_S = 0.1
@@ -213,12 +213,11 @@ def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     second, script = announced(2)  # the first one warms the server up
     with fake_server(script) as server:
         options = ["bench", "--url", server.url, "--sessions", "1,2", "--seconds", "150", "--out", str(out)]
-        run = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.PIPE, text=True)
-        assert second.wait(30)
-        run.send_signal(signal.SIGINT)
-        _, stderr = run.communicate(timeout=20)
-    assert run.returncode == 130, stderr
-    assert "Traceback" not in stderr
+        with ManagedProcess(sys.executable, "-c", code, *options) as run:
+            assert second.wait(30)
+            run.send(signal.SIGINT)
+            assert run.wait(20) == 130, run.lines
+            assert not any("Traceback" in line for line in run.lines)
     (level,) = read(out)["results"]
     assert level["interrupted"]
 

@@ -17,7 +17,7 @@ from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, run, until
 from tests.support.redis_cluster import RedisCluster, free_ports
-from tests.wire.test_broker_trouble import server
+from tests.support.redis_fixture import configured_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 2, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 
@@ -138,7 +138,7 @@ def test_a_cluster_under_the_url_of_a_single_redis_says_so(shared_cluster: Redis
 def test_a_single_redis_under_the_url_of_a_cluster_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         (port,) = free_ports(1)
-        with server(tmp_path, "redis", f'port {port}\nbind 127.0.0.1\nsave ""\n'):
+        with configured_redis(tmp_path, "redis", f'port {port}\nbind 127.0.0.1\nsave ""\n'):
             router = SessionRouter.connect(BrokerSettings(redis_url=f"redis+cluster://127.0.0.1:{port}"))
             with pytest.raises(RegistryUnavailable, match="cluster support disabled"):
                 await router.workers()

@@ -15,14 +15,15 @@ from broker.registry import Registry
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
-from tests.support.gateway_process import Process, process, run
+from tests.support.gateway_process import process, run
+from tests.support.managed_process import EXIT_S, ManagedProcess
 from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 4, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
 
 
-async def lose_a_worker(broker: Process, url: str, name: str, skip: int = 0) -> str:
+async def lose_a_worker(broker: ManagedProcess, url: str, name: str, skip: int = 0) -> str:
     """Let a worker with two sessions send one heartbeat; the line that says that it is gone."""
     registry, router = Registry.connect(url), SessionRouter.connect(BrokerSettings(redis_url=url))
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
@@ -66,7 +67,7 @@ def test_the_broker_ends_at_a_signal(number: signal.Signals) -> None:
     with process("broker", redis_url="unix:///nowhere/redis.sock") as broker:
         broker.line("watching")
         broker.send(number)
-        assert broker.wait() == 0
+        assert broker.wait(EXIT_S) == 0
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def folders() -> Iterator[dict[str, str]]:
         yield {"run_dir": f"{folder}/run", "data_dir": f"{folder}/data"}
 
 
-def answering(embedded: Process, folders: dict[str, str]) -> "redis.Redis":
+def answering(embedded: ManagedProcess, folders: dict[str, str]) -> "redis.Redis":
     """A client of the embedded server, once it answers."""
     embedded.line("Server initialized")
     client = redis.Redis(unix_socket_path=f"{folders['run_dir']}/redis.sock", decode_responses=True)

@@ -2,21 +2,18 @@
 
 import asyncio
 import os
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from broker.store.embedded import server_binary
 from broker.store.keys import PLAIN
 from broker.store.scripts import Scripts
 from runtime.errors import StartupError
+from runtime.local_server import free_ports
 from tests.support.fake_worker import fake_worker
-from tests.support.gateway_process import Process, client, gateway_process, process, run, until
-from tests.support.redis_fixture import RedisServer
+from tests.support.gateway_process import client, gateway_process, process, run, until
+from tests.support.managed_process import ManagedProcess
+from tests.support.redis_fixture import RedisServer, configured_redis
 
 AWAY_S = float(os.environ.get("DALSTON_TEST_REDIS_AWAY", "0"))
 """Seconds for which Redis stays away after its loss was noticed; a long run of the suite says 30."""
@@ -65,7 +62,7 @@ def test_running_sessions_do_not_notice_and_keep_their_slots(own_redis: RedisSer
     run(main(), 60 + AWAY_S)
 
 
-async def lose(redis: RedisServer, how: str, gateway: Process) -> None:
+async def lose(redis: RedisServer, how: str, gateway: ManagedProcess) -> None:
     """Take Redis away until the gateway notices, or all that it knows."""
     if how == "killed":
         redis.stop()
@@ -101,38 +98,14 @@ def test_a_url_that_cannot_be_used_says_why(url: str, says: str) -> None:
         Scripts(url)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def server(folder: Path, name: str, lines: str, *arguments: str) -> Iterator[None]:
-    """A redis-server with a configuration file, once it is up."""
-    path = folder / f"{name}.conf"
-    path.write_text(lines)
-    started = subprocess.Popen(
-        [server_binary(), path, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder
-    )
-    with started:
-        try:
-            assert started.stdout is not None
-            ready = (b"Ready to accept", b"Sentinel ID")
-            assert any(word in line for line in started.stdout for word in ready)
-            yield
-        finally:
-            started.kill()
-
-
 def test_the_master_is_found_through_sentinels(tmp_path: Path) -> None:
-    redis, sentinel = free_port(), free_port()
+    redis, sentinel, nobody = free_ports(3)
     watch = f"port {sentinel}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {redis} 1\n"
     with (
-        server(tmp_path, "redis", f'port {redis}\nbind 127.0.0.1\nsave ""\n'),
-        server(tmp_path, "sentinel", watch, "--sentinel"),
+        configured_redis(tmp_path, "redis", f'port {redis}\nbind 127.0.0.1\nsave ""\n'),
+        configured_redis(tmp_path, "sentinel", watch, "--sentinel"),
     ):
-        url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel}/main/0"
+        url = f"redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{sentinel}/main/0"
 
         async def main() -> None:
             async with fake_worker(url):

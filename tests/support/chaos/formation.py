@@ -1,9 +1,6 @@
-"""A server in parts, as on several hosts: one Redis, gateways and workers that can be killed one by one."""
+"""Starts a server in parts, as on several hosts: gateways and workers that can be killed one by one."""
 
 import os
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -17,55 +14,53 @@ import httpx
 import psutil
 
 from runtime.local_server import ROOT, free_ports
+from tests.support.managed_process import ManagedProcess, clean_environment
 from tests.support.redis_fixture import RedisServer, redis_server
 
 START_S: Final = 25.0
 STAGES: Final = ("receiver", "vad", "asr", "assembler", "sender")
+STOP_S: Final = 6.0  # Seconds; honcho kills its processes 5 s after the first of them has stopped.
 SUPERVISE_S: Final = 0.1
 
 
 class Part:
     """Some lines of the Procfile under one honcho, started again whenever it ends, as by systemd."""
 
-    def __init__(self, name: str, lines: tuple[str, ...], settings: dict[str, str]) -> None:
-        self.name, self.log = name, list[str]()
-        self.times: list[float] = []  # when each line came
-        self._lines, self._settings = lines, settings
-        self._stopped = False
-        self._process = self._start()
+    def __init__(self, name: str, lines: tuple[str, ...], **settings: str) -> None:
+        self.name = name
+        self._command = (sys.executable, "-m", "honcho", "start", "--no-colour", "--env", os.devnull, *lines)
+        self._env = clean_environment(**settings)
+        self._runs = [self._start()]
+        self._starting, self._is_stopped = threading.Lock(), False
         self._thread = threading.Thread(target=self._supervise, daemon=True)
         self._thread.start()
 
-    def _start(self) -> "subprocess.Popen[str]":
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-        return subprocess.Popen(
-            [sys.executable, "-m", "honcho", "start", "--no-colour", "--env", os.devnull, *self._lines],
-            cwd=ROOT,
-            env={**kept, **self._settings, "PATH": path, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def _start(self) -> ManagedProcess:
+        return ManagedProcess(*self._command, env=self._env, cwd=ROOT)
 
     def _supervise(self) -> None:
         while True:
-            assert self._process.stdout is not None
-            for line in self._process.stdout:
-                self.times.append(time.monotonic())
-                self.log.append(line.rstrip())
-            self._process.wait()
-            self._process.stdout.close()
-            if self._stopped:
-                return
-            self._process = self._start()
+            self._runs[-1].wait(None)
+            with self._starting:
+                if self._is_stopped:
+                    return
+                self._runs.append(self._start())
+
+    @property
+    def log(self) -> list[str]:
+        """What it has printed so far, over all of its runs."""
+        return [line for run in self._runs for line in run.lines]
+
+    @property
+    def times(self) -> list[float]:
+        """When each line came, in seconds of the monotonic clock."""
+        return [at for run in self._runs for at in run.times]
 
     def processes(self) -> dict[str, psutil.Process]:
         """The running processes by their Procfile line."""
         found = {}
         try:
-            for child in psutil.Process(self._process.pid).children(recursive=True):
+            for child in psutil.Process(self._runs[-1].pid).children(recursive=True):
                 command = child.cmdline()
                 if len(command) > 2 and command[-2] == "-m":
                     found[command[-1].removeprefix("stages.")] = child
@@ -91,15 +86,10 @@ class Part:
 
     def stop(self) -> None:
         """Stop it for good."""
-        self._stopped = True
-        for number, seconds in ((signal.SIGTERM, 6.0), (signal.SIGKILL, 5.0)):
-            try:
-                os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                break
-            self._thread.join(seconds)
-            if not self._thread.is_alive():
-                break
+        with self._starting:
+            self._is_stopped = True
+        self._runs[-1].stop(STOP_S)
+        self._thread.join(STOP_S)
 
 
 class Cluster:
@@ -110,29 +100,20 @@ class Cluster:
     ) -> None:
         ports = free_ports(workers + gateways)
         self.ports, self.redis = ports[workers:], redis
-        shared = {"redis_url": redis.url, "asr_threads": "1", **settings}
-        self.broker = Part("broker", ("broker",), _named(shared, run_dir=str(folder / "b")))
+        self._folder = folder
+        self._shared = {"redis_url": redis.url, "asr_threads": "1", **settings}
+        self.broker = self._part("broker", ("broker",))
         self.workers = [
-            Part(
-                f"w{number}",
-                STAGES,
-                _named(
-                    shared,
-                    run_dir=str(folder / f"w{number}"),
-                    receiver_port=str(port),
-                    worker_id=f"w{number}",
-                ),
-            )
+            self._part(f"w{number}", STAGES, receiver_port=str(port), worker_id=f"w{number}")
             for number, port in enumerate(ports[:workers], 1)
         ]
         self.gateways = [
-            Part(
-                f"g{number}",
-                ("gateway",),
-                _named(shared, run_dir=str(folder / f"g{number}"), gateway_port=str(port)),
-            )
+            self._part(f"g{number}", ("gateway",), gateway_port=str(port))
             for number, port in enumerate(self.ports, 1)
         ]
+
+    def _part(self, name: str, lines: tuple[str, ...], **settings: str) -> Part:
+        return Part(name, lines, **self._shared, run_dir=str(self._folder / name), **settings)
 
     @property
     def parts(self) -> list[Part]:
@@ -197,10 +178,6 @@ class Cluster:
             thread.join()
 
 
-def _named(settings: dict[str, str], **more: str) -> dict[str, str]:
-    return {f"DALSTON_{name.upper()}": value for name, value in {**settings, **more}.items()}
-
-
 @contextmanager
 def cluster(workers: int = 2, gateways: int = 1, **settings: str) -> Iterator[tuple[Cluster, str]]:
     """A running server, and the URL of its Redis."""
@@ -211,8 +188,3 @@ def cluster(workers: int = 2, gateways: int = 1, **settings: str) -> Iterator[tu
             yield formed, redis.url
         finally:
             formed.stop()
-
-
-def loopback_port() -> socket.socket:
-    """A listening socket on a free port."""
-    return socket.create_server(("127.0.0.1", 0))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.words import compare
+from tests.support.words import compare
 
 SAID = "it was the best of times it was the worst of times"
 

@@ -1,4 +1,4 @@
-"""The table of faults, and how they are played, at random moments."""
+"""Plays the faults of a table at random moments."""
 
 import asyncio
 import signal
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
 
-from tests.chaos.formation import Cluster, Part
-from tests.chaos.wire import Wire
+from tests.support.chaos.formation import Cluster, Part
+from tests.support.chaos.wire import Wire
 
 WHOLE_S: Final = 40.0  # for what was killed to be back: the next fault finds a server that is whole
 HELD_S: Final = (0.1, 2.0)  # how long a wire carries nothing
@@ -26,7 +26,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class FaultTargets:
     """What there is to break."""
 
     cluster: Cluster
@@ -34,19 +34,19 @@ class Stage:
     random: Random
 
 
-Strike: TypeAlias = Callable[[Stage], Awaitable[tuple[str, float]]]
+Strike: TypeAlias = Callable[[FaultTargets], Awaitable[tuple[str, float]]]
 """Plays one fault: where it hit (nothing if there was nobody) and for how long."""
 
 
 def killed(part: str, process: str, number: int = signal.SIGKILL) -> Strike:
     """A process gets a signal that ends it, and with it its part, which then starts again."""
 
-    async def strike(stage: Stage) -> tuple[str, float]:
-        victim = _pick(stage, part)
+    async def strike(targets: FaultTargets) -> tuple[str, float]:
+        victim = _pick(targets, part)
         starts = victim.starts
         if not victim.signal(process, number):
             return "", 0.0
-        await asyncio.to_thread(stage.cluster.wait_back, victim, starts, WHOLE_S)
+        await asyncio.to_thread(targets.cluster.wait_back, victim, starts, WHOLE_S)
         return victim.name, 0.0
 
     return strike
@@ -55,12 +55,12 @@ def killed(part: str, process: str, number: int = signal.SIGKILL) -> Strike:
 def stopped(process: str) -> Strike:
     """A process of a worker hangs until the worker is missed, and then goes on as if nothing had been."""
 
-    async def strike(stage: Stage) -> tuple[str, float]:
-        victim, begun = _pick(stage, "worker"), time.monotonic()
+    async def strike(targets: FaultTargets) -> tuple[str, float]:
+        victim, begun = _pick(targets, "worker"), time.monotonic()
         if not victim.signal(process, signal.SIGSTOP):
             return "", 0.0
         try:
-            await asyncio.to_thread(stage.cluster.wait_missed, WHOLE_S)
+            await asyncio.to_thread(targets.cluster.wait_missed, WHOLE_S)
         finally:
             victim.signal(process, signal.SIGCONT)
         return victim.name, time.monotonic() - begun
@@ -68,27 +68,27 @@ def stopped(process: str) -> Strike:
     return strike
 
 
-async def cut(stage: Stage) -> tuple[str, float]:
+async def cut(targets: FaultTargets) -> tuple[str, float]:
     """A client's connection breaks."""
-    return ("wire" if stage.wire.cut() else ""), 0.0
+    return ("wire" if targets.wire.cut() else ""), 0.0
 
 
-async def held(stage: Stage) -> tuple[str, float]:
+async def held(targets: FaultTargets) -> tuple[str, float]:
     """A client's connection carries nothing for a while."""
-    seconds = stage.random.uniform(*HELD_S)
-    return ("wire" if await stage.wire.hold(seconds) else ""), seconds
+    seconds = targets.random.uniform(*HELD_S)
+    return ("wire" if await targets.wire.hold(seconds) else ""), seconds
 
 
-async def emptied(stage: Stage) -> tuple[str, float]:
+async def emptied(targets: FaultTargets) -> tuple[str, float]:
     """Redis is killed, and starts again with nothing in it."""
-    await asyncio.to_thread(stage.cluster.redis.empty)
+    await asyncio.to_thread(targets.cluster.redis.empty)
     return "redis", 0.0
 
 
-def _pick(stage: Stage, kind: str) -> Part:
-    cluster = stage.cluster
+def _pick(targets: FaultTargets, kind: str) -> Part:
+    cluster = targets.cluster
     parts = {"worker": cluster.workers, "gateway": cluster.gateways, "broker": [cluster.broker]}
-    return stage.random.choice(parts[kind])
+    return targets.random.choice(parts[kind])
 
 
 FAULTS: Final[tuple[tuple[str, Strike], ...]] = (
@@ -116,12 +116,12 @@ async def play(
 ) -> list[Played]:
     """Play so many faults of the table from `first` on while the clients speak; what was played."""
     played: list[Played] = []
-    stage, number = Stage(cluster, wire, random), first
+    targets, number = FaultTargets(cluster, wire, random), first
     while len(played) < faults and running():
         kind, strike = FAULTS[number % len(FAULTS)]
         await asyncio.sleep(random.uniform(0.5, 2.0))
         at = time.monotonic()
-        where, seconds = await strike(stage)
+        where, seconds = await strike(targets)
         if where:
             played.append(Played(kind, where, at, seconds))
             number += 1

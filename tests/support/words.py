@@ -1,4 +1,4 @@
-"""Two transcripts in, what is lost, doubled or heard differently out."""
+"""Compares two transcripts: what was lost, doubled or heard differently."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What lies between clients and gateways: a TCP proxy to any gateway that answers; to be cut and held up."""
+"""Lies between clients and gateways as a TCP proxy to any that answers; can be cut and held up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
