@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.load.playback import Target
-from bench.load.recordings import embedded, own
-from bench.measure.level import LoadPlan
+from bench.measure.load_level import LoadPlan
+from bench.recordings.recording import embedded, own
 from bench.servers import settings as known
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.client.session import MinSilence

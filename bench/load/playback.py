@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.load.recordings import BYTES_PER_SECOND, Recording
 from bench.measure.score import CHUNK_S, Playback, Shown
+from bench.recordings.recording import BYTES_PER_SECOND, Recording
 from dalston_realtime.client.audio import CHUNK_BYTES
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.events import Event, Partial, SessionEnd

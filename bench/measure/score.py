@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from bench.load.recordings import Recording
-from bench.measure.sentences import cut_sentences
-from bench.measure.text_errors import errors, plain
+from bench.measure.cut_sentences import cut_sentences
+from bench.measure.word_errors import errors, plain
+from bench.recordings.recording import Recording
 from dalston_realtime.client.audio import CHUNK_MS
 
 CHUNK_S: Final = CHUNK_MS / 1000

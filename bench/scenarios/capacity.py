@@ -8,13 +8,13 @@ from typing import Any, Final
 from rich.console import Console
 
 from bench.measure.figures import Figures
-from bench.measure.level import Level
-from bench.report.report import tell
+from bench.measure.load_level import Level
+from bench.report.html_report import tell
 from bench.report.result_file import Document, conditions
-from bench.report.table import figures_tables
+from bench.report.tables import figures_tables
 from bench.request import BenchRequest
-from bench.scenarios.run import Plan, progress
-from bench.servers.server import server
+from bench.scenarios.measurement_plan import Plan, progress
+from bench.servers.measured_server import server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
 

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load.playback import TAIL_S, chunks
-from bench.load.recordings import Recording
+from bench.measure.cut_sentences import cut_sentences
 from bench.measure.figures import percentile
 from bench.measure.score import CHUNK_S
-from bench.measure.sentences import cut_sentences
+from bench.recordings.recording import Recording
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
 from bench.servers.engines import engine_for

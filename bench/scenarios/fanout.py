@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure.figures import Figures, summarize
-from bench.measure.level import Level
+from bench.measure.load_level import Level
 from bench.measure.process_usage import Cost
-from bench.report.report import tell
+from bench.report.html_report import tell
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
-from bench.scenarios.run import Plan, progress
-from bench.servers.server import given_settings, own_server
+from bench.scenarios.measurement_plan import Plan, progress
+from bench.servers.measured_server import given_settings, own_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.errors import UsageError
 from runtime.settings import PREFIX

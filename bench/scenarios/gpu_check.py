@@ -16,8 +16,8 @@ from rich.table import Table
 
 from bench.extras import require
 from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, most_sessions, take
-from bench.load.recordings import embedded, read_pcm
-from bench.measure.text_errors import errors
+from bench.measure.word_errors import errors
+from bench.recordings.recording import embedded, read_pcm
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.errors import DalstonError

@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.measure.level import Level
-from bench.report.report import tell
+from bench.measure.load_level import Level
+from bench.measure.offline_baseline import against_whole
+from bench.report.html_report import tell
 from bench.report.result_file import Document, conditions, differences, read_levels
-from bench.report.table import compare_tables, figures_tables, flushed
+from bench.report.tables import compare_tables, figures_tables, flushed
 from bench.request import BenchRequest
-from bench.scenarios.offline_baseline import against_whole
-from bench.scenarios.run import Plan, levels
-from bench.servers.server import server
+from bench.scenarios.measurement_plan import Plan, levels
+from bench.servers.measured_server import server
 from dalston_realtime.cli.budget import budget_table
 from dalston_realtime.cli.exits import ExitCode
 

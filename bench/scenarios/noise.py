@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load.playback import Target, chunks
-from bench.load.signals import SIGNALS, make
+from bench.recordings.signals import SIGNALS, make
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
-from bench.servers.server import server
+from bench.servers.measured_server import server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.audio import to_pcm
 from dalston_realtime.client.events import Final, SessionEnd

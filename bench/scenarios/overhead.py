@@ -19,13 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.load.load_client import Entrance, LoadClient
-from bench.load.recordings import embedded
 from bench.measure.figures import percentile, ratio
 from bench.measure.process_usage import Cost, Meter
-from bench.report.report import tell
+from bench.recordings.recording import embedded
+from bench.report.html_report import tell
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
-from bench.servers.server import own_server
+from bench.servers.measured_server import own_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
 from dalston_realtime.client.errors import UsageError

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure.level import Level
+from bench.measure.load_level import Level
 from bench.report.result_file import Document, conditions, revision
-from bench.report.table import COMPARED, by, name_of
+from bench.report.tables import COMPARED, by, name_of
 from bench.request import BenchRequest
-from bench.scenarios.run import Plan, progress
-from bench.servers.server import given_settings, own_server
+from bench.scenarios.measurement_plan import Plan, progress
+from bench.servers.measured_server import given_settings, own_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
 from dalston_realtime.client.errors import UsageError

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bench.load.idle_sessions import IdleSessions
 from bench.measure.figures import percentile, ratio
-from bench.measure.usage import Usage, quantile
+from bench.measure.stack_usage import Usage, quantile
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
 from bench.servers.stack import Stack, stack

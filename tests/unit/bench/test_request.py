@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from bench import extras
-from bench.load.recordings import Recording, audio_files, own, texts_alone
-from bench.measure.level import LoadPlan
+from bench.measure.load_level import LoadPlan
+from bench.recordings.recording import Recording, audio_files, own, texts_alone
 from bench.request import BenchRequest, chosen, counts
-from bench.servers.server import env_file, environment_settings, server, settings_for
+from bench.servers.measured_server import env_file, environment_settings, server, settings_for
 from dalston_realtime.client.errors import UsageError
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.load.recordings import Recording
-from bench.scenarios.offline_baseline import against_whole
-from tests.unit.bench.test_figures import SCORE
+from bench.measure.offline_baseline import against_whole
+from bench.recordings.recording import Recording
+from tests.unit.bench.measure.test_figures import SCORE
 
 INSTANT = "fast=instant:any"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.load.recordings import Recording
+from bench.recordings.recording import Recording
 from bench.report.result_file import read
 from bench.request import BenchRequest
 from bench.scenarios.endpointing import EndpointingRow, measure, replay, table

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.load.playback import Player, Playlist, Target
-from bench.measure.level import Level, LoadPlan, Measurement
+from bench.measure.load_level import Level, LoadPlan, Measurement
 from bench.measure.process_usage import Meter
-from bench.servers.server import MeasuredServer
+from bench.servers.measured_server import MeasuredServer
 from dalston_realtime.cli.words import counted
 
 Advance = Callable[[float], None]

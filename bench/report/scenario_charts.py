@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from matplotlib.axes import Axes
 
-from bench.report.pictures import COLORS, Draw, drawn, legend, sessions_axis
+from bench.report.charts import COLORS, Draw, drawn, legend, sessions_axis
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 

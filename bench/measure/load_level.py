@@ -10,10 +10,10 @@ from typing import Final
 import uvloop
 
 from bench.load.playback import Player, Target
-from bench.load.recordings import Recording
 from bench.measure.figures import Figures, errors_of, summarize, thinned
 from bench.measure.process_usage import Cost, Meter
 from bench.measure.score import Playback, Score, score
+from bench.recordings.recording import Recording
 from dalston_realtime.client.latency import BudgetRow, budget_rows
 from dalston_realtime.client.transcript import Sample
 

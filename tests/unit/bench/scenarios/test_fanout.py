@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.scenarios.fanout import Candidate, combinations, table, tournament, verdict
-from tests.unit.bench.test_figures import SCORE, level, text_of
+from tests.unit.bench.measure.test_figures import SCORE, level, text_of
 
 CHOSEN = {"fanout": "asr=2", "asr_threads": "1", "max_batch": "4", "partial_interval_ms": "200"}
 

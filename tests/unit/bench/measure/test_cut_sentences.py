@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.load.recordings import Recording
-from bench.measure.sentences import cut_sentences
+from bench.measure.cut_sentences import cut_sentences
+from bench.recordings.recording import Recording
 
 TEXT = "Ever tried. Ever failed. No matter. Try again, fail again, fail better."
 

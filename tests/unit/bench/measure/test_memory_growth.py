@@ -7,7 +7,7 @@ import pytest
 
 from bench.measure.figures import memory_growth, thinned
 from bench.measure.process_usage import Meter
-from tests.unit.bench.test_figures import COST, SCORE, figures
+from tests.unit.bench.measure.test_figures import COST, SCORE, figures
 
 MB = 1_000_000
 HOUR = 3_600.0

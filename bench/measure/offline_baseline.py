@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from bench.load.align import floats
-from bench.load.recordings import Recording
 from bench.measure.figures import ratio
 from bench.measure.score import Score
-from bench.measure.text_errors import errors
+from bench.measure.word_errors import errors
+from bench.recordings.align import floats
+from bench.recordings.recording import Recording
 from bench.servers.engines import engine_for
 from engines.base import Job, UtteranceEngine
 

@@ -1,6 +1,6 @@
 """Audio in, when somebody speaks and each word's time out: Silero VAD and Whisper tiny.en, offline.
 
-`python -m bench.load.align` writes the manifest of the embedded recordings anew.
+`python -m bench.recordings.align` writes the manifest of the embedded recordings anew.
 """
 
 import difflib
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from bench.load.recordings import MANIFEST, WHEEL, Recording, Word, read_pcm
-from bench.load.texts import TEXTS
-from bench.measure.text_errors import plain
+from bench.measure.word_errors import plain
+from bench.recordings.recording import MANIFEST, WHEEL, Recording, Word, read_pcm
+from bench.recordings.reference_texts import TEXTS
 from dalston_realtime.client.audio import SAMPLE_RATE
 from dalston_realtime.client.errors import UsageError
 from engines.silero import WINDOW, SileroVad, VadState

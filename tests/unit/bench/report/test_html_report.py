@@ -10,14 +10,14 @@ import orjson
 import pytest
 
 from bench.load.load_client import Entrance, LoadClient
-from bench.report.pictures import pictures
-from bench.report.report import write
+from bench.report.charts import pictures
+from bench.report.html_report import write
 from bench.report.result_file import Document, conditions, read
 from bench.scenarios.overhead import step
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.latency import budget_rows
 from dalston_realtime.client.transcript import Sample
-from tests.unit.bench.test_figures import COST, SCORE, level
+from tests.unit.bench.measure.test_figures import COST, SCORE, level
 
 
 @pytest.fixture

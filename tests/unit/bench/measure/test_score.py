@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.load.recordings import Recording
 from bench.measure.score import Playback, Score, Shown, leaves_at, score, slope, steadiness
+from bench.recordings.recording import Recording
 
 WORDS = (("Hello", 0.2, 0.6), ("there,", 0.7, 1.05), ("you.", 1.1, 1.45))
 HELLO = Recording("hello", bytes(2 * 32_000), "Hello there, you.", WORDS, 0.2, 1.45)

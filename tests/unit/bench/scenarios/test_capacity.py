@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scenarios.capacity import Bound, search, verdict
-from tests.unit.bench.test_figures import SCORE, figures
+from tests.unit.bench.measure.test_figures import SCORE, figures
 
 
 @given(limit=st.integers(0, 300), most=st.integers(1, 300))

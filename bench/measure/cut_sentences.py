@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from bench.load.recordings import Recording
-from bench.measure.text_errors import plain
+from bench.measure.word_errors import plain
+from bench.recordings.recording import Recording
 
 _SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
 

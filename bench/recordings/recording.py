@@ -82,7 +82,7 @@ def own(folder: Path) -> list[Recording]:
     for alone in texts_alone(folder, files):
         complain(f"{alone}: no recording of this name is beside it")
     read = [(path.stem, read_pcm(path), _text_beside(path)) for path in files]  # before a model is loaded
-    from bench.load.align import Aligner
+    from bench.recordings.align import Aligner
 
     aligner, found = Aligner(), list[Recording]()
     with Console(stderr=True).status("") as status:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from bench.measure.figures import Figures, errors_of, growth, percentile, ratio, summarize
-from bench.measure.level import Level
+from bench.measure.load_level import Level
 from bench.measure.process_usage import Cost, Meter
 from bench.measure.score import Score
 from bench.report.result_file import (
@@ -24,7 +24,7 @@ from bench.report.result_file import (
     read_levels,
     revision,
 )
-from bench.report.table import by, compare_tables, figures_tables
+from bench.report.tables import by, compare_tables, figures_tables
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.latency import budget_rows
 

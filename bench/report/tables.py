@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure.level import Level
+from bench.measure.load_level import Level
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[str, str, int]

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from bench.report.curves import fanout_pictures, overhead_pictures
-from bench.report.page import Grid, Page
-from bench.report.pictures import pictures
+from bench.measure.offline_baseline import Against
+from bench.report.charts import pictures
+from bench.report.html_page import Grid, Page
 from bench.report.result_file import read
-from bench.report.table import ROWS, flushed, shown
-from bench.scenarios.offline_baseline import Against
+from bench.report.scenario_charts import fanout_pictures, overhead_pictures
+from bench.report.tables import ROWS, flushed, shown
 from dalston_realtime.cli.budget import milliseconds
 from dalston_realtime.client.errors import OutputError, UsageError
 

@@ -3,10 +3,10 @@
 import pytest
 
 from bench.load.idle_sessions import IdleSessions
-from bench.measure.usage import Usage, buckets, quantile
+from bench.measure.stack_usage import Usage, buckets, quantile
 from bench.scenarios.routing import RoutingPlan, RoutingStep, step, table
 from gateway.metrics import GatewayMetrics
-from tests.unit.bench.test_figures import text_of
+from tests.unit.bench.measure.test_figures import text_of
 
 INF = float("inf")
 CPU = {"gateway": 1.0, "broker": 0.5, "redis": 0.25, "workers": 2.0, "client": 3.0}

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from bench.load.load_client import Entrance, LoadClient, chunk_with
-from bench.load.signals import SIGNALS, make
 from bench.measure.process_usage import Cost
+from bench.recordings.signals import SIGNALS, make
 from bench.scenarios.noise import NoiseTranscript
 from bench.scenarios.noise import table as noise_table
 from bench.scenarios.overhead import OverheadStep, step, table, verdict
 from engines.base import Job
 from engines.catalog import EngineLimits, describe, load, parse
-from tests.unit.bench.test_figures import text_of
+from tests.unit.bench.measure.test_figures import text_of
 
 COST = Cost(10.0, 2.0, 300_000_000, None, 1.0, 0.0)
 

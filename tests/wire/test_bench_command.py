@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from bench.load.playback import Target
-from bench.load.recordings import Recording
-from bench.measure.level import Level, LoadPlan, Measurement
+from bench.measure.load_level import Level, LoadPlan, Measurement
 from bench.measure.process_usage import Meter
+from bench.recordings.recording import Recording
 from bench.report.result_file import read
 from bench.request import BenchRequest
-from bench.servers.server import MeasuredServer
+from bench.servers.measured_server import MeasuredServer
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     code = (
         "import sys; from dalston_realtime.cli.app import main; sys.argv[0] = 'dalston-rt';"
         " from bench import request;"
-        " from bench.load.recordings import Recording;"
+        " from bench.recordings.recording import Recording;"
         " short, long = (Recording(n, bytes(s), None, (), 0.0, 0.1) for n, s in"
         " (('short', 3_200), ('long', 3_200_000)));"
         " request.embedded = lambda: [short, long]; main()"

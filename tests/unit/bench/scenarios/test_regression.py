@@ -8,7 +8,7 @@ import pytest
 from bench.scenarios.regression import Ratio, Round, ratios, table, worktree
 from dalston_realtime.client.errors import UsageError
 from runtime.local_server import ROOT
-from tests.unit.bench.test_figures import SCORE, level, text_of
+from tests.unit.bench.measure.test_figures import SCORE, level, text_of
 
 
 def played(new: float, old: float) -> Round:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.load.align import WINDOW_S, edges_of, joined, speech, texts_of, turns
-from bench.load.recordings import embedded
-from bench.measure.text_errors import errors, plain
+from bench.measure.word_errors import errors, plain
+from bench.recordings.align import WINDOW_S, edges_of, joined, speech, texts_of, turns
+from bench.recordings.recording import embedded
 
 
 def test_speech_begins_above_one_threshold_and_ends_below_another() -> None:
