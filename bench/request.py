@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.load.playback import Target
-from bench.measure.load_level import LoadPlan
-from bench.recordings.recording import embedded, own
+from bench.load.load_plan import LoadPlan
+from bench.load.player import Target
+from bench.recordings.embedded import embedded
+from bench.recordings.own import own
 from bench.servers import settings as known
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.client.session import MinSilence

@@ -183,21 +183,3 @@ class GpuPlayback:
             for event, _ in self._assembler.handle(message, payload, self._now):
                 if isinstance(event, Event) and event.kind == "session.end":
                     self._heard[event.session].text = event.fields["transcript"]
-
-
-def most_sessions(play: Callable[[int], GpuLoad], budget: float, most: int) -> Iterator[GpuLoad]:
-    """Loads of 4 sessions and more until the 95th percentile of the lag breaks the budget, then between.
-
-    The largest of them within the budget (seconds) is what the device holds, to an eighth.
-    """
-    good, bad, sessions = 0, most + 1, min(4, most)
-    while bad - good > max(1, good // 8):
-        load = play(sessions)
-        yield load
-        if load.p95() < budget:
-            good = sessions
-        else:
-            bad = sessions
-        sessions = min(2 * good, most) if good and bad > most else (good + bad) // 2
-        if good == most:
-            return

@@ -12,7 +12,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from bench.measure.score import CHUNK_S
+from bench.load.chunks import CHUNK_S
 from dalston_realtime.client.audio import CHUNK_BYTES
 from dalston_realtime.client.url import STREAM_PATH
 

@@ -19,7 +19,7 @@ from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from bench.measure.score import CHUNK_S
+from bench.load.chunks import CHUNK_S
 from dalston_realtime.client.audio import CHUNK_BYTES
 from dalston_realtime.client.url import stream_url
 from runtime.worker_link import PATH as WORKER_PATH

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-from bench.measure.word_errors import plain
 from bench.recordings.recording import Recording
+from bench.recordings.words import plain
 
 _SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
 

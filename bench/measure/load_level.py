@@ -1,50 +1,20 @@
 """A number of sessions at once in, everything that was measured on them out."""
 
 import asyncio
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
 
 import uvloop
 
-from bench.load.playback import Player, Target
+from bench.load.load_plan import STAGGER_S, LoadPlan
+from bench.load.playback import Playback
+from bench.load.player import Player, Target
 from bench.measure.figures import Figures, errors_of, summarize, thinned
 from bench.measure.process_usage import Cost, Meter
-from bench.measure.score import Playback, Score, score
-from bench.recordings.recording import Recording
+from bench.measure.score import Score, score
 from dalston_realtime.client.latency import BudgetRow, budget_rows
 from dalston_realtime.client.transcript import Sample
-
-STAGGER_S: Final = 0.37  # between the starts of two sessions: people do not begin to speak together
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """What every session plays: different recordings in an order of its own, about `seconds` of audio."""
-
-    recordings: Sequence[Recording]
-    seconds: float
-    seed: int
-    tail_s: float = 1.5
-
-    def playlist(self, session: int) -> list[Recording]:
-        """The same for the same seed; a recording comes again only after all others."""
-        order = random.Random(f"{self.seed}:{session}")  # noqa: S311 - no secret
-        chosen: list[Recording] = []
-        total = 0.0
-        while total < self.seconds:
-            for recording in order.sample(list(self.recordings), len(self.recordings)):
-                chosen.append(recording)
-                total += recording.seconds
-                if total >= self.seconds:
-                    break
-        return chosen
-
-    def length(self, session: int) -> float:
-        """Seconds that the session takes at least."""
-        return session * STAGGER_S + sum(r.seconds + self.tail_s for r in self.playlist(session))
 
 
 @dataclass(frozen=True, slots=True)

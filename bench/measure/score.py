@@ -10,46 +10,16 @@ from typing import Final
 
 import numpy as np
 
+from bench.load.chunks import CHUNK_S
+from bench.load.playback import Playback, Shown
 from bench.measure.cut_sentences import cut_sentences
-from bench.measure.word_errors import errors, plain
+from bench.measure.word_errors import errors
 from bench.recordings.recording import Recording
-from dalston_realtime.client.audio import CHUNK_MS
+from bench.recordings.words import plain
 
-CHUNK_S: Final = CHUNK_MS / 1000
 LATE_S: Final = 5.0  # a text that stands later than this is of no use to anybody who waits for it
 MIN_SLOPE_S: Final = 8.0  # shorter recordings say nothing about a growing lag
 MIN_SLOPE_WORDS: Final = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is on the screen from `at` (s since the first sample) on."""
-
-    at: float
-    final: str
-    partial: str
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return f"{self.final} {self.partial}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Playback:
-    """One recording that was played, and all that came back. `began` is in seconds since the run began.
-
-    `client_late` is how late the latest chunk left: above some ms it is the client that was measured.
-    """
-
-    session: int
-    recording: Recording
-    began: float
-    shown: tuple[Shown, ...]
-    client_late: float
-    connected: float  # seconds
-    error: str | None = None
-    finals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

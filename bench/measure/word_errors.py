@@ -1,16 +1,7 @@
 """Texts in, comparable words and the word error rate out."""
 
-import re
 from collections.abc import Callable
 from functools import cache
-from typing import Final
-
-_APART: Final = re.compile(r"[^a-z0-9' ]+")
-
-
-def plain(text: str) -> str:
-    """Lower-case words without punctuation, single spaces between them."""
-    return " ".join(_APART.sub(" ", text.lower().replace("-", " ")).split())
 
 
 def errors(reference: str, text: str) -> tuple[int, int]:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from bench.measure.word_errors import plain
-from bench.recordings.recording import MANIFEST, WHEEL, Recording, Word, read_pcm
+from bench.recordings.embedded import MANIFEST, WHEEL
+from bench.recordings.recording import Recording, Word, read_pcm
 from bench.recordings.reference_texts import TEXTS
+from bench.recordings.words import plain
 from dalston_realtime.client.audio import SAMPLE_RATE
 from dalston_realtime.client.errors import UsageError
 from engines.silero import WINDOW, SileroVad, VadState

@@ -1,7 +1,7 @@
 """`make gpu-check`: models and recordings in, what a device holds of them out; `--help` says more."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.extras import require
-from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, most_sessions, take
+from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, take
 from bench.measure.word_errors import errors
-from bench.recordings.recording import embedded, read_pcm
+from bench.recordings.embedded import embedded
+from bench.recordings.recording import read_pcm
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.errors import DalstonError
@@ -75,6 +76,24 @@ def main(
     except (DalstonError, UsageError) as error:
         console.print(f"gpu-check: {error}", style="red")
         sys.exit(1)
+
+
+def most_sessions(play: Callable[[int], GpuLoad], budget: float, most: int) -> Iterator[GpuLoad]:
+    """Loads of 4 sessions and more until the 95th percentile of the lag breaks the budget, then between.
+
+    The largest of them within the budget (seconds) is what the device holds, to an eighth.
+    """
+    good, bad, sessions = 0, most + 1, min(4, most)
+    while bad - good > max(1, good // 8):
+        load = play(sessions)
+        yield load
+        if load.p95() < budget:
+            good = sessions
+        else:
+            bad = sessions
+        sessions = min(2 * good, most) if good and bad > most else (good + bad) // 2
+        if good == most:
+            return
 
 
 def _check(

@@ -10,8 +10,10 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench.load.playback import Player, Playlist, Target
-from bench.measure.load_level import Level, LoadPlan, Measurement
+from bench.load.load_plan import LoadPlan
+from bench.load.playback import Playlist
+from bench.load.player import Player, Target
+from bench.measure.load_level import Level, Measurement
 from bench.measure.process_usage import Meter
 from bench.servers.measured_server import MeasuredServer
 from dalston_realtime.cli.words import counted

@@ -8,7 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.load.playback import Target, chunks
+from bench.load.chunks import chunks
+from bench.load.player import Target
 from bench.recordings.signals import SIGNALS, make
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest

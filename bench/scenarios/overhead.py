@@ -21,7 +21,7 @@ from rich.text import Text
 from bench.load.load_client import Entrance, LoadClient
 from bench.measure.figures import percentile, ratio
 from bench.measure.process_usage import Cost, Meter
-from bench.recordings.recording import embedded
+from bench.recordings.embedded import embedded
 from bench.report.html_report import tell
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest

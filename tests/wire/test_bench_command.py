@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.load.playback import Target
-from bench.measure.load_level import Level, LoadPlan, Measurement
+from bench.load.load_plan import LoadPlan
+from bench.load.player import Target
+from bench.measure.load_level import Level, Measurement
 from bench.measure.process_usage import Meter
 from bench.recordings.recording import Recording
 from bench.report.result_file import read

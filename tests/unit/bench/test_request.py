@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from bench import extras
-from bench.measure.load_level import LoadPlan
-from bench.recordings.recording import Recording, audio_files, own, texts_alone
+from bench.load.load_plan import LoadPlan
+from bench.recordings.own import audio_files, own, texts_alone
+from bench.recordings.recording import Recording
 from bench.request import BenchRequest, chosen, counts
 from bench.servers.measured_server import env_file, environment_settings, server, settings_for
 from dalston_realtime.client.errors import UsageError

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.load.gpu_load import GpuLoad, GpuPlayback, Take, most_sessions
+from bench.load.gpu_load import GpuLoad, GpuPlayback, Take
+from bench.scenarios.gpu_check import most_sessions
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, Features, Transcript
 from stages.messages import Message

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.measure.score import Playback, Score, Shown, leaves_at, score, slope, steadiness
+from bench.load.playback import Playback, Shown
+from bench.measure.score import Score, leaves_at, score, slope, steadiness
 from bench.recordings.recording import Recording
 
 WORDS = (("Hello", 0.2, 0.6), ("there,", 0.7, 1.05), ("you.", 1.1, 1.45))

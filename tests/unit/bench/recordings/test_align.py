@@ -2,9 +2,10 @@
 
 import pytest
 
-from bench.measure.word_errors import errors, plain
+from bench.measure.word_errors import errors
 from bench.recordings.align import WINDOW_S, edges_of, joined, speech, texts_of, turns
-from bench.recordings.recording import embedded
+from bench.recordings.embedded import embedded
+from bench.recordings.words import plain
 
 
 def test_speech_begins_above_one_threshold_and_ends_below_another() -> None:
