@@ -1,4 +1,7 @@
-"""`dalston-rt bench`: what a server does under load, in figures."""
+"""Defines the command `dalston-rt bench`, which measures a server under load.
+
+The scenarios are imported when a command runs, since they load libraries that `--help` does not need.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -67,26 +70,38 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         return
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen, counts
+        from bench.request import BenchRequest, parse_server_settings, parse_session_counts
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.latency import measure
 
         request = BenchRequest(
-            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out, silence
+            url,
+            server_pid,
+            parse_server_settings(settings),
+            model,
+            seconds,
+            audio,
+            flush_after,
+            seed,
+            out,
+            silence,
         )
-        return measure(request, counts(sessions), compare, report)
+        return measure(
+            request, parse_session_counts(sessions), compare, report, collaborators_of(context.obj)
+        )
 
     _run(command, out, report)
 
 
 def _run(command: Callable[[], int], *outputs: Path | None) -> None:
-    """Run it; an expected error is one line on stderr and an exit code.
+    """Run a command; an expected error becomes one line on stderr and an exit code.
 
-    What the libraries or the `outputs` make impossible is said before anything is measured.
+    Missing libraries and `outputs` that can't be written are reported before anything is measured.
     """
     try:
-        from bench.extras import require
+        from bench.extras import check_libraries
 
-        require()
+        check_libraries()
         from bench.report.result_file import check_writable
 
         for path in filter(None, outputs):
@@ -108,6 +123,7 @@ def _exit_code(error: DalstonError) -> ExitCode:
 
 @app.command()
 def capacity(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
     bound: Bound = 0.9,
     most: Most = 64,
@@ -125,13 +141,22 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
     """Search for the largest number of sessions that the server holds."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.capacity import measure
+        from bench.scenarios.collaborators import collaborators_of
 
         request = BenchRequest(
-            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+            url,
+            server_pid,
+            parse_server_settings(settings),
+            model,
+            seconds,
+            audio,
+            flush_after,
+            seed,
+            out,
         )
-        return measure(request, bound, most, report)
+        return measure(request, bound, most, report, collaborators_of(context.obj))
 
     _run(command, out, report)
 
@@ -154,10 +179,12 @@ def endpointing(
     waits = [min_silence(each) for each in silences or ("300", "400", "500", "600", "auto")]
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.endpointing import measure
 
-        request = BenchRequest(chosen=chosen(settings or []), model=model, audio=audio, out=out)
+        request = BenchRequest(
+            server_settings=parse_server_settings(settings), model=model, audio=audio, out=out
+        )
         return measure(request, waits, decode_ms / 1000)
 
     _run(command, out)
@@ -165,6 +192,7 @@ def endpointing(
 
 @app.command()
 def fanout(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
     at_once: AtOnce = 4,
     limit: Limit = 12,
@@ -180,19 +208,21 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
     """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.fanout import measure
 
         request = BenchRequest(
-            None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out
+            None, None, parse_server_settings(settings), model, seconds, audio, flush_after, seed, out
         )
-        return measure(request, at_once, limit, report)
+        return measure(request, at_once, limit, report, collaborators_of(context.obj))
 
     _run(command, out, report)
 
 
-@app.command()
-def guard(  # noqa: PLR0913 - one parameter for each option
+@app.command("guard")
+def regression(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
     rev: Rev,
     at_once: AtOnce = 4,
@@ -206,11 +236,14 @@ def guard(  # noqa: PLR0913 - one parameter for each option
     """Compare the tree with a git revision, in turns."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.regression import measure
 
-        request = BenchRequest(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
-        return measure(request, rev, at_once, rounds)
+        request = BenchRequest(
+            None, None, parse_server_settings(settings), model, seconds, seed=seed, out=out
+        )
+        return measure(request, rev, at_once, rounds, collaborators_of(context.obj))
 
     _run(command, out)
 
@@ -228,10 +261,10 @@ def noise(
     """Count the words that the server hears where nobody speaks."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.noise import measure
 
-        request = BenchRequest(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
+        request = BenchRequest(url, None, parse_server_settings(settings), model, seconds, seed=seed, out=out)
         return measure(request)
 
     _run(command, out)
@@ -239,6 +272,7 @@ def noise(
 
 @app.command()
 def overhead(
+    context: typer.Context,
     *,
     sessions: Sessions = "25,50,100,200,300,400,500",
     seconds: Seconds = 20.0,
@@ -250,11 +284,13 @@ def overhead(
     """Measure what the server's own processes cost, with an engine that answers at once."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen, counts
+        from bench.request import BenchRequest, parse_server_settings, parse_session_counts
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.overhead import measure
 
-        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
-        return measure(request, counts(sessions), report, direct=direct)
+        request = BenchRequest(server_settings=parse_server_settings(settings), seconds=seconds, out=out)
+        counts = parse_session_counts(sessions)
+        return measure(request, counts, report, collaborators_of(context.obj), direct=direct)
 
     _run(command, out, report)
 
@@ -273,10 +309,10 @@ def routing(
     """Measure what the session router costs: the way to a worker, and idle sessions."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.routing import RoutingPlan, measure
 
-        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
+        request = BenchRequest(server_settings=parse_server_settings(settings), seconds=seconds, out=out)
         plans = [
             RoutingPlan(workers, at_once, seconds),
             RoutingPlan(workers, at_once, seconds, speaking=True),

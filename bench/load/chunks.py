@@ -6,12 +6,12 @@ from typing import Final
 from bench.recordings.recording import BYTES_PER_SECOND
 from dalston_realtime.client.audio import CHUNK_BYTES, CHUNK_MS
 
-CHUNK_S: Final = CHUNK_MS / 1000  # Seconds of audio in one chunk.
-TAIL_S: Final = 1.5  # Seconds of silence behind a recording: a server that waits for silence gets it.
+CHUNK_S: Final = CHUNK_MS / 1000  # Seconds of audio in a chunk.
+TAIL_S: Final = 1.5  # Seconds of silence behind a recording, for a server that waits for silence.
 
 
 def chunks(pcm: bytes, tail_s: float) -> Iterator[bytes]:
-    """Yield the recording and `tail_s` seconds of silence behind it in chunks of 100 ms."""
-    whole = pcm + bytes(round(tail_s * BYTES_PER_SECOND / 2) * 2)
-    for at in range(0, len(whole), CHUNK_BYTES):
-        yield whole[at : at + CHUNK_BYTES]
+    """Yield the recording, and `tail_s` seconds of silence behind it, in chunks of 100 ms."""
+    audio = pcm + bytes(round(tail_s * BYTES_PER_SECOND / 2) * 2)
+    for at in range(0, len(audio), CHUNK_BYTES):
+        yield audio[at : at + CHUNK_BYTES]

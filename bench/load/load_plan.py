@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bench.load.chunks import TAIL_S
 from bench.recordings.recording import Recording
 
 STAGGER_S: Final = 0.37  # Seconds between the starts of two sessions: people do not begin to speak together.
@@ -12,26 +13,32 @@ STAGGER_S: Final = 0.37  # Seconds between the starts of two sessions: people do
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """What every session plays: different recordings in an order of its own, about `seconds` of audio."""
+    """The recordings for all sessions: each plays about `seconds` of them, in an order of its own.
+
+    `tail_s` are the seconds of silence behind each recording.
+    """
 
     recordings: Sequence[Recording]
     seconds: float
     seed: int
-    tail_s: float = 1.5
+    tail_s: float = TAIL_S
 
     def playlist(self, session: int) -> list[Recording]:
-        """The same for the same seed; a recording comes again only after all others."""
+        """The recordings of one session, the same for the same seed.
+
+        A recording is played again only after all others were played.
+        """
         order = random.Random(f"{self.seed}:{session}")  # noqa: S311 - no secret
-        chosen: list[Recording] = []
+        playlist: list[Recording] = []
         total = 0.0
         while total < self.seconds:
             for recording in order.sample(list(self.recordings), len(self.recordings)):
-                chosen.append(recording)
+                playlist.append(recording)
                 total += recording.seconds
                 if total >= self.seconds:
                     break
-        return chosen
+        return playlist
 
     def length(self, session: int) -> float:
-        """Seconds that the session takes at least."""
+        """The least number of seconds from the beginning of the run to the end of this session."""
         return session * STAGGER_S + sum(r.seconds + self.tail_s for r in self.playlist(session))

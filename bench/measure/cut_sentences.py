@@ -1,9 +1,9 @@
-"""What is said and the finals that came of it in, the sentences that were cut out.
+"""Counts the finals that cut a sentence.
 
-A final cuts a sentence where it ends inside one: words follow it, and neither the text nor the offline pass
-over the whole recording has a sentence end (`.`, `!`, `?`) there. "There" is between the last word before
-the end of the final and the first word behind it that were heard right, so that a misheard word beside it
-does not count as a cut.
+A final cuts a sentence where it ends inside one: words follow it, and neither the reference text nor the
+offline pass over the whole recording has a sentence end (`.`, `!`, `?`) there. "There" is between the last
+word before the end of the final and the first word behind it that were recognized correctly, so that a wrong
+word beside it does not count as a cut.
 """
 
 import re
@@ -13,13 +13,13 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from bench.recordings.recording import Recording
-from bench.recordings.words import plain
+from bench.recordings.words import normalized
 
 _SENTENCE_END: Final = re.compile(r"[.!?…]['\")\]]*$")
 
 
 def cut_sentences(recording: Recording, finals: Sequence[str]) -> int | None:
-    """How many of the finals of a recording, in order, end inside a sentence; None where no end is known."""
+    """How many of the finals, in order, end inside a sentence; None where no sentence end is known."""
     offline = " ".join(word for word, _, _ in recording.words)
     references = [text for text in (recording.text, offline) if text]
     if not any(ends for reference in references for _, ends in _words(reference)):
@@ -30,7 +30,7 @@ def cut_sentences(recording: Recording, finals: Sequence[str]) -> int | None:
 def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
     """The finals, by index, that end inside a sentence of `reference`."""
     words = list(_words(reference))
-    heard = [plain(final).split() for final in finals]
+    heard = [normalized(final).split() for final in finals]
     matches = _matches([word for word, _ in words], [word for final in heard for word in final])
     behind = 0
     for index, final in enumerate(heard):
@@ -46,13 +46,13 @@ def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
 def _words(text: str) -> Iterator[tuple[str, bool]]:
     """Each word, and whether a sentence ends on it; `cold-hearted` is two words."""
     for token in text.split():
-        *parts, last = plain(token).split() or [""]
+        *parts, last = normalized(token).split() or [""]
         yield from ((part, False) for part in parts)
         if last:
             yield last, _SENTENCE_END.search(token) is not None
 
 
 def _matches(true: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
-    """Which words were heard right: places in `heard` and in `true`, ascending."""
+    """The words that were recognized correctly: ascending pairs of the index in `heard` and in `true`."""
     blocks = SequenceMatcher(None, true, heard, autojunk=False).get_matching_blocks()
     return [(block.b + k, block.a + k) for block in blocks for k in range(block.size)]

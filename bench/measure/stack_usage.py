@@ -1,4 +1,4 @@
-"""A stack that runs in, what its processes have used and how soon its gateway found workers out."""
+"""Reads what the processes of a stack have used, and how long its gateway took to find workers."""
 
 import time
 from collections.abc import Mapping
@@ -11,15 +11,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.servers.stack import Stack
 
-ROUTING: Final = "dalston_gateway_routing_seconds"
+ROUTING_METRIC: Final = "dalston_gateway_routing_seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """So far: CPU seconds of each process and of the client, the gateway's bytes, and its routing times.
+class StackSnapshot:
+    """The state of a stack at the monotonic time `at`, all since its start.
 
-    `waited` are the seconds for which processes could have run and others had the CPU. `routed` counts the
-    sessions that took no longer than each bound, in seconds.
+    `cpu` has the CPU seconds of each process and of the client, `memory` the bytes of the gateway. `waited`
+    are the seconds in which processes were ready to run and others had the CPU. `routed` is the histogram of
+    the routing times: for each upper bound in seconds the number of sessions that took no longer.
     """
 
     at: float
@@ -29,52 +30,53 @@ class Usage:
     routed: Mapping[float, float]
 
     @classmethod
-    def look(cls, running: Stack) -> "Usage":
-        """As of now."""
-        processes = {name: psutil.Process(pid) for name, pid in running.pids.items()}
+    def read(cls, stack: Stack) -> "StackSnapshot":
+        """Read the present state of a stack."""
+        processes = {name: psutil.Process(pid) for name, pid in stack.pids.items()}
         times = {name: process.cpu_times() for name, process in processes.items()}
         cpu = {name: spent.user + spent.system for name, spent in times.items()}
-        waited = {name: _waited(pid) for name, pid in running.pids.items()}
+        waited = {name: _waited_for_cpu(pid) for name, pid in stack.pids.items()}
         memory = processes["gateway"].memory_info().rss
-        routed = buckets(running.get("/metrics").text)
+        routed = routing_histogram(stack.get("/metrics").text)
         return cls(time.monotonic(), {**cpu, "client": time.process_time()}, waited, memory, routed)
 
-    def cores_since(self, before: "Usage") -> dict[str, float]:
-        """Of each process and of the client."""
+    def cores_since(self, before: "StackSnapshot") -> dict[str, float]:
+        """The cores that each process and the client used."""
         return _rates(self.cpu, before.cpu, self.at - before.at)
 
-    def waited_since(self, before: "Usage") -> dict[str, float]:
-        """Of each process, in seconds for each second."""
+    def waited_since(self, before: "StackSnapshot") -> dict[str, float]:
+        """How long each process waited for a CPU, in seconds for each second."""
         return _rates(self.waited, before.waited, self.at - before.at)
 
-    def routed_since(self, before: "Usage") -> dict[float, float]:
-        """Sessions by the bounds of the histogram."""
+    def routed_since(self, before: "StackSnapshot") -> dict[float, float]:
+        """The histogram of the sessions that were routed since."""
         return {bound: count - before.routed.get(bound, 0.0) for bound, count in self.routed.items()}
 
 
-def buckets(metrics: str) -> dict[float, float]:
-    """The histogram of the routing times in the gateway's metrics, by the upper bounds in seconds."""
+def routing_histogram(metrics: str) -> dict[float, float]:
+    """Read the histogram of the routing times from the gateway's metrics, by upper bounds in seconds."""
     return {
         float(sample.labels["le"]): sample.value
         for family in text_string_to_metric_families(metrics)
-        if family.name == ROUTING
+        if family.name == ROUTING_METRIC
         for sample in family.samples
         if sample.name.endswith("_bucket")
     }
 
 
-def quantile(routed: Mapping[float, float], share: float) -> float | None:
-    """The time in ms within which that share was; between two bounds as if evenly spread, as Prometheus does.
+def histogram_quantile(routed: Mapping[float, float], share: float) -> float | None:
+    """The routing time in ms that this share of the sessions did not exceed.
 
-    None of nothing, and where it is above the last bound.
+    Between two bounds times count as evenly spread, as in Prometheus. None for an empty histogram, and where
+    the quantile is above the last bound.
     """
-    wanted = share * max(routed.values(), default=0.0)
+    rank = share * max(routed.values(), default=0.0)
     low, below = 0.0, 0.0
     for bound, count in sorted(routed.items()):
-        if wanted and count >= wanted:
+        if rank and count >= rank:
             if bound == float("inf"):
                 return None
-            return round(1000 * (low + (bound - low) * (wanted - below) / (count - below)), 2)
+            return round(1000 * (low + (bound - low) * (rank - below) / (count - below)), 2)
         low, below = bound, count
     return None
 
@@ -83,8 +85,8 @@ def _rates(now: Mapping[str, float], before: Mapping[str, float], seconds: float
     return {name: round((value - before[name]) / max(seconds, 1e-9), 4) for name, value in now.items()}
 
 
-def _waited(pid: int) -> float:
-    """Seconds in which the first thread was ready and did not run; 0 where the kernel does not say."""
+def _waited_for_cpu(pid: int) -> float:
+    """Seconds in which the main thread was ready and did not run; 0 where the kernel does not say."""
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError):

@@ -1,11 +1,14 @@
-"""Texts in, comparable words and the word error rate out."""
+"""Counts word errors, with the normalizer and the alignment that are usual for word error rates."""
 
 from collections.abc import Callable
 from functools import cache
 
 
-def errors(reference: str, text: str) -> tuple[int, int]:
-    """Wrong words (substituted, left out, put in) and words of the reference, by Whisper's normalizer."""
+def word_errors(reference: str, text: str) -> tuple[int, int]:
+    """Count word errors (substitutions, deletions, insertions), and the words of the reference.
+
+    Both texts are normalized by Whisper's normalizer.
+    """
     import jiwer
 
     true, heard = (_normalizer()(each) for each in (reference, text))

@@ -1,6 +1,6 @@
-"""Audio in, when somebody speaks and each word's time out: Silero VAD and Whisper tiny.en, offline.
+"""Finds when somebody speaks in a recording and when each word is said, with Silero VAD and Whisper tiny.en.
 
-`python -m bench.recordings.align` writes the manifest of the embedded recordings anew.
+`python -m bench.recordings.align` writes the manifest of the embedded recordings.
 """
 
 import difflib
@@ -12,29 +12,28 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from bench.recordings.embedded import MANIFEST, WHEEL
+from bench.recordings.embedded import MANIFEST, audio_folder
 from bench.recordings.recording import Recording, Word, read_pcm
-from bench.recordings.reference_texts import TEXTS
-from bench.recordings.words import plain
+from bench.recordings.reference_texts import REFERENCE_TEXTS
+from bench.recordings.words import normalized
 from dalston_realtime.client.audio import SAMPLE_RATE
 from dalston_realtime.client.errors import UsageError
 from engines.silero import WINDOW, SileroVad, VadState
-from runtime.wheels import folder_of
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Span: TypeAlias = tuple[float, float]
 
-SPEECH: Final = 0.5  # probability from which a window is speech; silero-vad's own two thresholds
-SILENCE: Final = 0.35
-MIN_SILENCE: Final = 0.1  # s; a shorter one does not end a segment
-MIN_SPEECH: Final = 0.1  # s; a shorter sound is none
-TURN: Final = 2.5  # s of audio at least in one turn
-PAUSE: Final = 0.3  # s between two segments where turns may be parted
+SPEECH: Final = 0.5  # Probability from which speech begins; silero-vad's own threshold.
+SILENCE: Final = 0.35  # Probability below which speech ends; silero-vad's own second threshold.
+MIN_SILENCE: Final = 0.1  # Seconds; a shorter silence does not end a segment.
+MIN_SPEECH: Final = 0.1  # Seconds; a shorter sound is not counted as speech.
+TURN: Final = 2.5  # Seconds; a turn is at least so long, so that Whisper has enough context.
+PAUSE: Final = 0.3  # Seconds; turns are only divided in pauses that are at least so long.
 WINDOW_S: Final = WINDOW / SAMPLE_RATE
 
 
 class Aligner:
-    """The two models, loaded once.
+    """Aligns recordings with the two models, which are loaded once.
 
     Raises:
         UsageError: faster-whisper or its embedded model is not installed.
@@ -44,13 +43,13 @@ class Aligner:
         self._vad = SileroVad()
         self._whisper = _whisper()
 
-    def heard(self, audio: Floats) -> tuple[list[Span], list[Word]]:
-        """Where somebody speaks, and each word with its start and end, in seconds.
+    def align(self, audio: Floats) -> tuple[list[Span], list[Word]]:
+        """The segments of speech, and each word with its start and end, in seconds.
 
-        Each turn is transcribed by itself: what is said often would be left out of a longer text.
+        Each turn is transcribed by itself: in a longer audio Whisper leaves out phrases that are repeated.
         """
         segments = self._segments(audio)
-        edges = edges_of(turns(segments), len(audio) / SAMPLE_RATE) if segments else []
+        edges = turn_edges(turns(segments), len(audio) / SAMPLE_RATE) if segments else []
         words: list[Word] = []
         for start, end in pairwise(edges):
             turn = audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
@@ -60,7 +59,7 @@ class Aligner:
     def _segments(self, audio: Floats) -> list[Span]:
         padded = np.pad(audio, (0, -len(audio) % WINDOW))
         (probabilities,) = self._vad([padded], [VadState()])
-        return joined(speech(probabilities.tolist()), len(audio) / SAMPLE_RATE)
+        return join_spans(speech_spans(probabilities.tolist()), len(audio) / SAMPLE_RATE)
 
     def _words(self, audio: Floats) -> Iterator[Word]:
         segments, _ = self._whisper.transcribe(audio, language="en", word_timestamps=True, beam_size=5)
@@ -69,12 +68,12 @@ class Aligner:
                 yield word.word.strip(), float(word.start), float(word.end)
 
     def recording(self, name: str, pcm: bytes, text: str | None) -> Recording:
-        """A recording with all that is to be known of it.
+        """Align a recording.
 
         Raises:
             UsageError: nobody speaks in it.
         """
-        segments, words = self.heard(floats(pcm))
+        segments, words = self.align(floats(pcm))
         if not segments or not words:
             raise UsageError(
                 f"nobody speaks in the recording {name!r}, as far as Silero VAD and Whisper hear"
@@ -99,8 +98,8 @@ def floats(pcm: bytes) -> Floats:
     return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)
 
 
-def speech(probabilities: Sequence[float]) -> Iterator[Span]:
-    """Runs of windows that are speech, in seconds."""
+def speech_spans(probabilities: Sequence[float]) -> Iterator[Span]:
+    """Yield the spans of windows that are speech, in seconds."""
     begin: int | None = None
     for i, probability in enumerate(probabilities):
         if begin is None and probability >= SPEECH:
@@ -112,19 +111,19 @@ def speech(probabilities: Sequence[float]) -> Iterator[Span]:
         yield begin * WINDOW_S, len(probabilities) * WINDOW_S
 
 
-def joined(spans: Iterable[Span], seconds: float) -> list[Span]:
-    """Spans with little silence between them made one, and very short ones left out, up to `seconds`."""
-    whole: list[Span] = []
+def join_spans(spans: Iterable[Span], seconds: float) -> list[Span]:
+    """Join spans with little silence between them, leave out very short ones, and cut all at `seconds`."""
+    joined: list[Span] = []
     for start, end in spans:
-        if whole and start - whole[-1][1] < MIN_SILENCE:
-            whole[-1] = (whole[-1][0], end)
+        if joined and start - joined[-1][1] < MIN_SILENCE:
+            joined[-1] = (joined[-1][0], end)
         else:
-            whole.append((start, end))
-    return [(round(a, 3), round(min(b, seconds), 3)) for a, b in whole if b - a >= MIN_SPEECH]
+            joined.append((start, end))
+    return [(round(a, 3), round(min(b, seconds), 3)) for a, b in joined if b - a >= MIN_SPEECH]
 
 
 def turns(segments: Sequence[Span]) -> list[tuple[Span, ...]]:
-    """Segments in groups of at least `TURN` seconds, parted only where the pause is long enough."""
+    """Group segments into turns of at least `TURN` seconds, divided only where the pause is long enough."""
     groups: list[list[Span]] = [[]]
     for segment in segments:
         group = groups[-1]
@@ -141,32 +140,32 @@ def _length(group: Sequence[Span]) -> float:
     return group[-1][1] - group[0][0]
 
 
-def edges_of(groups: Sequence[Sequence[Span]], seconds: float) -> list[float]:
-    """Where one turn ends and the next begins: mid-pause; the first is 0, the last `seconds`."""
+def turn_edges(groups: Sequence[Sequence[Span]], seconds: float) -> list[float]:
+    """The times at which turns begin and end: 0, the middle of each pause between turns, and `seconds`."""
     cuts = [round((a[-1][1] + b[0][0]) / 2, 3) for a, b in pairwise(groups)]
     return [0.0, *cuts, seconds]
 
 
-def texts_of(text: str, words: Sequence[Word], cuts: Sequence[float]) -> list[str]:
-    """The true text in parts: what was said before each cut (s), by the words that the pass found.
+def split_text(text: str, words: Sequence[Word], cuts: Sequence[float]) -> list[str]:
+    """Split the reference text at the `cuts` (s), by the times of the words that Whisper recognized.
 
-    A word that it heard as another one goes with that, a word that it did not hear with the one before it.
+    A word that was recognized as another one has that one's time, a missed word that of the word before it.
     """
     true = text.split()
     parts: list[list[str]] = [[] for _ in cuts]
     part = 0
-    for word, time in zip(true, _times(true, words), strict=True):
+    for word, time in zip(true, _word_times(true, words), strict=True):
         while part < len(cuts) - 1 and time > cuts[part]:
             part += 1
         parts[part].append(word)
     return [" ".join(part) for part in parts]
 
 
-def _times(true: Sequence[str], words: Sequence[Word]) -> list[float]:
-    found = [plain(word) for word, _, _ in words]
+def _word_times(true: Sequence[str], words: Sequence[Word]) -> list[float]:
+    found = [normalized(word) for word, _, _ in words]
     middle = [(start + end) / 2 for _, start, end in words]
     times = [0.0] * len(true)
-    matcher = difflib.SequenceMatcher(None, [plain(word) for word in true], found, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, [normalized(word) for word in true], found, autojunk=False)
     for _, a, a_end, b, b_end in matcher.get_opcodes():
         for k in range(a, a_end):
             at = b + (k - a) * (b_end - b) // (a_end - a)
@@ -174,16 +173,16 @@ def _times(true: Sequence[str], words: Sequence[Word]) -> list[float]:
     return times
 
 
-def entries(file: str, pcm: bytes, text: str | None, aligner: Aligner) -> Iterator[dict[str, Any]]:
-    """What the manifest says of a file: whole, and each turn."""
+def manifest_entries(file: str, pcm: bytes, text: str | None, aligner: Aligner) -> Iterator[dict[str, Any]]:
+    """Yield the manifest's entries for a file: one for all of it, and one for each turn."""
     audio = floats(pcm)
     seconds = round(len(audio) / SAMPLE_RATE, 3)
-    segments, words = aligner.heard(audio)
+    segments, words = aligner.align(audio)
     name = file.rpartition(".")[0]
     yield _entry(name, file, (0.0, seconds), (segments[0][0], segments[-1][1]), text, words)
     groups = turns(segments)
-    edges = edges_of(groups, seconds)
-    parts = texts_of(text, words, edges[1:]) if text is not None else [None] * len(groups)
+    edges = turn_edges(groups, seconds)
+    parts = split_text(text, words, edges[1:]) if text is not None else [None] * len(groups)
     for i, (group, part) in enumerate(zip(groups, parts, strict=True)):
         span, spoken = (edges[i], edges[i + 1]), (group[0][0], group[-1][1])
         yield _entry(f"{name}-{i + 1:02}", file, span, spoken, part, words)
@@ -208,10 +207,10 @@ def _entry(
 
 def main() -> None:
     """Write the manifest of the embedded recordings."""
-    folder, aligner = folder_of("moonshine_voice", WHEEL) / "assets", Aligner()
+    folder, aligner = audio_folder(), Aligner()
     found: list[dict[str, Any]] = []
-    for file, text in TEXTS.items():
-        found += entries(file, read_pcm(folder / file), text, aligner)
+    for file, text in REFERENCE_TEXTS.items():
+        found += manifest_entries(file, read_pcm(folder / file), text, aligner)
     lines = b",\n".join(orjson.dumps(entry) for entry in found)
     MANIFEST.write_bytes(b"[\n" + lines + b"\n]\n")
 

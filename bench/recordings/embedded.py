@@ -1,4 +1,4 @@
-"""Reads the recordings of the wheel that carries the embedded model."""
+"""Reads the recordings that come with the embedded model: complete, and turn by turn."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,22 +10,32 @@ from dalston_realtime.client.audio import SAMPLE_RATE
 from runtime.wheels import folder_of
 
 MANIFEST: Final = Path(__file__).parent / "manifest.json"
-WHEEL: Final = "moonshine-voice==0.1.0"
+PACKAGE: Final = "moonshine_voice"
+WHEEL: Final = "moonshine-voice==0.1.0"  # The only version that carries weights and recordings.
 
 
-def embedded(manifest: Path = MANIFEST) -> list[Recording]:
-    """The recordings of the wheel that carries the embedded model: whole, and turn by turn.
+def audio_folder() -> Path:
+    """The folder of the wheel with the recordings.
 
     Raises:
         StartupError: the wheel is not installed.
     """
-    folder = folder_of("moonshine_voice", WHEEL) / "assets"
+    return folder_of(PACKAGE, WHEEL) / "assets"
+
+
+def embedded_recordings(manifest: Path = MANIFEST) -> list[Recording]:
+    """Read all recordings that the manifest names.
+
+    Raises:
+        StartupError: the wheel is not installed.
+    """
+    folder = audio_folder()
     entries = orjson.loads(manifest.read_bytes())
     audio = {name: read_pcm(folder / name) for name in sorted({entry["file"] for entry in entries})}
-    return [_from_entry(entry, audio[entry["file"]]) for entry in entries]
+    return [_recording(entry, audio[entry["file"]]) for entry in entries]
 
 
-def _from_entry(entry: dict[str, Any], pcm: bytes) -> Recording:
+def _recording(entry: dict[str, Any], pcm: bytes) -> Recording:
     start, end = (round(seconds * SAMPLE_RATE) * 2 for seconds in (entry["from"], entry["to"]))
     words = tuple((str(word), float(a), float(b)) for word, a, b in entry["words"])
     return Recording(

@@ -1,4 +1,4 @@
-"""Reads the recordings of a folder and aligns them."""
+"""Reads the recordings of a folder of the user, and finds when each word in them is said."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,37 +14,37 @@ from dalston_realtime.client.errors import UsageError
 EXTENSIONS: Final = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
-def own(folder: Path) -> list[Recording]:
-    """The audio files of a folder, aligned now; the text of NAME.wav is in NAME.txt, where there is one.
+def own_recordings(folder: Path) -> list[Recording]:
+    """Read and align the audio files of a folder; NAME.txt has the reference text of NAME.wav, if any.
 
     Raises:
         UsageError: there is no audio, a file can't be read, nobody speaks in one, or a model is missing.
     """
     files = audio_files(folder)
-    for alone in texts_alone(folder, files):
+    for alone in texts_without_audio(folder, files):
         complain(f"{alone}: no recording of this name is beside it")
-    read = [(path.stem, read_pcm(path), _text_beside(path)) for path in files]  # before a model is loaded
-    aligner, found = Aligner(), list[Recording]()
+    contents = [(path.stem, read_pcm(path), _text_beside(path)) for path in files]  # before a model is loaded
+    aligner, recordings = Aligner(), list[Recording]()
     with Console(stderr=True).status("") as status:
-        for number, (name, pcm, text) in enumerate(read, 1):
-            status.update(f"aligning {name}, {number} of {len(read)}")
-            found.append(aligner.recording(name, pcm, text))
-    return found
+        for number, (name, pcm, text) in enumerate(contents, 1):
+            status.update(f"aligning {name}, {number} of {len(contents)}")
+            recordings.append(aligner.recording(name, pcm, text))
+    return recordings
 
 
 def audio_files(folder: Path) -> Sequence[Path]:
-    """The audio files of a folder by name.
+    """The audio files of a folder, sorted by name.
 
     Raises:
         UsageError: there are none.
     """
-    found = sorted(path for path in folder.glob("*") if path.suffix.lower() in EXTENSIONS)
-    if not found:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in EXTENSIONS)
+    if not files:
         raise UsageError(f"{folder}: no audio files; {', '.join(EXTENSIONS)} are looked for")
-    return found
+    return files
 
 
-def texts_alone(folder: Path, files: Sequence[Path]) -> list[Path]:
+def texts_without_audio(folder: Path, files: Sequence[Path]) -> list[Path]:
     """The texts of a folder that belong to none of its audio files."""
     stems = {path.stem for path in files}
     return sorted(path for path in folder.glob("*.txt") if path.stem not in stems)

@@ -1,4 +1,4 @@
-"""Recordings to play, with what is said in them and when."""
+"""Defines a recording: its audio, what is said in it, and when."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,7 @@ from typing import Final, TypeAlias
 
 from dalston_realtime.client.audio import SAMPLE_RATE, open_audio
 
-MANIFEST: Final = Path(__file__).parent / "manifest.json"
-WHEEL: Final = "moonshine-voice==0.1.0"
-EXTENSIONS: Final = (".wav", ".flac", ".ogg", ".opus", ".mp3")
-BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE
+BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE  # Of 16-bit mono audio.
 
 Word: TypeAlias = tuple[str, float, float]
 """A word, its start and its end in seconds."""
@@ -17,9 +14,9 @@ Word: TypeAlias = tuple[str, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """16 kHz mono s16le, and what is known of it; times in seconds.
+    """A recording of 16 kHz mono s16le, and what is known of it; times in seconds.
 
-    `text` is what is really said, None where nobody knows. `words` are those that an offline pass found.
+    `text` is the reference text, None where there is none. `words` are those that an offline pass recognized.
     """
 
     name: str
@@ -31,12 +28,12 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length of the audio."""
         return len(self.pcm) / BYTES_PER_SECOND
 
 
 def read_pcm(path: Path) -> bytes:
-    """A file's audio as 16 kHz mono s16le.
+    """Read a file's audio as 16 kHz mono s16le.
 
     Raises:
         AudioError: it is not there or not audio.

@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-_APART: Final = re.compile(r"[^a-z0-9' ]+")
+_NOT_IN_WORDS: Final = re.compile(r"[^a-z0-9' ]+")
 
 
-def plain(text: str) -> str:
-    """Lower-case words without punctuation, single spaces between them."""
-    return " ".join(_APART.sub(" ", text.lower().replace("-", " ")).split())
+def normalized(text: str) -> str:
+    """The text in lower case and without punctuation, with single spaces between its words."""
+    return " ".join(_NOT_IN_WORDS.sub(" ", text.lower().replace("-", " ")).split())

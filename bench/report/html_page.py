@@ -1,4 +1,4 @@
-"""Sentences, tables and pictures in, one HTML file that needs no other out."""
+"""Builds one self-contained HTML file of sentences, tables and charts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from html import escape
 from string import Template
 from typing import Final, TypeAlias
 
-Picture: TypeAlias = tuple[str, str]
+Chart: TypeAlias = tuple[str, str]
 """A title and an SVG."""
 
 PAGE: Final = Template("""<!doctype html>
@@ -31,7 +31,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 thead th { border-bottom: 1px solid #c9cfd6; font-weight: 600; }
 tbody tr:first-child td { padding-top: .6rem; }
 td.sub:first-child { padding-left: 1.2rem; color: #5f6771; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr));
             gap: 2rem; }
 figure { margin: 0; }
 figure svg { width: 100%; height: auto; }
@@ -53,8 +53,8 @@ $notes
 <div class="tables">
 $tables
 </div>
-<div class="pictures">
-$pictures
+<div class="charts">
+$charts
 </div>
 <div class="facts"><h2>To measure the same again</h2>
 <dl>
@@ -66,7 +66,7 @@ $facts
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: its head, and groups of rows; a cell that begins with a space belongs to the row above."""
+    """A table: its head, and groups of rows; a label that begins with a space is indented."""
 
     title: str
     head: Sequence[str]
@@ -75,23 +75,23 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is on it, in the order in which it is read. `facts` are names with their values."""
+    """The parts of the page from top to bottom; `facts` are names with values."""
 
     title: str
     about: str
     notes: Sequence[str]
     grids: Sequence[Grid]
-    pictures: Sequence[Picture]
+    charts: Sequence[Chart]
     facts: Mapping[str, str]
 
     def html(self) -> str:
-        """The whole file."""
+        """The content of the file."""
         return PAGE.substitute(
             title=escape(self.title),
             about=escape(self.about),
             notes="\n".join(f"<p>{escape(note)}</p>" for note in self.notes),
             tables="\n".join(map(_grid, self.grids)),
-            pictures="\n".join(_figure(title, svg) for title, svg in self.pictures),
+            charts="\n".join(_figure(title, svg) for title, svg in self.charts),
             facts="\n".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in self.facts.items()),
         )
 

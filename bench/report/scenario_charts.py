@@ -1,27 +1,27 @@
-"""Combinations of a fan-out, or steps of the overhead, in; pictures of them out."""
+"""Draws the charts of the fan-out and of the overhead as SVG."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from matplotlib.axes import Axes
 
-from bench.report.charts import COLORS, Draw, drawn, legend, sessions_axis
+from bench.report.charts import COLORS, Draw, add_legend, draw_charts, set_sessions_axis
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
-ROW: Final = 0.34  # inches of a combination
-FRAME: Final = 0.9  # inches of what is round them
+ROW_HEIGHT: Final = 0.34  # Inches for a combination: a line of text and a gap.
+FRAME_HEIGHT: Final = 0.9  # Inches for the axis below and the legend above.
 
 
-def fanout_pictures(combinations: Rows) -> list[tuple[str, str]]:
-    """The time to final of each combination."""
+def fanout_charts(combinations: Rows) -> list[tuple[str, str]]:
+    """The chart of the time to final of each combination."""
     known = [each for each in combinations if each["figures"]["final_p95"] is not None]
-    height = FRAME + ROW * len(known)
+    height = FRAME_HEIGHT + ROW_HEIGHT * len(known)
 
     def draw(axes: Axes) -> bool:
         return _combinations(axes, known)
 
-    return drawn([("Time to final of each combination", draw)], height)
+    return draw_charts([("Time to final of each combination", draw)], height)
 
 
 def _combinations(axes: Axes, known: Rows) -> bool:
@@ -32,17 +32,17 @@ def _combinations(axes: Axes, known: Rows) -> bool:
     axes.set_ylim(0.4, len(known) + 0.6)
     axes.set_xlim(0, 1.08 * max((e["figures"]["final_p95"] for e in known), default=1.0))
     axes.set_xlabel("s after the end of speech")
-    legend(axes)
+    add_legend(axes)
     return bool(known)
 
 
-def overhead_pictures(steps: Rows) -> list[tuple[str, str]]:
-    """Added latency and CPU against the number of sessions."""
+def overhead_charts(steps: Rows) -> list[tuple[str, str]]:
+    """The charts of added latency and CPU against the number of sessions."""
     kinds: list[tuple[str, Draw]] = [
         ("Added latency against sessions", lambda axes: _added(axes, steps)),
         ("CPU against sessions", lambda axes: _cores(axes, steps)),
     ]
-    return drawn(kinds)
+    return draw_charts(kinds)
 
 
 def _added(axes: Axes, steps: Rows) -> bool:
@@ -57,8 +57,8 @@ def _lines(axes: Axes, steps: Rows, names: Mapping[str, str], unit: str) -> bool
     for label, name in names.items():
         known = [(step["sessions"], step[name]) for step in steps if step[name] is not None]
         axes.plot([n for n, _ in known], [value for _, value in known], marker="o", label=label)
-    sessions_axis(axes, [step["sessions"] for step in steps])
+    set_sessions_axis(axes, [step["sessions"] for step in steps])
     axes.set_ylabel(unit)
     axes.set_ylim(bottom=0)
-    legend(axes)
+    add_legend(axes)
     return len(steps) > 1 and any(step[name] is not None for step in steps for name in names.values())

@@ -1,4 +1,4 @@
-"""Figures in, tables for a terminal out; with the ratios to an older run where there is one."""
+"""Shows figures as tables on a terminal, also as ratios to an older result."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure.load_level import Level
+from bench.measure.load_level import LoadLevel
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[str, str, int]
@@ -47,33 +47,34 @@ ROWS: Final[tuple[tuple[Row, ...], ...]] = (
         ("Other processes, cores", "other_cores", 2),
     ),
 )
-"""In groups: label, figure, decimals."""
-LABEL: Final = 26  # characters of a terminal
-COLUMN: Final = 11
-FACTORS: Final = {"lag_growth": 60.0, "client_late_max": 1000.0}  # from the unit of the figure to that shown
-BAD: Final = ("failed", "late")
+"""The rows in groups: label, figure, decimals."""
+LABEL_WIDTH: Final = 26  # Characters; the longest label.
+COLUMN_WIDTH: Final = 11  # Characters; "N = 1000" or "(cut short)", and the space between columns.
+FACTORS: Final = {"lag_growth": 60.0, "client_late_max": 1000.0}  # Into the displayed unit: s per min, ms.
+BAD: Final = ("failed", "late")  # Figures that should be 0 and are red otherwise.
 COMPARED: Final = (
     "final_p50", "final_p95", "final_p99", "first_partial_p50", "word_p50", "word_p95", "taken_back_percent",
     "wer_percent", "cut_sentences", "cores_per_stream", "memory_mb",
 )  # fmt: skip
 
-Figures: TypeAlias = Mapping[str, Any]
+FigureValues: TypeAlias = Mapping[str, Any]
+"""Figures by name, as they are in a result file."""
 
 
-def figures_tables(levels: Sequence[Level], width: int) -> Iterator[Table]:
-    """A column for each number of sessions; several tables where they are more than fit into `width`."""
-    for some in _fitting(levels, width):
-        yield figures_table(some)
+def figures_tables(levels: Sequence[LoadLevel], width: int) -> Iterator[Table]:
+    """Tables with a column for each number of sessions; several, where more columns than fit into `width`."""
+    for fitting in _split(levels, width):
+        yield figures_table(fitting)
 
 
-def _fitting(columns: Sequence[T], width: int) -> Iterator[Sequence[T]]:
-    most = max(1, (width - LABEL) // COLUMN)
-    for at in range(0, len(columns), most):
-        yield columns[at : at + most]
+def _split(columns: Sequence[T], width: int) -> Iterator[Sequence[T]]:
+    limit = max(1, (width - LABEL_WIDTH) // COLUMN_WIDTH)
+    for at in range(0, len(columns), limit):
+        yield columns[at : at + limit]
 
 
-def figures_table(levels: Sequence[Level]) -> Table:
-    """A column for each number of sessions."""
+def figures_table(levels: Sequence[LoadLevel]) -> Table:
+    """A table with a column for each number of sessions."""
     columns = [asdict(level.figures) for level in levels]
     table = _empty("Figure", [_sessions(level) for level in levels])
     for group in ROWS:
@@ -84,33 +85,37 @@ def figures_table(levels: Sequence[Level]) -> Table:
     return table
 
 
-def compare_tables(new: Sequence[Figures], old: Sequence[Figures], width: int) -> Iterator[RenderableType]:
-    """New by old, for each number of sessions that both have."""
-    before = {column["sessions"]: column for column in old}
-    both = [column for column in new if column["sessions"] in before]
+def compare_tables(
+    new: Sequence[FigureValues], old: Sequence[FigureValues], width: int
+) -> Iterator[RenderableType]:
+    """Tables of the ratio of new figures to old ones, for each number of sessions that both have."""
+    older = {column["sessions"]: column for column in old}
+    both = [column for column in new if column["sessions"] in older]
     if not both:
         yield Text("The older result has none of these numbers of sessions.\n", style="yellow")
-    for some in _fitting(both, width):
-        table = _empty("New by old", [f"N = {column['sessions']}" for column in some])
+    for fitting in _split(both, width):
+        table = _empty("New by old", [f"N = {column['sessions']}" for column in fitting])
         for name in COMPARED:
-            ratios = [_ratio(column.get(name), before[column["sessions"]].get(name)) for column in some]
-            table.add_row(name_of(name), *ratios)
+            ratios = [
+                _ratio_cell(column.get(name), older[column["sessions"]].get(name)) for column in fitting
+            ]
+            table.add_row(figure_name(name), *ratios)
         yield table
 
 
-def flushed(after: float) -> str:
-    """What the figures of a client that flushes say."""
+def flush_note(after: float) -> str:
+    """Explain the time to final where the client flushes."""
     return f"Time to final counts from the end of speech; the client says flush {after:g} s after it."
 
 
-def name_of(figure: str) -> str:
-    """What a figure is called, without its unit."""
-    labels = {name: label for group in ROWS for label, name, _ in _spelled_out(group)}
+def figure_name(figure: str) -> str:
+    """The label of a figure, without its unit."""
+    labels = {name: label for group in ROWS for label, name, _ in _full_labels(group)}
     return labels[figure].partition(",")[0]
 
 
-def _spelled_out(group: Sequence[Row]) -> list[Row]:
-    """Where a label is only a percentile, with what it is a percentile of."""
+def _full_labels(group: Sequence[Row]) -> list[Row]:
+    """The rows with complete labels: `p95` becomes `Time to final p95`."""
     subject, rows = "", []
     for label, name, decimals in group:
         if " p50" in label:
@@ -127,28 +132,28 @@ def _empty(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
-def _sessions(level: Level) -> str:
+def _sessions(level: LoadLevel) -> str:
     return f"N = {level.sessions}" + ("\n(cut short)" if level.interrupted else "")
 
 
-def _cell(column: Figures, name: str, decimals: int) -> Text:
+def _cell(column: FigureValues, name: str, decimals: int) -> Text:
     style = "dim" if column[name] is None else "red" if name in BAD and column[name] else ""
-    return Text(shown(column, name, decimals), style=style)
+    return Text(format_figure(column, name, decimals), style=style)
 
 
-def shown(column: Figures, name: str, decimals: int) -> str:
-    """A figure as the reader sees it, a dash where there is none."""
+def format_figure(column: FigureValues, name: str, decimals: int) -> str:
+    """A figure in its displayed unit; a dash where there is none."""
     value = column[name]
     return "–" if value is None else f"{value * FACTORS.get(name, 1.0):z.{decimals}f}"
 
 
-def by(new: float | None, old: float | None) -> float | None:
-    """The ratio; None where one is missing or not above 0, as the latency of words that were guessed is."""
+def figure_ratio(new: float | None, old: float | None) -> float | None:
+    """New by old; None where one is missing or has no ratio, as the negative latency of predicted words."""
     return None if new is None or old is None or new < 0 or old <= 0 else new / old
 
 
-def _ratio(new: float | None, old: float | None) -> Text:
-    ratio = by(new, old)
+def _ratio_cell(new: float | None, old: float | None) -> Text:
+    ratio = figure_ratio(new, old)
     if ratio is None:
         return Text("–", style="dim")
     style = "" if 0.95 <= ratio <= 1.05 else "green" if ratio < 1 else "yellow"

@@ -1,4 +1,4 @@
-"""The server to measure: one that runs already, or one of our own with room for all sessions."""
+"""Provides the server to measure: one that runs already, or one of our own with a slot for each session."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -16,48 +16,48 @@ from runtime.local_server import ROOT, formation, reason
 from runtime.settings import PREFIX
 from stages.topology import honcho_concurrency, parse_fanout
 
-NOT_OURS: Final = (
+NOT_INHERITED: Final = (
     "gateway_host", "gateway_port", "receiver_host", "receiver_port", "run_dir", "data_dir", "redis_url",
     "advertise_host", "gateway_advertise_host", "worker_id", "url",
 )  # fmt: skip
-"""Settings of the environment that belong to the server that runs there."""
+"""Settings of the environment that name the address or the data of another server."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredServer:
-    """Where it is, and the root of its processes where we know it."""
+    """A server's URL, the root of its processes if known, and the settings that it was started with."""
 
     url: str
     pid: int | None
     settings: Mapping[str, str]
-    worker_url: str = ""  # of its worker, where it is our own
+    worker_url: str = ""  # Empty where the server is not our own.
 
 
 def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a server in the environment, by their names without the prefix."""
+    """The settings that a server of our own inherits from `environment`, by name without the prefix."""
     found = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value
     }
-    return {name: value for name, value in found.items() if name not in NOT_OURS}
+    return {name: value for name, value in found.items() if name not in NOT_INHERITED}
 
 
-def env_file(path: Path = ROOT / ".env") -> dict[str, str]:
-    """The lines of the file `.env`, as honcho reads them: they go before the environment."""
+def read_env_file(path: Path = ROOT / ".env") -> dict[str, str]:
+    """Read the file `.env` as honcho does; its lines go before the environment."""
     return dict(environ.parse(path.read_text())) if path.is_file() else {}
 
 
-def given_settings() -> dict[str, str]:
-    """What a server of the benchmark's own has of the environment and of `.env`."""
-    return environment_settings(os.environ | env_file())
+def inherited_settings() -> dict[str, str]:
+    """The settings that a server of our own inherits from the environment and from `.env`."""
+    return environment_settings(os.environ | read_env_file())
 
 
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Settings with room for so many sessions at once; batches stay as large as they would be.
+    """Add settings that give so many sessions a slot; batches stay as large as they would be.
 
     Raises:
-        UsageError: `sessions_per_gpu` is no number.
+        UsageError: `sessions_per_gpu` is not a number.
         StartupError: the fan-out has another form.
     """
     asr = parse_fanout(chosen.get("fanout", ""))["asr"]
@@ -69,14 +69,16 @@ def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> Iterator[MeasuredServer]:
-    """A server of the code in `root`, set as the environment and then `chosen` say, with room for `sessions`.
+    """Run a server of the code in `root` for the duration of a block, with a slot for each of the `sessions`.
+
+    Its settings are those of the environment, then `chosen`.
 
     Raises:
-        FormationError: it did not become ready.
+        LocalServerError: it did not become ready.
         StartupError: the fan-out has another form.
-        UsageError: another setting has a form that it can't have.
+        UsageError: another setting has a bad value.
     """
-    settings = settings_for(sessions, {**given_settings(), **chosen})
+    settings = settings_for(sessions, {**inherited_settings(), **chosen})
     concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield MeasuredServer(
@@ -87,14 +89,14 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
 
 
 @contextmanager
-def server(
+def measured_server(
     url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]
 ) -> Iterator[MeasuredServer]:
-    """The one at `url`, whose processes are below `pid`; without a URL, one of our own.
+    """The server at `url`, whose processes are below `pid`; without a URL a server of our own.
 
     Raises:
         UsageError: there is no such process.
-        FormationError: our own did not become ready.
+        LocalServerError: our own did not become ready.
     """
     if pid is not None and not psutil.pid_exists(pid):
         raise UsageError(f"--server-pid {pid}: there is no such process")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from bench.load.load_plan import LoadPlan
-from bench.load.player import Target
-from bench.measure.load_level import Level, Measurement
-from bench.measure.process_usage import Meter
+from bench.load.player import PlaybackTarget
+from bench.measure.load_level import LevelMeasurement, LoadLevel
+from bench.measure.process_usage import ProcessMeter
 from bench.recordings.recording import Recording
-from bench.report.result_file import read
+from bench.report.result_file import read_result
 from bench.request import BenchRequest
 from bench.servers.measured_server import MeasuredServer
 from runtime.local_server import ROOT
@@ -29,12 +29,14 @@ HELLO = Recording("hello", bytes(9_600), "Hello world. Good bye.", (("Hello", 0.
 TAIL_S = 0.1
 
 
-def measured(script: Script, sessions: int = 1, flush_after: float | None = None) -> tuple[Level, list[str]]:
+def measured(
+    script: Script, sessions: int = 1, flush_after: float | None = None
+) -> tuple[LoadLevel, list[str]]:
     """What one recording in each session gave, and the messages that the server got."""
     load = LoadPlan([HELLO], HELLO.seconds, seed=1, tail_s=TAIL_S)
     with fake_server(script) as server:
-        target = Target(server.url, flush_after=flush_after)
-        level = Measurement(sessions, target, load, Meter(os.getpid())).run()
+        target = PlaybackTarget(server.url, flush_after=flush_after)
+        level = LevelMeasurement(sessions, target, load, ProcessMeter(os.getpid())).run()
     assert all(size <= 3_200 for size in server.frames)
     return level, [str(message["type"]) for message in server.messages]
 
@@ -53,7 +55,7 @@ def test_progress_is_told_second_by_second() -> None:
     long = replace(HELLO, pcm=bytes(2 * 32_000))
     with fake_server(two_utterances) as server:
         load = LoadPlan([long], long.seconds, seed=1, tail_s=TAIL_S)
-        Measurement(1, Target(server.url), load, Meter(None), told.append).run()
+        LevelMeasurement(1, PlaybackTarget(server.url), load, ProcessMeter(None), told.append).run()
     assert told == [pytest.approx(1.0)] * 2
 
 
@@ -122,7 +124,7 @@ def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
     assert "Time to final p50" in first.stdout
     assert "Latency budget at N = 2" in first.stdout
     assert "New by old" in second.stdout
-    found = read(out)
+    found = read_result(out)
     assert [level["sessions"] for level in found["results"]] == [1, 2]
     assert (found["settings"]["url"], found["settings"]["seed"]) == (server.url, 1)
 
@@ -171,7 +173,7 @@ def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(folder: Path)
         result = rt(None, "bench", *options)
     assert result.exit_code == 5
     assert "all places are taken" in result.stdout
-    assert [(level["sessions"], level["figures"]["failed"]) for level in read(out)["results"]] == [
+    assert [(level["sessions"], level["figures"]["failed"]) for level in read_result(out)["results"]] == [
         (1, 0),
         (2, 2),
     ]
@@ -185,7 +187,7 @@ def test_a_server_that_is_lost_is_no_answer_to_how_many_it_holds(folder: Path) -
     assert "all places are taken" in result.stderr
     assert "Time to final" in result.stdout
     assert "held" not in result.stdout
-    assert "verdict" not in read(out)["answer"]
+    assert "verdict" not in read_result(out)["answer"]
 
 
 def announced(session: int) -> tuple[threading.Event, Script]:
@@ -219,7 +221,7 @@ def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
         _, stderr = run.communicate(timeout=20)
     assert run.returncode == 130, stderr
     assert "Traceback" not in stderr
-    (level,) = read(out)["results"]
+    (level,) = read_result(out)["results"]
     assert level["interrupted"]
 
 
@@ -229,7 +231,7 @@ def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
     result = rt(None, "bench", "fanout", "--sessions", 1, "--limit", 2, "--out", out)
     assert result.exit_code == 0, result.stderr
     assert "defaults" in result.stdout
-    found = read(out)
+    found = read_result(out)
     assert [each["rounds"] for each in found["results"]] == [1, 1]
     assert {} in [each["settings"] for each in found["results"]]
     assert found["answer"].split("\n")[0] in result.stdout.replace("\n", " ")
@@ -242,10 +244,10 @@ def test_the_tree_is_compared_with_a_revision(folder: Path, monkeypatch: pytest.
     result = rt(None, "bench", "guard", "--rev", "v1", "--rounds", 2, "--sessions", 1, "--out", out)
     assert result.exit_code == 0, result.stderr
     assert "The tree by v1, 2 rounds" in result.stdout
-    rounds = read(out)["results"]
+    rounds = read_result(out)["results"]
     assert [sorted(each) for each in rounds] == [["revision", "tree"]] * 2
     assert "time_to_final" in rounds[0]["tree"]["scores"][0]
-    assert "final_p50" in {ratio["figure"] for ratio in read(out)["answer"]}
+    assert "final_p50" in {ratio["figure"] for ratio in read_result(out)["answer"]}
 
 
 @pytest.mark.usefixtures("no_server")
@@ -253,7 +255,7 @@ def test_the_overhead_is_measured_until_it_breaks(folder: Path) -> None:
     out = folder / "overhead.json"
     result = rt(None, "bench", "overhead", "--sessions", "1,2", "--seconds", 0.5, "--out", out)
     assert result.exit_code == 0, result.stderr
-    steps = read(out)["results"]
+    steps = read_result(out)["results"]
     assert steps[0]["failed"] == 0
     assert steps[0]["frames_per_second"] > 0
 

@@ -10,25 +10,25 @@ import orjson
 import pytest
 from rich.console import Console
 
-from bench.measure.figures import Figures, errors_of, growth, percentile, ratio, summarize
-from bench.measure.load_level import Level
-from bench.measure.process_usage import Cost, Meter
+from bench.measure.figures import Figures, distinct_errors, lag_growth, percentile, ratio, summarize
+from bench.measure.load_level import LoadLevel
+from bench.measure.process_usage import ProcessMeter, ProcessUsage
 from bench.measure.score import Score
 from bench.report.result_file import (
-    Document,
+    ResultFile,
     check_writable,
     conditions,
     cpu_model,
     differences,
-    read,
     read_levels,
+    read_result,
     revision,
 )
-from bench.report.tables import by, compare_tables, figures_tables
+from bench.report.tables import compare_tables, figure_ratio, figures_tables
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.latency import budget_rows
 
-COST = Cost(10.0, 4.0, 250_000_000, None, 0.5, 0.25)
+USAGE = ProcessUsage(10.0, 4.0, 250_000_000, None, 0.5, 0.25)
 SCORE = Score(
     session=0,
     recording="hello",
@@ -52,13 +52,13 @@ SCORE = Score(
 )
 
 
-def figures(*scores: Score, cost: Cost = COST) -> Figures:
-    return summarize(2, scores, cost)
+def figures(*scores: Score, usage: ProcessUsage = USAGE) -> Figures:
+    return summarize(2, scores, usage)
 
 
-def level(*scores: Score, interrupted: bool = False, sessions: int = 2) -> Level:
-    found = summarize(sessions, scores, COST)
-    return Level(sessions, interrupted, found, tuple(budget_rows([])), (), scores)
+def level(*scores: Score, interrupted: bool = False, sessions: int = 2) -> LoadLevel:
+    found = summarize(sessions, scores, USAGE)
+    return LoadLevel(sessions, interrupted, found, tuple(budget_rows([])), (), scores)
 
 
 def text_of(*tables: object, width: int = 120) -> str:
@@ -94,12 +94,12 @@ def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:
     assert row.cores_per_stream == pytest.approx(0.5)
     assert row.memory_mb == pytest.approx(250.0)
     assert (row.gpu_memory_mb, row.gpu_busy_percent) == (None, None)
-    device = figures(SCORE, cost=replace(COST, gpu_memory=4_000_000_000, gpu_busy=37.5))
+    device = figures(SCORE, usage=replace(USAGE, gpu_memory=4_000_000_000, gpu_busy=37.5))
     assert (device.gpu_memory_mb, device.gpu_busy_percent) == (4_000.0, 37.5)
 
 
 def test_where_the_processes_are_not_known_the_cost_is_not() -> None:
-    row = figures(SCORE, cost=replace(COST, server_cpu=None, memory=None))
+    row = figures(SCORE, usage=replace(USAGE, server_cpu=None, memory=None))
     assert (row.cores, row.cores_per_stream, row.memory_mb) == (None, None, None)
 
 
@@ -110,14 +110,14 @@ def test_without_recordings_there_are_no_figures() -> None:
 
 def test_a_lag_that_grows_over_the_run_shows() -> None:
     scores = [replace(SCORE, began=10.0 * i, word_latency=(0.1 * i,) * 3) for i in range(5)]
-    assert growth(scores) == pytest.approx(0.01, rel=0.05)
-    assert growth(scores[:3]) is None  # too short to say
+    assert lag_growth(scores) == pytest.approx(0.01, rel=0.05)
+    assert lag_growth(scores[:3]) is None  # too short to say
 
 
 def test_failures_and_their_reasons_are_counted() -> None:
     lost = replace(SCORE, failed=True, late=True, error="lost")
     row = figures(SCORE, lost, lost)
-    assert (row.failed, row.late, errors_of([SCORE, lost, lost])) == (2, 2, ["lost"])
+    assert (row.failed, row.late, distinct_errors([SCORE, lost, lost])) == (2, 2, ["lost"])
 
 
 def test_nothing_has_no_percentile_and_no_ratio() -> None:
@@ -158,8 +158,8 @@ def test_ratios_to_an_older_result() -> None:
 
 @pytest.mark.parametrize(("new", "old"), [(None, 1.0), (1.0, None), (1.0, 0.0), (0.1, -0.1), (-0.1, 0.1)])
 def test_what_has_no_ratio(new: float | None, old: float | None) -> None:
-    assert by(new, old) is None
-    assert by(1.0, 2.0) == 0.5
+    assert figure_ratio(new, old) is None
+    assert figure_ratio(1.0, 2.0) == 0.5
 
 
 def test_what_makes_results_hard_to_compare_is_said() -> None:
@@ -171,8 +171,8 @@ def test_what_makes_results_hard_to_compare_is_said() -> None:
 
 def test_a_document_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    Document("bench", {"seed": 1}, [level(SCORE)], conditions()).save(path)
-    found = read(path)
+    ResultFile("bench", {"seed": 1}, [level(SCORE)], conditions()).save(path)
+    found = read_result(path)
     assert found["results"][0]["figures"]["final_p50"] == pytest.approx(0.4)
     assert found["conditions"]["cores"] >= 1
     assert os.listdir(tmp_path) == ["result.json"]
@@ -182,8 +182,8 @@ def test_a_result_has_no_secrets(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     server = {"internal_secret": "0123456789abcdef", "max_batch": "4"}
     chosen = {"redis_url": "redis://:password@host"}
-    Document("bench", {"seed": 1, "chosen": chosen, "server": server}, [], {}).save(path)
-    assert read(path)["settings"]["server"]["max_batch"] == "4"
+    ResultFile("bench", {"seed": 1, "chosen": chosen, "server": server}, [], {}).save(path)
+    assert read_result(path)["settings"]["server"]["max_batch"] == "4"
     assert not re.search("0123456789abcdef|password", path.read_text())
 
 
@@ -192,21 +192,21 @@ def test_what_is_no_result_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="not a result of the benchmark"):
-        read(path)
+        read_result(path)
 
 
 def test_a_result_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="No such file"):
-        read(Path("/nowhere/x.json"))
+        read_result(Path("/nowhere/x.json"))
     with pytest.raises(OutputError, match="can't be written"):
-        Document("bench", {}, [], {}).save(Path("/nowhere/x.json"))
+        ResultFile("bench", {}, [], {}).save(Path("/nowhere/x.json"))
 
 
 def test_only_numbers_of_sessions_are_compared(tmp_path: Path) -> None:
     for command in ("bench", "capacity"):
-        Document(command, {}, [level(SCORE)], {}).save(tmp_path / "x.json")
+        ResultFile(command, {}, [level(SCORE)], {}).save(tmp_path / "x.json")
         assert read_levels(tmp_path / "x.json")["command"] == command
-    Document("noise", {}, [], {}).save(tmp_path / "x.json")
+    ResultFile("noise", {}, [], {}).save(tmp_path / "x.json")
     with pytest.raises(UsageError, match="a result of `bench noise`"):
         read_levels(tmp_path / "x.json")
 
@@ -228,29 +228,29 @@ def test_the_conditions_say_what_it_takes_to_repeat_it(tmp_path: Path) -> None:
 
 
 def test_a_meter_sees_this_process_use_the_cpu() -> None:
-    meter = Meter(os.getpid())
-    mark = meter.mark()
-    while meter.look() - mark.server < 0.02:
+    meter = ProcessMeter(os.getpid())
+    baseline = meter.baseline()
+    while meter.sample() - baseline.server < 0.02:
         sum(range(10_000))
-    cost = mark.cost(1.0)
-    assert cost.server_cpu is not None
-    assert cost.server_cpu >= 0.02
-    assert cost.memory is not None
-    assert cost.memory > 1_000_000
+    usage = baseline.usage_over(1.0)
+    assert usage.server_cpu is not None
+    assert usage.server_cpu >= 0.02
+    assert usage.memory is not None
+    assert usage.memory > 1_000_000
 
 
 def test_a_meter_without_a_process_knows_no_cost() -> None:
-    cost = Meter(None).mark().cost(1.0)
-    assert (cost.server_cpu, cost.memory) == (None, None)
+    usage = ProcessMeter(None).baseline().usage_over(1.0)
+    assert (usage.server_cpu, usage.memory) == (None, None)
 
 
 def test_a_meter_bears_that_the_process_is_gone() -> None:
     async def watch() -> None:
-        task = asyncio.create_task(meter.watch())
+        task = asyncio.create_task(meter.run())
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    meter = Meter(2**22 + 1)
+    meter = ProcessMeter(2**22 + 1)
     asyncio.run(watch())
-    assert meter.look() == 0.0
+    assert meter.sample() == 0.0

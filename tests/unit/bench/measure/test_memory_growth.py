@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.measure.figures import memory_growth, thinned
-from bench.measure.process_usage import Meter
-from tests.unit.bench.measure.test_figures import COST, SCORE, figures
+from bench.measure.figures import downsample, memory_growth
+from bench.measure.process_usage import ProcessMeter
+from tests.unit.bench.measure.test_figures import SCORE, USAGE, figures
 
 MB = 1_000_000
 HOUR = 3_600.0
@@ -41,28 +41,28 @@ def test_a_peak_that_goes_again_is_hardly_growth() -> None:
 
 
 def test_growth_is_a_figure_of_the_run() -> None:
-    long = replace(COST, memory_over_time=line(HOUR, 5.0))
-    assert figures(SCORE, cost=long).memory_growth == pytest.approx(5.0, abs=0.01)
+    long = replace(USAGE, memory_over_time=line(HOUR, 5.0))
+    assert figures(SCORE, usage=long).memory_growth == pytest.approx(5.0, abs=0.01)
     assert figures(SCORE).memory_growth is None
 
 
 def test_points_of_a_picture_are_means() -> None:
-    points = thinned(line(HOUR, 0.0), most=10)
+    points = downsample(line(HOUR, 0.0), limit=10)
     assert len(points) == 10
     assert points[0][0] == pytest.approx(HOUR / 20, rel=0.01)
     assert {size for _, size in points} == {800.0}
-    assert thinned([(0.0, MB), (0.5, 3 * MB)]) == [(0.0, 1.0), (0.5, 3.0)]
-    assert thinned([]) == []
+    assert downsample([(0.0, MB), (0.5, 3 * MB)]) == [(0.0, 1.0), (0.5, 3.0)]
+    assert downsample([]) == []
 
 
 def test_a_meter_keeps_what_it_saw_since_the_mark() -> None:
-    meter = Meter(os.getpid())
-    meter.look()
-    mark = meter.mark()
-    meter.look()
-    cost = mark.cost(1.0)
-    times = [at for at, _ in cost.memory_over_time]
+    meter = ProcessMeter(os.getpid())
+    meter.sample()
+    baseline = meter.baseline()
+    meter.sample()
+    usage = baseline.usage_over(1.0)
+    times = [at for at, _ in usage.memory_over_time]
     assert len(times) == 3  # at the mark, between, and at the end
     assert times == sorted(times)
     assert times[0] >= 0
-    assert cost.memory == max(size for _, size in cost.memory_over_time)
+    assert usage.memory == max(size for _, size in usage.memory_over_time)

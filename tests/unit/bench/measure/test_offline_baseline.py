@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.measure.offline_baseline import against_whole
+from bench.measure.offline_baseline import offline_baseline
 from bench.recordings.recording import Recording
 from tests.unit.bench.measure.test_figures import SCORE
 
@@ -22,7 +22,7 @@ def test_both_are_over_the_same_recordings_as_often_as_they_were_played() -> Non
         replace(SCORE, recording="right", word_errors=0, reference_words=2),
         replace(SCORE, recording="wrong", word_errors=2, reference_words=2),
     ]
-    found = against_whole(INSTANT, "fast", recordings, scores)
+    found = offline_baseline(INSTANT, "fast", recordings, scores)
     assert found is not None
     assert found.live == pytest.approx(50.0)
     assert found.whole == pytest.approx(100 / 3, abs=0.001)
@@ -39,4 +39,4 @@ def test_both_are_over_the_same_recordings_as_often_as_they_were_played() -> Non
     ],
 )
 def test_where_there_is_nothing_to_compare(only: Recording, model: str) -> None:
-    assert against_whole(INSTANT, model, [only], [SCORE]) is None
+    assert offline_baseline(INSTANT, model, [only], [SCORE]) is None

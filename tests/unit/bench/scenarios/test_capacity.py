@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scenarios.capacity import Bound, search, verdict
+from bench.scenarios.capacity import LatencyBound, search, verdict
 from tests.unit.bench.measure.test_figures import SCORE, figures
 
 
@@ -31,7 +31,7 @@ def test_it_doubles_then_halves() -> None:
 
 
 def test_what_is_within_the_bound_holds() -> None:
-    assert Bound(0.5).broken_by(figures(SCORE)) is None
+    assert LatencyBound(0.5).violation(figures(SCORE)) is None
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_is_within_the_bound_holds() -> None:
     ],
 )
 def test_what_is_beyond_the_bound_says_why(changed: dict[str, Any], why: str) -> None:
-    assert Bound(0.5).broken_by(replace(figures(SCORE), **changed)) == why
+    assert LatencyBound(0.5).violation(replace(figures(SCORE), **changed)) == why
 
 
 def test_the_answer_is_a_sentence() -> None:

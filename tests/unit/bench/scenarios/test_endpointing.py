@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bench.recordings.recording import Recording
-from bench.report.result_file import read
+from bench.report.result_file import read_result
 from bench.request import BenchRequest
-from bench.scenarios.endpointing import EndpointingRow, measure, replay, table
+from bench.scenarios.endpointing import EndpointingRow, measure, measure_silence, table
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.models import ModelInfo
@@ -52,7 +52,7 @@ PAUSED = recording((LOUD, 0.5), (QUIET, 0.42), (LOUD, 0.5))
 
 
 def row(silence: int, decode_s: float = 0.1) -> EndpointingRow:
-    return replay([PAUSED], silence, loud_is_speech, Counter(), decode_s)
+    return measure_silence([PAUSED], silence, loud_is_speech, Counter(), decode_s)
 
 
 def test_a_short_wait_cuts_a_sentence_that_a_long_one_leaves_whole() -> None:
@@ -63,20 +63,20 @@ def test_a_short_wait_cuts_a_sentence_that_a_long_one_leaves_whole() -> None:
 
 
 def test_a_wait_that_follows_the_text_is_short_and_cuts_nothing() -> None:
-    found = replay([PAUSED], "auto", loud_is_speech, Counter(), 0.05)
+    found = measure_silence([PAUSED], "auto", loud_is_speech, Counter(), 0.05)
     assert (found.finals, found.cut) == (1, 0)
     assert found.last[0] <= row(300).last[0]
 
 
 def test_a_final_comes_no_sooner_than_the_engine_has_it() -> None:
     assert row(300, 0.5).last[0] >= row(300, 0.1).last[0] + 0.2
-    assert replay([PAUSED], "auto", loud_is_speech, Counter(), 0.5).last[0] >= 0.5
+    assert measure_silence([PAUSED], "auto", loud_is_speech, Counter(), 0.5).last[0] >= 0.5
 
 
 def test_the_waits_are_measured_and_saved(tmp_path: Path) -> None:
-    request = BenchRequest(chosen={"models": "fast=instant:any"}, out=tmp_path / "found.json")
+    request = BenchRequest(server_settings={"models": "fast=instant:any"}, out=tmp_path / "found.json")
     assert measure(request, [500], 0.1) == ExitCode.OK
-    found = read(request.out)
+    found = read_result(request.out)
     (only,) = found["results"]
     assert (found["settings"]["silences"], only["silence"]) == ([500], 500)
     assert only["finals"] == len(only["delays"]) > 10
@@ -89,7 +89,9 @@ def test_the_waits_are_measured_and_saved(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_is_said(
     tmp_path: Path, model: str, silence: MinSilence, complaint: str
 ) -> None:
-    request = BenchRequest(chosen={"models": "fast=instant:any"}, model=model, out=tmp_path / "found.json")
+    request = BenchRequest(
+        server_settings={"models": "fast=instant:any"}, model=model, out=tmp_path / "found.json"
+    )
     with pytest.raises(DalstonError, match=complaint):
         measure(request, [300, silence], 0.1)
     assert not request.out.exists()

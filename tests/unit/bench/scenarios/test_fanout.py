@@ -4,41 +4,47 @@ from dataclasses import replace
 
 import pytest
 
-from bench.scenarios.fanout import Candidate, combinations, table, tournament, verdict
+from bench.scenarios.fanout import (
+    SettingsCombination,
+    possible_combinations,
+    successive_halving,
+    table,
+    verdict,
+)
 from tests.unit.bench.measure.test_figures import SCORE, level, text_of
 
 CHOSEN = {"fanout": "asr=2", "asr_threads": "1", "max_batch": "4", "partial_interval_ms": "200"}
 
 
-def measured(seconds: float, *, default: bool = False, failed: bool = False) -> Candidate:
-    candidate = Candidate({} if default else CHOSEN, default)
-    candidate.levels.append(level(replace(SCORE, time_to_final=seconds, failed=failed)))
-    return candidate
+def measured(seconds: float, *, default: bool = False, failed: bool = False) -> SettingsCombination:
+    combination = SettingsCombination({} if default else CHOSEN, default)
+    combination.levels.append(level(replace(SCORE, time_to_final=seconds, failed=failed)))
+    return combination
 
 
 @pytest.mark.parametrize(("cores", "sessions"), [(1, 1), (2, 4), (8, 16), (64, 100)])
 def test_combinations_fit_the_machine_and_the_limit(cores: int, sessions: int) -> None:
-    found = combinations(cores, sessions, limit=12, seed=1)
+    found = possible_combinations(cores, sessions, limit=12, seed=1)
     assert found[0].default
     assert 2 <= len(found) <= 12
-    for candidate in found[1:]:
-        processes = int(candidate.settings["fanout"].removeprefix("asr="))
-        assert processes * int(candidate.settings["asr_threads"]) <= cores
+    for combination in found[1:]:
+        processes = int(combination.settings["fanout"].removeprefix("asr="))
+        assert processes * int(combination.settings["asr_threads"]) <= cores
         assert processes <= sessions
-    assert len({candidate.lines for candidate in found}) == len(found)
+    assert len({combination.lines for combination in found}) == len(found)
 
 
 def test_the_best_of_all_wins_and_the_defaults_stay_to_the_end() -> None:
-    candidates = combinations(8, 8, limit=16, seed=1)
+    combinations = possible_combinations(8, 8, limit=16, seed=1)
     rounds: list[tuple[int, int]] = []
 
-    def play(candidate: Candidate, number: int) -> None:
-        index = candidates.index(candidate)
+    def play(combination: SettingsCombination, number: int) -> None:
+        index = combinations.index(combination)
         rounds.append((number, index))
-        candidate.levels.append(level(replace(SCORE, time_to_final=0.2 + 0.1 * abs(index - 5))))
+        combination.levels.append(level(replace(SCORE, time_to_final=0.2 + 0.1 * abs(index - 5))))
 
-    ranking = tournament(candidates, play, seed=3)
-    assert ranking[0] is candidates[5]
+    ranking = successive_halving(combinations, play, seed=3)
+    assert ranking[0] is combinations[5]
     assert [len([n for n, _ in rounds if n == number]) for number in (1, 2, 3, 4)] == [16, 8, 4, 3]
     last = max(number for number, _ in rounds)
     assert (last, 0) in rounds
@@ -47,14 +53,14 @@ def test_the_best_of_all_wins_and_the_defaults_stay_to_the_end() -> None:
 
 def test_what_fails_ranks_behind_what_is_slow() -> None:
     assert measured(3.0).rank < measured(0.3, failed=True).rank
-    assert Candidate({}).rank > measured(3.0).rank
+    assert SettingsCombination({}).rank > measured(3.0).rank
 
 
 def test_the_figures_are_over_all_rounds() -> None:
-    candidate = measured(0.4)
-    candidate.levels += measured(0.6).levels
-    assert candidate.figures.final_p50 == pytest.approx(0.5)
-    assert candidate.figures.cores_per_stream == pytest.approx(1.0)
+    combination = measured(0.4)
+    combination.levels += measured(0.6).levels
+    assert combination.figures.final_p50 == pytest.approx(0.5)
+    assert combination.figures.cores_per_stream == pytest.approx(1.0)
 
 
 def test_the_answer_is_lines_for_the_settings_file() -> None:
@@ -72,5 +78,5 @@ def test_without_a_clear_gain_there_is_nothing_to_set() -> None:
 def test_the_table_has_those_that_went_furthest_first() -> None:
     further, quicker = measured(0.4, default=True), measured(0.3)
     further.levels *= 2
-    text = text_of(table([quicker, further, Candidate({})]))
+    text = text_of(table([quicker, further, SettingsCombination({})]))
     assert text.index("defaults") < text.index("asr=2")

@@ -5,22 +5,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.load.load_client import Entrance, LoadClient, chunk_with
-from bench.measure.process_usage import Cost
-from bench.recordings.signals import SIGNALS, make
+from bench.load.load_client import LoadClient, LoadTarget
+from bench.load.load_connection import chunk_with
+from bench.measure.process_usage import ProcessUsage
+from bench.recordings.signals import SIGNALS, generate
 from bench.scenarios.noise import NoiseTranscript
 from bench.scenarios.noise import table as noise_table
-from bench.scenarios.overhead import OverheadStep, step, table, verdict
+from bench.scenarios.overhead import OverheadStep, step_figures, table, verdict
 from engines.base import Job
 from engines.catalog import EngineLimits, describe, load, parse
 from tests.unit.bench.measure.test_figures import text_of
 
-COST = Cost(10.0, 2.0, 300_000_000, None, 1.0, 0.0)
+USAGE = ProcessUsage(10.0, 2.0, 300_000_000, None, 1.0, 0.0)
 
 
 def some_step(**changed: object) -> OverheadStep:
-    crowd = LoadClient(Entrance(""), b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
-    return replace(step(crowd, 10, COST, interrupted=False), **changed)  # type: ignore[arg-type]
+    client = LoadClient(LoadTarget(""), b"", 10.0, added=[0.01, 0.02, 0.03], late=[0.0, 0.002], sent=1_000)
+    return replace(step_figures(client, 10, USAGE, interrupted=False), **changed)  # type: ignore[arg-type]
 
 
 def test_the_instant_engine_is_a_model_like_others() -> None:
@@ -62,18 +63,18 @@ def test_the_table_and_the_verdict() -> None:
     text = text_of(table([some_step(), some_step(frames_per_core=None)]))
     assert "500" in text
     assert "–" in text
-    crowded = replace(some_step(added_p99=1_279.4, added_p50=128.3, memory_mb=1_612.0), sessions=500)
-    assert "…" not in text_of(table([crowded]), width=80)
+    many_sessions = replace(some_step(added_p99=1_279.4, added_p50=128.3, memory_mb=1_612.0), sessions=500)
+    assert "…" not in text_of(table([many_sessions]), width=80)
     assert verdict([some_step(interrupted=True)]) == "Cut short at 10 sessions."
 
 
 @pytest.mark.parametrize("name", SIGNALS)
 def test_sounds_are_as_long_and_as_loud_as_they_should_be(name: str) -> None:
-    audio = make(name, 2.0, seed=1)
+    audio = generate(name, 2.0, seed=1)
     assert audio.dtype == np.float32
     assert len(audio) == 32_000
     assert float(np.abs(audio).max()) <= 1.0
-    assert np.array_equal(audio, make(name, 2.0, seed=1))
+    assert np.array_equal(audio, generate(name, 2.0, seed=1))
     decibels = name.partition(",")[2].removesuffix("dB").strip()
     if decibels:
         rms = float(np.sqrt(np.mean(audio.astype(np.float64) ** 2)))
@@ -81,7 +82,7 @@ def test_sounds_are_as_long_and_as_loud_as_they_should_be(name: str) -> None:
 
 
 def test_pink_noise_falls_by_three_decibels_in_an_octave() -> None:
-    power = np.abs(np.fft.rfft(make("pink noise, -25 dB", 8.0, seed=1))) ** 2
+    power = np.abs(np.fft.rfft(generate("pink noise, -25 dB", 8.0, seed=1))) ** 2
     low, high = power[800:1_600].mean(), power[1_600:3_200].mean()
     assert 10 * np.log10(low / high) == pytest.approx(3.0, abs=0.5)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bench.load.idle_sessions import IdleSessions
-from bench.measure.stack_usage import Usage, buckets, quantile
-from bench.scenarios.routing import RoutingPlan, RoutingStep, step, table
+from bench.measure.stack_usage import StackSnapshot, histogram_quantile, routing_histogram
+from bench.scenarios.routing import RoutingPlan, RoutingStep, step_figures, table
 from gateway.metrics import GatewayMetrics
 from tests.unit.bench.measure.test_figures import text_of
 
@@ -12,23 +12,25 @@ INF = float("inf")
 CPU = {"gateway": 1.0, "broker": 0.5, "redis": 0.25, "workers": 2.0, "client": 3.0}
 
 
-def usage(at: float, more_cpu: float = 0.0, memory: int = 60_000_000, routed: float = 0.0) -> Usage:
+def usage(at: float, more_cpu: float = 0.0, memory: int = 60_000_000, routed: float = 0.0) -> StackSnapshot:
     """What was used at a moment; all `routed` sessions took from 2.5 to 5 ms."""
     cpu = {name: used + more_cpu for name, used in CPU.items()}
-    return Usage(at, cpu, dict.fromkeys(CPU, at / 100), memory, {0.0025: 0.0, 0.005: routed, INF: routed})
+    return StackSnapshot(
+        at, cpu, dict.fromkeys(CPU, at / 100), memory, {0.0025: 0.0, 0.005: routed, INF: routed}
+    )
 
 
 def some_step(plan: RoutingPlan, *errors: str, interrupted: bool = False) -> RoutingStep:
-    guests = IdleSessions("", began=[0.004, 0.008], errors=list(errors))
+    idle_sessions = IdleSessions("", began=[0.004, 0.008], errors=list(errors))
     seen = [usage(0), usage(10, 0, 80_000_000, 100), usage(20, 0.2, 85_000_000, 300)]
-    return step(plan, guests, seen, interrupted=interrupted)
+    return step_figures(plan, idle_sessions, seen, interrupted=interrupted)
 
 
 def test_the_gateways_own_histogram_is_read() -> None:
     metrics = GatewayMetrics()
     for seconds in (0.0009, 0.004, 0.004, 3.0):
         metrics.routing.observe(seconds)
-    found = buckets(metrics.scrape().decode())
+    found = routing_histogram(metrics.scrape().decode())
     assert (found[0.001], found[0.003], found[0.004], found[2.5], found[INF]) == (1, 1, 3, 3, 4)
 
 
@@ -36,17 +38,17 @@ def test_the_gateways_own_histogram_is_read() -> None:
     ("share", "within"), [(0.1, 0.4), (0.25, 1.0), (0.5, 3.75), (0.75, 5.0), (0.95, None), (1.0, None)]
 )
 def test_a_quantile_lies_between_the_bounds(share: float, within: float | None) -> None:
-    assert quantile({0.001: 1, 0.0025: 1, 0.005: 3, INF: 4}, share) == within
+    assert histogram_quantile({0.001: 1, 0.0025: 1, 0.005: 3, INF: 4}, share) == within
 
 
 def test_nothing_routed_has_no_quantile() -> None:
-    assert quantile({}, 0.5) is None
-    assert quantile({0.001: 0.0, INF: 0.0}, 0.5) is None
+    assert histogram_quantile({}, 0.5) is None
+    assert histogram_quantile({0.001: 0.0, INF: 0.0}, 0.5) is None
 
 
 def test_workers_have_places_to_spare_for_those_that_leave() -> None:
-    assert RoutingPlan(10, 100, 1.0).places == 15
-    assert RoutingPlan(3, 1, 1.0).places == 1
+    assert RoutingPlan(10, 100, 1.0).slots == 15
+    assert RoutingPlan(3, 1, 1.0).slots == 1
     assert RoutingPlan(20, 1_000, 1.0, idle=True).name == "1,000 idle,\n20 workers"
 
 

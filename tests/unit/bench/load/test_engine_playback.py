@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.load.gpu_load import GpuLoad, GpuPlayback, Take
+from bench.load.engine_playback import EngineLoad, EnginePlayback
+from bench.load.vad_trace import VadTrace
 from bench.scenarios.gpu_check import most_sessions
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, Features, Transcript
@@ -16,7 +17,7 @@ STEP = 2_560  # samples: 160 ms
 
 
 class Metronome:
-    """A streaming engine of which a step takes 10 ms and 5 ms for each stream, by its own timer."""
+    """A streaming engine of which a step traces 10 ms and 5 ms for each stream, by its own timer."""
 
     chunk_samples = STEP
     info = ModelInfo("fast", "metronome", "metronome", ("en",), Features(streaming=True).flags())
@@ -35,20 +36,20 @@ class Metronome:
         self.heard.pop(stream)
 
 
-def ticking(seconds: int) -> Take:
+def ticking(seconds: int) -> VadTrace:
     """One utterance of so many seconds, in packets of 160 ms."""
     count = seconds * SECOND // STEP
     end, length = count * STEP, count * 160 * MS
     coming: list[tuple[int, Message, bytes]] = [(0, opened(), b""), (0, speech_start(), b"")]
     coming += [((i + 1) * 160 * MS, *audio(i * STEP, STEP)) for i in range(count)]
     coming += [(length, speech_end(end), b""), (length, close(end), b"")]
-    return Take(" ".join(["tick"] * count), tuple(coming), length)
+    return VadTrace(" ".join(["tick"] * count), tuple(coming), length)
 
 
-def play(sessions: int, seconds: float = 4) -> GpuLoad:
+def play(sessions: int, seconds: float = 4) -> EngineLoad:
     """So many sessions of four seconds each."""
     engine = Metronome()
-    return GpuPlayback(engine, [ticking(4)], sessions, seconds, timer=lambda: engine.now).run()
+    return EnginePlayback(engine, [ticking(4)], sessions, seconds, timer=lambda: engine.now).run()
 
 
 def test_one_session_lags_by_its_forward_pass() -> None:
@@ -72,9 +73,9 @@ def test_more_sessions_than_the_device_has_time_for_fall_behind() -> None:
 def test_the_search_ends_at_what_the_device_holds_to_an_eighth() -> None:
     tried: dict[int, float] = {}
 
-    def load(sessions: int) -> GpuLoad:
+    def load(sessions: int) -> EngineLoad:
         tried[sessions] = 0.1 if sessions <= 30 else 0.9
-        return GpuLoad(sessions, (tried[sessions],), (), (), gave_up=False)
+        return EngineLoad(sessions, (tried[sessions],), (), (), gave_up=False)
 
     assert len(list(most_sessions(load, budget=0.5, most=512))) == len(tried)
     held = max(sessions for sessions, lag in tried.items() if lag < 0.5)
@@ -83,10 +84,10 @@ def test_the_search_ends_at_what_the_device_holds_to_an_eighth() -> None:
 
 
 def test_the_search_ends_at_the_most_that_is_asked_for() -> None:
-    loads = most_sessions(lambda n: GpuLoad(n, (0.0,), (), (), gave_up=False), budget=0.5, most=10)
+    loads = most_sessions(lambda n: EngineLoad(n, (0.0,), (), (), gave_up=False), budget=0.5, most=10)
     assert [load.sessions for load in loads] == [4, 8, 10]
 
 
 def test_a_device_that_holds_none_is_asked_for_fewer_than_four() -> None:
-    loads = most_sessions(lambda n: GpuLoad(n, (9.0,), (), (), gave_up=True), budget=0.5, most=512)
+    loads = most_sessions(lambda n: EngineLoad(n, (9.0,), (), (), gave_up=True), budget=0.5, most=512)
     assert [load.sessions for load in loads] == [4, 2, 1]
