@@ -250,6 +250,7 @@ def regression(  # noqa: PLR0913 - one parameter for each option
 
 @app.command()
 def noise(
+    context: typer.Context,
     *,
     seconds: Seconds = 60.0,
     model: Model = "fast",
@@ -262,10 +263,11 @@ def noise(
 
     def command() -> int:
         from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.noise import measure
 
         request = BenchRequest(url, None, parse_server_settings(settings), model, seconds, seed=seed, out=out)
-        return measure(request)
+        return measure(request, collaborators_of(context.obj))
 
     _run(command, out)
 

@@ -111,7 +111,8 @@ def measure(
     console, answer, settings = Console(stderr=True), dict[str, Any](), request.to_settings()
     settings |= {"bound": bound, "most": limit}
     load, machine = collaborators.load_plan(request), conditions()
-    with measured_server(request.url, request.pid, limit, request.server_settings) as server:
+    start, chosen = collaborators.start_server, request.server_settings
+    with measured_server(request.url, request.pid, limit, chosen, start) as server:
         settings["server"] = dict(server.settings)
         plan = MeasurementPlan.for_server(server, request.target(), load)
 

@@ -1,24 +1,14 @@
 """Holds what scenarios use and a test replaces: what is played, servers, and the files of a revision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bench.load.load_plan import LoadPlan
 from bench.request import BenchRequest
 from bench.scenarios.revision import revision_files
-from bench.servers.measured_server import MeasuredServer, own_server
-from runtime.local_server import ROOT
-
-
-class StartServer(Protocol):
-    """Runs a server of the code in `root` for the duration of a block, with a slot for each session."""
-
-    def __call__(
-        self, sessions: int, chosen: Mapping[str, str], root: Path = ROOT
-    ) -> AbstractContextManager[MeasuredServer]: ...
+from bench.servers.measured_server import StartServer, own_server
 
 
 @dataclass(frozen=True, slots=True)

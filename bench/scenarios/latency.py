@@ -36,7 +36,8 @@ def measure(
     load, levels = collaborators.load_plan(request), list[LoadLevel]()
     settings = request.to_settings() | {"sessions": list(sessions)}
     result_file = ResultFile("bench", settings, levels, conditions())
-    with measured_server(request.url, request.pid, max(sessions), request.server_settings) as server:
+    start, chosen = collaborators.start_server, request.server_settings
+    with measured_server(request.url, request.pid, max(sessions), chosen, start) as server:
         settings["server"] = dict(server.settings)
         plan = MeasurementPlan.for_server(server, request.target(), load)
         for level in measure_levels(plan, sessions, Console(stderr=True)):

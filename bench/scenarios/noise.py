@@ -13,6 +13,7 @@ from bench.load.player import PlaybackTarget
 from bench.recordings.signals import SIGNALS, generate
 from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
+from bench.scenarios.collaborators import REAL, Collaborators
 from bench.servers.measured_server import measured_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.audio import to_pcm
@@ -67,7 +68,7 @@ async def _send(stream: LiveSession, pcm: bytes) -> None:
     await stream.end()
 
 
-def measure(request: BenchRequest) -> int:
+def measure(request: BenchRequest, collaborators: Collaborators = REAL) -> int:
     """Play every sound and print the words that came back; returns the exit code.
 
     Raises:
@@ -77,7 +78,8 @@ def measure(request: BenchRequest) -> int:
     console, found = Console(stderr=True), list[NoiseTranscript]()
     settings = request.to_settings()
     result_file = ResultFile("noise", settings, found, conditions())
-    with measured_server(request.url, request.pid, 1, request.server_settings) as server:
+    start, chosen = collaborators.start_server, request.server_settings
+    with measured_server(request.url, request.pid, 1, chosen, start) as server:
         settings["server"] = dict(server.settings)
         target = request.target(server.url)
         try:

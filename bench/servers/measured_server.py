@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import psutil
 from honcho import environ
@@ -67,6 +67,14 @@ def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
     return {"max_batch": batch, **chosen, "sessions_per_gpu": str(max(int(batch), -(-sessions // asr)))}
 
 
+class StartServer(Protocol):
+    """Runs a server of the code in `root` for the duration of a block, with a slot for each session."""
+
+    def __call__(
+        self, sessions: int, chosen: Mapping[str, str], root: Path = ROOT, /
+    ) -> AbstractContextManager[MeasuredServer]: ...
+
+
 @contextmanager
 def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> Iterator[MeasuredServer]:
     """Run a server of the code in `root` for the duration of a block, with a slot for each of the `sessions`.
@@ -90,9 +98,13 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
 
 @contextmanager
 def measured_server(
-    url: str | None, pid: int | None, sessions: int, chosen: Mapping[str, str]
+    url: str | None,
+    pid: int | None,
+    sessions: int,
+    chosen: Mapping[str, str],
+    start: StartServer = own_server,
 ) -> Iterator[MeasuredServer]:
-    """The server at `url`, whose processes are below `pid`; without a URL a server of our own.
+    """The server at `url`, its processes below `pid`; without a URL a server of our own, run by `start`.
 
     Raises:
         UsageError: there is no such process.
@@ -103,5 +115,5 @@ def measured_server(
     if url is not None:
         yield MeasuredServer(url, pid, {})
         return
-    with own_server(sessions, chosen) as started:
+    with start(sessions, chosen) as started:
         yield started

@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from bench.command import app
 from bench.load.load_plan import LoadPlan
 from bench.load.player import PlaybackTarget
 from bench.measure.load_level import LevelMeasurement, LoadLevel
@@ -20,7 +22,8 @@ from bench.measure.process_usage import ProcessMeter
 from bench.recordings.recording import Recording
 from bench.report.result_file import read_result
 from bench.request import BenchRequest
-from bench.servers.measured_server import MeasuredServer
+from bench.scenarios.collaborators import Collaborators
+from bench.servers.measured_server import MeasuredServer, StartServer, own_server
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
@@ -93,33 +96,36 @@ def test_what_breaks_a_session_is_noted(script: Script, why: str) -> None:
     assert why in level.errors[0]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command leaves its result; its recordings are one that needs no alignment."""
-    monkeypatch.setattr(BenchRequest, "load", lambda self: LoadPlan([HELLO], HELLO.seconds, 1, TAIL_S))
-    return tmp_path
+def short_load(_request: BenchRequest) -> LoadPlan:
+    """One recording for each session, which needs no alignment."""
+    return LoadPlan([HELLO], HELLO.seconds, 1, TAIL_S)
 
 
-@pytest.fixture
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def scripted_server(
+    _sessions: int, chosen: Mapping[str, str], _root: Path = ROOT
+) -> Iterator[MeasuredServer]:
     """The scripted server in the place of the benchmark's own."""
-
-    @contextmanager
-    def own_server(_sessions: int, chosen: dict[str, str], _root: Path = ROOT) -> Iterator[MeasuredServer]:
-        with fake_server() as server:
-            yield MeasuredServer(server.url, os.getpid(), chosen)
-
-    for module in ("fanout", "regression", "overhead"):
-        monkeypatch.setattr(f"bench.scenarios.{module}.own_server", own_server)
-
-
-def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
-    out = folder / "result.json"
     with fake_server() as server:
-        common = ("bench", "--url", server.url, "--seconds", 0.1, "--sessions", "1,2")
-        first = rt(None, *common, "--out", out)
+        yield MeasuredServer(server.url, os.getpid(), chosen)
+
+
+def bench(*options: object, server: StartServer = scripted_server, revision: Path = ROOT) -> Result:
+    """Run `dalston-rt bench` with the short load, and `revision` as the files of every revision."""
+    handed_in = Collaborators(short_load, server, lambda rev: nullcontext(revision))
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, [str(each) for each in options], obj=handed_in)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_the_command_prints_a_table_and_writes_a_result(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    with fake_server() as server:
+        common = ("--url", server.url, "--seconds", 0.1, "--sessions", "1,2")
+        first = bench(*common, "--out", out)
         common = (*common[:-1], "1")
-        second = rt(None, *common, "--out", folder / "new.json", "--compare", out)
+        second = bench(*common, "--out", tmp_path / "new.json", "--compare", out)
     assert (first.exit_code, second.exit_code) == (0, 0)
     assert "Time to final p50" in first.stdout
     assert "Latency budget at N = 2" in first.stdout
@@ -141,19 +147,19 @@ def test_the_command_prints_a_table_and_writes_a_result(folder: Path) -> None:
         (("--url", "there"), 2, "not the URL of a server"),
     ],
 )
-def test_what_can_not_be_is_one_line(folder: Path, options: tuple[object, ...], code: int, why: str) -> None:
-    result = rt(None, "bench", *options)
+def test_what_can_not_be_is_one_line(options: tuple[object, ...], code: int, why: str) -> None:
+    result = bench(*options, server=own_server)
     assert result.exit_code == code
     assert why in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_where_no_server_answers_the_command_fails(folder: Path) -> None:
-    options = ("--url", "ws://127.0.0.1:1", "--seconds", 0.1, "--sessions", 1, "--out", folder / "x.json")
-    result = rt(None, "bench", *options)
+def test_where_no_server_answers_the_command_fails(tmp_path: Path) -> None:
+    options = ("--url", "ws://127.0.0.1:1", "--seconds", 0.1, "--sessions", 1, "--out", tmp_path / "x.json")
+    result = bench(*options)
     assert result.exit_code == 3
     assert "no server answers" in result.stderr
-    assert not (folder / "x.json").exists()
+    assert not (tmp_path / "x.json").exists()
 
 
 def lost_after(sessions: int) -> Script:
@@ -166,11 +172,11 @@ def lost_after(sessions: int) -> Script:
     return script
 
 
-def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(folder: Path) -> None:
-    out = folder / "result.json"
+def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
     with fake_server(lost_after(2)) as server:  # the first one warms it up
         options = ("--url", server.url, "--seconds", 0.1, "--sessions", "1,2,4", "--out", out)
-        result = rt(None, "bench", *options)
+        result = bench(*options)
     assert result.exit_code == 5
     assert "all places are taken" in result.stdout
     assert [(level["sessions"], level["figures"]["failed"]) for level in read_result(out)["results"]] == [
@@ -179,10 +185,10 @@ def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(folder: Path)
     ]
 
 
-def test_a_server_that_is_lost_is_no_answer_to_how_many_it_holds(folder: Path) -> None:
-    out = folder / "capacity.json"
+def test_a_server_that_is_lost_is_no_answer_to_how_many_it_holds(tmp_path: Path) -> None:
+    out = tmp_path / "capacity.json"
     with fake_server(lost_after(2)) as server:
-        result = rt(None, "bench", "capacity", "--url", server.url, "--bound", 5, "--most", 4, "--out", out)
+        result = bench("capacity", "--url", server.url, "--bound", 5, "--most", 4, "--out", out)
     assert result.exit_code == 4
     assert "all places are taken" in result.stderr
     assert "Time to final" in result.stdout
@@ -202,20 +208,27 @@ def announced(session: int) -> tuple[threading.Event, Script]:
     return begun, script
 
 
-def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
-    out = folder / "result.json"
-    code = (
-        "import sys; from dalston_realtime.cli.app import main; sys.argv[0] = 'dalston-rt';"
-        " from bench import request;"
-        " from bench.recordings.recording import Recording;"
-        " short, long = (Recording(n, bytes(s), None, (), 0.0, 0.1) for n, s in"
-        " (('short', 3_200), ('long', 3_200_000)));"
-        " request.embedded = lambda: [short, long]; main()"
-    )
+SHORT_AND_LONG = """
+from bench.command import app
+from bench.load.load_plan import LoadPlan
+from bench.recordings.recording import Recording
+from bench.scenarios.collaborators import Collaborators
+
+SIZES = {"short": 3_200, "long": 3_200_000}
+RECORDINGS = [Recording(name, bytes(size), None, (), 0.0, 0.1) for name, size in SIZES.items()]
+load_plan = lambda request: LoadPlan(RECORDINGS, request.seconds, request.seed)
+app(prog_name="dalston-rt", obj=Collaborators(load_plan))
+"""
+"""The command with a recording of 0.1 s, that warms the server up, and one of 100 s."""
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
     second, script = announced(2)  # the first one warms the server up
     with fake_server(script) as server:
-        options = ["bench", "--url", server.url, "--sessions", "1,2", "--seconds", "150", "--out", str(out)]
-        run = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.PIPE, text=True)
+        options = ["--url", server.url, "--sessions", "1,2", "--seconds", "150", "--out", str(out)]
+        command = [sys.executable, "-c", SHORT_AND_LONG, *options]
+        run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert second.wait(30)
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate(timeout=20)
@@ -225,10 +238,9 @@ def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     assert level["interrupted"]
 
 
-@pytest.mark.usefixtures("no_server")
-def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
-    out = folder / "fanout.json"
-    result = rt(None, "bench", "fanout", "--sessions", 1, "--limit", 2, "--out", out)
+def test_the_best_fan_out_is_looked_for(tmp_path: Path) -> None:
+    out = tmp_path / "fanout.json"
+    result = bench("fanout", "--sessions", 1, "--limit", 2, "--out", out)
     assert result.exit_code == 0, result.stderr
     assert "defaults" in result.stdout
     found = read_result(out)
@@ -237,11 +249,9 @@ def test_the_best_fan_out_is_looked_for(folder: Path) -> None:
     assert found["answer"].split("\n")[0] in result.stdout.replace("\n", " ")
 
 
-@pytest.mark.usefixtures("no_server")
-def test_the_tree_is_compared_with_a_revision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.scenarios.regression.worktree", lambda rev: nullcontext(folder))
-    out = folder / "guard.json"
-    result = rt(None, "bench", "guard", "--rev", "v1", "--rounds", 2, "--sessions", 1, "--out", out)
+def test_the_tree_is_compared_with_a_revision(tmp_path: Path) -> None:
+    out = tmp_path / "guard.json"
+    result = bench("guard", "--rev", "v1", "--rounds", 2, "--sessions", 1, "--out", out, revision=tmp_path)
     assert result.exit_code == 0, result.stderr
     assert "The tree by v1, 2 rounds" in result.stdout
     rounds = read_result(out)["results"]
@@ -250,10 +260,9 @@ def test_the_tree_is_compared_with_a_revision(folder: Path, monkeypatch: pytest.
     assert "final_p50" in {ratio["figure"] for ratio in read_result(out)["answer"]}
 
 
-@pytest.mark.usefixtures("no_server")
-def test_the_overhead_is_measured_until_it_breaks(folder: Path) -> None:
-    out = folder / "overhead.json"
-    result = rt(None, "bench", "overhead", "--sessions", "1,2", "--seconds", 0.5, "--out", out)
+def test_the_overhead_is_measured_until_it_breaks(tmp_path: Path) -> None:
+    out = tmp_path / "overhead.json"
+    result = bench("overhead", "--sessions", "1,2", "--seconds", 0.5, "--out", out)
     assert result.exit_code == 0, result.stderr
     steps = read_result(out)["results"]
     assert steps[0]["failed"] == 0
@@ -262,10 +271,10 @@ def test_the_overhead_is_measured_until_it_breaks(folder: Path) -> None:
 
 @pytest.mark.parametrize("command", ["fanout", "overhead", "guard"])
 def test_what_needs_a_server_of_its_own_takes_no_url(command: str) -> None:
-    assert rt(None, "bench", command, "--url", "ws://there").exit_code == 2
+    assert bench(command, "--url", "ws://there").exit_code == 2
 
 
 def test_every_command_has_its_help() -> None:
     for command in ("capacity", "fanout", "guard", "noise", "overhead"):
-        assert rt(None, "bench", command, "--help").exit_code == 0
+        assert bench(command, "--help").exit_code == 0
         assert command in rt(None, "bench", "--help").stdout
