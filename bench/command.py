@@ -9,31 +9,31 @@ from pathlib import Path
 import typer
 
 from bench.command_options import (
-    AtOnce,
-    Audio,
-    Bound,
-    Compare,
+    AudioFolder,
+    CombinationLimit,
     DecodeMs,
     Direct,
+    FinalBound,
     FlushAfter,
-    Idle,
-    IdleWorkers,
-    Limit,
+    IdleSessionCount,
+    IdleWorkerCount,
     MinSilenceMs,
     Model,
-    Most,
-    Out,
-    Report,
-    Rev,
-    Rounds,
+    OlderResult,
+    OutputFile,
+    ReportFile,
+    Revision,
+    RoundCount,
     Seconds,
     Seed,
     ServerPid,
-    Sessions,
-    Settings,
+    ServerSettings,
+    SessionCount,
+    SessionCounts,
+    SessionLimit,
     Silences,
     Url,
-    Workers,
+    WorkerCount,
 )
 from dalston_realtime.cli.exits import ExitCode, complain, exit_code
 from dalston_realtime.cli.options import min_silence
@@ -48,19 +48,19 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 def bench(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
     *,
-    sessions: Sessions = "1,2,4,8",
+    sessions: SessionCounts = "1,2,4,8",
     seconds: Seconds = 60.0,
     flush_after: FlushAfter = None,
     silence: MinSilenceMs = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
     url: Url = None,
     server_pid: ServerPid = None,
-    settings: Settings = None,
-    out: Out = Path("bench.json"),
-    report: Report = None,
-    compare: Compare = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench.json"),
+    report: ReportFile = None,
+    compare: OlderResult = None,
 ) -> None:
     """Measure a server: recordings in real time through 1, 2, 4 ... sessions at once.
 
@@ -125,18 +125,18 @@ def _exit_code(error: DalstonError) -> ExitCode:
 def capacity(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
     *,
-    bound: Bound = 0.9,
-    most: Most = 64,
+    bound: FinalBound = 0.9,
+    most: SessionLimit = 64,
     seconds: Seconds = 60.0,
     flush_after: FlushAfter = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
     url: Url = None,
     server_pid: ServerPid = None,
-    settings: Settings = None,
-    out: Out = Path("bench-capacity.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-capacity.json"),
+    report: ReportFile = None,
 ) -> None:
     """Search for the largest number of sessions that the server holds."""
 
@@ -167,9 +167,9 @@ def endpointing(
     *,
     decode_ms: DecodeMs = 120.0,
     model: Model = "fast",
-    audio: Audio = None,
-    settings: Settings = None,
-    out: Out = Path("bench-endpointing.json"),
+    audio: AudioFolder = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-endpointing.json"),
 ) -> None:
     """Compare waits for silence: how soon finals come, and how many sentences they cut.
 
@@ -194,16 +194,16 @@ def endpointing(
 def fanout(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
     *,
-    at_once: AtOnce = 4,
-    limit: Limit = 12,
+    at_once: SessionCount = 4,
+    limit: CombinationLimit = 12,
     seconds: Seconds = 30.0,
     flush_after: FlushAfter = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
-    settings: Settings = None,
-    out: Out = Path("bench-fanout.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-fanout.json"),
+    report: ReportFile = None,
 ) -> None:
     """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
 
@@ -224,14 +224,14 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
 def regression(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
     *,
-    rev: Rev,
-    at_once: AtOnce = 4,
-    rounds: Rounds = 5,
+    rev: Revision,
+    at_once: SessionCount = 4,
+    rounds: RoundCount = 5,
     seconds: Seconds = 30.0,
     model: Model = "fast",
     seed: Seed = 1,
-    settings: Settings = None,
-    out: Out = Path("bench-guard.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-guard.json"),
 ) -> None:
     """Compare the tree with a git revision, in turns."""
 
@@ -256,8 +256,8 @@ def noise(
     model: Model = "fast",
     seed: Seed = 1,
     url: Url = None,
-    settings: Settings = None,
-    out: Out = Path("bench-noise.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-noise.json"),
 ) -> None:
     """Count the words that the server hears where nobody speaks."""
 
@@ -276,12 +276,12 @@ def noise(
 def overhead(
     context: typer.Context,
     *,
-    sessions: Sessions = "25,50,100,200,300,400,500",
+    sessions: SessionCounts = "25,50,100,200,300,400,500",
     seconds: Seconds = 20.0,
     direct: Direct = False,
-    settings: Settings = None,
-    out: Out = Path("bench-overhead.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-overhead.json"),
+    report: ReportFile = None,
 ) -> None:
     """Measure what the server's own processes cost, with an engine that answers at once."""
 
@@ -300,13 +300,13 @@ def overhead(
 @app.command()
 def routing(
     *,
-    at_once: AtOnce = 100,
-    workers: Workers = 10,
-    idle: Idle = 1_000,
-    idle_workers: IdleWorkers = 20,
+    at_once: SessionCount = 100,
+    workers: WorkerCount = 10,
+    idle: IdleSessionCount = 1_000,
+    idle_workers: IdleWorkerCount = 20,
     seconds: Seconds = 20.0,
-    settings: Settings = None,
-    out: Out = Path("bench-routing.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-routing.json"),
 ) -> None:
     """Measure what the session router costs: the way to a worker, and idle sessions."""
 

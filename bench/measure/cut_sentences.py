@@ -30,10 +30,10 @@ def cut_sentences(recording: Recording, finals: Sequence[str]) -> int | None:
 def _ends_inside(reference: str, finals: Sequence[str]) -> Iterator[int]:
     """The finals, by index, that end inside a sentence of `reference`."""
     words = list(_words(reference))
-    heard = [normalized(final).split() for final in finals]
-    matches = _matches([word for word, _ in words], [word for final in heard for word in final])
+    recognized = [normalized(final).split() for final in finals]
+    matches = _matches([word for word, _ in words], [word for final in recognized for word in final])
     behind = 0
-    for index, final in enumerate(heard):
+    for index, final in enumerate(recognized):
         behind += len(final)
         after = bisect_left(matches, behind, key=lambda pair: pair[0])
         if not final or not 0 < after < len(matches):
@@ -52,7 +52,7 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
             yield last, _SENTENCE_END.search(token) is not None
 
 
-def _matches(true: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
-    """The words that were recognized correctly: ascending pairs of the index in `heard` and in `true`."""
-    blocks = SequenceMatcher(None, true, heard, autojunk=False).get_matching_blocks()
+def _matches(reference: Sequence[str], recognized: Sequence[str]) -> list[tuple[int, int]]:
+    """The words that were recognized correctly: ascending pairs of the index in `recognized` and in `reference`."""
+    blocks = SequenceMatcher(None, reference, recognized, autojunk=False).get_matching_blocks()
     return [(block.b + k, block.a + k) for block in blocks for k in range(block.size)]

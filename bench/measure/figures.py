@@ -136,8 +136,8 @@ def _present(scores: Iterable[Score], what: Callable[[Score], float | None]) -> 
 
 
 def _cut_sentences(scores: Sequence[Score]) -> float | None:
-    known = [(s.cut_sentences, s.seconds) for s in scores if s.cut_sentences is not None]
-    return ratio(sum(cut for cut, _ in known), sum(seconds for _, seconds in known), 60)
+    counted = [(s.cut_sentences, s.seconds) for s in scores if s.cut_sentences is not None]
+    return ratio(sum(cut for cut, _ in counted), sum(seconds for _, seconds in counted), 60)
 
 
 def _wer(scores: Sequence[Score]) -> float | None:

@@ -129,12 +129,12 @@ def _first_seen(recording: Recording, displayed: Sequence[DisplayedText]) -> Ite
     seen: list[float | None] = [None] * len(words)
     before: list[str] = []
     for each in displayed:
-        heard = normalized(each.text).split()
-        if heard == before:
+        recognized = normalized(each.text).split()
+        if recognized == before:
             continue
-        before = heard
+        before = recognized
         spoken = sum(leaves_at(start) <= each.at for _, start, _ in recording.words)
-        matcher = difflib.SequenceMatcher(None, words[:spoken], heard, autojunk=False)
+        matcher = difflib.SequenceMatcher(None, words[:spoken], recognized, autojunk=False)
         for block in matcher.get_matching_blocks():
             for k in range(block.a, block.a + block.size):
                 seen[k] = each.at if seen[k] is None else seen[k]

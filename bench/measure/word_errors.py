@@ -11,11 +11,11 @@ def word_errors(reference: str, text: str) -> tuple[int, int]:
     """
     import jiwer
 
-    true, heard = (_normalizer()(each) for each in (reference, text))
-    total = len(true.split())
-    if not heard or not total:
-        return max(total, len(heard.split())), total
-    found = jiwer.process_words(true, heard)
+    expected, recognized = (_normalizer()(each) for each in (reference, text))
+    total = len(expected.split())
+    if not recognized or not total:
+        return max(total, len(recognized.split())), total
+    found = jiwer.process_words(expected, recognized)
     return found.substitutions + found.deletions + found.insertions, total
 
 

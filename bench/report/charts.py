@@ -106,8 +106,8 @@ def add_legend(axes: Axes) -> None:
 def _against_sessions(axes: Axes, levels: Sequence[LevelData], bound: float | None) -> bool:
     for name in ("p50", "p95", "p99"):
         points = [(level["sessions"], level["figures"][f"final_{name}"]) for level in levels]
-        known = [(n, value) for n, value in points if value is not None]
-        axes.plot([n for n, _ in known], [value for _, value in known], marker="o", label=name)
+        measured = [(n, value) for n, value in points if value is not None]
+        axes.plot([n for n, _ in measured], [value for _, value in measured], marker="o", label=name)
     if bound is not None:
         axes.axhline(bound, color=INK, linewidth=1.0, linestyle="--", label="bound of p95")
     set_sessions_axis(axes, [level["sessions"] for level in levels])
@@ -162,21 +162,21 @@ def _latency_over_run(axes: Axes, levels: Sequence[LevelData]) -> bool:
 
 
 def _cpu(axes: Axes, levels: Sequence[LevelData]) -> bool:
-    known = [level for level in levels if level["figures"]["cores"] is not None]
-    sessions = [level["sessions"] for level in known]
-    axes.plot(sessions, [level["figures"]["cores"] for level in known], marker="o", label="all together")
-    per_stream = [level["figures"]["cores_per_stream"] or 0.0 for level in known]
+    measured = [level for level in levels if level["figures"]["cores"] is not None]
+    sessions = [level["sessions"] for level in measured]
+    axes.plot(sessions, [level["figures"]["cores"] for level in measured], marker="o", label="all together")
+    per_stream = [level["figures"]["cores_per_stream"] or 0.0 for level in measured]
     axes.plot(sessions, per_stream, marker="o", label="for each session")
     set_sessions_axis(axes, sessions)
     axes.set_ylabel("cores of the server")
     axes.set_ylim(bottom=0)
     add_legend(axes)
-    return len(known) > 1
+    return len(measured) > 1
 
 
 def _memory(axes: Axes, levels: Sequence[LevelData]) -> bool:
-    known = [level for level in levels if _long_enough(level.get("memory", []))]
-    for level in known:
+    measured = [level for level in levels if _long_enough(level.get("memory", []))]
+    for level in measured:
         axes.plot(
             [at / 60 for at, _ in level["memory"]], [mb for _, mb in level["memory"]], label=_name(level)
         )
@@ -186,7 +186,7 @@ def _memory(axes: Axes, levels: Sequence[LevelData]) -> bool:
     axes.set_xlabel("min since the run began")
     axes.set_ylabel("MB")
     add_legend(axes)
-    return bool(known)
+    return bool(measured)
 
 
 def _long_enough(memory: Sequence[Sequence[float]]) -> bool:

@@ -15,25 +15,25 @@ FRAME_HEIGHT: Final = 0.9  # Inches for the axis below and the legend above.
 
 def fanout_charts(combinations: Rows) -> list[tuple[str, str]]:
     """The chart of the time to final of each combination."""
-    known = [each for each in combinations if each["figures"]["final_p95"] is not None]
-    height = FRAME_HEIGHT + ROW_HEIGHT * len(known)
+    measured = [each for each in combinations if each["figures"]["final_p95"] is not None]
+    height = FRAME_HEIGHT + ROW_HEIGHT * len(measured)
 
     def draw(axes: Axes) -> bool:
-        return _combinations(axes, known)
+        return _combinations(axes, measured)
 
     return draw_charts([("Time to final of each combination", draw)], height)
 
 
-def _combinations(axes: Axes, known: Rows) -> bool:
-    at = range(len(known), 0, -1)
+def _combinations(axes: Axes, measured: Rows) -> bool:
+    at = range(len(measured), 0, -1)
     for color, name in zip(COLORS, ("final_p50", "final_p95"), strict=False):
-        axes.plot([e["figures"][name] for e in known], at, "o", color=color, label=name[-3:])
-    axes.set_yticks(at, [each["name"] for each in known])
-    axes.set_ylim(0.4, len(known) + 0.6)
-    axes.set_xlim(0, 1.08 * max((e["figures"]["final_p95"] for e in known), default=1.0))
+        axes.plot([e["figures"][name] for e in measured], at, "o", color=color, label=name[-3:])
+    axes.set_yticks(at, [each["name"] for each in measured])
+    axes.set_ylim(0.4, len(measured) + 0.6)
+    axes.set_xlim(0, 1.08 * max((e["figures"]["final_p95"] for e in measured), default=1.0))
     axes.set_xlabel("s after the end of speech")
     add_legend(axes)
-    return bool(known)
+    return bool(measured)
 
 
 def overhead_charts(steps: Rows) -> list[tuple[str, str]]:
@@ -55,8 +55,8 @@ def _cores(axes: Axes, steps: Rows) -> bool:
 
 def _lines(axes: Axes, steps: Rows, names: Mapping[str, str], unit: str) -> bool:
     for label, name in names.items():
-        known = [(step["sessions"], step[name]) for step in steps if step[name] is not None]
-        axes.plot([n for n, _ in known], [value for _, value in known], marker="o", label=label)
+        measured = [(step["sessions"], step[name]) for step in steps if step[name] is not None]
+        axes.plot([n for n, _ in measured], [value for _, value in measured], marker="o", label=label)
     set_sessions_axis(axes, [step["sessions"] for step in steps])
     axes.set_ylabel(unit)
     axes.set_ylim(bottom=0)

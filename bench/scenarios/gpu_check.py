@@ -118,7 +118,9 @@ def _check_engine(
 
 
 def _row(found: EngineLoad) -> Iterator[str]:
-    wrong, words = map(sum, zip(*(word_errors(true, heard) for true, heard in found.pairs), strict=True))
+    wrong, words = map(
+        sum, zip(*(word_errors(reference, text) for reference, text in found.pairs), strict=True)
+    )
     yield str(found.sessions)
     yield f"{100 * wrong / words:.1f}" if words and not found.gave_up else "-"
     yield f"{1000 * found.step():.1f}"
@@ -145,10 +147,10 @@ def _step_seconds(engine: Engine, sound: Floats, batch: int) -> float:
     """The median time of a step, each with another part of the recordings."""
     if engine.info.features["streaming"]:
         return _streaming_step(cast(StreamingEngine, engine), sound, batch)
-    whole = cast(UtteranceEngine, engine)
+    utterance_engine = cast(UtteranceEngine, engine)
     length = UTTERANCE_SECONDS * SAMPLE_RATE
     jobs = [Job(_cut(sound, number * SAMPLE_RATE, length)) for number in range(batch)]
-    return median(_timed(whole, jobs) for _ in range(STEPS // 4))
+    return median(_timed(utterance_engine, jobs) for _ in range(STEPS // 4))
 
 
 def _streaming_step(engine: StreamingEngine, sound: Floats, batch: int) -> float:
@@ -185,7 +187,7 @@ def _recordings(folder: Path | None) -> Iterator[tuple[str, bytes]]:
         return
     manifest = folder / "manifest.json"
     if not manifest.is_file():
-        raise UsageError(f"{manifest} is not there: a list of {{file, text}} is wanted")
+        raise UsageError(f"{manifest} is not there: a list of {{file, text}} is needed")
     for entry in orjson.loads(manifest.read_bytes()):
         if entry.get("text"):
             yield entry["text"], read_pcm(folder / entry["file"])

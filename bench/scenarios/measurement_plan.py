@@ -25,7 +25,7 @@ Advance: TypeAlias = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class MeasurementPlan:
-    """What to play to which server, and the root of its processes where it is known."""
+    """What to play to which server, and the root of its processes if known."""
 
     target: PlaybackTarget
     load: LoadPlan
@@ -44,7 +44,7 @@ class MeasurementPlan:
         """Play one short recording that does not count, so that nothing is measured that happens only once.
 
         Raises:
-            ClientError: there is no server, or it does not take the recording.
+            ClientError: there is no server, or it refuses the recording.
         """
         shortest = min(self.load.recordings, key=lambda recording: recording.seconds)
         player = Player(self.target, time.monotonic(), tail_s=self.load.tail_s)

@@ -219,5 +219,5 @@ def process_table(last: OverheadStep) -> Table:
 def _format(name: str, value: Any) -> str:
     if value is None:
         return "–"
-    whole = value >= 100 or isinstance(value, int) or name in ("frames_per_second", "frames_per_core")
-    return f"{value:,.0f}" if whole else f"{value:.2f}" if "cores" in name else f"{value:.1f}"
+    rounded = value >= 100 or isinstance(value, int) or name in ("frames_per_second", "frames_per_core")
+    return f"{value:,.0f}" if rounded else f"{value:.2f}" if "cores" in name else f"{value:.1f}"
