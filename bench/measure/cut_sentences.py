@@ -53,6 +53,6 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _matches(reference: Sequence[str], recognized: Sequence[str]) -> list[tuple[int, int]]:
-    """The words that were recognized correctly: ascending pairs of the index in `recognized` and in `reference`."""
+    """The words that were recognized correctly: ascending pairs of their indices in both texts."""
     blocks = SequenceMatcher(None, reference, recognized, autojunk=False).get_matching_blocks()
     return [(block.b + k, block.a + k) for block in blocks for k in range(block.size)]

@@ -1,4 +1,4 @@
-"""`dalston-rt bench` with a server and a model of its own."""
+"""Runs `dalston-rt bench` with a server and a model of its own."""
 
 import subprocess
 import sys

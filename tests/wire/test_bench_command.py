@@ -1,4 +1,4 @@
-"""The benchmark against a scripted server: what it sends and when, what it notes; and the command."""
+"""Runs the benchmark against a scripted server: what it sends, when, and what it records; and the command."""
 
 import itertools
 import os

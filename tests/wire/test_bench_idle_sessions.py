@@ -1,4 +1,4 @@
-"""The benchmark's sessions at a real gateway: they come, change and leave, and what fails is counted."""
+"""Holds the benchmark's idle sessions at a real gateway, and checks that failures are counted."""
 
 from bench.load.idle_sessions import IdleSessions
 from bench.servers.fake_worker import answer_like_speech

@@ -1,4 +1,4 @@
-"""Sessions on a virtual clock that an engine's forward passes move."""
+"""Checks sessions on a clock that an engine's forward passes move."""
 
 from collections.abc import Sequence
 

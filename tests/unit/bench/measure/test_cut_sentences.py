@@ -1,4 +1,4 @@
-"""Finals against what is said: which of them end inside a sentence."""
+"""Checks which finals count as ending inside a sentence."""
 
 from collections.abc import Sequence
 from itertools import pairwise

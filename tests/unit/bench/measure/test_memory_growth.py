@@ -1,13 +1,11 @@
-"""The memory of a server over a run in, its growth and its picture's points out."""
+"""Checks the growth of a server's memory over a run, and the points of its chart."""
 
-import os
 from dataclasses import replace
 
 import pytest
 
 from bench.measure.figures import downsample, memory_growth
-from bench.measure.process_usage import ProcessMeter
-from tests.unit.bench.measure.test_figures import SCORE, USAGE, figures
+from tests.support.bench_results import SCORE, USAGE, figures
 
 MB = 1_000_000
 HOUR = 3_600.0
@@ -53,16 +51,3 @@ def test_points_of_a_picture_are_means() -> None:
     assert {size for _, size in points} == {800.0}
     assert downsample([(0.0, MB), (0.5, 3 * MB)]) == [(0.0, 1.0), (0.5, 3.0)]
     assert downsample([]) == []
-
-
-def test_a_meter_keeps_what_it_saw_since_the_mark() -> None:
-    meter = ProcessMeter(os.getpid())
-    meter.sample()
-    baseline = meter.baseline()
-    meter.sample()
-    usage = baseline.usage_over(1.0)
-    times = [at for at, _ in usage.memory_over_time]
-    assert len(times) == 3  # at the mark, between, and at the end
-    assert times == sorted(times)
-    assert times[0] >= 0
-    assert usage.memory == max(size for _, size in usage.memory_over_time)

@@ -1,4 +1,4 @@
-"""Live results in, those of the same engine on whole recordings beside them."""
+"""Checks how live results are compared with those of the same engine on whole recordings."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from bench.measure.offline_baseline import offline_baseline
 from bench.recordings.recording import Recording
-from tests.unit.bench.measure.test_figures import SCORE
+from tests.support.bench_results import SCORE
 
 INSTANT = "fast=instant:any"
 

@@ -1,4 +1,4 @@
-"""What a client saw in; time to final, word latency, count_changes and errors out."""
+"""Checks the figures of one playback: time to final, word latency, changes and errors."""
 
 import pytest
 

@@ -1,8 +1,7 @@
-"""Probabilities to segments, segments to turns, a text to its parts; and what the manifest says."""
+"""Checks how recordings are divided into segments and turns, and that the manifest fits the recordings."""
 
 import pytest
 
-from bench.measure.word_errors import word_errors
 from bench.recordings.align import WINDOW_S, join_spans, speech_spans, split_text, turn_edges, turns
 from bench.recordings.embedded import embedded_recordings
 from bench.recordings.words import normalized
@@ -49,17 +48,3 @@ def test_the_turns_of_a_recording_have_all_of_its_text() -> None:
 
 def test_words_are_compared_without_case_and_punctuation() -> None:
     assert normalized("Well-known: I'm HERE, ok?") == "well known i'm here ok"
-
-
-@pytest.mark.parametrize(
-    ("reference", "text", "expected"),
-    [
-        ("I am here", "I'm here.", (0, 3)),
-        ("try again", "", (2, 2)),
-        ("", "try again", (2, 0)),
-        ("", "", (0, 0)),
-        ("try again", "try a gain", (2, 2)),
-    ],
-)
-def test_word_errors(reference: str, text: str, expected: tuple[int, int]) -> None:
-    assert word_errors(reference, text) == expected

@@ -1,4 +1,4 @@
-"""A result in, one page with its tables and pictures out."""
+"""Checks the page of tables and charts that is made from a result."""
 
 import re
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from bench.scenarios.overhead import step_figures
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.latency import budget_rows
 from dalston_realtime.client.transcript import Sample
-from tests.unit.bench.measure.test_figures import SCORE, USAGE, level
+from tests.support.bench_results import SCORE, USAGE, level
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The search for the number of sessions that a server holds."""
+"""Checks the search for the number of sessions that a server holds."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scenarios.capacity import LatencyBound, search, verdict
-from tests.unit.bench.measure.test_figures import SCORE, figures
+from tests.support.bench_results import SCORE, figures
 
 
 @given(limit=st.integers(0, 300), most=st.integers(1, 300))

@@ -1,4 +1,4 @@
-"""A recording through the stages on a clock of its own: when its finals come, and what they cut."""
+"""Checks when finals come on a simulated clock, and which of them cut a sentence."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Combinations for a machine, the tournament between them, and the lines for `.env`."""
+"""Checks which combinations are tried, which of them wins, and the lines for `.env`."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from bench.scenarios.fanout import (
     table,
     verdict,
 )
-from tests.unit.bench.measure.test_figures import SCORE, level, text_of
+from tests.support.bench_results import SCORE, level, text_of
 
 CHOSEN = {"fanout": "asr=2", "asr_threads": "1", "max_batch": "4", "partial_interval_ms": "200"}
 

@@ -1,4 +1,4 @@
-"""Rounds of a tree and a revision in, ratios with their spread out."""
+"""Checks the ratios between a tree and a revision, and the folder with the files of a revision."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench.scenarios.regression import ComparisonRound, FigureRatio, ratios, tab
 from bench.scenarios.revision import revision_files
 from dalston_realtime.client.errors import UsageError
 from runtime.local_server import ROOT
-from tests.unit.bench.measure.test_figures import SCORE, level, text_of
+from tests.support.bench_results import SCORE, level, text_of
 
 
 def played(new: float, old: float) -> ComparisonRound:

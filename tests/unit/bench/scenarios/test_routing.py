@@ -1,4 +1,4 @@
-"""The routing times from the gateway's histogram, and the figures of sessions that come, go and stay."""
+"""Checks how the gateway's histogram is read, and the figures of sessions that are replaced or idle."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from bench.load.idle_sessions import IdleSessions
 from bench.measure.stack_usage import StackSnapshot, histogram_quantile, routing_histogram
 from bench.scenarios.routing import RoutingPlan, RoutingStep, step_figures, table
 from gateway.metrics import GatewayMetrics
-from tests.unit.bench.measure.test_figures import text_of
+from tests.support.bench_results import text_of
 
 INF = float("inf")
 CPU = {"gateway": 1.0, "broker": 0.5, "redis": 0.25, "workers": 2.0, "client": 3.0}
