@@ -20,7 +20,7 @@ KEEPALIVE_S: Final = 20.0  # Seconds; a third of the time after which the server
 OPEN_S: Final = 30.0  # Seconds for a connection; thousands are opened by one process.
 KEEPALIVE: Final = '{"type":"keepalive"}'
 END: Final = '{"type":"end"}'
-SILENCE: Final = bytes(CHUNK_BYTES)
+SILENCE: Final = bytes(CHUNK_BYTES)  # One chunk; a fake worker answers it as it does speech.
 
 
 class IdleSessionError(Exception):

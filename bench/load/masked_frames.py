@@ -1,7 +1,7 @@
 """Makes the WebSocket frames of a client once, so that each session only has to write their bytes.
 
-The frames come from the public sans-I/O protocol of `websockets`. Each frame carries its own mask, so the same bytes
-may be sent again on any connection that has no extension (no compression).
+The frames come from the public sans-I/O protocol of `websockets`. Each frame carries its own mask, so the
+same bytes may be sent again on any connection that has no extension (no compression).
 """
 
 from collections.abc import Iterable

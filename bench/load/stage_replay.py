@@ -23,7 +23,7 @@ from stages.receiver.opening import opening
 from stages.vad.stage import Vad, VadStage
 
 SESSION: Final = "replay"
-ROUTE: Final = (0, 0, 0, 0)
+ROUTE: Final = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.
 PARTIAL_MS: Final = 300  # Milliseconds between partials; of no effect, since the sessions ask for none.
 
 

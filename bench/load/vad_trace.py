@@ -12,7 +12,7 @@ from stages.endpoint_rules import EndpointRules
 from stages.messages import Audio, Close, Message, Open, Route
 from stages.vad.stage import VadStage
 
-ROUTE: Final[Route] = (0, 0, 0, 0)
+ROUTE: Final[Route] = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.
 SECOND: Final = 1_000_000_000  # Nanoseconds, the unit of the stages' clock.
 MIN_SILENCE_MS: Final = 300  # Milliseconds of silence that end an utterance: the server's default.
 

@@ -29,7 +29,7 @@ MIN_SILENCE: Final = 0.1  # Seconds; a shorter silence does not end a segment.
 MIN_SPEECH: Final = 0.1  # Seconds; a shorter sound is not counted as speech.
 TURN: Final = 2.5  # Seconds; a turn is at least so long, so that Whisper has enough context.
 PAUSE: Final = 0.3  # Seconds; turns are only divided in pauses that are at least so long.
-WINDOW_S: Final = WINDOW / SAMPLE_RATE
+WINDOW_S: Final = WINDOW / SAMPLE_RATE  # Seconds for which Silero VAD gives one probability.
 
 
 class Aligner:

@@ -18,7 +18,7 @@ import psutil
 from dalston_realtime.client.errors import OutputError, UsageError
 from runtime.local_server import ROOT
 
-FORMAT: Final = 1
+FORMAT: Final = 1  # Version of the file's form; files of another version are refused.
 PACKAGES: Final = (
     "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-voice", "nemo_toolkit", "numpy",
     "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
@@ -26,7 +26,9 @@ PACKAGES: Final = (
 """Packages whose versions change the figures."""
 SECRET: Final = ("internal_secret", "redis_url")  # A Redis URL may have a password in it.
 LOAD: Final = ("model", "seconds", "audio", "flush_after", "min_silence_ms", "seed")
+"""Settings that describe the load; where they differ, two results are hard to compare."""
 MACHINE: Final = ("cpu", "cores", "memory_gb")
+"""Conditions that describe the machine, likewise."""
 LEVEL_COMMANDS: Final = ("bench", "capacity")  # Their results are the figures of numbers of sessions.
 
 

@@ -56,6 +56,7 @@ COMPARED: Final = (
     "final_p50", "final_p95", "final_p99", "first_partial_p50", "word_p50", "word_p95", "taken_back_percent",
     "wer_percent", "cut_sentences", "cores_per_stream", "memory_mb",
 )  # fmt: skip
+"""Figures of which ratios to another result are shown; of each, less is better."""
 
 FigureValues: TypeAlias = Mapping[str, Any]
 """Figures by name, as they are in a result file."""

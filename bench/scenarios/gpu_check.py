@@ -28,7 +28,7 @@ from engines.catalog import EngineLimits, default, describe, load, parse
 from engines.silero import SileroVad
 from runtime.gpu import Gpu, gigabytes
 
-BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # Sessions in a forward pass of the table of steps.
 STEPS: Final = 12  # Forward passes of each batch, of which the median counts.
 UTTERANCE_SECONDS: Final = 4  # Seconds in a job of an engine for whole utterances, as people speak.
 

@@ -30,7 +30,7 @@ from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
 from dalston_realtime.client.errors import UsageError
 
-RECORDING: Final = "two_cities"
+RECORDING: Final = "two_cities"  # The longest of the embedded recordings, so sessions play different parts.
 BATCH: Final = "64"  # Sessions in a pass of the engine; it costs nothing, so all that wait are taken.
 BROKEN_MS: Final = 1_000.0  # Milliseconds of added latency (p99) from which the server does not keep up.
 BROKEN_SHARE: Final = 0.01  # Share of the sessions that may fail; of hundreds, one may by chance.

@@ -24,7 +24,11 @@ from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.cli.words import counted
 from runtime.settings import raise_file_limit
 
-SERVER: Final = ("gateway", "broker", "redis")
+SERVER: Final = (
+    "gateway",
+    "broker",
+    "redis",
+)  # What counts as the server; workers are the load.
 REPLACE_S: Final = 0.05  # Seconds between two sessions: one at a time is measured, not a rush.
 START_S: Final = 0.01  # Seconds between two sessions before anything is measured.
 SETTLE_S: Final = 3.0  # Seconds after the start until the processes have no more work from it.
@@ -103,9 +107,9 @@ class RoutingStep:
 class RoutingMeasurement:
     """Measures one plan, in a stack without sessions."""
 
-    def __init__(self, plan: RoutingPlan, running: Stack) -> None:
-        self._plan, self._running = plan, running
-        self._sessions = IdleSessions(running.address, plan.speaking)
+    def __init__(self, plan: RoutingPlan, stack: Stack) -> None:
+        self._plan, self._stack = plan, stack
+        self._sessions = IdleSessions(stack.address, plan.speaking)
         self._usage: list[StackSnapshot] = []  # Without sessions, with all of them, and at the end.
 
     def run(self) -> RoutingStep:
@@ -126,19 +130,19 @@ class RoutingMeasurement:
 
     async def _play(self) -> None:
         plan, idle_sessions = self._plan, self._sessions
-        self._usage.append(StackSnapshot.read(self._running))
+        self._usage.append(StackSnapshot.read(self._stack))
         await idle_sessions.start(plan.sessions, START_S)
         await asyncio.sleep(min(SETTLE_S, plan.seconds))
         if not plan.idle:
             idle_sessions.began.clear()  # They began before all were there.
-        self._usage.append(StackSnapshot.read(self._running))
+        self._usage.append(StackSnapshot.read(self._stack))
         try:
             if plan.idle:
                 await asyncio.sleep(plan.seconds)
             else:
                 await idle_sessions.replace(round(plan.seconds / REPLACE_S), REPLACE_S)
         finally:
-            self._usage.append(StackSnapshot.read(self._running))
+            self._usage.append(StackSnapshot.read(self._stack))
         await idle_sessions.end_all()
 
 

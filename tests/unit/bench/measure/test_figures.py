@@ -38,7 +38,7 @@ def test_a_stream_costs_cpu_per_second_that_it_is_open() -> None:
     assert (device.gpu_memory_mb, device.gpu_busy_percent) == (4_000.0, 37.5)
 
 
-def test_where_the_processes_are_not_known_the_cost_is_not() -> None:
+def test_where_the_processes_are_not_known_the_usage_is_not() -> None:
     row = figures(SCORE, usage=replace(USAGE, server_cpu=None, memory=None))
     assert (row.cores, row.cores_per_stream, row.memory_mb) == (None, None, None)
 

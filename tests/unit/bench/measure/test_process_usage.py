@@ -18,7 +18,7 @@ def test_a_meter_sees_this_process_use_the_cpu() -> None:
     assert usage.memory > 1_000_000
 
 
-def test_a_meter_without_a_process_knows_no_cost() -> None:
+def test_a_meter_without_a_process_knows_no_usage() -> None:
     usage = ProcessMeter(None).baseline().usage_over(1.0)
     assert (usage.server_cpu, usage.memory) == (None, None)
 

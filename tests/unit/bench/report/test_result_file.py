@@ -28,7 +28,7 @@ def test_what_makes_results_hard_to_compare_is_said() -> None:
     assert differences(old, old) == []
 
 
-def test_a_document_comes_back(tmp_path: Path) -> None:
+def test_a_result_file_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     ResultFile("bench", {"seed": 1}, [level(SCORE)], conditions()).save(path)
     found = read_result(path)
