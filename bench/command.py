@@ -3,7 +3,6 @@
 The scenarios are imported when a command runs, since they load libraries that `--help` does not need.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -35,11 +34,8 @@ from bench.command_options import (
     Url,
     WorkerCount,
 )
-from dalston_realtime.cli.exits import ExitCode, complain, exit_code
+from bench.command_runner import run_command
 from dalston_realtime.cli.options import min_silence
-from dalston_realtime.client.errors import ClientError
-from dalston_realtime.protocol.errors import DalstonError
-from runtime.local_server import LocalServerError
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -74,51 +70,15 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.latency import measure
 
+        chosen = parse_server_settings(settings)
         request = BenchRequest(
-            url,
-            server_pid,
-            parse_server_settings(settings),
-            model,
-            seconds,
-            audio,
-            flush_after,
-            seed,
-            out,
-            silence,
+            url, server_pid, chosen, model, seconds, audio, flush_after, seed, out, silence
         )
         return measure(
             request, parse_session_counts(sessions), compare, report, collaborators_of(context.obj)
         )
 
-    _run(command, out, report)
-
-
-def _run(command: Callable[[], int], *outputs: Path | None) -> None:
-    """Run a command; an expected error becomes one line on stderr and an exit code.
-
-    Missing libraries and `outputs` that can't be written are reported before anything is measured.
-    """
-    try:
-        from bench.extras import check_libraries
-
-        check_libraries()
-        from bench.report.result_file import check_writable
-
-        for path in filter(None, outputs):
-            check_writable(path)
-        code = command()
-    except DalstonError as error:
-        complain(error)
-        code = _exit_code(error)
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    raise typer.Exit(code)
-
-
-def _exit_code(error: DalstonError) -> ExitCode:
-    if isinstance(error, LocalServerError):
-        return ExitCode.UNREACHABLE
-    return exit_code(error) if isinstance(error, ClientError) else ExitCode.USAGE
+    run_command(command, out, report)
 
 
 @app.command()
@@ -145,20 +105,11 @@ def capacity(  # noqa: PLR0913 - one parameter for each option
         from bench.scenarios.capacity import measure
         from bench.scenarios.collaborators import collaborators_of
 
-        request = BenchRequest(
-            url,
-            server_pid,
-            parse_server_settings(settings),
-            model,
-            seconds,
-            audio,
-            flush_after,
-            seed,
-            out,
-        )
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(url, server_pid, chosen, model, seconds, audio, flush_after, seed, out)
         return measure(request, bound, most, report, collaborators_of(context.obj))
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
 @app.command()
@@ -182,12 +133,11 @@ def endpointing(
         from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.endpointing import measure
 
-        request = BenchRequest(
-            server_settings=parse_server_settings(settings), model=model, audio=audio, out=out
-        )
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, model=model, audio=audio, out=out)
         return measure(request, waits, decode_ms / 1000)
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
@@ -212,12 +162,11 @@ def fanout(  # noqa: PLR0913 - one parameter for each option
         from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.fanout import measure
 
-        request = BenchRequest(
-            None, None, parse_server_settings(settings), model, seconds, audio, flush_after, seed, out
-        )
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(None, None, chosen, model, seconds, audio, flush_after, seed, out)
         return measure(request, at_once, limit, report, collaborators_of(context.obj))
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
 @app.command("guard")
@@ -240,12 +189,11 @@ def regression(  # noqa: PLR0913 - one parameter for each option
         from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.regression import measure
 
-        request = BenchRequest(
-            None, None, parse_server_settings(settings), model, seconds, seed=seed, out=out
-        )
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(None, None, chosen, model, seconds, seed=seed, out=out)
         return measure(request, rev, at_once, rounds, collaborators_of(context.obj))
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
@@ -266,10 +214,11 @@ def noise(
         from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.noise import measure
 
-        request = BenchRequest(url, None, parse_server_settings(settings), model, seconds, seed=seed, out=out)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(url, None, chosen, model, seconds, seed=seed, out=out)
         return measure(request, collaborators_of(context.obj))
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
@@ -290,11 +239,12 @@ def overhead(
         from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.overhead import measure
 
-        request = BenchRequest(server_settings=parse_server_settings(settings), seconds=seconds, out=out)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, seconds=seconds, out=out)
         counts = parse_session_counts(sessions)
         return measure(request, counts, report, collaborators_of(context.obj), direct=direct)
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
 @app.command()
@@ -314,7 +264,8 @@ def routing(
         from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.routing import RoutingPlan, measure
 
-        request = BenchRequest(server_settings=parse_server_settings(settings), seconds=seconds, out=out)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, seconds=seconds, out=out)
         plans = [
             RoutingPlan(workers, at_once, seconds),
             RoutingPlan(workers, at_once, seconds, speaking=True),
@@ -322,4 +273,4 @@ def routing(
         ]
         return measure(request, plans)
 
-    _run(command, out)
+    run_command(command, out)
