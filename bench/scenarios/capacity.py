@@ -1,6 +1,5 @@
 """Searches for the largest number of sessions that a server holds; each try takes a minute."""
 
-from dalston_realtime.cli.display.phrases import counted
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from bench.request import BenchRequest
 from bench.scenarios.collaborators import REAL, Collaborators
 from bench.scenarios.measurement_plan import MeasurementPlan, progress_bar
 from bench.servers.measured_server import measured_server
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
 
 MAX_GROWTH: Final = 0.02  # Lag growth in s per s: the accuracy with which 60 s of words measure it.

@@ -7,7 +7,6 @@ the last audio of a partial left the client to when the partial arrived.
 import asyncio
 import secrets
 import time
-from dalston_realtime.cli.display.phrases import counted
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from bench.report.html_report import announce_result
 from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
 from bench.scenarios.collaborators import REAL, Collaborators
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.errors import UsageError
 

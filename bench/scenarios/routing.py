@@ -4,7 +4,6 @@ The workers transcribe nothing, so only gateway, broker and Redis are measured.
 """
 
 import asyncio
-from dalston_realtime.cli.display.phrases import counted
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -21,6 +20,7 @@ from bench.measure.stack_usage import StackSnapshot, histogram_quantile
 from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
 from bench.servers.stack import Stack, run_stack
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
 from runtime.settings import raise_file_limit
 

@@ -25,7 +25,6 @@ from bench.scenarios.collaborators import Collaborators
 from bench.servers.measured_server import MeasuredServer, StartServer, own_server
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
-from tests.support.managed_process import ManagedProcess
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
 from tests.support.managed_process import ManagedProcess
 
