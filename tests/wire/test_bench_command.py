@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from dalston_realtime.protocol.close_codes import CloseCode
 from typer.testing import CliRunner, Result
 
 from bench.command import app
