@@ -19,6 +19,7 @@ from bench.measure.process_usage import Meter
 from bench.report.result_file import read
 from bench.request import BenchRequest
 from bench.servers.server import MeasuredServer
+from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
@@ -74,12 +75,12 @@ def test_a_flush_goes_out_behind_the_end_of_speech() -> None:
 
 
 async def _refuse(call: Call) -> None:
-    await call.fail(4503, "no_capacity", "all places are taken", retry_after=1.0)
+    await call.fail(CloseCode.NO_CAPACITY, "all places are taken", retry_after=1.0)
 
 
 async def _hang_up(call: Call) -> None:
     await call.begin()
-    await call.hear()
+    await call.receive()
     await call.socket.close(1011, "internal")
 
 

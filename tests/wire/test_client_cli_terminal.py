@@ -1,4 +1,4 @@
-"""The command line as a process of its own: pipes, terminals and Ctrl-C."""
+"""Checks the command line as a process of its own: pipes, terminals and Ctrl-C."""
 
 import os
 import pty
@@ -12,10 +12,11 @@ import pytest
 import soundfile
 
 from dalston_realtime.client import rest
+from dalston_realtime.protocol.events import Final
 from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
 from tests.support.fake_server import Call, fake_server
 from tests.support.managed_process import ManagedProcess
-from tests.unit.client.test_microphone import FakeSoundDevice
+from tests.unit.client.audio.test_microphone import FakeSoundDevice
 
 
 @pytest.fixture
@@ -47,10 +48,10 @@ def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:
 
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
+        await call.receive()
         running[0].send(signal.SIGINT)
-        await call.hear_until("end")
-        await call.say("transcript.final", utterance=1, text="Until then.", start=0.0, end=0.1)
+        await call.receive_until("end")
+        await call.say(Final(utterance=1, text="Until then.", start=0.0, end=0.1))
         await call.end("Until then.")
 
     with fake_server(script) as server:
@@ -69,9 +70,9 @@ def test_a_second_ctrl_c_waits_for_nothing(talk: Path) -> None:
 
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
+        await call.receive()
         running[0].send(signal.SIGINT)
-        await call.hear_until("end")
+        await call.receive_until("end")
         running[0].send(signal.SIGINT)
         await call.socket.wait_closed()
 
@@ -91,10 +92,10 @@ def test_the_microphone_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     async def script(call: Call) -> None:
         await call.begin()
         for _ in range(3):
-            await call.hear()
+            await call.receive()
         os.kill(os.getpid(), signal.SIGINT)
-        await call.hear_until("end")
-        await call.say("transcript.final", utterance=1, text="One two.", start=0.0, end=0.1)
+        await call.receive_until("end")
+        await call.say(Final(utterance=1, text="One two.", start=0.0, end=0.1))
         await call.end("One two.")
 
     with fake_server(script) as server:
