@@ -14,7 +14,7 @@ from runtime.errors import StartupError
 from runtime.process import lock
 from stages.channels import AUDIO_HWM, MAX_IPC_PATH, Inbox, Outlet, Packet, address, by_route, only
 from stages.codec import encode
-from stages.messages import EndOfStream, Message, Progress
+from stages.messages import AudioProcessed, EndOfStream, Message
 
 DEADLINE_MS = 5_000
 
@@ -59,8 +59,8 @@ def bench() -> Iterator[Bench]:
         bench.close()
 
 
-def message(number: int, process: int = 0) -> Progress:
-    return Progress("s", (process,), number)
+def message(number: int, process: int = 0) -> AudioProcessed:
+    return AudioProcessed("s", (process,), number)
 
 
 def take(inbox: Inbox, count: int) -> list[Packet]:
@@ -216,7 +216,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
 
 def test_a_second_process_of_a_name_is_refused(bench: Bench) -> None:
     code = (
-        "import sys; from pathlib import Path; from stages.process import lock, run_main;"
+        "import sys; from pathlib import Path; from runtime.process import lock, run_main;"
         "run_main('vad', lambda: lock(Path(sys.argv[1])).close())"
     )
     path = bench.folder / "vad.1.lock"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stages.receiver.process_watch import ProcessWatch
 
-HOLDER = "import sys; from pathlib import Path; from stages.process import lock; \
+HOLDER = "import sys; from pathlib import Path; from runtime.process import lock; \
 held = lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
 
 
