@@ -15,13 +15,24 @@ from typing import Any, Final, TypeAlias, cast
 import numpy as np
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
+from dalston_realtime.protocol.events import SessionEnd, decode_event
 from engines.base import Engine
 from engines.silero import SileroVad
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
-from stages.messages import GUESSES, Audio, Close, Event, Hypothesis, Message, Open, Route, UtteranceEnd
+from stages.messages import (
+    GUESSES,
+    Audio,
+    Close,
+    EncodedEvent,
+    Hypothesis,
+    Message,
+    Open,
+    Route,
+    UtteranceEnd,
+)
 from stages.vad.stage import VadStage
 
 PACKET: Final = SAMPLE_RATE // 10  # samples that a client sends at a time
@@ -53,7 +64,7 @@ def take(text: str, pcm: bytes, vad: SileroVad) -> Take:
         while stage.busy:
             found.extend((now, message, payload) for message, payload in stage.work(now))
 
-    pass_on(stage.handle(Open("", ROUTE, "", "auto", True, True, False, 300, (), False), b"", now))
+    pass_on(stage.handle(Open("", ROUTE, "", "", "auto", True, True, False, 300, (), False), b"", now))
     for at in range(0, len(pcm), 2 * PACKET):
         packet = pcm[at : at + 2 * PACKET]
         now = (at + len(packet)) // 2 * SECOND // SAMPLE_RATE
@@ -180,9 +191,9 @@ class GpuPlayback:
         for message, payload in packets:
             if isinstance(message, Hypothesis):
                 self._lags.append(self._heard[message.session].lag(self._now, message))
-            for event, _ in self._assembler.handle(message, payload, self._now):
-                if isinstance(event, Event) and event.kind == "session.end":
-                    self._heard[event.session].text = event.fields["transcript"]
+            for event, encoded in self._assembler.handle(message, payload, self._now):
+                if isinstance(event, EncodedEvent) and isinstance(end := decode_event(encoded), SessionEnd):
+                    self._heard[event.session].text = end.transcript or ""
 
 
 def most_sessions(play: Callable[[int], GpuLoad], budget: float, most: int) -> Iterator[GpuLoad]:

@@ -26,14 +26,17 @@ from bench.servers.engines import engine_for
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import decode_event
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig, parse_query
 from engines.base import Engine
 from engines.silero import SileroVad
+from runtime.worker_link import VERSION, OpenSession
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
-from stages.messages import Audio, Close, Event, Hypothesis, Message, TextEnd
+from stages.messages import Audio, Close, EncodedEvent, Hypothesis, Message, TextEnd
 from stages.process import Stage
 from stages.receiver.opening import opening
 from stages.vad.stage import Vad, VadStage
@@ -65,7 +68,9 @@ class Replay:
 
     def hear(self, pcm: bytes, silence: MinSilence) -> EndpointingTranscript:
         """What becomes of a recording."""
-        self._give(opening(SESSION, ROUTE, SessionConfig(min_silence_ms=silence, interim_results=False)))
+        config = SessionConfig(min_silence_ms=silence, interim_results=False)
+        asked = OpenSession(version=VERSION, session_id=SESSION, link_id="", config=config)
+        self._give(opening(asked, ROUTE))
         at = 0
         for number, chunk in enumerate(chunks(pcm, TAIL_S), 1):
             self._until(number * CHUNK_S)
@@ -97,10 +102,12 @@ class Replay:
         if isinstance(said, TextEnd):
             heapq.heappush(self._hints, (at, len(self._hints), said))
             return
-        for message, _ in _through(self._assembler, said, b"", self._clock()):
-            if isinstance(message, Event) and message.kind == "transcript.final":
+        for message, payload in _through(self._assembler, said, b"", self._clock()):
+            if isinstance(message, EncodedEvent) and message.kind == "transcript.final":
+                event = decode_event(payload)
                 assert isinstance(said, Hypothesis)
-                self._finals.append(message.fields["text"])
+                assert isinstance(event, FinalEvent)
+                self._finals.append(event.text)
                 self._delays.append(at - said.end / SAMPLE_RATE)
 
 
