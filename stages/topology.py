@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from runtime.errors import StartupError
 from stages.messages import Route
+
+FanOut: TypeAlias = Mapping[str, int]
+"""How many processes each stage has."""
 
 STAGES: Final = ("vad", "asr", "assembler", "sender")
 """The stages behind the receiver, in data-flow order; a `Route` has one entry for each."""
@@ -52,16 +55,16 @@ class ProcessAllocator:
         self._load = {stage: [0] * self.counts[stage] for stage in STAGES}
         self._last = dict.fromkeys(STAGES, -1)
 
-    def take(self) -> Route:
-        """A route for a new session; give it back when the session is over."""
-        return tuple(self._take(stage) for stage in STAGES)
+    def allocate(self) -> Route:
+        """The processes of a new session; to be released when the session is over."""
+        return tuple(self._allocate_one(stage) for stage in STAGES)
 
-    def give_back(self, route: Route) -> None:
+    def release(self, route: Route) -> None:
         """The session that had this route is over."""
         for stage, index in zip(STAGES, route, strict=True):
             self._load[stage][index] -= 1
 
-    def _take(self, stage: str) -> int:
+    def _allocate_one(self, stage: str) -> int:
         load, after = self._load[stage], self._last[stage] + 1
         order = [(after + k) % len(load) for k in range(len(load))]
         index = min(order, key=lambda i: load[i])

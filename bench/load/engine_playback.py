@@ -15,12 +15,13 @@ from typing import Any, Final, cast
 import numpy as np
 
 from bench.load.vad_trace import SECOND, TimedMessage, VadTrace
+from dalston_realtime.protocol.events import SessionEnd, decode_event
 from engines.base import Engine
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import samples
-from stages.messages import GUESSES, Audio, Event, Hypothesis, Message, Open, UtteranceEnd
+from stages.messages import GUESSES, Audio, EncodedEvent, Hypothesis, Message, Open, UtteranceEnd
 
 GIVE_UP: Final = 10 * SECOND  # Nanoseconds of lag at which a run ends: the engine will not catch up.
 STAGGER_S: Final = 0.618  # Seconds between two session starts, modulo 2: starts spread evenly over 2 s.
@@ -152,6 +153,6 @@ class EnginePlayback:
         for message, payload in packets:
             if isinstance(message, Hypothesis):
                 self._lags.append(self._transcripts[message.session].lag(self._now, message))
-            for event, _ in self._assembler.handle(message, payload, self._now):
-                if isinstance(event, Event) and event.kind == "session.end":
-                    self._transcripts[event.session].text = event.fields["transcript"]
+            for event, encoded in self._assembler.handle(message, payload, self._now):
+                if isinstance(event, EncodedEvent) and isinstance(end := decode_event(encoded), SessionEnd):
+                    self._transcripts[event.session].text = end.transcript or ""

@@ -11,13 +11,16 @@ from typing import Final
 
 from bench.load.chunks import CHUNK_S, TAIL_S, chunks
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import decode_event
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 from engines.base import Engine
+from runtime.worker_link import VERSION, OpenSession
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
-from stages.messages import Audio, Close, Event, Hypothesis, Message, TextEnd
+from stages.messages import Audio, Close, EncodedEvent, Hypothesis, Message, TextEnd
 from stages.process import Stage
 from stages.receiver.opening import opening
 from stages.vad.stage import Vad, VadStage
@@ -50,7 +53,9 @@ class StageReplay:
 
     def transcribe(self, pcm: bytes, silence: MinSilence) -> EndpointingTranscript:
         """Play a recording, and return its finals."""
-        self._deliver(opening(SESSION, ROUTE, SessionConfig(min_silence_ms=silence, interim_results=False)))
+        config = SessionConfig(min_silence_ms=silence, interim_results=False)
+        request = OpenSession(version=VERSION, session_id=SESSION, link_id="", config=config)
+        self._deliver(opening(request, ROUTE))
         at = 0
         for number, chunk in enumerate(chunks(pcm, TAIL_S), 1):
             self._advance_clock(number * CHUNK_S)
@@ -83,10 +88,10 @@ class StageReplay:
         if isinstance(result, TextEnd):
             heapq.heappush(self._text_ends, (at, len(self._text_ends), result))
             return
-        for message, _ in _outputs(self._assembler, result, b"", self._clock()):
-            if isinstance(message, Event) and message.kind == "transcript.final":
+        for message, payload in _outputs(self._assembler, result, b"", self._clock()):
+            if isinstance(message, EncodedEvent) and isinstance(event := decode_event(payload), FinalEvent):
                 assert isinstance(result, Hypothesis)
-                self._finals.append(message.fields["text"])
+                self._finals.append(event.text)
                 self._delays.append(at - result.end / SAMPLE_RATE)
 
 

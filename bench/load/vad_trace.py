@@ -40,7 +40,9 @@ def trace_vad(text: str, pcm: bytes, vad: SileroVad) -> VadTrace:
         while stage.busy:
             messages.extend((now, message, payload) for message, payload in stage.work(now))
 
-    record(stage.handle(Open("", ROUTE, "", "auto", True, True, False, MIN_SILENCE_MS, (), False), b"", now))
+    record(
+        stage.handle(Open("", ROUTE, "", "", "auto", True, True, False, MIN_SILENCE_MS, (), False), b"", now)
+    )
     for at in range(0, len(pcm), CHUNK_BYTES):
         chunk = pcm[at : at + CHUNK_BYTES]
         now = (at + len(chunk)) // BYTES_PER_SAMPLE * SECOND // SAMPLE_RATE

@@ -10,6 +10,7 @@ import structlog
 from pydantic import Field
 
 from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import encode_event
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from engines.catalog import EngineLimits, default, describe, load, parse
@@ -29,14 +30,14 @@ from stages.messages import (
     GUESSES,
     Alive,
     Audio,
+    AudioProcessed,
     Close,
     Configure,
-    Event,
+    EncodedEvent,
     Flush,
     Hypothesis,
     Message,
     Open,
-    Progress,
     SessionFailed,
     Silence,
     UtteranceEnd,
@@ -162,8 +163,8 @@ class AsrStage:
             if info.answers_to(message.model):
                 self._sessions[message.session] = self._serve(message, info, inference)
                 yield message, b""
-                fields = session_begin(message, info)
-                yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
+                begin = session_begin(message, info)
+                yield EncodedEvent(message.session, message.route, begin.type), encode_event(begin)
                 return
         names = ", ".join(f"{info.variant} ({info.name})" for info, _ in self._models)
         text = f"this worker has no model {message.model}; it has {names}"
@@ -237,7 +238,7 @@ class AsrStage:
         processed, opened = listener.processed, listener.replies.opened
         if processed - served.reported >= PROGRESS:
             served.reported = processed
-            yield Progress(opened.session, opened.route, processed), b""
+            yield AudioProcessed(opened.session, opened.route, processed), b""
 
     def _measure(self, batch: Batch[ServedSession], spent: int) -> None:
         if self._metrics is not None:

@@ -9,7 +9,6 @@ from typing import Final
 
 import structlog
 import uvloop
-from websockets import http11
 from websockets.asyncio.server import Server, serve
 
 from broker.errors import RegistryUnavailable
@@ -20,6 +19,7 @@ from runtime.logs import configure_logging
 from runtime.private_files import make_private_dir
 from runtime.process import Stop, lock
 from runtime.settings import read_settings
+from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
 from stages.receiver.settings import ReceiverSettings
@@ -35,7 +35,6 @@ PING_S: Final = 10.0  # a gateway that is gone without a word is noticed after P
 # takes less time than that to transcribe.
 PONG_S: Final = 30.0
 CLOSE_S: Final = 0.5  # for the answer to a close, which stands behind audio that is not read any more
-MAX_LINE: Final = 80 << 10  # bytes of a request line: 100 phrases of 50 characters, percent-encoded
 RECEIVE_BUFFER: Final = 128 << 10
 DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
 
@@ -52,7 +51,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             worker.serve,
             settings.receiver_host,
             settings.receiver_port,
-            process_request=worker.answer,
+            process_request=HttpResponder(settings, worker).respond,
             compression=None,
             max_size=MAX_FRAME,
             max_queue=FRAMES_AHEAD,
@@ -79,10 +78,10 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
     worker = Worker(settings, pipeline, counts)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
-        pipeline.start(worker.deliver)
+        pipeline.start(worker.handle_result)
         attendance = Registration(worker, registry)
         beating = loop.create_task(attendance.run())
-        living = loop.create_task(worker.show_life())
+        living = loop.create_task(worker.report_alive())
         await stop.wait(beating)
         await attendance.leave(settings.drain_timeout)
         beating.cancel()
@@ -107,7 +106,6 @@ def main() -> None:
     stop.extend(settings.drain_timeout)
     configure_logging("receiver", settings.log_level, settings.log_format)
     logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
-    http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
     held = lock(make_private_dir(settings.sockets) / "receiver.lock")
     uvloop.run(run(settings, stop))
     held.close()

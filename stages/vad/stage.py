@@ -20,11 +20,11 @@ from stages.messages import (
     Close,
     Configure,
     Flush,
+    InputTimedOut,
     Message,
     Open,
     SessionFailed,
     Silence,
-    Stalled,
     Stamps,
     TextEnd,
     UtteranceEnd,
@@ -79,7 +79,7 @@ class VadStage:
                 yield from self._control(speaker, message, now)
             case TextEnd() if speaker := self._speakers.get(message.session):
                 yield from self._read(speaker, message, now)
-            case Stalled() if speaker := self._speakers.get(message.session):
+            case InputTimedOut() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._stall(speaker, message, now)
             case SessionFailed() | Close():  # the Close of a session that others have, and this process not
@@ -166,7 +166,7 @@ class VadStage:
                 else:
                     yield message, payload
 
-    def _stall(self, speaker: VadSession, message: Stalled, now: int) -> Iterator[Packet]:
+    def _stall(self, speaker: VadSession, message: InputTimedOut, now: int) -> Iterator[Packet]:
         speaker.stamps, speaker.stalled = (*message.stamps, now), now
         for boundary in speaker.endpointer.stall(speaker.received):
             yield from self._tell(speaker, boundary, None)

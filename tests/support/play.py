@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
 
 from stages.channels import Packet
-from stages.messages import Message
+from stages.messages import EncodedEvent, Message
 from stages.process import Stage
 
 Moment: TypeAlias = tuple[float, Message | Packet]
@@ -51,6 +53,13 @@ def play(stage: Stage, history: Iterable[Moment], clock: ManualClock | None = No
 def at_once(*packets: Message | Packet) -> list[Moment]:
     """A history in which everything is there from the start."""
     return [(0.0, packet) for packet in packets]
+
+
+def json_events(packets: Iterable[Packet], kind: str = "") -> list[dict[str, Any]]:
+    """The protocol events on their way to the sender, all or those of one type, as their JSON has them."""
+    encoded = [payload for message, payload in packets if isinstance(message, EncodedEvent)]
+    events: list[dict[str, Any]] = [msgspec.json.decode(payload) for payload in encoded]
+    return [event for event in events if kind in ("", event["type"])]
 
 
 def of_type(kind: type[M], packets: Iterable[Packet]) -> list[M]:

@@ -1,7 +1,6 @@
 """Runs a real worker: the receiver and its stages as processes, in a folder of their own."""
 
 import asyncio
-import json
 import signal
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from runtime.local_server import free_ports
+from runtime.worker_link import PATH
 from stages.topology import STAGES, parse_fanout
 from tests.support.gateway_process import SECRET, until
 from tests.support.managed_process import EXIT_S, ManagedProcess, clean_environment
@@ -86,9 +86,9 @@ class WorkerProcess:
         except TimeoutError:
             raise AssertionError(f"{self.health()}\n{self.logs()}") from None
 
-    def connect(self, query: str = "", secret: str = SECRET) -> connect:
-        """A session, as a gateway opens it."""
-        url = f"ws://{self._host}:{self.port}/v1/session?{query}"
+    def connect(self, secret: str = SECRET) -> connect:
+        """A connection, as a gateway opens it; `worker_sessions` opens sessions on it."""
+        url = f"ws://{self._host}:{self.port}{PATH}"
         headers = {"Authorization": f"Bearer {secret}"}
         return connect(url, proxy=None, compression=None, max_size=None, additional_headers=headers)
 
@@ -136,8 +136,3 @@ async def send_audio(session: ClientConnection, pcm: bytes) -> None:
     """Send as fast as it is taken."""
     for at in range(0, len(pcm), BYTES_PER_FRAME):
         await session.send(pcm[at : at + BYTES_PER_FRAME])
-
-
-async def read_events(session: ClientConnection) -> list[dict[str, Any]]:
-    """All events until the close."""
-    return [json.loads(text) async for text in session]

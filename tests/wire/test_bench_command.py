@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from dalston_realtime.protocol.close_codes import CloseCode
 from typer.testing import CliRunner, Result
 
 from bench.command import app
@@ -25,6 +23,7 @@ from bench.report.result_file import read_result
 from bench.request import BenchRequest
 from bench.scenarios.collaborators import Collaborators
 from bench.servers.measured_server import MeasuredServer, StartServer, own_server
+from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances

@@ -14,7 +14,7 @@ from runtime.errors import StartupError
 from runtime.process import lock
 from stages.channels import AUDIO_HWM, MAX_IPC_PATH, Inbox, Outlet, Packet, address, by_route, only
 from stages.codec import encode
-from stages.messages import EndOfStream, Message, Progress
+from stages.messages import AudioProcessed, EndOfStream, Message
 
 DEADLINE_MS = 5_000
 
@@ -59,8 +59,8 @@ def bench() -> Iterator[SocketBench]:
         bench.close()
 
 
-def message(number: int, process: int = 0) -> Progress:
-    return Progress("s", (process,), number)
+def message(number: int, process: int = 0) -> AudioProcessed:
+    return AudioProcessed("s", (process,), number)
 
 
 def take(inbox: Inbox, count: int) -> list[Packet]:

@@ -15,8 +15,8 @@ from dalston_realtime.client import rest
 from dalston_realtime.protocol.events import Final
 from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
 from tests.support.fake_server import Call, fake_server
+from tests.support.fake_sound_device import FakeSoundDevice
 from tests.support.managed_process import ManagedProcess
-from tests.unit.client.audio.test_microphone import FakeSoundDevice
 
 
 @pytest.fixture

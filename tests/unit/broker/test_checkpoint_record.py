@@ -21,7 +21,7 @@ from broker.checkpoint_record import (
     encode_header,
 )
 from dalston_realtime.protocol.parameters import SessionConfig
-from tests.unit.protocol.hostile import raw_frames
+from tests.support.hostile_frames import raw_frames
 
 STATE = ContinuityState(
     begun=True,

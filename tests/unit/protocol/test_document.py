@@ -21,7 +21,7 @@ from dalston_realtime.protocol.parameters import (
     Overflow,
     SessionConfig,
 )
-from tests.unit.protocol.test_golden import fields_of, type_of
+from tests.support.structs import fields_of, type_of
 
 TEXT = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
 

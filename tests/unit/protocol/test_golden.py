@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
@@ -33,6 +33,7 @@ from dalston_realtime.protocol.events import (
     decode_event,
     encode_event,
 )
+from tests.support.structs import fields_of, type_of
 
 GOLDEN = Path(__file__).parent / "golden"
 SESSION = "0f3c6e2a9b7d4c5e8f1a2b3c4d5e6f70"
@@ -125,15 +126,6 @@ COMMANDS: dict[str, Command] = {
 
 def golden(name: str) -> str:
     return (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
-
-
-def type_of(struct: Any) -> str:
-    """What stands in the `type` of a class of the protocol."""
-    return str(struct.__struct_config__.tag)
-
-
-def fields_of(struct: Any) -> set[str]:
-    return set(struct.__struct_fields__)
 
 
 @pytest.mark.parametrize("name", EVENTS)

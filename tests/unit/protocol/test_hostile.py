@@ -22,7 +22,7 @@ from dalston_realtime.protocol.parameters import (
     apply_config,
     parse_query,
 )
-from tests.unit.protocol.hostile import JSON, frames, raw_frames
+from tests.support.hostile_frames import JSON, frames, raw_frames
 
 COMMANDS = ["flush", "config", "keepalive", "end"]
 COMMAND_FIELDS = ["id", *CHANGEABLE]

@@ -28,7 +28,7 @@ from runtime.worker_link import (
     decode_worker_message,
     encode,
 )
-from tests.unit.protocol.hostile import frames, raw_frames
+from tests.support.hostile_frames import frames, raw_frames
 
 RESUME = ResumePoint(
     clock=160_000,

@@ -15,12 +15,12 @@ from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules
-from stages.messages import Event, Message
+from stages.messages import Message
 from stages.process import Stage
 from stages.vad.stage import VadStage
-from tests.support.builders import SECOND, audio, close, flush, opened, pcm, stalled
+from tests.support.builders import SECOND, audio, close, flush, input_timed_out, opened, pcm
 from tests.support.loud_vad import LoudIsSpeech
-from tests.support.play import ManualClock, at_once, of_type, play
+from tests.support.play import ManualClock, at_once, json_events, play
 
 WORD = SECOND // 4
 CHUNK = SECOND // 10
@@ -86,7 +86,7 @@ def finals(engine: Any, *history: Message | Packet) -> list[dict[str, Any]]:
         AssemblerStage(clock),
     ]
     said = [packet for message in history for packet in through(stages, message, clock)]
-    return [e.fields for e in of_type(Event, said) if e.kind == "transcript.final"]
+    return json_events(said, "transcript.final")
 
 
 def through(stages: Sequence[Stage], message: Message | Packet, clock: ManualClock) -> list[Packet]:
@@ -145,7 +145,7 @@ def test_every_word_is_said_once_and_in_order(
     for at, stalls in sorted(controls, reverse=True):
         # where a word is not broken off: in two halves it may be heard twice or not at all
         if at < len(history) and np.abs(sound[at * CHUNK - 1 : at * CHUNK + 1]).max() == QUIET:
-            history.insert(at, stalled() if stalls else flush(f"f{next(names)}"))
+            history.insert(at, input_timed_out() if stalls else flush(f"f{next(names)}"))
     engine = Stream() if streams else Whole()
     said = finals(engine, opened(min_silence_ms=min_silence), *history, close(len(sound)))
     assert " ".join(f["text"] for f in said).split() == expected

@@ -5,7 +5,7 @@ import pytest
 from dalston_realtime.cli.display.terminal import Footer, TerminalView, partial_text, timed_row
 from dalston_realtime.protocol.events import Partial, SpeechStart
 from tests.support.rendering import rendered, screen
-from tests.unit.cli.display.sessions import SESSION, play
+from tests.support.shown_session import SESSION, play
 
 
 def test_a_terminal_keeps_the_finals_above_what_changes() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dalston_realtime.cli.display.view import JsonView, PlainView, make_view
 from dalston_realtime.client.connection.received_event import decode_received
-from tests.unit.cli.display.sessions import SESSION, play
+from tests.support.shown_session import SESSION, play
 
 
 def test_plain_lines_hold_only_the_finals_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,13 +16,12 @@ from stages.asr.stage import AsrStage
 from stages.channels import Packet
 from stages.messages import (
     Audio,
+    AudioProcessed,
     Close,
     Configure,
-    Event,
     Flush,
     Hypothesis,
     Message,
-    Progress,
     SessionFailed,
     Silence,
     TextEnd,
@@ -42,7 +41,7 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import ManualClock, at_once, of_type, play
+from tests.support.play import ManualClock, at_once, json_events, of_type, play
 
 UNIT = SECOND // 4  # samples for which the echo says one word
 EARLY = 2 * UNIT + UNIT // 3  # where a pause behind two words is worth a first guess
@@ -395,7 +394,10 @@ def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
     bench.play(opened(), speech_start(), words(0, 1, 2))
     decodes = len(bench.engine.batches)
     said = bench.play(words(2, 3), end(3), close(3 * UNIT, "gone"))
-    assert [type(m).__name__ for m, _ in said if not isinstance(m, Progress)] == ["UtteranceEnd", "Close"]
+    assert [type(m).__name__ for m, _ in said if not isinstance(m, AudioProcessed)] == [
+        "UtteranceEnd",
+        "Close",
+    ]
     assert bench.stage._sessions == {}
     assert len(bench.engine.batches) == decodes
     others = bench.play(words(3, 4), end(4), flush(), close())
@@ -412,21 +414,21 @@ def test_the_end_forgets_the_session_behind_its_last_final() -> None:
 def test_progress_counts_what_has_been_dealt_with() -> None:
     bench = AsrBench()
     said = bench.play(opened(), Silence("s", ROUTE, SECOND))
-    assert [p.processed for p in of_type(Progress, said)] == [SECOND]
+    assert [p.processed for p in of_type(AudioProcessed, said)] == [SECOND]
     said = bench.play(speech_start(2), words(4, 1, 2, 3, 4), end(6, utterance=2), words(8, 5))
-    assert [p.processed for p in of_type(Progress, said)][-1] == 9 * UNIT
+    assert [p.processed for p in of_type(AudioProcessed, said)][-1] == 9 * UNIT
 
 
 def test_progress_waits_for_the_oldest_final() -> None:
     bench = AsrBench()
     bench.play(opened(), speech_start())
     said = list(bench.stage.handle(*words(0, 1, 2, 3, 4), 0))
-    assert [p.processed for p in of_type(Progress, said)] == [4 * UNIT]
+    assert [p.processed for p in of_type(AudioProcessed, said)] == [4 * UNIT]
     said = list(bench.stage.handle(end(4), b"", 0))
     for k in range(4, 12):
         said += bench.stage.handle(Silence("s", ROUTE, k * UNIT), b"", 0)
-    assert of_type(Progress, said) == []
-    assert [p.processed for p in of_type(Progress, bench.play())] == [11 * UNIT]
+    assert of_type(AudioProcessed, said) == []
+    assert [p.processed for p in of_type(AudioProcessed, bench.play())] == [11 * UNIT]
 
 
 @pytest.mark.parametrize("interim_results", [True, False])
@@ -550,15 +552,11 @@ def test_a_session_begins_with_what_it_gets() -> None:
     said = AsrBench().play(
         opened(timing=True, word_timestamps=True, vocabulary=("Dalston",), enable_vad=False)
     )
-    (begin,) = of_type(Event, said)
-    assert begin.kind == "session.begin"
-    assert begin.fields["session_id"] == "s"
-    assert (begin.fields["model"], begin.fields["variant"], begin.fields["language"]) == (
-        "echo",
-        "fast",
-        "en",
-    )
-    assert begin.fields["config"] == {
+    (begin,) = json_events(said)
+    assert begin["type"] == "session.begin"
+    assert begin["session_id"] == "s"
+    assert (begin["model"], begin["variant"], begin["language"]) == ("echo", "fast", "en")
+    assert begin["config"] == {
         "interim_results": True,
         "enable_vad": True,  # the model needs it
         "word_timestamps": False,  # the model has none

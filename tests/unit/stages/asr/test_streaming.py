@@ -17,12 +17,12 @@ from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.messages import (
+    AudioProcessed,
     Close,
-    Event,
+    EncodedEvent,
     Flush,
     Hypothesis,
     Message,
-    Progress,
     SessionFailed,
     TextEnd,
     UtteranceEnd,
@@ -38,7 +38,7 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import ManualClock, Moment, at_once, of_type, play
+from tests.support.play import ManualClock, Moment, at_once, json_events, of_type, play
 
 CHUNK = SECOND // 4
 
@@ -249,14 +249,14 @@ def test_progress_follows_what_the_engine_has_heard() -> None:
     clock = ManualClock()
     stage = stage_of(EchoStream(clock), clock=clock)
     said = run(stage, clock, opened(), speech_start(), words(0, 1, 2, 3, 4))
-    assert of_type(Progress, said)[-1].processed == 4 * CHUNK
+    assert of_type(AudioProcessed, said)[-1].processed == 4 * CHUNK
 
 
 def test_sessions_get_the_engine_of_their_model() -> None:
     clock = ManualClock()
     stage = stage_of(EchoStream(clock), EchoJobs(clock), clock=clock)
     said = run(stage, clock, opened("a"), opened("b", model="accurate"), opened("c", model="echo-accurate"))
-    models = [e.fields["model"] for e in of_type(Event, said)]
+    models = [e["model"] for e in json_events(said)]
     assert models == ["echo-stream", "echo-accurate", "echo-accurate"]
     (failed,) = of_type(SessionFailed, run(stage, clock, opened("d", model="other")))
     assert "fast (echo-stream), accurate (echo-accurate)" in failed.message
@@ -326,9 +326,9 @@ def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kin
         "de",
         None,
     ]
-    (error,) = [e for e in of_type(Event, said) if e.kind == "error"]
-    assert (error.fields["code"], error.fields["recoverable"]) == ("invalid_message", True)
-    assert error.fields["message"].endswith("does not know xx; it knows auto, de, en")
+    (error,) = json_events(said, "error")
+    assert (error["code"], error["recoverable"]) == ("invalid_message", True)
+    assert error["message"].endswith("does not know xx; it knows auto, de, en")
 
 
 def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> None:
@@ -336,8 +336,8 @@ def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> No
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
     run(stage, clock, opened("a"), opened("b"))
     said = say(stage, clock, "a", 666) + say(stage, clock, "b", 1) + say(stage, clock, "a", 1, 2)
-    (error,) = of_type(Event, said)
-    assert (error.session, error.kind, error.fields["recoverable"]) == ("a", "error", True)
+    assert [e.session for e in of_type(EncodedEvent, said)] == ["a"]
+    assert [(e["type"], e["recoverable"]) for e in json_events(said)] == [("error", True)]
     assert [(h.session, h.text) for h in of_type(Hypothesis, said)] == [("a", ""), ("b", "1"), ("a", "1")]
 
 
@@ -364,7 +364,7 @@ def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_c
 
     model = "accurate" if kind is EchoJobs else "fast"
     said = [*run(stage, clock, opened(model=model)), *fail(1, 0)]
-    assert [e.kind for e in of_type(Event, said)] == ["session.begin", "error"]
+    assert [e.kind for e in of_type(EncodedEvent, said)] == ["session.begin", "error"]
     said = run(stage, clock, speech_end(SECOND, "cut"), audio(SECOND, pcm(np.full(SECOND, 5))))
     said += run(stage, clock, speech_end(2 * SECOND, "flush", utterance=2, flush_id="x"))
     (final,) = (h for h in of_type(Hypothesis, said) if h.final)
@@ -381,8 +381,8 @@ def test_an_utterance_that_fails_before_its_end_has_ended_there(kind: Any, poiso
     stage = stage_of(kind(clock), clock=clock)
     begin = opened(model="accurate" if kind is EchoJobs else "fast"), speech_start(at=SECOND)
     said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "maybe"))
-    kinds = [type(m) for m, _ in said if isinstance(m, Event | Hypothesis)]
-    assert kinds == [Event, Event, Hypothesis]
+    kinds = [type(m) for m, _ in said if isinstance(m, EncodedEvent | Hypothesis)]
+    assert kinds == [EncodedEvent, EncodedEvent, Hypothesis]
     (last,) = of_type(Hypothesis, said)
     assert (last.final, last.text, last.start, last.flush_id) == (True, "", SECOND, None)
     assert SECOND <= last.end == last.decided <= 2 * SECOND
@@ -402,8 +402,8 @@ def test_what_was_promised_of_an_utterance_that_fails_is_not_said_in_the_next_on
     said = run(stage, clock, opened(), speech_start())
     said += run(stage, clock, *[words(k, k + 1) for k in range(5)], words(5, 32_000), end(8))
     said += run(stage, clock, speech_start(2, 8 * CHUNK), words(8, 51, 52), end(10, utterance=2), close())
-    events = of_type(Event, play(assembler, at_once(*said), clock))
-    finals = [(e.fields["utterance"], e.fields["text"]) for e in events if e.kind == "transcript.final"]
+    events = json_events(play(assembler, at_once(*said), clock), "transcript.final")
+    finals = [(e["utterance"], e["text"]) for e in events]
     assert finals == [(1, "N1"), (2, " ".join(f"n{k}" for k in range(51, 58)))]
 
 
@@ -453,5 +453,5 @@ def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
     run(stage, clock, *map(opened, "ab"))
     assert stage.places == 0
     said = say(stage, clock, "a", 667) + say(stage, clock, "b", 1)
-    assert "too little memory" in of_type(Event, said)[0].fields["message"]
+    assert "too little memory" in json_events(said)[0]["message"]
     assert [h.text for h in of_type(Hypothesis, said)] == ["", "1"]

@@ -31,9 +31,9 @@ from tests.support.builders import (
     close,
     configure,
     flush,
+    input_timed_out,
     opened,
     pcm,
-    stalled,
     text_end,
 )
 from tests.support.loud_vad import LoudIsSpeech
@@ -69,7 +69,7 @@ def shape(said: list[Packet]) -> list[str]:
     """The types of what was said; runs of audio and of silence count once."""
     kinds = [type(message).__name__ for message, _ in said]
     ends = [message.kind for message, _ in said if isinstance(message, UtteranceEnd)]
-    named = [ends.pop(0) if kind == UtteranceEnd.__name__ else kind for kind in kinds]
+    named = [ends.pop(0) if kind == "UtteranceEnd" else kind for kind in kinds]
     return [k for k, before in zip(named, [None, *named], strict=False) if k != before]
 
 
@@ -189,7 +189,7 @@ def test_a_flush_in_a_shorter_pause_is_answered_with_what_was_guessed_of_that() 
 
 def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
     speech = sound((LOUD, SECOND // 2 + 77))
-    said = play(stage(), at_once(opened(), *chunks(speech), stalled(), stalled()))
+    said = play(stage(), at_once(opened(), *chunks(speech), input_timed_out(), input_timed_out()))
     assert shape(said) == ["Open", "UtteranceStart", "Audio", "end", "Silence"]
     (end,) = of_type(UtteranceEnd, said)
     assert (end.flush_id, end.at, end.until, end.decided) == (None, *[len(speech) // 2] * 3)
@@ -198,14 +198,14 @@ def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
 
 def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
-    said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (input_timed_out(), b"")]))
     _, maybe, end = of_type(UtteranceEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "end")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
 
 def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> None:
-    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), stalled()))
+    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), input_timed_out()))
     assert shape(said) == ["Open", "Silence"]
     assert of_type(Silence, said)[-1].end == SECOND + 7
 
@@ -213,7 +213,7 @@ def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> 
 @pytest.mark.parametrize(("away_s", "overlaps"), [(1.0, True), (4.9, True), (5.2, False)])
 def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, overlaps: bool) -> None:
     speech = sound((LOUD, 2 * SECOND))
-    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, stalled())]
+    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, input_timed_out())]
     more = [(2.1 + away_s + k / 10, audio(2 * SECOND + k * CHUNK, speech[: 2 * CHUNK])) for k in range(5)]
     said = play(stage(), [*history, *more])
     _, start = of_type(UtteranceStart, said)
@@ -361,7 +361,7 @@ def test_every_utterance_is_a_slice_of_the_input(
             said_between: dict[str, Message] = {
                 "flush": flush(str(count)),
                 "config": configure(min_silence_ms=100),
-                "stall": stalled(),
+                "stall": input_timed_out(),
             }
             history.append((said_between[control], b""))
         at, count = at + size, count + 1
