@@ -18,7 +18,7 @@ from stages.heartbeat import Heartbeat
 from stages.messages import Alive, EndOfStream, Message
 from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings
-from stages.topology import STAGES, parse_fanout
+from stages.topology import STAGES, FanOut
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class StageProcess:
     def __init__(self, name: str, settings: WorkerSettings, stop: Stop) -> None:
         self.name, self.index, self._stop = name, process_index(), stop
         stop.extend(settings.drain_timeout)
-        counts = parse_fanout(settings.fanout)
+        counts = settings.fanout
         if self.index >= counts[name]:
             raise StartupError(
                 f"this is process {self.index + 1} of {name}, but DALSTON_FANOUT says {counts[name]}"
@@ -85,7 +85,7 @@ class StageProcess:
         self._gathering = Coalescing()
         self._ended: set[str] = set()
 
-    def _outlet(self, folder: Path, counts: dict[str, int], position: int) -> Outlet:
+    def _outlet(self, folder: Path, counts: FanOut, position: int) -> Outlet:
         if position + 1 == len(STAGES):
             return Outlet(self._context, [address(folder, "receiver", 0)], only)
         after = STAGES[position + 1]

@@ -5,7 +5,7 @@ The two sides do not wait for each other: a ring whose writer waits for its read
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from stages.channels import Inbox, Outlet, address, by_route
 from stages.coalescing import Coalescing
 from stages.messages import Alive, EndOfStream, Message
 from stages.receiver.process_watch import ProcessWatch
-from stages.topology import STAGES
+from stages.topology import STAGES, FanOut
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -29,7 +29,7 @@ SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone
 class StagePipeline:
     """Sends to the VAD processes, and reads what the senders say."""
 
-    def __init__(self, folder: Path, counts: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, counts: FanOut) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._counts = counts
         where = [address(folder, STAGES[0], i) for i in range(counts[STAGES[0]])]

@@ -1,30 +1,24 @@
 """Runs the receiver: the WebSocket server of a worker, from its start to its clean end."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
-import uvloop
 from websockets.asyncio.server import Server, serve
 
 from broker.errors import RegistryUnavailable
 from broker.registry import Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.addresses import cannot_listen
-from runtime.logs import configure_logging
-from runtime.private_files import make_private_dir
-from runtime.process import Stop, lock
-from runtime.settings import read_settings
+from runtime.process import Stop
 from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker import Worker
-from stages.topology import parse_fanout
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -70,12 +64,11 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
         server.close(close_connections=True)
 
 
-async def run(settings: ReceiverSettings, stop: Stop) -> None:
+async def serve_worker(settings: ReceiverSettings, stop: Stop) -> None:
     """Serve until the signal, then end the sessions and drain the pipeline."""
-    counts = parse_fanout(settings.fanout)
     loop = asyncio.get_running_loop()
-    pipeline = StagePipeline(settings.sockets, counts)
-    worker = Worker(settings, pipeline, counts)
+    pipeline = StagePipeline(settings.sockets, settings.fanout)
+    worker = Worker(settings, pipeline)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
         pipeline.start(worker.handle_result)
@@ -97,15 +90,3 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
                 await pipeline.drained.wait()
     pipeline.close()
     await registry.close()
-
-
-def main() -> None:
-    """Run the receiver as a process."""
-    stop = Stop()
-    settings = read_settings(ReceiverSettings)
-    stop.extend(settings.drain_timeout)
-    configure_logging("receiver", settings.log_level, settings.log_format)
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
-    held = lock(make_private_dir(settings.sockets) / "receiver.lock")
-    uvloop.run(run(settings, stop))
-    held.close()

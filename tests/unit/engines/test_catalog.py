@@ -11,7 +11,8 @@ from engines.base import Engine
 from engines.catalog import EngineLimits, ModelSpec, default, describe, has_gpu, load, parse
 from runtime.errors import StartupError
 from runtime.settings import read_settings
-from stages.asr.stage import AsrSettings, build
+from stages.asr.loading import load_stage
+from stages.asr.settings import AsrSettings
 from stages.metrics import StageMetrics
 
 MOONSHINE = ModelSpec("fast", "moonshine", "tiny-en")
@@ -130,8 +131,8 @@ def test_variants_of_one_checkpoint_share_one_engine() -> None:
 )
 def test_only_the_used_engine_is_imported(spec: ModelSpec, used: str, unused: tuple[str, ...]) -> None:
     code = (
-        "import sys; from engines.catalog import Room, default, load, parse; default();"
-        f"load(parse('{spec.variant}={spec.engine}:{spec.checkpoint}'), Room());"
+        "import sys; from engines.catalog import EngineLimits, default, load, parse; default();"
+        f"load(parse('{spec.variant}={spec.engine}:{spec.checkpoint}'), EngineLimits());"
         f"assert {used!r} in sys.modules; print([m for m in {unused!r} if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -150,6 +151,6 @@ def test_an_engine_has_room_for_all_sessions_that_a_worker_takes(
 
     monkeypatch.setenv("DALSTON_SESSIONS_PER_GPU", places)
     monkeypatch.setenv("DALSTON_DEGRADED_SESSIONS_PER_GPU", degraded)
-    monkeypatch.setattr("stages.asr.stage.load", keep)
-    build(read_settings(AsrSettings), cast(StageMetrics, None))
+    monkeypatch.setattr("stages.asr.loading.load", keep)
+    load_stage(read_settings(AsrSettings), cast(StageMetrics, None))
     assert [room.sessions for room in rooms] == [most]
