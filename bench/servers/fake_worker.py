@@ -24,7 +24,7 @@ from dalston_realtime.protocol.models import ModelInfo
 from runtime.logs import configure_logging
 from runtime.process import Stop, run_main
 from runtime.settings import Settings, raise_file_limit, read_settings
-from stages.heartbeat import BEAT_S
+from stages.receiver.registration import HeartbeatIntervals
 
 PING_S: Final = 10.0  # as the receiver does
 PONG_S: Final = 30.0
@@ -136,7 +136,7 @@ async def fake_worker(
     capacity: int = 4,
     models: tuple[ModelInfo, ...] = (MODEL,),
     degraded_capacity: int = 0,
-    beat: float = BEAT_S,
+    beat: float = HeartbeatIntervals().registered,
 ) -> AsyncIterator[FakeWorker]:
     """A registered worker for the duration of a block."""
     worker: FakeWorker
