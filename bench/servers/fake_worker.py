@@ -24,7 +24,7 @@ from dalston_realtime.protocol.models import ModelInfo
 from runtime.logs import configure_logging
 from runtime.process import Stop, run_main
 from runtime.settings import Settings, raise_file_limit, read_settings
-from stages.receiver.registration import BEAT_S
+from stages.receiver.registration import HeartbeatIntervals
 
 PING_S: Final = 10.0  # Seconds between two pings, as in the receiver.
 PONG_S: Final = 30.0  # Seconds to wait for the answer to a ping, as in the receiver.
@@ -136,7 +136,7 @@ async def fake_worker(
     capacity: int = 4,
     models: tuple[ModelInfo, ...] = (MODEL,),
     degraded_capacity: int = 0,
-    beat: float = BEAT_S,
+    beat: float = HeartbeatIntervals().registered,
 ) -> AsyncIterator[FakeWorker]:
     """Run a registered worker for the duration of a block; it sends a heartbeat every `beat` seconds."""
     worker: FakeWorker

@@ -7,9 +7,9 @@ from broker.settings import EmbeddedRedisSettings, WatchSettings
 from dalston_realtime.client.errors import UsageError
 from gateway.settings import GatewaySettings
 from runtime.settings import Settings
-from stages.asr.stage import AsrSettings
+from stages.asr.settings import AsrSettings
 from stages.receiver.settings import ReceiverSettings
-from stages.vad.stage import VadSettings
+from stages.vad.settings import VadSettings
 
 KINDS: Final[tuple[type[Settings], ...]] = (
     GatewaySettings, ReceiverSettings, VadSettings, AsrSettings, WatchSettings, EmbeddedRedisSettings,

@@ -32,7 +32,7 @@ from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker_session import SessionLimits, WorkerSession
 from stages.settings import default_worker_id
-from stages.topology import FanOut, ProcessAllocator
+from stages.topology import ProcessAllocator
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -43,9 +43,9 @@ OPEN_S: Final = 5.0  # Seconds for a gateway's first frame, which follows at onc
 class Worker:
     """All sessions of the worker, and what it says of itself."""
 
-    def __init__(self, settings: ReceiverSettings, pipeline: StagePipeline, counts: FanOut) -> None:
+    def __init__(self, settings: ReceiverSettings, pipeline: StagePipeline) -> None:
         self._settings, self._pipeline = settings, pipeline
-        self._processes = ProcessAllocator(counts)
+        self._processes = ProcessAllocator(settings.fanout)
         self._sessions: dict[str, WorkerSession] = {}
         self._opening: set[asyncio.Timeout] = set()  # the deadlines of connections without a request yet
         self._limits = SessionLimits(settings.idle_timeout, settings.max_session)

@@ -67,7 +67,7 @@ def take(inbox: Inbox, count: int) -> list[Packet]:
     """So many messages; each must come within the deadline."""
     packets: list[Packet] = []
     while len(packets) < count:
-        came = inbox.take(DEADLINE_MS)
+        came = inbox.receive(DEADLINE_MS)
         assert came, f"{len(packets)} of {count} messages came"
         packets += came
     return packets
@@ -85,7 +85,7 @@ def test_messages_that_leave_together_come_in_order_each_at_its_process(bench: S
     inboxes, outlet = (bench.inbox(0), bench.inbox(1)), bench.outlet(2, by_route(0))
     sent: list[Packet] = [(message(k, process=k % 2), bytes([k % 256]) * (k % 7)) for k in range(100)]
     for packet in sent:
-        outlet.put(*packet)
+        outlet.append(*packet)
     assert outlet.is_full(message(0, process=1))
     assert outlet.flush()
     assert not outlet.is_full(message(0, process=1))
@@ -97,11 +97,11 @@ def test_what_finds_no_room_stays_and_goes_with_the_rest(bench: SocketBench) -> 
     outlet = bench.outlet()
     full = fill(outlet)
     for k in range(3):
-        outlet.put(message(full + k))
+        outlet.append(message(full + k))
     assert not outlet.flush(block=False)
     inbox = bench.inbox()
-    outlet.put(message(full + 3))
-    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    outlet.append(message(full + 3))
+    assert len(inbox.receive(DEADLINE_MS, limit=1)) == 1
     assert outlet.flush()
     assert [m for m, _ in take(inbox, full + 3)] == [message(k) for k in range(1, full + 4)]
 
@@ -116,7 +116,7 @@ def test_of_a_batch_only_what_does_not_decode_is_dropped(bench: SocketBench) -> 
 
 def test_the_end_goes_behind_what_waits(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
-    outlet.put(message(1))
+    outlet.append(message(1))
     outlet.send_to_all(EndOfStream("receiver"))
     assert [m for m, _ in take(inbox, 2)] == [message(1), EndOfStream("receiver")]
 
@@ -150,14 +150,14 @@ def test_what_does_not_decode_is_counted_and_dropped(bench: SocketBench) -> None
 
 
 def test_nothing_comes_from_an_empty_inbox(bench: SocketBench) -> None:
-    assert bench.inbox().take(0) == []
+    assert bench.inbox().receive(0) == []
 
 
 def test_an_inbox_gives_at_most_as_many_as_asked(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
     for k in range(10):
         outlet.send(message(k))
-    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    assert len(inbox.receive(DEADLINE_MS, limit=1)) == 1
     assert [m for m, _ in take(inbox, 9)] == [message(k) for k in range(1, 10)]
 
 

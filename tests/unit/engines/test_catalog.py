@@ -11,7 +11,8 @@ from engines.base import Engine
 from engines.catalog import EngineLimits, ModelSpec, default, describe, has_gpu, load, parse, parse_models
 from runtime.errors import StartupError
 from runtime.settings import read_settings
-from stages.asr.stage import AsrSettings, build
+from stages.asr.loading import load_stage
+from stages.asr.settings import AsrSettings
 from stages.metrics import StageMetrics
 
 MOONSHINE = ModelSpec("fast", "moonshine", "tiny-en")
@@ -153,6 +154,6 @@ def test_an_engine_serves_all_sessions_that_a_worker_takes(
 
     monkeypatch.setenv("DALSTON_SESSIONS_PER_GPU", slots)
     monkeypatch.setenv("DALSTON_DEGRADED_SESSIONS_PER_GPU", degraded)
-    monkeypatch.setattr("stages.asr.stage.load", keep)
-    build(read_settings(AsrSettings), cast(StageMetrics, None))
+    monkeypatch.setattr("stages.asr.loading.load", keep)
+    load_stage(read_settings(AsrSettings), cast(StageMetrics, None))
     assert [limits.sessions for limits in seen] == [most]

@@ -19,21 +19,21 @@ def hold(path: Path) -> ManagedProcess:
 def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
     async def main() -> None:
         died: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-        guard = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
+        watch = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
         with hold(tmp_path / "vad.2.lock") as holder:
             holder.line("held")
             for _ in range(3):
-                guard.watch("vad", 1)
+                watch.watch_process("vad", 1)
             holder.kill()
             async with asyncio.timeout(5):
                 assert await died.get() == ("vad", 1)
         with hold(tmp_path / "vad.2.lock") as again:  # a process of that name may come back
             again.line("held")
-            guard.watch("vad", 1)
+            watch.watch_process("vad", 1)
             again.kill()
             async with asyncio.timeout(5):
                 assert await died.get() == ("vad", 1)
-        guard.close()
+        watch.close()
 
     asyncio.run(main())
 
@@ -41,15 +41,15 @@ def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
 def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
     async def main(other: ManagedProcess) -> None:
         alarms: list[str] = []
-        guard = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
+        watch = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
         (tmp_path / "vad.1.lock").write_text(str(other.pid))
-        guard.watch("vad", 0)
+        watch.watch_process("vad", 0)
         other.kill()
         await asyncio.to_thread(other.wait)
         for _ in range(10):
             await asyncio.sleep(0)
         assert alarms == []
-        guard.close()
+        watch.close()
 
     with hold(tmp_path / "vad.1.lock") as holder, hold(tmp_path / "other.lock") as other:
         holder.line("held")
@@ -60,10 +60,10 @@ def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
 
 def test_what_cannot_be_watched_is_left_to_its_beats(tmp_path: Path) -> None:
     async def main() -> None:
-        guard = ProcessWatch(tmp_path, lambda *_: None)
+        watch = ProcessWatch(tmp_path, lambda *_: None)
         (tmp_path / "asr.1.lock").write_text("nonsense")
-        guard.watch("asr", 0)
-        guard.watch("vad", 0)
-        guard.close()
+        watch.watch_process("asr", 0)
+        watch.watch_process("vad", 0)
+        watch.close()
 
     asyncio.run(main())

@@ -9,14 +9,17 @@ import pytest
 import zmq
 
 from stages.channels import Inbox, address
-from stages.heartbeat import HUNG_S, Heartbeat
+from stages.heartbeat import Heartbeat, HeartbeatTimes
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
 EVERY_S = 0.005  # Seconds between two beats, so that a test sees many of them.
 
 
-class SteppedClock:
+TIMES = HeartbeatTimes(interval=0.005)
+
+
+class SecondsClock:
     """Seconds that pass only where a test says so."""
 
     now = 100.0
@@ -26,7 +29,7 @@ class SteppedClock:
 
 
 @contextmanager
-def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
+def beating(clock: SecondsClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
     def say() -> Alive:
         if isinstance(alive, Exception):
             raise alive
@@ -35,37 +38,37 @@ def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[t
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         where = address(Path(folder), "control", 0)
-        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock, EVERY_S)
-        beats.start()
+        inbox, heartbeat = Inbox(context, where), Heartbeat(context, where, say, clock, TIMES)
+        heartbeat.start()
         try:
-            yield beats, inbox
+            yield heartbeat, inbox
         finally:
-            beats.end()
+            heartbeat.stop()
             inbox.close()
             context.term()
 
 
 def test_a_process_beats_while_it_is_at_work() -> None:
-    clock = SteppedClock()
+    clock = SecondsClock()
     with beating(clock) as (_, inbox):
         for _ in range(5):
-            clock.now += HUNG_S / 6  # it does not look at its messages
-            assert inbox.take(5_000, 1)[0] == (ALIVE, b"")
+            clock.now += TIMES.hung / 6  # it does not look at its messages
+            assert inbox.receive(5_000, 1)[0] == (ALIVE, b"")
 
 
 def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
-    clock = SteppedClock()
-    with beating(clock) as (beats, inbox):
-        assert inbox.take(5_000, 1)
-        clock.now += HUNG_S
-        while inbox.take(50):
+    clock = SecondsClock()
+    with beating(clock) as (heartbeat, inbox):
+        assert inbox.receive(5_000, 1)
+        clock.now += TIMES.hung
+        while inbox.receive(50):
             pass
-        beats.turn()
-        assert inbox.take(5_000, 1)
+        heartbeat.on_turn()
+        assert inbox.receive(5_000, 1)
 
 
 def test_what_goes_wrong_in_a_beat_ends_the_process() -> None:
-    with beating(SteppedClock(), OSError("the device is gone")) as (beats, _):
-        beats._thread.join(5)
+    with beating(SecondsClock(), OSError("the device is gone")) as (heartbeat, _):
+        heartbeat._thread.join(5)
         with pytest.raises(OSError, match="the device is gone"):
-            beats.turn()
+            heartbeat.on_turn()
