@@ -19,7 +19,9 @@ from bench.load.load_connection import LoadConnection, LoadSessionError
 from bench.load.masked_frames import binary_frames, text_frame
 from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.url import stream_url
+from dalston_realtime.protocol.parameters import SessionConfig
 from runtime.worker_link import PATH as WORKER_PATH
+from runtime.worker_link import VERSION, OpenSession, encode
 
 START_INTERVAL_S: Final = 0.005  # Seconds between session starts: chunks spread, and the gateway keeps up.
 STRIDE: Final = 7  # Chunks between the positions at which sessions begin, so that their audio differs.
@@ -38,7 +40,15 @@ class LoadTarget:
         """The address of session `number`."""
         if self.secret is None:
             return stream_url(self.base, {})
-        return f"{self.base}{WORKER_PATH}?session_id=load-{number}-{time.monotonic_ns()}"
+        return f"{self.base}{WORKER_PATH}"
+
+    def open_request(self, number: int) -> str | None:
+        """What a worker has to get before the audio of session `number`; None for the gateway."""
+        if self.secret is None:
+            return None
+        name = f"load-{number}-{time.monotonic_ns()}"
+        request = OpenSession(version=VERSION, session_id=name, link_id="", config=SessionConfig())
+        return encode(request)
 
 
 @dataclass(slots=True)
@@ -70,7 +80,8 @@ class LoadClient:
     async def _run_session(self, number: int, scheduler: "ChunkScheduler") -> None:
         await asyncio.sleep(number * START_INTERVAL_S)
         uri = parse_uri(self.target.session_url(number))
-        connection = LoadConnection(uri, self.target.secret, self.added.append)
+        request = self.target.open_request(number)
+        connection = LoadConnection(uri, self.target.secret, request, self.added.append)
         try:
             async with asyncio.timeout(self.seconds + END_WAIT_S):
                 await asyncio.get_running_loop().create_connection(lambda: connection, uri.host, uri.port)

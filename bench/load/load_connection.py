@@ -25,17 +25,23 @@ class LoadSessionError(Exception):
 class LoadConnection(asyncio.Protocol):
     """One session; the futures `opened` and `ended` become done when it is, or fail with the reason.
 
-    `on_latency` gets for each partial the seconds since the chunk left that carried its last audio. The
-    `secret` is that of a worker; None: the gateway needs none.
+    `on_latency` gets for each partial the seconds since the chunk left that carried its last audio. A worker
+    asks for its `secret`, and for an `open_request` as the first frame; a gateway for neither (None).
     """
 
-    def __init__(self, uri: WebSocketURI, secret: str | None, on_latency: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        uri: WebSocketURI,
+        secret: str | None,
+        open_request: str | None,
+        on_latency: Callable[[float], None],
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.sent_at: list[float] = []  # When each chunk left, in seconds of the monotonic clock.
         self._protocol = ClientProtocol(uri, max_size=MAX_EVENT)
-        self._secret, self._on_latency = secret, on_latency
+        self._secret, self._open_request, self._on_latency = secret, open_request, on_latency
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,11 +80,23 @@ class LoadConnection(asyncio.Protocol):
         self._fail(LoadSessionError("hung up"))
 
     def _handle_response(self) -> None:
-        if self._protocol.state is State.OPEN and not self.opened.done():
+        if self._protocol.state is not State.OPEN:
+            return
+        if self._open_request is None:
+            self._mark_open()
+        else:
+            self._protocol.send_text(self._open_request.encode())
+
+    def _mark_open(self) -> None:
+        if not self.opened.done():
             self.opened.set_result(None)
 
     def _handle_event(self, event: dict[str, Any]) -> None:
         match event:
+            case {"type": "accepted"}:
+                self._mark_open()
+            case {"type": "refused", "message": str() as message}:
+                self._fail(LoadSessionError(message))
             case {"type": "transcript.partial", "end": float() | int() as end}:
                 chunk = chunk_with(end)
                 if chunk < len(self.sent_at):

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+import msgspec
 import uvloop
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -24,6 +25,16 @@ from dalston_realtime.protocol.models import ModelInfo
 from runtime.logs import configure_logging
 from runtime.process import Stop, run_main
 from runtime.settings import Settings, raise_file_limit, read_settings
+from runtime.worker_link import (
+    VERSION,
+    BadLinkMessage,
+    OpenSession,
+    SessionAccepted,
+    SessionRefused,
+    WorkerMessage,
+    decode_open,
+    encode,
+)
 from stages.receiver.registration import HeartbeatIntervals
 
 PING_S: Final = 10.0  # Seconds between two pings, as in the receiver.
@@ -39,25 +50,40 @@ Behaviour = Callable[["WorkerVisit"], Awaitable[None]]
 class WorkerVisit:
     """One session that a gateway opened at the worker."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: ServerConnection, request: OpenSession) -> None:
         assert connection.request is not None
-        self.connection = connection
+        self.connection, self.request = connection, request
         self.path = urlsplit(connection.request.path).path
-        self.query = parse_qs(urlsplit(connection.request.path).query)
         self.received: list[bytes | str] = []
 
     @property
     def session_id(self) -> str:
         """The gateway's name for the session."""
-        return self.query["session_id"][0]
+        return self.request.session_id
 
     async def event(self, kind: str, **fields: Any) -> None:
-        """Send an event."""
-        await self.connection.send(json.dumps({"type": kind, **fields}))
+        """Send the event, or the progress, of this type.
+
+        Raises:
+            msgspec.ValidationError: there is none with such fields.
+        """
+        message: WorkerMessage = msgspec.convert({"type": kind, **fields}, WorkerMessage)
+        await self.connection.send(encode(message))
 
     async def begin(self) -> None:
         """Send `session.begin`."""
         await self.event("session.begin", session_id=self.session_id)
+
+
+async def take_request(connection: ServerConnection) -> OpenSession | None:
+    """The request in the first frame, after it was answered; None where it was refused."""
+    try:
+        request = decode_open(await connection.recv())
+    except BadLinkMessage as error:
+        await connection.send(encode(SessionRefused(version=VERSION, message=str(error))))
+        return None
+    await connection.send(encode(SessionAccepted(version=VERSION)))
+    return request
 
 
 def read_message(frame: str) -> dict[str, Any]:
@@ -122,10 +148,19 @@ class FakeWorker:
     async def run_heartbeat(self, registry: Registry, interval: float) -> None:
         """Send heartbeats until cancelled, whether Redis is there or not."""
         while True:
-            sessions = tuple(sorted({session.partition(".")[0] for session in self.open}))
+            sessions = tuple(sorted(set(self.open)))
             with suppress(RegistryUnavailable):
                 await registry.heartbeat(replace(self.record, sessions=sessions))
             await asyncio.sleep(interval)
+
+    async def serve(self, visit: WorkerVisit, behaviour: Behaviour) -> None:
+        """Serve a session."""
+        self.visits.append(visit)
+        self.open.append(visit.session_id)
+        try:
+            await behaviour(visit)
+        finally:
+            self.open.remove(visit.session_id)
 
 
 @asynccontextmanager
@@ -142,15 +177,10 @@ async def fake_worker(
     worker: FakeWorker
 
     async def handle(connection: ServerConnection) -> None:
-        visit = WorkerVisit(connection)
-        worker.visits.append(visit)
-        session = visit.query.get("session_id", [""])[0]
-        worker.open.append(session)
-        try:
-            with suppress(ConnectionClosed):
-                await behaviour(visit)
-        finally:
-            worker.open.remove(session)
+        with suppress(ConnectionClosed):
+            request = await take_request(connection)
+            if request is not None:
+                await worker.serve(WorkerVisit(connection, request), behaviour)
 
     async with serve(
         handle, "127.0.0.1", 0, compression=None, close_timeout=1, ping_interval=PING_S, ping_timeout=PONG_S
