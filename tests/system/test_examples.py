@@ -1,0 +1,184 @@
+"""Every example in the documents works as it is printed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from runtime.local_server import environment, formation, free_ports
+from tests.support.browser import browser_with_microphone, find_browser
+from tests.support.documents import ROOT, CodeBlock, code_blocks, documents
+from tests.support.speech import samples, write_wav
+from tests.support.system_sessions import wait_until
+
+DEADLINE_S: Final = 110.0
+STOP_S: Final = 15.0
+PRINTED_PORT: Final = 8000
+BLOCKS: Final = [block for path in documents() for block in code_blocks(path) if not block.not_run]
+
+
+def of(language: str) -> list[CodeBlock]:
+    return [block for block in BLOCKS if block.language == language]
+
+
+def name(block: CodeBlock) -> str:
+    return block.name
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a reader tries the examples: a folder with a recording, and a server."""
+
+    folder: Path
+    port: int
+
+    def text(self, block: CodeBlock) -> str:
+        """The example as printed; only where the printed port is taken on this machine, with another one."""
+        return block.text.replace(f":{PRINTED_PORT}", f":{self.port}")
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a command: a server that it starts does not get in the way of this one."""
+        gateway, receiver = free_ports(2)
+        settings = {"gateway_port": str(gateway), "receiver_port": str(receiver)}
+        settings |= {"run_dir": str(self.folder / "run"), "data_dir": str(self.folder / "data")}
+        return environment(ROOT, settings | {"url": f"ws://127.0.0.1:{self.port}"})
+
+    def clone(self) -> Path:
+        """A clone of the repository in which everything is installed: it is, or this test would not run."""
+        clone = self.folder / "clone"
+        venv = clone / ".venv"
+        venv.mkdir(parents=True)
+        for path in ROOT.iterdir():
+            if path.name not in (".git", ".venv", ".env"):
+                (clone / path.name).symlink_to(path)
+        for name in ("bin", "lib", "pyvenv.cfg"):
+            (venv / name).symlink_to(Path(sys.prefix) / name)
+        (venv / ".installed").touch()
+        return clone
+
+
+@pytest.fixture(scope="module")
+def printed_port() -> int:
+    """The port that the examples name, unless something of this machine's user has it."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PRINTED_PORT))
+        except OSError:
+            return free_ports(1)[0]
+    return PRINTED_PORT
+
+
+@pytest.fixture(scope="module")
+def running(printed_port: int) -> Iterator[int]:
+    """A server at that port."""
+    with formation(gateway_port=str(printed_port)):
+        yield printed_port
+
+
+@pytest.fixture
+def desk(running: int, tmp_path: Path) -> Desk:
+    write_wav(tmp_path / "talk.wav", samples("beckett.wav"))
+    return Desk(tmp_path, running)
+
+
+def folder_of(block: CodeBlock, desk: Desk) -> Path:
+    """Commands of the Makefile run in a clone, all others in the reader's own folder."""
+    return desk.clone() if block.text.startswith("make ") else desk.folder
+
+
+@pytest.mark.parametrize("block", [b for b in of("sh") if not b.until], ids=name)
+def test_shell(block: CodeBlock, desk: Desk) -> None:
+    command = ["bash", "-euo", "pipefail", "-c", desk.text(block)]
+    done = subprocess.run(
+        command,
+        cwd=folder_of(block, desk),
+        env=desk.environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "transcribe talk.wav" in block.text:
+        assert "fail" in done.stdout.lower()
+
+
+@pytest.mark.parametrize("block", [b for b in of("sh") if b.until], ids=name)
+def test_shell_that_runs_on(block: CodeBlock, desk: Desk) -> None:
+    with subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", desk.text(block)],
+        cwd=folder_of(block, desk),
+        env=desk.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        watchdog = threading.Timer(DEADLINE_S - STOP_S, os.killpg, (process.pid, signal.SIGKILL))
+        watchdog.start()
+        try:
+            said: list[str] = []
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line)
+                if block.until in line:
+                    break
+            assert block.until in "".join(said), "".join(said)
+        finally:
+            watchdog.cancel()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=STOP_S)
+
+
+@pytest.mark.parametrize("block", of("python"), ids=name)
+def test_python(block: CodeBlock, desk: Desk) -> None:
+    program = desk.folder / "example.py"
+    program.write_text(desk.text(block))
+    done = subprocess.run(
+        [sys.executable, program.name],
+        cwd=desk.folder,
+        env=desk.environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fail" in done.stdout.lower()
+    assert "matter" in done.stdout.lower()
+
+
+@pytest.mark.parametrize("block", of("html"), ids=name)
+def test_browser(block: CodeBlock, desk: Desk) -> None:
+    binary = find_browser()
+    if binary is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium on this machine: on Debian, apt-get install chromium")
+    assert binary is not None, "no Chromium: .ci/run installs it"
+    (desk.folder / "index.html").write_text(desk.text(block))
+    (port,) = free_ports(1)
+    site = subprocess.Popen(
+        [sys.executable, "-m", "http.server", str(port)],
+        cwd=desk.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with browser_with_microphone(binary, desk.folder / "profile", desk.folder / "talk.wav") as page:
+            page.open(f"http://localhost:{port}/")
+            wait_until(lambda: bool(page.evaluate("!!document.querySelector('button')")), 20)
+            page.click("button")
+            wait_until(lambda: "try again" in str(page.evaluate("document.body.innerText")).lower(), 40)
+    finally:
+        site.terminate()
+        site.wait(STOP_S)
