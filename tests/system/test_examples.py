@@ -1,6 +1,7 @@
 """Every example in the documents works as it is printed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def desk(running: int, tmp_path: Path) -> Desk:
 
 def folder_of(block: CodeBlock, desk: Desk) -> Path:
     """Commands of the Makefile run in a clone, all others in the reader's own folder."""
-    return desk.clone() if block.text.startswith("make ") else desk.folder
+    return desk.clone() if re.search(r"\bmake ", block.text) else desk.folder
 
 
 @pytest.mark.parametrize("block", [b for b in of("sh") if not b.until], ids=name)
