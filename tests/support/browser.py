@@ -13,7 +13,13 @@ from typing import Any, Final
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome-headless-shell")
+NAMES: Final = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+    "chrome-headless-shell",
+)
 CALL_S: Final = 10.0  # Seconds of one call.
 STOP_S: Final = 10.0  # Seconds from SIGTERM to the end of the process.
 LISTENING: Final = re.compile(r"DevTools listening on ws://([^/]+)/")
@@ -44,9 +50,7 @@ class Page:
         """Click in the middle of an element, as a person would: a script's click is no gesture of a user."""
         box = self.evaluate(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({_box(selector)})")
         for kind in ("mousePressed", "mouseReleased"):
-            self._call(
-                "Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1
-            )
+            self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

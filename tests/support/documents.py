@@ -19,8 +19,8 @@ _CODE: Final = re.compile(r"`[^`]*`")
 class CodeBlock:
     """A fenced block. `line` is that of its first line of code.
 
-    `not_run` is the reason in the comment `<!-- not run: ... -->` above the block, `until` the output at which
-    the command is interrupted, from the comment `<!-- runs until: ... -->`.
+    `not_run` is the reason in the comment `<!-- not run: ... -->` above the block. `until` is the output at
+    which the command is interrupted, from the comment `<!-- runs until: ... -->`.
     """
 
     path: Path
