@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,8 @@ from tests.support.system_sessions import wait_until
 
 DEADLINE_S: Final = 110.0
 STOP_S: Final = 15.0
-PRINTED_PORT: Final = 8000
+SERVER_PORT: Final = 8000  # Of the examples' server, as printed.
+SITE_PORT: Final = 8080  # Of the web page's server, as printed.
 BLOCKS: Final = [block for path in documents() for block in code_blocks(path) if not block.not_run]
 
 
@@ -41,8 +43,9 @@ class Desk:
     port: int
 
     def text(self, block: CodeBlock) -> str:
-        """The example as printed; only where the printed port is taken on this machine, with another one."""
-        return block.text.replace(f":{PRINTED_PORT}", f":{self.port}")
+        """The example as printed; only where a printed port is taken on this machine, with another one."""
+        text = block.text.replace(f":{SERVER_PORT}", f":{self.port}")
+        return text if f" {SITE_PORT}" not in text else text.replace(f"{SITE_PORT}", f"{free_or(SITE_PORT)}")
 
     def environment(self) -> dict[str, str]:
         """The environment of a command: a server that it starts does not get in the way of this one."""
@@ -65,25 +68,23 @@ class Desk:
         return clone
 
 
-@pytest.fixture(scope="module")
-def printed_port() -> int:
-    """The port that the examples name, unless something of this machine's user has it."""
-    import socket
-
+def free_or(port: int) -> int:
+    """A port, or another one where something of this machine's user has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", PRINTED_PORT))
+            probe.bind(("127.0.0.1", port))
         except OSError:
             return free_ports(1)[0]
-    return PRINTED_PORT
+    return port
 
 
 @pytest.fixture(scope="module")
-def running(printed_port: int) -> Iterator[int]:
-    """A server at that port."""
-    with formation(gateway_port=str(printed_port)):
-        yield printed_port
+def running() -> Iterator[int]:
+    """A server at the port that the examples name."""
+    port = free_or(SERVER_PORT)
+    with formation(gateway_port=str(port)):
+        yield port
 
 
 @pytest.fixture

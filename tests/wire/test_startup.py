@@ -1,6 +1,7 @@
 """What a process says when it can't start: one line that names what is wrong and what would be right."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.silero import WEIGHTS
 from runtime.local_server import free_ports
 
 
@@ -58,8 +60,12 @@ def test_the_models_files_are_missing(folder: Path) -> None:
 
 
 def test_the_vads_weights_are_missing(folder: Path) -> None:
-    line = complaint("stages.vad", folder, **shadow(folder, "silero_vad"))
-    assert "pip install silero-vad==6.2.3" in line
+    root = WEIGHTS.parents[2]
+    shutil.copytree(root / "engines", folder / "engines", ignore=shutil.ignore_patterns("*.npz"))
+    path = {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "PYTHONSAFEPATH": "1"}
+    line = complaint("stages.vad", folder, **path)
+    assert f"weights are not at {folder}" in line
+    assert "install dalston-realtime again" in line
 
 
 def test_the_workers_port_is_taken(folder: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from broker import checkpoint_record
+from runtime import worker_link
 from tests.support.documents import ROOT, code_blocks, rows
 
 DOCUMENT: Final = ROOT / "docs" / "operations.md"
@@ -71,3 +73,9 @@ def test_the_unit_starts_the_server_with_settings_that_there_are() -> None:
     settings = (ROOT / "docs" / "configuration.md").read_text()
     for name in re.findall(r"DALSTON_[A-Z_]+", text):
         assert f"| `{name}` |" in settings
+
+
+def test_the_changelog_names_the_versions_of_the_contracts() -> None:
+    text = " ".join((ROOT / "CHANGELOG.md").read_text().split())
+    (link, checkpoint) = re.findall(r"worker link (\d+), checkpoint (\d+)", text)[0]
+    assert (int(link), int(checkpoint)) == (worker_link.VERSION, checkpoint_record.VERSION)
