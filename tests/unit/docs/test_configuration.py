@@ -5,26 +5,24 @@ from typing import Final
 import pytest
 
 from bench.servers.settings import KINDS
-from broker.settings import BrokerSettings, EmbeddedRedisSettings, WatchSettings
-from gateway.settings import GatewaySettings
 from runtime.settings import PREFIX, Settings
-from stages.asr.stage import AsrSettings
-from stages.receiver.settings import ReceiverSettings
-from stages.settings import WorkerSettings
-from stages.vad.stage import VadSettings
 from tests.support.documents import ROOT, code_blocks, rows
 
 DOCUMENT: Final = ROOT / "docs" / "configuration.md"
+CLASSES: Final = {ancestor.__name__: ancestor for kind in KINDS for ancestor in kind.__mro__}
 SECTIONS: Final[dict[str, type[Settings]]] = {
-    "Every process": Settings,
-    "gateway and broker": BrokerSettings,
-    "gateway": GatewaySettings,
-    "broker": WatchSettings,
-    "redis": EmbeddedRedisSettings,
-    "Every process of a worker": WorkerSettings,
-    "receiver": ReceiverSettings,
-    "vad": VadSettings,
-    "asr": AsrSettings,
+    heading: CLASSES[name]
+    for heading, name in {
+        "Every process": "Settings",
+        "gateway and broker": "BrokerSettings",
+        "gateway": "GatewaySettings",
+        "broker": "WatchSettings",
+        "redis": "EmbeddedRedisSettings",
+        "Every process of a worker": "WorkerSettings",
+        "receiver": "ReceiverSettings",
+        "vad": "VadSettings",
+        "asr": "AsrSettings",
+    }.items()
 }
 """The headings of the tables, and the class whose own fields each table shows."""
 
