@@ -18,7 +18,9 @@ def broken(path: Path, target: str) -> bool:
     return bool(anchor) and anchor not in anchors(found)
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*documents(), ROOT / "CONTRIBUTING.md"], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_links_lead_somewhere(path: Path) -> None:
     assert [target for target in links(path) if broken(path, target)] == []
 
