@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from gateway.sessions.phase import TRANSITIONS
 from tests.support.documents import ROOT, rows
 
 DOCUMENT: Final = ROOT / "docs" / "architecture.md"
@@ -47,6 +48,14 @@ def test_every_hop_of_a_chunk_is_there() -> None:
     hops = [(file_of(file), method.strip("`")) for _, file, method in rows(DOCUMENT, "The life of a chunk")]
     assert [hop for hop in hops if hop[1] not in definitions(hop[0])] == []
     assert 20 <= len({file for file, _ in hops}) <= MOST_FILES
+
+
+def test_the_phases_and_what_may_be_next_are_those_of_the_code() -> None:
+    table = {
+        name.strip("`"): set(re.findall(r"`(\w+)`", after))
+        for name, _, after in rows(DOCUMENT, "A session's phases")
+    }
+    assert table == {phase.name: {n.name for n in after} for phase, after in TRANSITIONS.items()}
 
 
 def bounds() -> Iterator[tuple[str, str, Any]]:
