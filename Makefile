@@ -54,15 +54,15 @@ bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --h
 bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make bench-guard REV=HEAD
 	@dalston-rt bench guard --rev '$(or $(REV),HEAD)' $(ARGS)
 
-test: $(TESTED)  ## run all tests
-	@python -m pytest
+test: $(TESTED)  ## run all tests; make test SEED=1 gives the property tests the examples of that seed
+	@python -m pytest $(if $(SEED),--hypothesis-seed=$(SEED))
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
 
-fuzz: $(TESTED)  ## look for new counterexamples: the property tests with other examples, ROUNDS times (10)
-	@for round in $$(seq $(or $(ROUNDS),10)); do \
-		python -m pytest -q -m hypothesis --hypothesis-profile=default tests || exit 1; done
+fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more examples, ROUNDS times (3)
+	@for round in $$(seq $(or $(ROUNDS),3)); do \
+		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
 
 check: $(TESTED)  ## format, lint, types, floors, tests
 	@ruff format --check $(CODE)

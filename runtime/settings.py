@@ -1,4 +1,4 @@
-"""Environment variables in, frozen settings out; read once, in the `main()` of each process."""
+"""Reads environment variables into frozen settings, once, in the `main()` of each process."""
 
 import os
 import resource

@@ -29,7 +29,9 @@ class Heartbeat:
         where: str,
         alive: Callable[[], Alive],
         clock: Callable[[], float] = time.monotonic,
+        every_s: float = BEAT_S,
     ) -> None:
+        self._every_s = every_s
         self._context, self._where, self._alive, self._clock = context, where, alive, clock
         self._turned = clock()
         self._over = threading.Event()
@@ -58,7 +60,7 @@ class Heartbeat:
                 if self._clock() - self._turned < HUNG_S:
                     with suppress(zmq.Again):  # the receiver takes none yet
                         outlet.send(self._alive(), flags=zmq.NOBLOCK)
-                self._over.wait(BEAT_S)
+                self._over.wait(self._every_s)
         except Exception as error:  # noqa: BLE001 - it ends the process, by the main thread
             self._error = error
         finally:

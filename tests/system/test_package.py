@@ -6,7 +6,6 @@ the tests need no network and find a demand that is missing.
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,8 @@ from zipfile import ZipFile
 import pytest
 
 from runtime.demo import recording
-from runtime.local_server import READY, free_ports
+from runtime.local_server import READY, START_S, free_ports
+from tests.support.managed_process import ManagedProcess
 from tests.support.requirements import PYPROJECT, closure, declared, top_level
 from tests.support.speech import BECKETT, word_error_rate
 
@@ -96,33 +96,11 @@ def served(programs: Path) -> Iterator[tuple[str, list[str]]]:
         )
         (folder / "broker").mkdir()  # of the user, and no part of the server
         (folder / "broker" / "__init__.py").write_text("raise SystemExit('another package')")
-        started = subprocess.Popen(
-            [programs / "dalston-rt", "serve"],
-            cwd=folder,
-            env=clean(DALSTON_GATEWAY_PORT=str(port), DALSTON_RECEIVER_PORT=str(worker)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        lines: list[str] = []
-        try:
-            assert started.stdout is not None
-            for line in started.stdout:
-                lines.append(line)
-                if READY in line:
-                    break
-            assert READY in lines[-1], "".join(lines)
-            yield f"ws://127.0.0.1:{port}", lines
-        finally:
-            started.send_signal(signal.SIGTERM)
-            try:
-                rest, _ = started.communicate(timeout=15)
-                lines += rest.splitlines(keepends=True)
-            finally:
-                if started.poll() is None:
-                    os.killpg(started.pid, signal.SIGKILL)
-                    started.wait()
+        env = clean(DALSTON_GATEWAY_PORT=str(port), DALSTON_RECEIVER_PORT=str(worker))
+        with ManagedProcess(programs / "dalston-rt", "serve", cwd=folder, env=env) as started:
+            started.line(READY, deadline_s=START_S)
+            yield f"ws://127.0.0.1:{port}", started.lines
+            started.stop(15)
         assert (folder / "data").is_dir()
 
 
@@ -132,7 +110,7 @@ def test_the_server_runs_from_the_wheel(server: Path, client: Path) -> None:
         done = run(*command)
         assert done.returncode == 0, done.stderr
         assert word_error_rate(BECKETT, done.stdout) <= 0.17  # two words of twelve
-    printed = "".join(log)
+    printed = "\n".join(log)
     for name in [*(f"{name}.1" for name in ONE_EACH), "vad.2"]:
         assert f"{name} started" in printed
         assert f"{name} stopped (rc=0)" in printed, printed

@@ -13,14 +13,10 @@ from stages.heartbeat import HUNG_S, Heartbeat
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
+EVERY_S = 0.005  # Seconds between two beats, so that a test sees many of them.
 
 
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.heartbeat.BEAT_S", 0.005)
-
-
-class Clock:
+class SteppedClock:
     """Seconds that pass only where a test says so."""
 
     now = 100.0
@@ -30,7 +26,7 @@ class Clock:
 
 
 @contextmanager
-def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
+def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
     def say() -> Alive:
         if isinstance(alive, Exception):
             raise alive
@@ -39,7 +35,7 @@ def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[He
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         where = address(Path(folder), "control", 0)
-        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock)
+        inbox, beats = Inbox(context, where), Heartbeat(context, where, say, clock, EVERY_S)
         beats.start()
         try:
             yield beats, inbox
@@ -50,7 +46,7 @@ def beating(clock: Clock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[He
 
 
 def test_a_process_beats_while_it_is_at_work() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     with beating(clock) as (_, inbox):
         for _ in range(5):
             clock.now += HUNG_S / 6  # it does not look at its messages
@@ -58,7 +54,7 @@ def test_a_process_beats_while_it_is_at_work() -> None:
 
 
 def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
-    clock = Clock()
+    clock = SteppedClock()
     with beating(clock) as (beats, inbox):
         assert inbox.take(5_000, 1)
         clock.now += HUNG_S
@@ -69,7 +65,7 @@ def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
 
 
 def test_what_goes_wrong_in_a_beat_ends_the_process() -> None:
-    with beating(Clock(), OSError("the device is gone")) as (beats, _):
+    with beating(SteppedClock(), OSError("the device is gone")) as (beats, _):
         beats._thread.join(5)
         with pytest.raises(OSError, match="the device is gone"):
             beats.turn()

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,9 @@ import pytest
 
 from engines.silero import WEIGHTS
 from runtime.local_server import free_ports
+from tests.support.managed_process import ManagedProcess, clean_environment
+
+START_S = 30.0  # Seconds; the slowest imports a library of an engine before it finds what is wrong.
 
 
 @pytest.fixture
@@ -25,20 +27,12 @@ def folder() -> Iterator[Path]:
 def complaint(module: str, folder: Path, **environ: str) -> str:
     """What a process that must not start says; it ends by itself, with a code that is not 0."""
     (port,) = free_ports(1)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
-    settings = {"DALSTON_RUN_DIR": str(folder / "run"), "DALSTON_RECEIVER_PORT": str(port)}
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        env={**kept, **settings, **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith(module.rpartition(".")[2])]
-    assert "Traceback" not in done.stderr
-    return line
+    env = clean_environment(run_dir=str(folder / "run"), receiver_port=str(port)) | environ
+    with ManagedProcess(sys.executable, "-m", module, env=env) as started:
+        assert started.wait(START_S) == 1
+        (line,) = [line for line in started.lines if line.startswith(module.rpartition(".")[2])]
+        assert not any("Traceback" in line for line in started.lines)
+        return line
 
 
 def shadow(folder: Path, package: str) -> dict[str, str]:

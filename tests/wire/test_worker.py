@@ -14,10 +14,10 @@ import soxr
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.chaos.words import compare
 from tests.support.gateway_process import run
 from tests.support.recordings import BECKETT, as_pcm, recording
 from tests.support.redis_fixture import RedisServer, redis_server
+from tests.support.words import compare
 from tests.support.worker_process import WorkerProcess, read_events, send_audio, worker_process
 
 FANOUT = "vad=2,asr=2,assembler=2,sender=2"
@@ -262,5 +262,5 @@ def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> Non
     with worker_process(registry.url, "assembler=2") as worker:
         worker.kill("assembler.2")
         worker.wait_for_health(503, ["assembler.2"], deadline=10)
-        worker.start_again("assembler.2")
+        worker.start_one("assembler.2")
         worker.wait_for_health(200, [], deadline=10)

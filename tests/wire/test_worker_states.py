@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,8 @@ from broker.store.keys import PLAIN
 from tests.support.gateway_process import run, until
 from tests.support.redis_fixture import RedisServer, redis_server
 from tests.support.worker_process import WorkerProcess, send_audio, worker_process
+
+MISSED_BEAT_S = 2.0  # Seconds after a death; by its beats alone, a process is missed after two to three.
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +82,19 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
                 await send_audio(session, bytes(32_000))
                 assert json.loads(await session.recv())["type"] == "session.begin"
                 worker.kill("vad.1")
-                killed = time.monotonic()
-                assert json.loads(await session.recv())["message"] == "the worker has lost vad.1"
-                with pytest.raises(ConnectionClosed):
-                    await session.recv()
-                assert session.close_code == 1011
-                await status(registry, worker, "offline")
-                assert time.monotonic() - killed < 1.5  # far below the time of a missed beat
+                async with asyncio.timeout(MISSED_BEAT_S):
+                    assert json.loads(await session.recv())["message"] == "the worker has lost vad.1"
+                    with pytest.raises(ConnectionClosed):
+                        await session.recv()
+                    assert session.close_code == 1011
+                    await status(registry, worker, "offline")
             with pytest.raises(InvalidStatus) as refused:
                 async with worker.connect():
                     pass
             assert refused.value.response.status_code == 503
             said = [channel.get_message(timeout=1) for _ in range(2)]
             assert said[-1]["data"] == f"offline {worker.worker_id}"
-        worker.start_again("vad.1")
+        worker.start_one("vad.1")
         await status(registry, worker, "ready")
 
     run(main())

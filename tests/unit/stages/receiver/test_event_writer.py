@@ -16,7 +16,7 @@ from stages.receiver.event_writer import MAX_FRAMES, EventWriter
 BEGIN = b'{"type":"session.begin"}'
 
 
-class Socket:
+class RecordingSocket:
     """Keeps what is written; may be gone."""
 
     def __init__(self, gone: bool = False) -> None:
@@ -33,9 +33,11 @@ class Socket:
         self.closed = code, reason
 
 
-def write(fill: Callable[[EventWriter], None], socket: Socket | None = None) -> tuple[CloseCode, Socket]:
+def write(
+    fill: Callable[[EventWriter], None], socket: RecordingSocket | None = None
+) -> tuple[CloseCode, RecordingSocket]:
     """Start to write, then fill the queue, and write to the end."""
-    socket = socket or Socket()
+    socket = socket or RecordingSocket()
 
     async def run() -> CloseCode:
         outgoing = EventWriter(cast(ServerConnection, socket))
@@ -48,7 +50,7 @@ def write(fill: Callable[[EventWriter], None], socket: Socket | None = None) -> 
     return asyncio.run(run()), socket
 
 
-def events(socket: Socket) -> list[dict[str, Any]]:
+def events(socket: RecordingSocket) -> list[dict[str, Any]]:
     return [orjson.loads(text) for text in socket.sent]
 
 
@@ -123,7 +125,7 @@ def test_results_that_nobody_reads_end_the_session() -> None:
 
 
 def test_a_socket_that_is_gone_is_a_client_that_left() -> None:
-    code, socket = write(lambda outgoing: outgoing.put(b"{}"), Socket(gone=True))
+    code, socket = write(lambda outgoing: outgoing.put(b"{}"), RecordingSocket(gone=True))
     assert (code, socket.closed) == (CloseCode.NORMAL, None)
 
 

@@ -10,7 +10,7 @@ from stages.messages import Event
 from stages.receiver.opening import opening, reopening
 from stages.vad.vad_session import speaker_at
 from tests.support.builders import ROUTE, SECOND, close, final, hypothesis, opened
-from tests.support.play import Clock, at_once, of_type, play
+from tests.support.play import ManualClock, at_once, of_type, play
 
 BEFORE = ("it", "was", "the", "worst", "of")
 
@@ -52,7 +52,7 @@ def test_the_vad_begins_at_the_clock() -> None:
 
 def said(*history: object, **where: object) -> list[tuple[str, str]]:
     """Kinds and texts of what an assembler makes of a session that goes on."""
-    clock = Clock()
+    clock = ManualClock()
     packets = play(AssemblerStage(clock), at_once(opened(**where), *history), clock)  # type: ignore[arg-type]
     return [(e.kind, e.fields["text"]) for e in of_type(Event, packets) if "text" in e.fields]
 
@@ -80,7 +80,7 @@ def test_what_was_promised_stands_and_what_was_shown_gets_its_final() -> None:
 
 
 def test_numbers_go_on() -> None:
-    clock = Clock()
+    clock = ManualClock()
     history = at_once(opened(utterance=7, start=SECOND), final("Seven."), close(2 * SECOND))
     events = of_type(Event, play(AssemblerStage(clock), history, clock))
     assert [e.fields["utterance"] for e in events if e.kind == "transcript.final"] == [7]

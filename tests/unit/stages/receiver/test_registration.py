@@ -13,7 +13,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from stages.receiver.registration import Registration
 
 
-class FakeWorker:
+class StagedWorker:
     """A worker whose stages come and go."""
 
     worker_id = "w1"
@@ -59,13 +59,13 @@ class FakeRegistry:
 
 
 def play(
-    test: Callable[[FakeWorker, Any, Registration], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    test: Callable[[StagedWorker, Any, Registration], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Run a test while the attendance beats a hundred times a second."""
     monkeypatch.setattr("stages.receiver.registration.BEAT_S", 0.01)
 
     async def main() -> None:
-        worker, registry = FakeWorker(), FakeRegistry()
+        worker, registry = StagedWorker(), FakeRegistry()
         registry_: Any = registry
         attendance = Registration(worker, registry_)
         running = asyncio.create_task(attendance.run())
@@ -86,7 +86,7 @@ async def hear(registry: FakeRegistry, expected: str) -> None:
 def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
+    async def main(worker: StagedWorker, registry: FakeRegistry, _attendance: Registration) -> None:
         await hear(registry, "beat")
         registry.answer, worker.gone = None, ["asr.1"]
         worker.died.set()
@@ -100,7 +100,7 @@ def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard(
 
 
 def test_a_worker_that_never_was_whole_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
+    async def main(worker: StagedWorker, registry: FakeRegistry, _attendance: Registration) -> None:
         await hear(registry, "beat")
         assert worker.closed == []
 
@@ -110,7 +110,7 @@ def test_a_worker_that_never_was_whole_says_nothing(monkeypatch: pytest.MonkeyPa
 def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
+    async def main(worker: StagedWorker, registry: FakeRegistry, _attendance: Registration) -> None:
         registry.answer = HeartbeatReply(0, 60.0)
         for _ in range(3):
             await hear(registry, "beat")
@@ -127,7 +127,7 @@ def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back(
 
 
 def test_leaving_waits_for_the_sessions_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, attendance: Registration) -> None:
+    async def main(worker: StagedWorker, registry: FakeRegistry, attendance: Registration) -> None:
         await attendance.leave(0.01)
         await hear(registry, "draining")
         leaving = asyncio.create_task(attendance.leave(60))

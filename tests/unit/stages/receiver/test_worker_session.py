@@ -33,7 +33,7 @@ GONE = ConnectionClosedOK(None, None)
 PATIENT = Limits(idle_s=5, session_s=5)
 
 
-class Socket:
+class ScriptedSocket:
     """Gives the frames of a test, then nothing; keeps what is written."""
 
     def __init__(self) -> None:
@@ -97,11 +97,11 @@ class Pipe:
         return b"".join(payload for _, payload in self.sent)
 
 
-class Bench:
+class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
     def __init__(self, config: SessionConfig, limits: Limits, processes: bool) -> None:
-        self.socket, self.pipe = Socket(), Pipe(processes)
+        self.socket, self.pipe = ScriptedSocket(), Pipe(processes)
         self.intake = self.pipe.intake = WorkerSession(
             cast(ServerConnection, self.socket),
             opening("s", ROUTE, config),
@@ -125,7 +125,7 @@ class Bench:
         return self.socket.closed
 
 
-Act = Callable[[Bench], Awaitable[None]]
+Act = Callable[[SessionBench], Awaitable[None]]
 
 
 def serve(
@@ -134,11 +134,11 @@ def serve(
     limits: Limits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
-) -> Bench:
+) -> SessionBench:
     """Serve a session to its end: its frames are there at once, then `act` does what it does."""
 
-    async def run() -> Bench:
-        bench = Bench(config or SessionConfig(), limits, processes)
+    async def run() -> SessionBench:
+        bench = SessionBench(config or SessionConfig(), limits, processes)
         bench.frames(*frames)
         async with asyncio.timeout(10):
             task = asyncio.create_task(bench.intake.run())
@@ -154,7 +154,7 @@ END = {"type": "end"}
 SECOND = bytes(range(250)) * 128  # 16,000 samples, no two slices alike
 
 
-def kinds(bench: Bench) -> list[str]:
+def kinds(bench: SessionBench) -> list[str]:
     """The types of what went into the pipeline; runs of audio count once."""
     names = [type(m).__name__ for m in bench.pipe.messages]
     return [n for n, before in zip(names, [None, *names], strict=False) if not n == before == "Audio"]
@@ -192,7 +192,7 @@ def test_tiny_frames_are_collected() -> None:
 
 
 def test_what_the_text_says_of_a_silence_is_offered_to_the_vad() -> None:
-    async def act(bench: Bench) -> None:
+    async def act(bench: SessionBench) -> None:
         bench.intake.deliver(text_end(7), b"")
         bench.frames(END)
 
@@ -274,7 +274,7 @@ def test_a_client_that_leaves_is_forgotten() -> None:
 
 
 def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() -> None:
-    async def leave(bench: Bench) -> None:
+    async def leave(bench: SessionBench) -> None:
         bench.pipe.ends = False
         bench.frames(END)
         await bench.pipe.until(lambda: any(isinstance(m, Close) for m in bench.pipe.messages))
@@ -291,17 +291,17 @@ def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
 
 
-def soon(bench: Bench) -> None:
+def soon(bench: SessionBench) -> None:
     """The time until a stall is short."""
     bench.intake._stall.min_silence_ms = -450
 
 
-def stalls(bench: Bench) -> int:
+def stalls(bench: SessionBench) -> int:
     return sum(isinstance(m, Stalled) for m in bench.pipe.messages)
 
 
 def test_audio_that_stops_coming_is_told_behind_all_of_it_and_the_session_goes_on() -> None:
-    async def stop(bench: Bench) -> None:
+    async def stop(bench: SessionBench) -> None:
         soon(bench)
         await bench.pipe.until(lambda: stalls(bench) == 1)
         bench.frames(SECOND, END)
@@ -315,7 +315,7 @@ def test_audio_that_stops_coming_is_told_behind_all_of_it_and_the_session_goes_o
 
 
 def test_keepalives_are_no_audio() -> None:
-    async def stop(bench: Bench) -> None:
+    async def stop(bench: SessionBench) -> None:
         soon(bench)
         for _ in range(200):
             bench.frames({"type": "keepalive"})
@@ -328,7 +328,7 @@ def test_keepalives_are_no_audio() -> None:
 
 
 def test_empty_frames_are_no_audio() -> None:
-    async def stop(bench: Bench) -> None:
+    async def stop(bench: SessionBench) -> None:
         soon(bench)
         for _ in range(200):
             bench.frames(b"")
@@ -341,7 +341,7 @@ def test_empty_frames_are_no_audio() -> None:
 
 
 def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
-    async def leave(bench: Bench) -> None:
+    async def leave(bench: SessionBench) -> None:
         soon(bench)
         await asyncio.sleep(0.15)
         assert stalls(bench) == 0
@@ -355,7 +355,7 @@ def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
 
 
 def test_audio_that_is_not_read_has_not_stopped() -> None:
-    async def hold(bench: Bench) -> None:
+    async def hold(bench: SessionBench) -> None:
         soon(bench)
         await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
         await asyncio.sleep(0.15)
@@ -370,7 +370,7 @@ def test_audio_that_is_not_read_has_not_stopped() -> None:
 
 
 def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
-    async def change(bench: Bench) -> None:
+    async def change(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: any(isinstance(m, Configure) for m in bench.pipe.messages))
         assert bench.intake._stall.min_silence_ms == 1_500
         bench.frames(END)
@@ -379,7 +379,7 @@ def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
 
 
 def test_while_nothing_arrives_the_lag_is_judged_and_nothing_is_owed() -> None:
-    async def wait(bench: Bench) -> None:
+    async def wait(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) >= len(SECOND))
         bench.intake.lag.debt = 4.0
         assert bench.intake.behind >= 4.0
@@ -393,10 +393,10 @@ def test_while_nothing_arrives_the_lag_is_judged_and_nothing_is_owed() -> None:
 
 
 def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
-    def told(bench: Bench) -> list[float]:
+    def told(bench: SessionBench) -> list[float]:
         return [e["processed"] for e in bench.socket.events if e["type"] == "progress"]
 
-    async def hold(bench: Bench) -> None:
+    async def hold(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
         for _ in range(3):  # nothing is processed and nothing is read
             bench.intake.show_life()
@@ -419,7 +419,7 @@ def test_a_session_has_a_longest_duration() -> None:
 
 
 def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
-    async def fail(bench: Bench) -> None:
+    async def fail(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: bool(bench.pipe.sent))
         bench.intake.deliver(Frame("s", "error"), b'{"type":"error","code":"no_capacity"}')
         bench.intake.deliver(SessionFailed("s", ROUTE, "no_capacity", "no model"), b"")
@@ -431,7 +431,7 @@ def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
 
 
 def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
-    async def progress(bench: Bench) -> None:
+    async def progress(bench: SessionBench) -> None:
         def sent() -> int:
             return len(bench.pipe.audio) // 2
 
