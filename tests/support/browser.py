@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, Final
 
 import httpx
 from websockets.sync.client import ClientConnection, connect
+
+from tests.support.managed_process import ManagedProcess
 
 NAMES: Final = (
     "chromium",
@@ -21,7 +22,7 @@ NAMES: Final = (
     "chrome-headless-shell",
 )
 CALL_S: Final = 10.0  # Seconds of one call.
-STOP_S: Final = 10.0  # Seconds from SIGTERM to the end of the process.
+START_S: Final = 30.0  # Seconds until the browser listens; two on an idle machine.
 LISTENING: Final = re.compile(r"DevTools listening on ws://([^/]+)/")
 
 
@@ -30,7 +31,7 @@ def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-class Page:
+class BrowserTab:
     """The one tab of a browser."""
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -63,7 +64,7 @@ class Page:
 
 
 @contextmanager
-def browser_with_microphone(binary: str, folder: Path, sound: Path) -> Iterator[Page]:
+def browser_with_microphone(binary: str, folder: Path, sound: Path) -> Iterator[BrowserTab]:
     """A browser whose microphone plays `sound` once, and whose user allows it; its profile is in `folder`."""
     command = [
         binary,
@@ -79,21 +80,13 @@ def browser_with_microphone(binary: str, folder: Path, sound: Path) -> Iterator[
         "--use-fake-ui-for-media-stream",
         "about:blank",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        address = next(match[1] for line in process.stderr if (match := LISTENING.search(line)))
-        pages = httpx.get(f"http://{address}/json/list", timeout=CALL_S).json()
+    with ManagedProcess(*command) as process:
+        match = LISTENING.search(process.line(LISTENING.pattern, deadline_s=START_S))
+        assert match is not None
+        pages = httpx.get(f"http://{match[1]}/json/list", timeout=CALL_S).json()
         target = next(page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page")
         with connect(target, max_size=None, proxy=None) as connection:
-            yield Page(connection)
-    finally:
-        process.terminate()
-        try:
-            process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            yield BrowserTab(connection)
 
 
 def _box(selector: str) -> str:

@@ -4,10 +4,8 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +15,7 @@ import pytest
 from runtime.local_server import environment, formation, free_ports
 from tests.support.browser import browser_with_microphone, find_browser
 from tests.support.documents import ROOT, CodeBlock, code_blocks, documents
+from tests.support.managed_process import ManagedProcess
 from tests.support.speech import samples, write_wav
 from tests.support.system_sessions import wait_until
 
@@ -98,67 +97,43 @@ def folder_of(block: CodeBlock, desk: Desk) -> Path:
     return desk.clone() if re.search(r"\bmake ", block.text) else desk.folder
 
 
+def run(command: Sequence[str], desk: Desk, folder: Path) -> str:
+    """What a command prints that ends well."""
+    with ManagedProcess(*command, env=desk.environment(), cwd=folder) as process:
+        code = process.wait(DEADLINE_S)
+        said = "\n".join(process.lines)
+    assert code == 0, said
+    return said
+
+
+def shell(block: CodeBlock, desk: Desk) -> list[str]:
+    """The command that runs an example of the shell; one command that fails makes it fail."""
+    return ["bash", "-euo", "pipefail", "-c", desk.text(block)]
+
+
 @pytest.mark.parametrize("block", [b for b in of("sh") if not b.until], ids=name)
 def test_shell(block: CodeBlock, desk: Desk) -> None:
-    command = ["bash", "-euo", "pipefail", "-c", desk.text(block)]
-    done = subprocess.run(
-        command,
-        cwd=folder_of(block, desk),
-        env=desk.environment(),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = run(shell(block, desk), desk, folder_of(block, desk))
     if "transcribe talk.wav" in block.text:
-        assert "fail" in done.stdout.lower()
+        assert "fail" in said.lower()
 
 
 @pytest.mark.parametrize("block", [b for b in of("sh") if b.until], ids=name)
 def test_shell_that_runs_on(block: CodeBlock, desk: Desk) -> None:
-    with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", desk.text(block)],
-        cwd=folder_of(block, desk),
-        env=desk.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        watchdog = threading.Timer(DEADLINE_S - STOP_S, os.killpg, (process.pid, signal.SIGKILL))
-        watchdog.start()
-        try:
-            said: list[str] = []
-            assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line)
-                if block.until in line:
-                    break
-            assert block.until in "".join(said), "".join(said)
-        finally:
-            watchdog.cancel()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=STOP_S)
+    folder = folder_of(block, desk)
+    with ManagedProcess(*shell(block, desk), env=desk.environment(), cwd=folder) as process:
+        process.line(re.escape(block.until), deadline_s=DEADLINE_S)
+        os.killpg(process.pid, signal.SIGINT)  # A Ctrl-C in the terminal reaches all of them.
+        process.wait(STOP_S)
 
 
 @pytest.mark.parametrize("block", of("python"), ids=name)
 def test_python(block: CodeBlock, desk: Desk) -> None:
-    program = desk.folder / "example.py"
-    program.write_text(desk.text(block))
-    done = subprocess.run(
-        [sys.executable, program.name],
-        cwd=desk.folder,
-        env=desk.environment(),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "fail" in done.stdout.lower()
-    assert "matter" in done.stdout.lower()
+    (desk.folder / "example.py").write_text(desk.text(block))
+    said = run([sys.executable, "example.py"], desk, desk.folder).lower()
+    assert "traceback" not in said
+    assert "fail" in said
+    assert "matter" in said
 
 
 @pytest.mark.parametrize("block", of("html"), ids=name)
@@ -169,18 +144,10 @@ def test_browser(block: CodeBlock, desk: Desk) -> None:
     assert binary is not None, "no Chromium: .ci/run installs it"
     (desk.folder / "index.html").write_text(desk.text(block))
     (port,) = free_ports(1)
-    site = subprocess.Popen(
-        [sys.executable, "-m", "http.server", str(port)],
-        cwd=desk.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with browser_with_microphone(binary, desk.folder / "profile", desk.folder / "talk.wav") as page:
-            page.open(f"http://localhost:{port}/")
-            wait_until(lambda: bool(page.evaluate("!!document.querySelector('button')")), 20)
-            page.click("button")
-            wait_until(lambda: "try again" in str(page.evaluate("document.body.innerText")).lower(), 40)
-    finally:
-        site.terminate()
-        site.wait(STOP_S)
+    site = ManagedProcess(sys.executable, "-m", "http.server", str(port), cwd=desk.folder)
+    microphone = browser_with_microphone(binary, desk.folder / "profile", desk.folder / "talk.wav")
+    with site, microphone as page:
+        page.open(f"http://localhost:{port}/")
+        wait_until(lambda: bool(page.evaluate("!!document.querySelector('button')")), 20)
+        page.click("button")
+        wait_until(lambda: "try again" in str(page.evaluate("document.body.innerText")).lower(), 40)
