@@ -18,6 +18,8 @@ DOCUMENT: Final = ROOT / "docs" / "architecture.md"
 PACKAGES: Final = ("gateway", "stages", "broker", "runtime")
 BOUND: Final = re.compile(r"MAX_\w+|\w+_(S|MS|NS)|\w*HWM|CREDIT")
 """Names of constants that are waits or bounds."""
+BOUND_FIELDS: Final = ("Limits", "Times", "Intervals")
+"""Ends of the names of classes whose fields are waits or bounds."""
 UNITS: Final = {"KiB": 1 << 10, "MiB": 1 << 20}
 MOST_FILES: Final = 30  # Files on the way of a chunk, so that a reader can follow it.
 LINK: Final = re.compile(r"\[([\w/.]+)\]\(\.\./([\w/.]+)\)")
@@ -71,7 +73,7 @@ def bounds_of(file: Path) -> Iterator[tuple[str, str, Any]]:
         name = node.target.id if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else ""
         if BOUND.fullmatch(name):
             yield str(file), name, getattr(module_of(file), name)
-        if isinstance(node, ast.ClassDef) and node.name.endswith("Limits"):
+        if isinstance(node, ast.ClassDef) and node.name.endswith(BOUND_FIELDS):
             kind = getattr(module_of(file), node.name)
             fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
             for field in fields:
