@@ -1,4 +1,4 @@
-"""Environment variables in, frozen settings out; read once, in the `main()` of each process."""
+"""Reads environment variables into frozen settings, once, in the `main()` of each process."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ from runtime.errors import StartupError
 from runtime.logs import LogFormat
 
 PREFIX = "DALSTON_"
-DAY_S: Final = 86_400.0  # the longest that any wait may be set to
+DAY_S: Final = 86_400.0  # Seconds: no wait may be set longer, since clocks overflow at absurd times.
 
 
 class Settings(BaseSettings):
@@ -75,15 +75,15 @@ def read_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        lines = [_wrong(str(each["loc"][0]), each["input"], each["msg"]) for each in error.errors()]
+        lines = [_describe(str(each["loc"][0]), each["input"], each["msg"]) for each in error.errors()]
         raise StartupError("bad setting: " + "; ".join(lines)) from None
 
 
-def _wrong(field: str, value: Any, what: str) -> str:
+def _describe(field: str, value: Any, what: str) -> str:
     """What is wrong with a setting; a secret is not for the log."""
     if field == "internal_secret":
         return f"{PREFIX}{field.upper()}: at least 16 printable ASCII characters are needed"
-    return f"{PREFIX}{field.upper()}={value!r}: {what}"
+    return f"{PREFIX}{field.upper()}={value!r}: {what.removeprefix('Value error, ')}"
 
 
 def raise_file_limit() -> None:

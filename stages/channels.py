@@ -1,4 +1,4 @@
-"""The sockets between the stages: an `Inbox` (PULL, binds) and an `Outlet` (PUSH, connects).
+"""Wraps the sockets between the stages: an `Inbox` (PULL) binds, an `Outlet` (PUSH) connects.
 
 Both are `ipc://` in the worker's run folder (mode 0700). What arrives and does not decode is counted
 and dropped.
@@ -19,10 +19,10 @@ AUDIO_HWM: Final = 512
 session, 13 s of four; the receiver's credit (2 s a session) keeps a hop far below it up to 25 sessions, and
 above that a full queue blocks the writer, which reaches the clients' sockets."""
 
-BATCH: Final = 32  # messages that leave together, at most: 100 KB of audio
+BATCH: Final = 32  # Messages that leave together, at most: 100 KB of audio, which fits a socket's buffer.
 
-MAX_IPC_PATH: Final = 107  # bytes, of sun_path on Linux without its final zero
-LINGER_MS: Final = 500  # what a closing socket waits for its last messages to leave
+MAX_IPC_PATH: Final = 107  # Bytes of sun_path on Linux without its final zero.
+LINGER_MS: Final = 500  # Milliseconds that a closing socket waits for its last messages to leave.
 
 Packet: TypeAlias = tuple[Message, bytes]
 """A message and its payload (empty where it has none)."""
@@ -58,11 +58,11 @@ class Inbox:
         """The descriptor that becomes readable when an empty queue fills."""
         return int(self.socket.getsockopt(zmq.FD))
 
-    def take(self, timeout_ms: int, limit: int = AUDIO_HWM) -> list[Packet]:
+    def receive(self, timeout_ms: int, limit: int = AUDIO_HWM) -> list[Packet]:
         """Everything that waits, until there are `limit` messages; waits up to `timeout_ms` for the first."""
         packets: list[Packet] = []
         try:
-            parts = self._receive(timeout_ms)
+            parts = self._receive_first(timeout_ms)
             while True:
                 packets += self._decode(parts)
                 if len(packets) >= limit:
@@ -72,7 +72,7 @@ class Inbox:
             pass
         return packets
 
-    def _receive(self, timeout_ms: int) -> list[bytes]:
+    def _receive_first(self, timeout_ms: int) -> list[bytes]:
         """The next message; the wait is libzmq's own, without a poll before it."""
         if not timeout_ms:
             return self.socket.recv_multipart(zmq.NOBLOCK)
@@ -112,8 +112,8 @@ class Outlet:
         self._sockets = [_push(context, address) for address in where]
         self._waiting: list[list[bytes]] = [[] for _ in self._sockets]
 
-    def put(self, message: Message, payload: bytes = b"") -> None:
-        """Have a message leave with the next `flush`, behind those that were put before it."""
+    def append(self, message: Message, payload: bytes = b"") -> None:
+        """Have a message leave with the next `flush`, behind those that were appended before it."""
         self._waiting[self._pick(message)] += (encode(message), payload)
 
     def is_full(self, message: Message) -> bool:

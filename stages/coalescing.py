@@ -1,15 +1,15 @@
-"""How many messages come in, how long to let them gather before the next look out.
+"""Decides how long a process lets messages accumulate before it looks at them.
 
 A process that is woken for each message spends more on waking than on the message. Where messages come
-fast, a short wait lets several come together, as network cards do with interrupts; where they do not, there
+fast, a short wait lets several come together, as network cards coalesce interrupts; where they do not, there
 is no wait. A batch is then larger, which the VAD's network gains most from.
 """
 
 from typing import Final
 
-MANY: Final = 500  # messages a second from which it pays: about 50 sessions
-WAIT_S: Final = 0.002
-WINDOW_S: Final = 0.25  # over which they are counted
+MANY: Final = 500  # Messages a second, those of about 50 sessions, from which the wait saves time.
+WAIT_S: Final = 0.002  # Seconds of the wait: nobody notices them in a result.
+COUNTED_S: Final = 0.25  # Seconds over which messages are counted, so that one burst does not matter.
 
 
 class Coalescing:
@@ -19,9 +19,9 @@ class Coalescing:
         self.wait_s = 0.0
         self._since = self._count = 0.0
 
-    def took(self, messages: int, now: float) -> None:
-        """So many were there when the process looked."""
+    def count_messages(self, messages: int, now: float) -> None:
+        """So many messages were there when the process looked."""
         self._count += messages
-        if (spent := now - self._since) >= WINDOW_S:
+        if (spent := now - self._since) >= COUNTED_S:
             self.wait_s = WAIT_S if self._count >= MANY * spent else 0.0
             self._since, self._count = now, 0.0

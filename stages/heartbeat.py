@@ -1,53 +1,62 @@
-"""The sign of life of a stage process, once a second, also while it is at work: from a thread of its own."""
+"""Says once a second that a stage process is up, from a thread of its own, so also while it is at work."""
 
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass
 
 import zmq
 
 from stages.channels import Outlet, only
 from stages.messages import Alive
 
-BEAT_S: Final = 1.0
-# Of work without a look at the messages: a forward pass of a large model on a CPU takes seconds. After
-# this every session in real time has ended by its lag.
-HUNG_S: Final = 10.0
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatTimes:
+    """Seconds between two heartbeats, and of work without a look at the messages until a process hangs.
+
+    A forward pass of a large model on a CPU takes seconds. After the second of the two, every session in
+    real time has ended by its lag.
+    """
+
+    interval: float = 1.0
+    hung: float = 10.0
 
 
 class Heartbeat:
-    """Says to the receiver at `where` that the process is up, until it is over or hangs.
+    """Sends heartbeats to the receiver at `where` until the process ends or hangs.
 
-    `alive` makes the message, in another thread; what it raises comes out of `turn`.
+    `make_alive` makes the message, in another thread; what it raises is raised again by `on_turn`.
     """
 
     def __init__(
         self,
         context: "zmq.Context[zmq.Socket[bytes]]",
         where: str,
-        alive: Callable[[], Alive],
+        make_alive: Callable[[], Alive],
         clock: Callable[[], float] = time.monotonic,
+        times: HeartbeatTimes | None = None,
     ) -> None:
-        self._context, self._where, self._alive, self._clock = context, where, alive, clock
-        self._turned = clock()
+        self._context, self._where, self._make_alive, self._clock = context, where, make_alive, clock
+        self._times = times or HeartbeatTimes()
+        self._last_turn = clock()
         self._over = threading.Event()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Beat from now on."""
+        """Send heartbeats from now on."""
         self._thread.start()
 
-    def turn(self) -> None:
+    def on_turn(self) -> None:
         """The process does not hang; to be called at every turn of its loop."""
         if self._error is not None:
             raise self._error
-        self._turned = self._clock()
+        self._last_turn = self._clock()
 
-    def end(self) -> None:
-        """Beat no more; the context may be closed behind it."""
+    def stop(self) -> None:
+        """Send no more; the context may be closed after this."""
         self._over.set()
         self._thread.join()
 
@@ -55,10 +64,10 @@ class Heartbeat:
         outlet = Outlet(self._context, [self._where], only)
         try:
             while not self._over.is_set():
-                if self._clock() - self._turned < HUNG_S:
+                if self._clock() - self._last_turn < self._times.hung:
                     with suppress(zmq.Again):  # the receiver takes none yet
-                        outlet.send(self._alive(), flags=zmq.NOBLOCK)
-                self._over.wait(BEAT_S)
+                        outlet.send(self._make_alive(), flags=zmq.NOBLOCK)
+                self._over.wait(self._times.interval)
         except Exception as error:  # noqa: BLE001 - it ends the process, by the main thread
             self._error = error
         finally:

@@ -1,14 +1,17 @@
-"""Everything that crosses a process: one closed union of frozen messages.
+"""Defines everything that crosses from one process to another: one closed union of frozen messages.
 
 A message is a header and, where it has one, a payload of raw bytes that is never packed into the
-header: audio (16 kHz, mono, s16le) on the way down, a finished JSON event on the way back.
+header: audio (16 kHz, mono, s16le) on the way down, the JSON of a protocol event on the way back.
+
+`session` is the key of one gateway's connection for a session; a second connection for the same session,
+which a gateway may open before the worker has noticed that the first one is lost, has another key.
 
 The only clock of a transcript is the sample index since the session began, silence included: fields
 named `start`, `end` and `at` are such indices. `Stamps` are CLOCK_MONOTONIC nanoseconds.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from dalston_realtime.protocol.parameters import MinSilence
 
@@ -18,6 +21,9 @@ Route: TypeAlias = tuple[int, ...]
 Stamps: TypeAlias = tuple[int, ...]
 """When a message came into and left each stage: receiver in, receiver out, vad in, vad out, ..."""
 
+TimedWord: TypeAlias = tuple[str, int, int, float | None]
+"""A word, the samples at which it begins and ends, and the engine's confidence in it from 0 to 1."""
+
 EndKind = Literal["early", "maybe", "end", "cut", "flush"]
 GUESSES: Final[tuple[EndKind, ...]] = ("early", "maybe")  # the kinds that decide nothing
 
@@ -26,14 +32,16 @@ GUESSES: Final[tuple[EndKind, ...]] = ("early", "maybe")  # the kinds that decid
 class Open:
     """A session begins, or goes on after its worker was lost: at sample `start`, with `utterance` next.
 
-    Then `before` are the last words that are final, which the first ones repeat where it `overlaps`;
-    `frozen` are words of the next utterance that stand, of which the client may have been `shown` more.
-    The audio up to sample `replayed` was heard before, and comes at once. A `degraded` session has its
-    place beyond what the worker is meant for.
+    In the second case `previous_words` are the last words that are final, which the first ones may repeat
+    where it `overlaps`; `stable_words` are words of the next utterance that the client was promised, and
+    more of that utterance may have been shown (`partial_shown`). The audio up to sample `replayed` was
+    processed before, and comes at once. A `degraded` session has a slot beyond the worker's capacity.
+    `session_id` is the client's name of the session.
     """
 
     session: str
     route: Route
+    session_id: str
     model: str
     language: str
     interim_results: bool
@@ -44,10 +52,10 @@ class Open:
     timing: bool
     start: int = 0
     utterance: int = 1
-    before: tuple[str, ...] = ()
+    previous_words: tuple[str, ...] = ()
     overlaps: bool = False
-    frozen: tuple[str, ...] = ()
-    shown: bool = False
+    stable_words: tuple[str, ...] = ()
+    partial_shown: bool = False
     replayed: int = 0
     degraded: bool = False
 
@@ -133,7 +141,7 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
+class InputTimedOut:
     """No more audio comes for the time being: what is being said has ended."""
 
     session: str
@@ -178,14 +186,14 @@ class Hypothesis:
     overlaps: bool  # its first words may repeat the last ones of the utterance before it
     language: str | None
     confidence: float | None
-    words: tuple[tuple[str, int, int, float | None], ...]  # word, start, end, confidence
+    words: tuple[TimedWord, ...]
     flush_id: str | None
     inference_ns: int
     stamps: Stamps
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class AudioProcessed:
     """All audio up to sample `processed` has been dealt with."""
 
     session: str
@@ -194,15 +202,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A protocol event on its way to the sender; `fields` are its JSON fields except `type`."""
+class EncodedEvent:
+    """A protocol event on its way to the sender: JSON in the payload, without `seq` and `timing`.
+
+    `kind` is its type, such as `transcript.final`. `endpoint_wait` is how long the decision that a final's
+    utterance has ended took, in milliseconds of audio.
+    """
 
     session: str
     route: Route
     kind: str
-    fields: dict[str, Any]
-    stamps: Stamps
-    inference_ns: int
+    stamps: Stamps = ()
+    inference_ns: int = 0
+    endpoint_wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +266,12 @@ Message: TypeAlias = (
     | UtteranceEnd
     | TextEnd
     | Flush
-    | Stalled
+    | InputTimedOut
     | Configure
     | Close
     | Hypothesis
-    | Progress
-    | Event
+    | AudioProcessed
+    | EncodedEvent
     | Frame
     | SessionFailed
     | Alive

@@ -1,4 +1,4 @@
-"""What all processes share: logging, the countdown that a signal starts, and the loop of a stage."""
+"""Runs a stage as a process: its sockets, its loop, its heartbeat and its clean end."""
 
 import os
 import time
@@ -18,12 +18,12 @@ from stages.heartbeat import Heartbeat
 from stages.messages import Alive, EndOfStream, Message
 from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings
-from stages.topology import STAGES, parse_fanout
+from stages.topology import STAGES, FanOut
 
 log = structlog.stdlib.get_logger(__name__)
 
-IDLE_MS: Final = 250  # the longest wait for a message: how late the end may be noticed
-PATIENT_MS: Final = 5  # for one that was sent together with another
+IDLE_MS: Final = 250  # Milliseconds of the longest wait for a message: how late an error may be noticed.
+PATIENT_MS: Final = 5  # Milliseconds of the wait for a message that was sent together with another.
 
 
 def process_index(environ: dict[str, str] | None = None) -> int:
@@ -34,10 +34,10 @@ def process_index(environ: dict[str, str] | None = None) -> int:
 
 
 class Stage(Protocol):
-    """One stage as pure logic: messages in, messages out; no sockets, no clock of its own."""
+    """One stage as pure logic: it takes messages and returns messages, without sockets and clocks."""
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterable[Packet]:
-        """Take one message that came at `now` (CLOCK_MONOTONIC, ns)."""
+        """Handle one message that came at `now` (CLOCK_MONOTONIC, ns)."""
         ...
 
     def work(self, now: int) -> Iterable[Packet]:
@@ -63,12 +63,12 @@ def _longest_wait_ms(stage: Stage) -> int:
 
 
 class StageProcess:
-    """The shell round a stage: its sockets, its loop, its beat, its clean end."""
+    """The shell round a stage: its sockets, its loop, its heartbeat, its clean end."""
 
     def __init__(self, name: str, settings: WorkerSettings, stop: Stop) -> None:
         self.name, self.index, self._stop = name, process_index(), stop
         stop.extend(settings.drain_timeout)
-        counts = parse_fanout(settings.fanout)
+        counts = settings.fanout
         if self.index >= counts[name]:
             raise StartupError(
                 f"this is process {self.index + 1} of {name}, but DALSTON_FANOUT says {counts[name]}"
@@ -82,52 +82,52 @@ class StageProcess:
         self.inbox = Inbox(self._context, address(folder, name, self.index))
         self.outlet = self._outlet(folder, counts, position)
         self._receiver = address(folder, "control", 0)
-        self._gathering = Coalescing()
+        self._coalescing = Coalescing()
         self._ended: set[str] = set()
 
-    def _outlet(self, folder: Path, counts: dict[str, int], position: int) -> Outlet:
+    def _outlet(self, folder: Path, counts: FanOut, position: int) -> Outlet:
         if position + 1 == len(STAGES):
             return Outlet(self._context, [address(folder, "receiver", 0)], only)
         after = STAGES[position + 1]
         where = [address(folder, after, i) for i in range(counts[after])]
         return Outlet(self._context, where, by_route(position + 1))
 
-    def run(self, stage: Stage, beat: Callable[[Alive], Alive] = lambda alive: alive) -> None:
+    def run(self, stage: Stage, complete: Callable[[Alive], Alive] = lambda alive: alive) -> None:
         """Serve until every writer has said that its stream has ended.
 
-        `beat` may add to what the receiver hears every second; it is called in another thread.
+        `complete` may add to what the receiver hears every second; it is called in another thread.
         """
-        beats = Heartbeat(self._context, self._receiver, lambda: beat(self._alive()))
-        beats.start()
+        heartbeat = Heartbeat(self._context, self._receiver, lambda: complete(self._alive()))
+        heartbeat.start()
         log.info("ready")
         while len(self._ended) < self._writers:
-            beats.turn()
-            self._take(stage)
+            heartbeat.on_turn()
+            self._handle_messages(stage)
             self.outlet.flush()
             if stage.busy:
-                self._send(stage.work(time.monotonic_ns()))
+                self._append(stage.work(time.monotonic_ns()))
                 self.outlet.flush()
         while stage.busy:
-            self._send(stage.work(time.monotonic_ns()))
+            self._append(stage.work(time.monotonic_ns()))
         self.outlet.send_to_all(EndOfStream(f"{self.name}.{self.index + 1}"))
-        beats.end()
+        heartbeat.stop()
         self._close()
 
-    def _take(self, stage: Stage) -> None:
-        if self._gathering.wait_s and not stage.busy:
-            time.sleep(self._gathering.wait_s)
-        packets = self.inbox.take(_longest_wait_ms(stage))
-        self._gathering.took(len(packets), time.monotonic())
+    def _handle_messages(self, stage: Stage) -> None:
+        if self._coalescing.wait_s and not stage.busy:
+            time.sleep(self._coalescing.wait_s)
+        packets = self.inbox.receive(_longest_wait_ms(stage))
+        self._coalescing.count_messages(len(packets), time.monotonic())
         self.metrics.queued(self.name, len(packets))
         for message, payload in packets:
             if isinstance(message, EndOfStream):
                 self._ended.add(message.source)
             else:
-                self._send(stage.handle(message, payload, time.monotonic_ns()))
+                self._append(stage.handle(message, payload, time.monotonic_ns()))
 
-    def _send(self, packets: Iterable[Packet]) -> None:
+    def _append(self, packets: Iterable[Packet]) -> None:
         for message, payload in packets:
-            self.outlet.put(message, payload)
+            self.outlet.append(message, payload)
             if self.outlet.is_full(message):
                 self.outlet.flush()
 

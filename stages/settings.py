@@ -1,16 +1,25 @@
 """Holds the settings that all processes of a worker read."""
 
 import socket
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from runtime.settings import DAY_S, Settings
+from stages.topology import FanOut, parse_fanout
+
+
+def _parse_fanout(value: Any) -> Any:
+    return parse_fanout(value) if isinstance(value, str) else value
 
 
 class WorkerSettings(Settings):
     """What every process of a worker reads."""
 
-    fanout: str = Field("", description="processes of each stage, such as vad=2,asr=2; others have one")
+    fanout: Annotated[FanOut, NoDecode, BeforeValidator(_parse_fanout)] = Field(
+        "", validate_default=True, description="processes of each stage, such as vad=2,asr=2; others have one"
+    )
     sessions_per_gpu: int = Field(
         4, ge=1, le=1024, description="places that a worker has for each of its ASR processes"
     )

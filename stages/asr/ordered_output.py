@@ -6,12 +6,23 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
+from dalston_realtime.protocol.events import ServerError, encode_event
 from dalston_realtime.protocol.models import ModelInfo
 from dalston_realtime.protocol.parameters import MinSilence
 from engines.base import Transcript
 from stages.asr.sentence_end import likelihood
 from stages.channels import Packet
-from stages.messages import Configure, Event, Flush, Hypothesis, Message, Open, Stamps, TextEnd, UtteranceEnd
+from stages.messages import (
+    Configure,
+    EncodedEvent,
+    Flush,
+    Hypothesis,
+    Message,
+    Open,
+    Stamps,
+    TextEnd,
+    UtteranceEnd,
+)
 
 T = TypeVar("T")
 
@@ -67,7 +78,7 @@ class OrderedOutput(Generic[T]):
             self.language = language
         else:
             why = f"{model.name} does not know {language}; it knows auto, {', '.join(model.languages)}"
-            self.say(self._error("invalid_message", why))
+            self.queue.append(self._error("invalid_message", why))
 
     def say(self, message: Message) -> None:
         """Pass a message on behind the finals that are still to come."""
@@ -87,10 +98,10 @@ class OrderedOutput(Generic[T]):
         """The final that is to come next, if all before it has left."""
         return self.queue[0] if self.queue and isinstance(self.queue[0], Pending) else None
 
-    def settle(self, *messages: Message) -> None:
+    def settle(self, *packets: Packet) -> None:
         """Put what has become of the head into its place."""
         self.queue.popleft()
-        self.queue.extendleft((message, b"") for message in reversed(messages))
+        self.queue.extendleft(reversed(packets))
 
     def ready(self) -> Iterator[Packet]:
         """What may leave now."""
@@ -139,7 +150,7 @@ class OrderedOutput(Generic[T]):
             stamps=end.stamps,
         )
 
-    def failed(self, why: str) -> Event:
+    def failed(self, why: str) -> Packet:
         """The message that says that an utterance is lost; the session goes on."""
         return self._error("transcription_failed", why)
 
@@ -147,18 +158,18 @@ class OrderedOutput(Generic[T]):
         """Say that the final that was to come next, of utterance `said`, is lost."""
         assert self.head is not None
         nothing = self.final(said, self.head.end, Transcript(""), 0)
-        self.settle(self.failed(why), nothing)
+        self.settle(self.failed(why), (nothing, b""))
 
     def lose(self, said: OutputText, until: int, why: str) -> None:
         """Say that an utterance is lost before its end: what its partials promised is its final."""
         nothing = self._hypothesis(said, Transcript(""), 0)
-        self.say(self.failed(why))
+        self.queue.append(self.failed(why))
         last = max(said.start, until)
         self.say(replace(nothing, end=last, decided=last, final=True))
 
-    def _error(self, code: str, why: str) -> Event:
-        fields = {"code": code, "message": why, "recoverable": True}
-        return Event(self.opened.session, self.opened.route, "error", fields, (), 0)
+    def _error(self, code: str, why: str) -> Packet:
+        error = ServerError(code=code, message=why, recoverable=True)
+        return EncodedEvent(self.opened.session, self.opened.route, error.type), encode_event(error)
 
     def _hypothesis(self, said: OutputText, transcript: Transcript, inference_ns: int) -> Hypothesis:
         words = tuple(

@@ -1,22 +1,14 @@
 """The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
-import orjson
-import structlog
-from pydantic import Field
-
 from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import encode_event
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
-from engines.catalog import EngineLimits, default, describe, load, parse
-from runtime.gpu import Gpu, GpuMemory
-from runtime.logs import configure_logging
-from runtime.process import Stop
-from runtime.settings import read_settings
+from engines.catalog import describe
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 from stages.asr.greeting import session_begin
 from stages.asr.inference import Failure, Inference
@@ -27,26 +19,21 @@ from stages.channels import Packet
 from stages.endpoint_rules import samples
 from stages.messages import (
     GUESSES,
-    Alive,
     Audio,
+    AudioProcessed,
     Close,
     Configure,
-    Event,
+    EncodedEvent,
     Flush,
     Hypothesis,
     Message,
     Open,
-    Progress,
     SessionFailed,
     Silence,
     UtteranceEnd,
     UtteranceStart,
 )
 from stages.metrics import StageMetrics
-from stages.process import StageProcess
-from stages.settings import WorkerSettings
-
-log = structlog.stdlib.get_logger(__name__)
 
 MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
 # A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
@@ -162,8 +149,8 @@ class AsrStage:
             if info.answers_to(message.model):
                 self._sessions[message.session] = self._serve(message, info, inference)
                 yield message, b""
-                fields = session_begin(message, info)
-                yield Event(message.session, message.route, "session.begin", fields, (), 0), b""
+                begin = session_begin(message, info)
+                yield EncodedEvent(message.session, message.route, begin.type), encode_event(begin)
                 return
         names = ", ".join(f"{info.variant} ({info.name})" for info, _ in self._models)
         text = f"this worker has no model {message.model}; it has {names}"
@@ -237,7 +224,7 @@ class AsrStage:
         processed, opened = listener.processed, listener.replies.opened
         if processed - served.reported >= PROGRESS:
             served.reported = processed
-            yield Progress(opened.session, opened.route, processed), b""
+            yield AudioProcessed(opened.session, opened.route, processed), b""
 
     def _measure(self, batch: Batch[ServedSession], spent: int) -> None:
         if self._metrics is not None:
@@ -245,61 +232,3 @@ class AsrStage:
             self._metrics.inference.labels(kind).observe(spent / 1e9)
             self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
             self._metrics.places.set(self.places)
-
-
-class AsrSettings(WorkerSettings):
-    """What the ASR stage reads."""
-
-    models: str | None = Field(
-        None,
-        description="variants and what serves them, such as"
-        " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
-    )
-    max_batch: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        description="sessions in one forward pass; unset: DALSTON_SESSIONS_PER_GPU",
-    )
-    partial_interval_ms: int = Field(
-        300, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
-    )
-    chunk_ms: int | None = Field(
-        None, ge=80, le=5000, description="milliseconds in a step of a cache-aware Parakeet; unset: 160"
-    )
-    asr_threads: int = Field(1, ge=1, le=256, description="CPU threads of one forward pass")
-
-
-def build(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
-    """The stage with its engines loaded, and its models as the receiver registers them: JSON."""
-    specs = parse(settings.models) if settings.models else default()
-    room = EngineLimits(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
-    engines = load(specs, room)
-    stage = AsrStage(
-        engines,
-        settings.max_batch or settings.sessions_per_gpu,
-        samples(settings.partial_interval_ms),
-        time.monotonic_ns,
-        metrics,
-    )
-    for info in describe(engines):
-        log.info("%s is %s (%s)", info.variant, info.name, info.engine)
-    return stage, orjson.dumps(describe(engines)).decode()
-
-
-def main() -> None:
-    """Run the stage as a process."""
-    stop = Stop()
-    settings = read_settings(AsrSettings)
-    configure_logging("asr", settings.log_level, settings.log_format)
-    process = StageProcess("asr", settings, stop)
-    stage, models = build(settings, process.metrics)
-    gpu = Gpu()
-
-    def beat(alive: Alive) -> Alive:
-        memory = gpu.memory() or GpuMemory(0, 0)
-        return replace(
-            alive, models=models, places=stage.places, gpu_used=memory.used, gpu_total=memory.total
-        )
-
-    process.run(stage, beat)

@@ -149,7 +149,7 @@ class StreamingSession:
         if job.last:
             assert self.replies.head is not None
             end = self.replies.head.end
-            self.replies.settle(self.replies.final(stream.said, end, transcript, inference_ns))
+            self.replies.settle((self.replies.final(stream.said, end, transcript, inference_ns), b""))
         elif self.replies.head is None:  # else its final is a step or two away
             self._show(stream, transcript, inference_ns)
 

@@ -210,7 +210,8 @@ class UtteranceSession:
             assert self.replies.head is not None
             end = self.replies.head.end
             self.context = None if utterance.broken_off else heard.context
-            self.replies.settle(self.replies.final(utterance.said, end, heard.transcript, inference_ns))
+            final = self.replies.final(utterance.said, end, heard.transcript, inference_ns)
+            self.replies.settle((final, b""))
             return
         assert utterance.maybe is not None
         maybe, utterance.maybe = utterance.maybe, None

@@ -1,4 +1,4 @@
-"""The transcript of one session: hypotheses in, texts that keep the protocol's promises out."""
+"""Makes of the hypotheses of one session texts that keep the protocol's promises."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,10 +6,15 @@ from typing import Final
 
 from stages.alignment import REACH, common_prefix, continuation, repeated
 
-AGREEING: Final = 5  # hypotheses in a row that must agree on a word before it is called stable
-UNSTABLE: Final = 5  # words at the end of a hypothesis that are never called stable
-# With these, freezing costs no accuracy on the test recordings and a quarter of the text shown is stable;
-# 3 and 2 make it half, for 2 points of word error rate: partials are decoded without context (measured).
+AGREEING: Final = 5
+"""Hypotheses in a row that must agree on a word before it is called stable.
+
+With 5, and 5 unstable words, stable words cost no accuracy on the test recordings and a quarter of the text
+shown is stable. With 3 and 2 it is half, for 2 points of word error rate, because partials are decoded
+without context (measured).
+"""
+
+UNSTABLE: Final = 5  # Words at the end of a hypothesis that are never called stable: see `AGREEING`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,52 +29,52 @@ class PartialText:
 class UtteranceText:
     """The text of one utterance while it grows.
 
-    Words on which the last hypotheses agree are frozen: later ones, and the final, go on behind them.
+    Words on which the last hypotheses agree are stable: later ones, and the final, go on behind them.
     """
 
-    before: tuple[str, ...] = ()  # the last words before this utterance, which overlaps them
-    begins: bool = False  # a sentence: what was said before has ended one
-    frozen: list[str] = field(default_factory=list)
+    previous_words: tuple[str, ...] = ()  # the last ones before this utterance, which overlaps them
+    begins_sentence: bool = False  # the utterance before has ended one
+    stable_words: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
 
-    def partial(self, text: str) -> PartialText:
-        """Take a hypothesis of the whole utterance."""
-        words = self._words(text)
+    def append_partial(self, text: str) -> PartialText:
+        """The text to show, after one more hypothesis of the whole utterance."""
+        words = self._own_words(text)
         self._recent.append(words)
         if len(self._recent) == AGREEING:
             first, *others = self._recent
             agreed = min(common_prefix(first, other) for other in others)
             longest = min(agreed, min(map(len, self._recent)) - UNSTABLE)
-            self.frozen += words[len(self.frozen) : max(longest, len(self.frozen))]
-        return PartialText(" ".join(words), len(" ".join(self.frozen)))
+            self.stable_words += words[len(self.stable_words) : max(longest, len(self.stable_words))]
+        return PartialText(" ".join(words), len(" ".join(self.stable_words)))
 
-    def final(self, text: str) -> str:
-        """Take the last hypothesis: the text that stands."""
-        return " ".join(self._words(text))
+    def finalize(self, text: str) -> str:
+        """The text of the utterance, after its last hypothesis."""
+        return " ".join(self._own_words(text))
 
-    def repeats(self, text: str) -> int:
-        """How many of the first words of a hypothesis were said by the utterance before."""
-        return repeated(self.before, text.split())
+    def count_repeated(self, text: str) -> int:
+        """How many of the first words of a hypothesis belong to the utterance before."""
+        return repeated(self.previous_words, text.split())
 
     def following(self, text: str) -> "UtteranceText":
         """The utterance behind this one, of which `text` was the final."""
         if not text:
-            return UtteranceText(self.before, self.begins)
-        words = (*self.before, *text.split())  # a short one may lie in the overlap as a whole
+            return UtteranceText(self.previous_words, self.begins_sentence)
+        words = (*self.previous_words, *text.split())  # a short one may lie in the overlap as a whole
         return UtteranceText(words[-REACH:], text[-1] in ".!?")
 
-    def _words(self, text: str) -> list[str]:
-        words = text.split()[self.repeats(text) :]
-        if self.begins and words:
+    def _own_words(self, text: str) -> list[str]:
+        words = text.split()[self.count_repeated(text) :]
+        if self.begins_sentence and words:
             words[0] = words[0][0].upper() + words[0][1:]
-        if words[: len(self.frozen)] == self.frozen:
+        if words[: len(self.stable_words)] == self.stable_words:
             return words
-        return self.frozen + words[continuation(self.frozen, words) :]
+        return self.stable_words + words[continuation(self.stable_words, words) :]
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """A final: its number and text, its times in samples."""
+class FinalText:
+    """A final with text: its number, and its times in samples."""
 
     utterance: int
     text: str

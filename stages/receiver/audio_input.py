@@ -1,4 +1,4 @@
-"""A client's bytes in, 16 kHz mono s16le out: decoding, mixing down, resampling, chunk by chunk."""
+"""Makes 16 kHz mono s16le of a client's audio: decodes, mixes down and resamples it, chunk by chunk."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -7,17 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from dalston_realtime.protocol.audio import SAMPLE_RATE
-from dalston_realtime.protocol.parameters import Encoding
+from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-
-SAMPLE_BYTES: Final[dict[Encoding, int]] = {
-    "pcm_s16le": 2,
-    "pcm_f32le": 4,
-    "mulaw": 1,
-    "alaw": 1,
-}
 
 
 class AudioInput:
@@ -26,7 +18,7 @@ class AudioInput:
     def __init__(self, encoding: Encoding, sample_rate: int, channels: int) -> None:
         self._decode = _DECODERS[encoding]
         self._channels = channels
-        self._frame_bytes = SAMPLE_BYTES[encoding] * channels
+        self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
         self._resampler = None
         if sample_rate != SAMPLE_RATE:

@@ -1,6 +1,6 @@
-"""How far results are behind the audio of one session, also while its socket is not being read."""
+"""Measures how far results are behind the audio of one session, also while its socket is not being read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
@@ -9,12 +9,17 @@ CREDIT: Final = 2 * SAMPLE_RATE
 """Samples that a session may have in the pipeline. Beyond that its socket is not read, so a client that
 sends faster than real time is slowed down by TCP, and memory stays flat."""
 
-WARN_S: Final = 3.0
-LIMIT_S: Final = 5.0
-HELD_S: Final = 2.0  # the limit must be exceeded for so long
-WARN_EVERY_S: Final = 1.0
+LagVerdict = Literal["fine", "warn", "exceeded"]
 
-Verdict = Literal["fine", "warn", "exceeded"]
+
+@dataclass(frozen=True, slots=True)
+class LagLimits:
+    """From which lag on a client is warned, and its session ended; all in seconds."""
+
+    warn: float = 3.0
+    end: float = 5.0
+    end_after: float = 2.0  # The limit must be exceeded for so long: a stage may be held up for a moment.
+    warn_every: float = 1.0
 
 
 @dataclass(slots=True)
@@ -29,6 +34,7 @@ class Lag:
 
     received: int = 0  # samples
     processed: int = 0  # samples
+    limits: LagLimits = field(default_factory=LagLimits)
     debt: float = 0.0  # seconds
     _exceeded_since: float | None = None
     _warned: float = float("-inf")
@@ -39,18 +45,23 @@ class Lag:
         return self.received / SAMPLE_RATE
 
     @property
+    def processed_s(self) -> float:
+        """Seconds of audio processed."""
+        return self.processed / SAMPLE_RATE
+
+    @property
     def has_credit(self) -> bool:
         """Whether more audio may be read."""
         return self.received - self.processed < CREDIT
 
-    def read(self, samples: int, held_s: float, *, waited: bool) -> None:
+    def on_audio(self, samples: int, held_s: float, *, waited: bool) -> None:
         """Audio was read after not reading for `held_s`; `waited` if the socket had nothing waiting."""
         self.received += samples
         if waited:
             self.debt = 0.0
         self.debt = max(0.0, self.debt + held_s - samples / SAMPLE_RATE)
 
-    def wait(self) -> None:
+    def on_empty_socket(self) -> None:
         """The socket has nothing waiting."""
         self.debt = 0.0
 
@@ -58,16 +69,16 @@ class Lag:
         """The lag now, where reading has been held for `held_s` so far."""
         return (self.received - self.processed) / SAMPLE_RATE + self.debt + held_s
 
-    def judge(self, now: float, held_s: float = 0.0) -> Verdict:
-        """Whether to warn (at most once a second) or to end the session; `now` in seconds."""
+    def assess(self, now: float, held_s: float = 0.0) -> LagVerdict:
+        """Whether to warn, at most once in a while, or to end the session; `now` in seconds."""
         lag = self.seconds(held_s)
-        if lag < LIMIT_S:
+        if lag < self.limits.end:
             self._exceeded_since = None
         elif self._exceeded_since is None:
             self._exceeded_since = now
-        elif now - self._exceeded_since >= HELD_S:
+        elif now - self._exceeded_since >= self.limits.end_after:
             return "exceeded"
-        if lag >= WARN_S and now - self._warned >= WARN_EVERY_S:
+        if lag >= self.limits.warn and now - self._warned >= self.limits.warn_every:
             self._warned = now
             return "warn"
         return "fine"

@@ -1,46 +1,95 @@
-"""A gateway's request for a session in, the message that opens it in the pipeline out."""
+"""Checks a gateway's request for a session, and makes of it the message that opens one in the pipeline."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from typing import Final
 
-from dalston_realtime.protocol.parameters import SessionConfig
+import msgspec
+
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.parameters import MAX_NAME_CHARS, SessionConfig, parse_query
+from runtime.worker_link import BadLinkMessage, OpenSession, ResumePoint, decode_open
 from stages.messages import Open, Route
 
-
-def opening(session: str, route: Route, config: SessionConfig) -> Open:
-    """The message that opens a session in the pipeline."""
-    return Open(
-        session,
-        route,
-        config.model,
-        config.language,
-        config.interim_results,
-        config.enable_vad,
-        config.word_timestamps,
-        config.min_silence_ms,
-        config.vocabulary,
-        config.timing,
-    )
+MAX_SAMPLE: Final = 1 << 52  # Samples, thousands of years: more than a session has, and exact everywhere.
+FROM_THE_START: Final = ResumePoint(clock=0, replayed=0, utterance=1)
 
 
-def reopening(opened: Open, query: Mapping[str, str]) -> Open:
-    """`opened` as its gateway says: where it began on another worker, and what its place is worth.
+def read_open(frame: str | bytes) -> OpenSession:
+    """The request in a gateway's first frame, of which every value is one that the stages can work with.
 
-    Bad values are 0 and nothing. `clock` and `replayed` are in samples, `utterance` the next number; the
-    rest is as in `Open`, words joined by spaces.
+    Raises:
+        UnknownLinkVersion: it is of another version.
+        BadLinkMessage: it is none, or a value of it is out of its range.
     """
-    return replace(
-        opened,
-        start=_whole(query.get("clock", "0")),
-        utterance=max(1, _whole(query.get("utterance", "1"))),
-        before=tuple(query.get("before", "").split()),
-        overlaps=query.get("overlaps") == "true",
-        frozen=tuple(query.get("frozen", "").split()),
-        shown=query.get("shown") == "true",
-        replayed=_whole(query.get("replayed", "0")),
-        degraded=query.get("degraded") == "true",
+    asked = decode_open(frame)
+    _check_names(asked)
+    _check_config(asked.config)
+    _check_resume(asked.resume or FROM_THE_START)
+    return asked
+
+
+def connection_key(asked: OpenSession) -> str:
+    """The name of this connection in the pipeline; one session may have two for a moment."""
+    return f"{asked.session_id}.{asked.link_id}" if asked.link_id else asked.session_id
+
+
+def opening(asked: OpenSession, route: Route) -> Open:
+    """The message that opens a session in the pipeline."""
+    config, resume = asked.config, asked.resume or FROM_THE_START
+    return Open(
+        session=connection_key(asked),
+        route=route,
+        session_id=asked.session_id,
+        model=config.model,
+        language=config.language,
+        interim_results=config.interim_results,
+        enable_vad=config.enable_vad,
+        word_timestamps=config.word_timestamps,
+        min_silence_ms=config.min_silence_ms,
+        vocabulary=config.vocabulary,
+        timing=config.timing,
+        start=resume.clock,
+        utterance=resume.utterance,
+        previous_words=resume.previous_words,
+        overlaps=resume.overlaps,
+        stable_words=resume.stable_words,
+        partial_shown=resume.partial_shown,
+        replayed=resume.replayed,
+        degraded=asked.degraded,
     )
 
 
-def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+def _check_names(asked: OpenSession) -> None:
+    if not _is_name(asked.session_id) or (asked.link_id and not _is_name(asked.link_id)):
+        raise BadLinkMessage(
+            f"session_id and link_id must be of at most {MAX_NAME_CHARS} printable characters without spaces"
+        )
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME_CHARS and text.isprintable() and " " not in text
+
+
+def _check_config(config: SessionConfig) -> None:
+    """The types are right by now; the ranges are those of the query parameters of the same names."""
+    values = msgspec.structs.asdict(config).items()
+    try:
+        parse_query({name: _as_query(value) for name, value in values if value is not None})
+    except InvalidParameter as error:
+        raise BadLinkMessage(error.message) from None
+
+
+def _as_query(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _check_resume(resume: ResumePoint) -> None:
+    if not (0 <= resume.clock < MAX_SAMPLE and 0 <= resume.replayed < MAX_SAMPLE):
+        raise BadLinkMessage("clock and replayed must be indices of samples")
+    if not 1 <= resume.utterance < MAX_SAMPLE:
+        raise BadLinkMessage("utterance must be a number from 1")
+    if not all(map(_is_word, (*resume.previous_words, *resume.stable_words))):
+        raise BadLinkMessage("previous_words and stable_words must be lists of single words")
+
+
+def _is_word(text: str) -> bool:
+    return text.split() == [text]

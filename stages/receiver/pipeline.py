@@ -1,11 +1,12 @@
-"""The receiver's end of the stage ring, on asyncio: messages into the VAD stage, frames back out.
+"""Sends messages into the VAD stage and receives what the senders say, on asyncio.
 
-The two sides do not wait for each other: a ring whose writer waits for its reader locks up when full.
+The stages form a ring with the receiver, so the two sides do not wait for each other: a ring whose writer
+waits for its reader locks up when it is full.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,133 +19,137 @@ from stages.channels import Inbox, Outlet, address, by_route
 from stages.coalescing import Coalescing
 from stages.messages import Alive, EndOfStream, Message
 from stages.receiver.process_watch import ProcessWatch
-from stages.topology import STAGES
+from stages.topology import STAGES, FanOut
 
 log = structlog.stdlib.get_logger(__name__)
 
-RETRY_S: Final = 0.005  # between two tries to write into a full queue
-SILENT_S: Final = 3.0  # a stage process that has not beaten for so long is gone
+RETRY_S: Final = 0.005  # Seconds between two tries to write into a full queue, a fraction of an audio chunk.
+SILENT_S: Final = (
+    3.0  # Seconds without a heartbeat, of which one comes a second, until a process counts as gone.
+)
 
 
 class StagePipeline:
     """Sends to the VAD processes, and reads what the senders say."""
 
-    def __init__(self, folder: Path, counts: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, counts: FanOut) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._counts = counts
         where = [address(folder, STAGES[0], i) for i in range(counts[STAGES[0]])]
         self._outlet = Outlet(self._context, where, by_route(0))
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
         self._control = Inbox(self._context, address(folder, "control", 0))
-        self._beats: dict[tuple[str, int], float] = {}
-        self._guard = ProcessWatch(folder, self._died)
+        self._heard_at: dict[tuple[str, int], float] = {}  # seconds, by stage and index
+        self._watch = ProcessWatch(folder, self._on_death)
         self.died = asyncio.Event()  # a process ended: `missing` has to be asked
-        self._asr: dict[int, Alive] = {}  # the last beat of each ASR process
-        self._gathering = Coalescing()
-        self._leaving: asyncio.Handle | None = None  # the turn in which what was put leaves
+        self._asr: dict[int, Alive] = {}  # the last heartbeat of each ASR process
+        self._coalescing = Coalescing()
+        self._flush_due: asyncio.Handle | None = None  # when what was appended leaves
         self._ended: set[str] = set()
         self.drained = asyncio.Event()
 
-    def start(self, deliver: Callable[[Message, bytes], None]) -> None:
-        """Begin to read, on the running loop; `deliver` gets what the senders say and must not wait."""
+    def start(self, on_result: Callable[[Message, bytes], None]) -> None:
+        """Begin to receive, on the running loop; `on_result` gets what the senders say and must not wait."""
 
-        def take(message: Message, payload: bytes) -> None:
+        def handle(message: Message, payload: bytes) -> None:
             if isinstance(message, EndOfStream):
-                self._end_of(message.source)
+                self._on_end_of_stream(message.source)
             else:
-                deliver(message, payload)
+                on_result(message, payload)
 
-        for inbox, handle in ((self.inbox, take), (self._control, self._hear)):
-            asyncio.get_running_loop().add_reader(inbox.fileno, self._drain, inbox, handle)
-            self._drain(inbox, handle)
+        for inbox, handler in ((self.inbox, handle), (self._control, self._handle_alive)):
+            asyncio.get_running_loop().add_reader(inbox.fileno, self._drain, inbox, handler)
+            self._drain(inbox, handler)
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         """Hand a message to the session's VAD process; waits while its queue is full."""
-        self._outlet.put(message, payload)
-        self._gathering.took(1, time.monotonic())
-        if not self._leaving:
-            self._leave_after(self._gathering.wait_s)
+        self._outlet.append(message, payload)
+        self._coalescing.count_messages(1, time.monotonic())
+        if not self._flush_due:
+            self._flush_after(self._coalescing.wait_s)
         while self._outlet.is_full(message):
             if not self._outlet.flush(block=False):
                 await asyncio.sleep(RETRY_S)
 
     def offer(self, message: Message) -> None:
-        """Send what the VAD process can do without: never waits, lost where its queue is full."""
+        """Send what the VAD process can do without: it never waits, and is lost where the queue is full."""
         with suppress(zmq.Again):
             self._outlet.send(message, flags=zmq.NOBLOCK)
 
-    def _leave_after(self, seconds: float) -> None:
-        """What is put by then leaves together; 0: with what else is ready in this turn of the loop."""
+    def _flush_after(self, seconds: float) -> None:
+        """Send what is appended until then in one go; 0: with what else is ready in this turn of the loop."""
         loop = asyncio.get_running_loop()
-        self._leaving = loop.call_later(seconds, self._leave) if seconds else loop.call_soon(self._leave)
+        self._flush_due = (
+            loop.call_later(seconds, self._flush_outlet) if seconds else loop.call_soon(self._flush_outlet)
+        )
 
-    def _leave(self) -> None:
-        self._leaving = None
+    def _flush_outlet(self) -> None:
+        self._flush_due = None
         if not self._outlet.flush(block=False):
-            self._leave_after(RETRY_S)
+            self._flush_after(RETRY_S)
 
     def missing(self) -> list[str]:
-        """The stage processes that do not beat, such as `vad.2`; none means that the worker is whole."""
+        """The stage processes without a heartbeat, such as `vad.2`; none means that the worker is whole."""
         limit = time.monotonic() - SILENT_S
         return [
             f"{stage}.{index + 1}"
             for stage in STAGES
             for index in range(self._counts[stage])
-            if self._beats.get((stage, index), 0.0) < limit
+            if self._heard_at.get((stage, index), 0.0) < limit
         ]
 
     @property
     def models(self) -> str:
         """The models of the worker as its ASR processes say, which all have the same: JSON."""
-        return next((beat.models for beat in self._asr.values()), "[]")
+        return next((alive.models for alive in self._asr.values()), "[]")
 
     @property
     def gpu_memory(self) -> GpuMemory | None:
         """What the devices of all ASR processes have in use together; None without a GPU."""
-        beats = self._asr.values()
-        total = sum(beat.gpu_total for beat in beats)
-        return GpuMemory(sum(beat.gpu_used for beat in beats), total) if total else None
+        alives = self._asr.values()
+        total = sum(alive.gpu_total for alive in alives)
+        return GpuMemory(sum(alive.gpu_used for alive in alives), total) if total else None
 
-    def capacity(self, places: int) -> int:
-        """Sessions that all ASR processes hold, where each is configured for `places`."""
-        beats = (self._asr.get(i) for i in range(self._counts["asr"]))
-        return sum(min(places, beat.places) if beat and beat.places else places for beat in beats)
+    def capacity(self, slots: int) -> int:
+        """Sessions that all ASR processes hold, where each is configured for `slots`."""
+        alives = (self._asr.get(i) for i in range(self._counts["asr"]))
+        return sum(min(slots, alive.places) if alive and alive.places else slots for alive in alives)
 
-    def end(self) -> None:
+    def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""
         self._outlet.send_to_all(EndOfStream("receiver"))
 
     def close(self) -> None:
         """Close the sockets."""
         loop = asyncio.get_running_loop()
-        if self._leaving:
-            self._leaving.cancel()
+        if self._flush_due:
+            self._flush_due.cancel()
         for inbox in (self.inbox, self._control):
             loop.remove_reader(inbox.fileno)
             inbox.close()
-        self._guard.close()
+        self._watch.close()
         self._outlet.close()
         self._context.term()
 
     def _drain(self, inbox: Inbox, handle: Callable[[Message, bytes], None]) -> None:
-        """Take all that waits: libzmq signals its descriptor only when an empty queue fills."""
-        while packets := inbox.take(0):
+        """Receive all that waits: libzmq signals its descriptor only when an empty queue fills."""
+        while packets := inbox.receive(0):
             for message, payload in packets:
                 handle(message, payload)
 
-    def _end_of(self, sender: str) -> None:
+    def _on_end_of_stream(self, sender: str) -> None:
         self._ended.add(sender)
         if len(self._ended) == self._counts[STAGES[-1]]:
             self.drained.set()
 
-    def _hear(self, message: Message, _payload: bytes) -> None:
+    def _handle_alive(self, message: Message, _payload: bytes) -> None:
         if isinstance(message, Alive):
-            self._beats[message.stage, message.index] = time.monotonic()
-            self._guard.watch(message.stage, message.index)
+            self._heard_at[message.stage, message.index] = time.monotonic()
+            self._watch.watch_process(message.stage, message.index)
             if message.stage == "asr":
                 self._asr[message.index] = message
 
-    def _died(self, stage: str, index: int) -> None:
-        log.warning("%s.%d is gone", stage, index + 1)
-        self._beats.pop((stage, index), None)
+    def _on_death(self, stage: str, index: int) -> None:
+        log.warning("a stage process is gone", process=f"{stage}.{index + 1}")
+        self._heard_at.pop((stage, index), None)
         self.died.set()

@@ -1,4 +1,4 @@
-"""The lock files of the stage processes in, word of one that died out, before its next beat is missed."""
+"""Notices the death of a stage process at once, before its next heartbeat is missed."""
 
 import asyncio
 import fcntl
@@ -18,7 +18,7 @@ class ProcessWatch:
         self._folder, self._on_death = folder, on_death
         self._watched: dict[tuple[str, int], int] = {}
 
-    def watch(self, stage: str, index: int) -> None:
+    def watch_process(self, stage: str, index: int) -> None:
         """Call `on_death(stage, index)` when the process that holds the stage's lock ends."""
         if (stage, index) in self._watched:
             return
@@ -26,21 +26,21 @@ class ProcessWatch:
             pid = int(self._path(stage, index).read_text())
             handle = os.pidfd_open(pid)
         except (OSError, ValueError):
-            return  # another machine's process or an old kernel: its beats have to do
+            return  # another machine's process or an old kernel: its heartbeats have to do
         self._watched[stage, index] = handle
-        asyncio.get_running_loop().add_reader(handle, self._died, stage, index)
+        asyncio.get_running_loop().add_reader(handle, self._on_exit, stage, index)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Close all descriptors."""
         for key in list(self._watched):
-            self._forget(key)
+            self._unwatch(key)
 
-    def _died(self, stage: str, index: int) -> None:
-        self._forget((stage, index))
+    def _on_exit(self, stage: str, index: int) -> None:
+        self._unwatch((stage, index))
         if not self._is_held(stage, index):
             self._on_death(stage, index)
 
-    def _forget(self, key: tuple[str, int]) -> None:
+    def _unwatch(self, key: tuple[str, int]) -> None:
         handle = self._watched.pop(key)
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)

@@ -1,9 +1,11 @@
-"""The worker's state in, its entry in the registry out; and back what the registry asks of the worker."""
+"""Keeps the worker's entry in the registry, and does what the registry asks of the worker."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NoReturn, Protocol
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -14,11 +16,17 @@ from dalston_realtime.protocol.close_codes import CloseCode
 
 log = structlog.stdlib.get_logger(__name__)
 
-BEAT_S: Final = 1.0
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatIntervals:
+    """Seconds between two heartbeats, and between two tries of a worker that is not registered yet."""
+
+    registered: float = 1.0
+    unregistered: float = 0.2
 
 
 class RegisteredWorker(Protocol):
-    """The worker, as far as this is concerned."""
+    """The worker, as far as its entry in the registry is concerned."""
 
     worker_id: str
     died: asyncio.Event
@@ -40,44 +48,51 @@ class RegisteredWorker(Protocol):
 class Registration:
     """Registers a worker as soon as it is whole, and says every second that it still is."""
 
-    def __init__(self, worker: RegisteredWorker, registry: Registry) -> None:
-        self._worker, self._registry = worker, registry
+    def __init__(
+        self,
+        worker: RegisteredWorker,
+        registry: Registry,
+        intervals: HeartbeatIntervals | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._worker, self._registry, self._clock = worker, registry, clock
+        self._intervals = intervals or HeartbeatIntervals()
         self._draining = False
         self._registered = False
-        self._told = ""
+        self._logged_missing = ""
         self._sessions_until: float | None = None
 
     async def run(self) -> NoReturn:
-        """Work until cancelled."""
+        """Keep the entry up to date until cancelled."""
         while True:
             self._worker.died.clear()
             missing = ", ".join(self._worker.missing())
-            if missing and missing != self._told:
-                log.info("waiting for %s", missing)
-            self._told = missing
-            await (self._report_lost(missing) if missing else self.beat())
-            await self._pause()
+            if missing and missing != self._logged_missing:
+                log.info("waiting for stage processes", missing=missing)
+            self._logged_missing = missing
+            await (self._report_lost(missing) if missing else self.send_heartbeat())
+            await self._wait_for_next()
 
-    async def beat(self) -> None:
+    async def send_heartbeat(self) -> None:
         """Say once that the worker is there; Redis may be away."""
         record = self._worker.record(self._draining)
         try:
-            answer = await self._registry.heartbeat(record)
+            reply = await self._registry.heartbeat(record)
         except RegistryUnavailable:
-            return  # logged there; the next beat tries again
+            return  # logged there; the next heartbeat tries again
         if not self._registered:
             self._registered = True
-            log.info("worker %s is registered with %d places", record.worker_id, record.capacity)
-        self._obey(answer)
+            log.info("registered", worker=record.worker_id, slots=record.capacity)
+        self._handle_reply(reply)
 
-    async def leave(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Take nothing new, and wait up to `seconds` for the sessions to end by themselves."""
         self._draining = True
         if self._worker.idle.is_set():
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.beat()
+                await self.send_heartbeat()
                 await self._worker.idle.wait()
 
     async def _report_lost(self, missing: str) -> None:
@@ -89,18 +104,19 @@ class Registration:
             await self._registry.offline(self._worker.worker_id)
             self._registered = False
 
-    def _obey(self, answer: HeartbeatReply) -> None:
-        now = time.monotonic()
-        if answer.drain is None:
+    def _handle_reply(self, reply: HeartbeatReply) -> None:
+        now = self._clock()
+        if reply.drain is None:
             self._sessions_until = None
         elif self._sessions_until is None:
-            self._sessions_until = now + answer.drain
-            log.info("draining: nothing new, and %g s for the sessions to end", answer.drain)
+            self._sessions_until = now + reply.drain
+            log.info("draining: no new sessions", seconds_for_sessions=reply.drain)
         elif now >= self._sessions_until:
             self._worker.close_all(CloseCode.RESTARTING, "the worker is going away")
 
-    async def _pause(self) -> None:
-        """Until the next beat is due, or a stage process dies."""
+    async def _wait_for_next(self) -> None:
+        """Wait until the next heartbeat is due, or a stage process dies."""
+        seconds = self._intervals.registered if self._registered else self._intervals.unregistered
         with suppress(TimeoutError):
-            async with asyncio.timeout(BEAT_S if self._registered else BEAT_S / 5):
+            async with asyncio.timeout(seconds):
                 await self._worker.died.wait()

@@ -1,43 +1,39 @@
 """Runs the receiver: the WebSocket server of a worker, from its start to its clean end."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
-import uvloop
-from websockets import http11
 from websockets.asyncio.server import Server, serve
 
 from broker.errors import RegistryUnavailable
 from broker.registry import Registry
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.addresses import cannot_listen
-from runtime.logs import configure_logging
-from runtime.private_files import make_private_dir
-from runtime.process import Stop, lock
-from runtime.settings import read_settings
+from runtime.process import Stop
+from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker import Worker
-from stages.topology import parse_fanout
 
 log = structlog.stdlib.get_logger(__name__)
 
-MAX_FRAME: Final = (1 << 20) + 1024  # the gateway refuses frames over 1 MiB
-FRAMES_AHEAD: Final = 2  # frames that websockets reads before we ask for them
-PING_S: Final = 10.0  # a gateway that is gone without a word is noticed after PING_S + PONG_S
-# A pong waits behind the audio that has not been read: the two ends' buffers, some 20 s of speech, which
-# takes less time than that to transcribe.
+MAX_FRAME: Final = MAX_FRAME_BYTES + 1024  # Bytes: the gateway refuses frames over 1 MiB before.
+FRAMES_AHEAD: Final = 2  # Frames that websockets reads before we ask for them: more would hide a lag.
+PING_S: Final = 10.0  # Seconds: a gateway that is gone without a close is noticed after PING_S + PONG_S.
+# Seconds. A pong waits behind the audio that has not been read: the two ends' buffers, some 20 s of speech,
+# which takes less time than that to transcribe.
 PONG_S: Final = 30.0
-CLOSE_S: Final = 0.5  # for the answer to a close, which stands behind audio that is not read any more
-MAX_LINE: Final = 80 << 10  # bytes of a request line: 100 phrases of 50 characters, percent-encoded
-RECEIVE_BUFFER: Final = 128 << 10
-DRAIN_S: Final = 2.0  # for the pipeline to run empty, within the grace of the signal
+CLOSE_S: Final = (
+    0.5  # Seconds for the answer to a close, which stands behind audio that is not read any more.
+)
+RECEIVE_BUFFER: Final = 128 << 10  # Bytes, 4 s of a session: more would hide a lag from the gateway.
+DRAIN_S: Final = 2.0  # Seconds for the pipeline to run empty, within the grace of the signal.
 
 
 @asynccontextmanager
@@ -52,7 +48,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             worker.serve,
             settings.receiver_host,
             settings.receiver_port,
-            process_request=worker.answer,
+            process_request=HttpResponder(settings, worker).respond,
             compression=None,
             max_size=MAX_FRAME,
             max_queue=FRAMES_AHEAD,
@@ -62,7 +58,7 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
         )
     except (OSError, UnicodeError) as error:
         raise cannot_listen("receiver", settings.receiver_host, settings.receiver_port, error) from None
-    log.info("listening on %s port %d", settings.receiver_host, settings.receiver_port)
+    log.info("listening", host=settings.receiver_host, port=settings.receiver_port)
     for each in server.sockets:  # accepted sockets inherit it
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
@@ -71,22 +67,21 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
         server.close(close_connections=True)
 
 
-async def run(settings: ReceiverSettings, stop: Stop) -> None:
+async def serve_worker(settings: ReceiverSettings, stop: Stop) -> None:
     """Serve until the signal, then end the sessions and drain the pipeline."""
-    counts = parse_fanout(settings.fanout)
     loop = asyncio.get_running_loop()
-    pipeline = StagePipeline(settings.sockets, counts)
-    worker = Worker(settings, pipeline, counts)
+    pipeline = StagePipeline(settings.sockets, settings.fanout)
+    worker = Worker(settings, pipeline)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
-        pipeline.start(worker.deliver)
-        attendance = Registration(worker, registry)
-        beating = loop.create_task(attendance.run())
-        living = loop.create_task(worker.show_life())
-        await stop.wait(beating)
-        await attendance.leave(settings.drain_timeout)
-        beating.cancel()
-        living.cancel()
+        pipeline.start(worker.handle_result)
+        registration = Registration(worker, registry)
+        heartbeats = loop.create_task(registration.run())
+        alive_reports = loop.create_task(worker.report_alive())
+        await stop.wait(heartbeats)
+        await registration.drain(settings.drain_timeout)
+        heartbeats.cancel()
+        alive_reports.cancel()
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
         worker.close_all(CloseCode.RESTARTING, "the worker is going away")
@@ -94,20 +89,7 @@ async def run(settings: ReceiverSettings, stop: Stop) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await server.wait_closed()  # each session's end goes into the pipeline before its own
-                pipeline.end()
+                pipeline.send_end_of_stream()
                 await pipeline.drained.wait()
     pipeline.close()
     await registry.close()
-
-
-def main() -> None:
-    """Run the receiver as a process."""
-    stop = Stop()
-    settings = read_settings(ReceiverSettings)
-    stop.extend(settings.drain_timeout)
-    configure_logging("receiver", settings.log_level, settings.log_format)
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # its lines name no session
-    http11.MAX_LINE_LENGTH = MAX_LINE  # read from the environment at import, else
-    held = lock(make_private_dir(settings.sockets) / "receiver.lock")
-    uvloop.run(run(settings, stop))
-    held.close()

@@ -1,21 +1,27 @@
-"""The sender: protocol events in, finished JSON frames for the receiver out."""
+"""Makes of protocol events the finished JSON frames that the receiver writes to gateways."""
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
-import orjson
+import msgspec
 
+from dalston_realtime.protocol import events
 from dalston_realtime.protocol.close_codes import close_code
-from runtime.logs import configure_logging
-from runtime.process import Stop
-from runtime.settings import read_settings
+from dalston_realtime.protocol.events import ServerError, decode_event, encode_event
 from stages.channels import Packet
-from stages.messages import Close, Event, Frame, Message, Open, Progress, SessionFailed, Stamps, TextEnd
+from stages.messages import (
+    AudioProcessed,
+    Close,
+    EncodedEvent,
+    Frame,
+    Message,
+    Open,
+    SessionFailed,
+    Stamps,
+    TextEnd,
+)
 from stages.metrics import StageMetrics
-from stages.process import StageProcess
-from stages.settings import WorkerSettings
 
 STEPS: Final = (
     "receiver",
@@ -47,17 +53,17 @@ class SenderStage:
         return bool(self._partials)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
-        """Take one message."""
+        """Handle one message."""
         match message:
             case Open(session=session, timing=True):
                 self._timed.add(session)
-            case Event(session=session):
-                yield from self._event(message, now)
+            case EncodedEvent():
+                yield from self._emit_event(message, payload, now)
             case SessionFailed(session=session):
-                yield from self._pass(session)
-                yield self._error(message)
+                yield from self._release_partial(session)
+                yield _failure_frame(message)
                 yield message, b""
-            case Progress() | TextEnd():
+            case AudioProcessed() | TextEnd():
                 yield message, b""
             case Close(session=session):
                 self._timed.discard(session)
@@ -68,44 +74,49 @@ class SenderStage:
         partials, self._partials = self._partials, {}
         yield from partials.values()
 
-    def _event(self, event: Event, now: int) -> Iterator[Packet]:
-        stamps = (*event.stamps, now)
+    def _emit_event(self, event: EncodedEvent, payload: bytes, now: int) -> Iterator[Packet]:
+        frame = self._make_frame(event, payload, (*event.stamps, now))
         if event.kind == "transcript.partial":
-            self._overtake(event.session)
-            self._partials[event.session] = self._frame(event, stamps)
+            self._drop_partial(event.session)
+            self._partials[event.session] = frame
             return
         if event.kind == "transcript.final":
-            self._overtake(event.session)
-        yield from self._pass(event.session)
-        yield self._frame(event, stamps)
+            self._drop_partial(event.session)
+        yield from self._release_partial(event.session)
+        yield frame
 
-    def _overtake(self, session: str) -> None:
+    def _drop_partial(self, session: str) -> None:
         if self._partials.pop(session, None) and self._metrics is not None:
             self._metrics.drops.labels("partial_overtaken").inc()
 
-    def _pass(self, session: str) -> Iterator[Packet]:
+    def _release_partial(self, session: str) -> Iterator[Packet]:
         if packet := self._partials.pop(session, None):
             yield packet
 
-    def _frame(self, event: Event, stamps: Stamps) -> Packet:
-        fields = {"type": event.kind, **event.fields}
-        waited = fields.pop("endpoint_wait", None)
+    def _make_frame(self, event: EncodedEvent, payload: bytes, stamps: Stamps) -> Packet:
         times = timing((*stamps, self._clock()), event.inference_ns)
         if times and self._metrics is not None:
             for step, ms in times.items():
                 self._metrics.stage_seconds.labels(step).observe(ms / 1000)
         if times and event.session in self._timed:
-            fields["timing"] = times if waited is None else {**times, "endpoint_wait": waited}
-        return Frame(event.session, event.kind), orjson.dumps(fields)
+            if event.endpoint_wait is not None:
+                times["endpoint_wait"] = event.endpoint_wait
+            payload = _with_timing(payload, times)
+        return Frame(event.session, event.kind), payload
 
-    def _error(self, failed: SessionFailed) -> Packet:
-        fields: dict[str, Any] = {
-            "type": "error",
-            "code": close_code(failed.code).error,
-            "message": failed.message,
-            "recoverable": False,
-        }
-        return Frame(failed.session, "error"), orjson.dumps(fields)
+
+def _with_timing(payload: bytes, times: dict[str, float]) -> bytes:
+    """The event with its times, if it is one of those that have any."""
+    event = decode_event(payload)
+    if not isinstance(event, events.Partial | events.Final):
+        return payload
+    return encode_event(msgspec.structs.replace(event, timing=times))
+
+
+def _failure_frame(failed: SessionFailed) -> Packet:
+    code = close_code(failed.code).error
+    event = ServerError(code=code, message=failed.message, recoverable=False)
+    return Frame(failed.session, event.type), encode_event(event)
 
 
 def timing(stamps: Stamps, inference_ns: int) -> dict[str, float]:
@@ -120,12 +131,3 @@ def timing(stamps: Stamps, inference_ns: int) -> dict[str, float]:
     spent["asr"] = inference_ns
     spent["total"] = stamps[-1] - stamps[0]
     return {step: round(ns / 1e6, 3) for step, ns in spent.items()}
-
-
-def main() -> None:
-    """Run the stage as a process."""
-    stop = Stop()
-    settings = read_settings(WorkerSettings)
-    configure_logging("sender", settings.log_level, settings.log_format)
-    process = StageProcess("sender", settings, stop)
-    process.run(SenderStage(time.monotonic_ns, process.metrics))

@@ -5,14 +5,9 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
-from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from engines.base import Floats
-from engines.silero import WINDOW, SileroVad, VadState
-from runtime.logs import configure_logging
-from runtime.process import Stop
-from runtime.settings import read_settings
+from engines.silero import WINDOW, VadState
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
@@ -20,18 +15,16 @@ from stages.messages import (
     Close,
     Configure,
     Flush,
+    InputTimedOut,
     Message,
     Open,
     SessionFailed,
     Silence,
-    Stalled,
     Stamps,
     TextEnd,
     UtteranceEnd,
     UtteranceStart,
 )
-from stages.process import StageProcess
-from stages.settings import WorkerSettings
 from stages.vad.endpointer import Boundary, Ended, Started
 from stages.vad.vad_session import AT_ONCE, VadSession, silence_of, speaker_at
 
@@ -79,7 +72,7 @@ class VadStage:
                 yield from self._control(speaker, message, now)
             case TextEnd() if speaker := self._speakers.get(message.session):
                 yield from self._read(speaker, message, now)
-            case Stalled() if speaker := self._speakers.get(message.session):
+            case InputTimedOut() if speaker := self._speakers.get(message.session):
                 yield from self._catch_up(speaker)
                 yield from self._stall(speaker, message, now)
             case SessionFailed() | Close():  # the Close of a session that others have, and this process not
@@ -166,7 +159,7 @@ class VadStage:
                 else:
                     yield message, payload
 
-    def _stall(self, speaker: VadSession, message: Stalled, now: int) -> Iterator[Packet]:
+    def _stall(self, speaker: VadSession, message: InputTimedOut, now: int) -> Iterator[Packet]:
         speaker.stamps, speaker.stalled = (*message.stamps, now), now
         for boundary in speaker.endpointer.stall(speaker.received):
             yield from self._tell(speaker, boundary, None)
@@ -224,24 +217,3 @@ def _end_stall(speaker: VadSession, now: int) -> None:
     if speaker.stalled and now - speaker.stalled > GOES_ON_NS:
         speaker.endpointer.part()
     speaker.stalled = 0
-
-
-class VadSettings(WorkerSettings):
-    """What the VAD stage reads."""
-
-    max_utterance: float = Field(
-        12.0, ge=3, le=30, description="seconds before which an utterance is cut at its quietest point"
-    )
-
-
-def main() -> None:
-    """Run the stage as a process."""
-    import time
-
-    stop = Stop()
-    settings = read_settings(VadSettings)
-    configure_logging("vad", settings.log_level, settings.log_format)
-    threadpool_limits(1, "blas")  # Silero's matrices are too small for a second thread to be of use
-    process = StageProcess("vad", settings, stop)
-    rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
-    process.run(VadStage(SileroVad(), rules, time.monotonic_ns))

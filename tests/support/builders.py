@@ -1,21 +1,22 @@
-"""Messages with defaults for what a test does not care about."""
+"""Builds messages, with defaults for what a test does not care about."""
 
 from typing import Any, Literal
 
 import numpy as np
 
+from dalston_realtime.protocol.events import Event, encode_event
 from stages.channels import Packet
 from stages.messages import (
     Audio,
     Close,
     Configure,
+    EncodedEvent,
     EndKind,
-    Event,
     Flush,
     Hypothesis,
+    InputTimedOut,
     Open,
     Route,
-    Stalled,
     Stamps,
     TextEnd,
     UtteranceEnd,
@@ -38,7 +39,7 @@ def opened(session: str = "s", **changes: Any) -> Open:
         "vocabulary": (),
         "timing": False,
     }
-    return Open(session, ROUTE, **values | changes)
+    return Open(session, ROUTE, **{"session_id": session} | values | changes)
 
 
 def pcm(values: Any) -> bytes:
@@ -58,9 +59,9 @@ def flush(name: str = "f", session: str = "s", stamps: Stamps = ()) -> Flush:
     return Flush(session, ROUTE, name, stamps)
 
 
-def stalled(session: str = "s", stamps: Stamps = ()) -> Stalled:
+def input_timed_out(session: str = "s", stamps: Stamps = ()) -> InputTimedOut:
     """A client's audio stopped coming."""
-    return Stalled(session, ROUTE, stamps)
+    return InputTimedOut(session, ROUTE, stamps)
 
 
 def close(
@@ -132,6 +133,6 @@ def final(text: str, session: str = "s", **changes: Any) -> Hypothesis:
     return hypothesis(text, session, **{"final": True} | changes)
 
 
-def event(kind: str, session: str = "s", stamps: Stamps = (), inference_ns: int = 0, **fields: Any) -> Event:
-    """A protocol event."""
-    return Event(session, ROUTE, kind, fields, stamps, inference_ns)
+def event(event: Event, session: str = "s", **changes: Any) -> Packet:
+    """A protocol event on its way to the sender."""
+    return EncodedEvent(session, ROUTE, event.type, **changes), encode_event(event)

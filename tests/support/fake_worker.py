@@ -1,4 +1,4 @@
-"""Runs the benchmark's workers without transcription as tests need them: their heartbeats come more often."""
+"""Starts the benchmark's workers without transcription for tests, where they beat more often."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,7 +29,7 @@ async def strange_worker(
         strange = FakeWorker("strange", port, capacity, (MODEL,))
         registry = Registry.connect(redis_url)
         await registry.heartbeat(strange.record)
-        beating = asyncio.create_task(strange.beat(registry, BEAT_S))
+        beating = asyncio.create_task(strange.run_heartbeat(registry, BEAT_S))
         try:
             yield strange
         finally:

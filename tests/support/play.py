@@ -1,11 +1,13 @@
-"""A stage without its process: a history of messages played through it with a hand-driven clock."""
+"""Plays a history of messages through a stage without its process, with a hand-driven clock."""
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
 
 from stages.channels import Packet
-from stages.messages import Message
+from stages.messages import EncodedEvent, Message
 from stages.process import Stage
 
 Moment: TypeAlias = tuple[float, Message | Packet]
@@ -14,7 +16,7 @@ Moment: TypeAlias = tuple[float, Message | Packet]
 M = TypeVar("M")
 
 
-class Clock:
+class ManualClock:
     """Nanoseconds that pass only where a test says so."""
 
     def __init__(self) -> None:
@@ -28,13 +30,13 @@ class Clock:
         self.now += round(seconds * 1e9)
 
 
-def play(stage: Stage, history: Iterable[Moment], clock: Clock | None = None) -> list[Packet]:
+def play(stage: Stage, history: Iterable[Moment], clock: ManualClock | None = None) -> list[Packet]:
     """What the stage says, in order: it takes what has come, then works once, until nothing is left.
 
     The clock jumps to the next message while the stage has nothing to do; what work takes, a test's
     engine spends on the clock.
     """
-    clock = clock or Clock()
+    clock = clock or ManualClock()
     coming, said = deque(history), list[Packet]()
     while coming or stage.busy:
         if coming and not stage.busy:
@@ -51,6 +53,13 @@ def play(stage: Stage, history: Iterable[Moment], clock: Clock | None = None) ->
 def at_once(*packets: Message | Packet) -> list[Moment]:
     """A history in which everything is there from the start."""
     return [(0.0, packet) for packet in packets]
+
+
+def json_events(packets: Iterable[Packet], kind: str = "") -> list[dict[str, Any]]:
+    """The protocol events on their way to the sender, all or those of one type, as their JSON has them."""
+    encoded = [payload for message, payload in packets if isinstance(message, EncodedEvent)]
+    events: list[dict[str, Any]] = [msgspec.json.decode(payload) for payload in encoded]
+    return [event for event in events if kind in ("", event["type"])]
 
 
 def of_type(kind: type[M], packets: Iterable[Packet]) -> list[M]:

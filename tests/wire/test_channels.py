@@ -14,12 +14,12 @@ from runtime.errors import StartupError
 from runtime.process import lock
 from stages.channels import AUDIO_HWM, MAX_IPC_PATH, Inbox, Outlet, Packet, address, by_route, only
 from stages.codec import encode
-from stages.messages import EndOfStream, Message, Progress
+from stages.messages import AudioProcessed, EndOfStream, Message
 
 DEADLINE_MS = 5_000
 
 
-class Bench:
+class SocketBench:
     """Sockets in a folder of their own; all of them are closed at the end, or the test hangs."""
 
     def __init__(self, folder: Path) -> None:
@@ -52,28 +52,28 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[SocketBench]:
     with TemporaryDirectory(prefix="dalston-") as folder:
-        bench = Bench(Path(folder))
+        bench = SocketBench(Path(folder))
         yield bench
         bench.close()
 
 
-def message(number: int, process: int = 0) -> Progress:
-    return Progress("s", (process,), number)
+def message(number: int, process: int = 0) -> AudioProcessed:
+    return AudioProcessed("s", (process,), number)
 
 
 def take(inbox: Inbox, count: int) -> list[Packet]:
     """So many messages; each must come within the deadline."""
     packets: list[Packet] = []
     while len(packets) < count:
-        came = inbox.take(DEADLINE_MS)
+        came = inbox.receive(DEADLINE_MS)
         assert came, f"{len(packets)} of {count} messages came"
         packets += came
     return packets
 
 
-def test_messages_come_in_order_with_their_payloads(bench: Bench) -> None:
+def test_messages_come_in_order_with_their_payloads(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
     sent: list[Packet] = [(message(k), bytes([k % 256]) * (k % 7)) for k in range(300)]
     for packet in sent:
@@ -81,11 +81,11 @@ def test_messages_come_in_order_with_their_payloads(bench: Bench) -> None:
     assert take(inbox, 300) == sent
 
 
-def test_messages_that_leave_together_come_in_order_each_at_its_process(bench: Bench) -> None:
+def test_messages_that_leave_together_come_in_order_each_at_its_process(bench: SocketBench) -> None:
     inboxes, outlet = (bench.inbox(0), bench.inbox(1)), bench.outlet(2, by_route(0))
     sent: list[Packet] = [(message(k, process=k % 2), bytes([k % 256]) * (k % 7)) for k in range(100)]
     for packet in sent:
-        outlet.put(*packet)
+        outlet.append(*packet)
     assert outlet.is_full(message(0, process=1))
     assert outlet.flush()
     assert not outlet.is_full(message(0, process=1))
@@ -93,20 +93,20 @@ def test_messages_that_leave_together_come_in_order_each_at_its_process(bench: B
         assert take(inbox, 50) == sent[process::2]
 
 
-def test_what_finds_no_room_stays_and_goes_with_the_rest(bench: Bench) -> None:
+def test_what_finds_no_room_stays_and_goes_with_the_rest(bench: SocketBench) -> None:
     outlet = bench.outlet()
     full = fill(outlet)
     for k in range(3):
-        outlet.put(message(full + k))
+        outlet.append(message(full + k))
     assert not outlet.flush(block=False)
     inbox = bench.inbox()
-    outlet.put(message(full + 3))
-    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    outlet.append(message(full + 3))
+    assert len(inbox.receive(DEADLINE_MS, limit=1)) == 1
     assert outlet.flush()
     assert [m for m, _ in take(inbox, full + 3)] == [message(k) for k in range(1, full + 4)]
 
 
-def test_of_a_batch_only_what_does_not_decode_is_dropped(bench: Bench) -> None:
+def test_of_a_batch_only_what_does_not_decode_is_dropped(bench: SocketBench) -> None:
     inbox, raw = bench.inbox(), bench.raw()
     raw.send_multipart([encode(message(1)), b"a", b"hello", b"b", encode(message(2)), b""])
     assert take(inbox, 2) == [(message(1), b"a"), (message(2), b"")]
@@ -114,20 +114,20 @@ def test_of_a_batch_only_what_does_not_decode_is_dropped(bench: Bench) -> None:
     raw.close()
 
 
-def test_the_end_goes_behind_what_waits(bench: Bench) -> None:
+def test_the_end_goes_behind_what_waits(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
-    outlet.put(message(1))
+    outlet.append(message(1))
     outlet.send_to_all(EndOfStream("receiver"))
     assert [m for m, _ in take(inbox, 2)] == [message(1), EndOfStream("receiver")]
 
 
-def test_a_writer_may_come_before_its_reader(bench: Bench) -> None:
+def test_a_writer_may_come_before_its_reader(bench: SocketBench) -> None:
     outlet = bench.outlet()
     outlet.send(message(1))
     assert take(bench.inbox(), 1) == [(message(1), b"")]
 
 
-def test_a_session_stays_with_the_process_of_its_route(bench: Bench) -> None:
+def test_a_session_stays_with_the_process_of_its_route(bench: SocketBench) -> None:
     first, second = bench.inbox(0), bench.inbox(1)
     outlet = bench.outlet(2, by_route(0))
     for k in range(10):
@@ -139,7 +139,7 @@ def test_a_session_stays_with_the_process_of_its_route(bench: Bench) -> None:
         assert end == EndOfStream("receiver")
 
 
-def test_what_does_not_decode_is_counted_and_dropped(bench: Bench) -> None:
+def test_what_does_not_decode_is_counted_and_dropped(bench: SocketBench) -> None:
     inbox, raw = bench.inbox(), bench.raw()
     bad: list[list[bytes]] = [[b""], [b"hello"], [b"\xc1", b"audio"], [encode(message(1)), b"a", b"b"]]
     for parts in [*bad, [encode(message(1))], *bad, [encode(message(2)), b"audio"]]:
@@ -149,15 +149,15 @@ def test_what_does_not_decode_is_counted_and_dropped(bench: Bench) -> None:
     raw.close()
 
 
-def test_nothing_comes_from_an_empty_inbox(bench: Bench) -> None:
-    assert bench.inbox().take(0) == []
+def test_nothing_comes_from_an_empty_inbox(bench: SocketBench) -> None:
+    assert bench.inbox().receive(0) == []
 
 
-def test_an_inbox_gives_at_most_as_many_as_asked(bench: Bench) -> None:
+def test_an_inbox_gives_at_most_as_many_as_asked(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
     for k in range(10):
         outlet.send(message(k))
-    assert len(inbox.take(DEADLINE_MS, limit=1)) == 1
+    assert len(inbox.receive(DEADLINE_MS, limit=1)) == 1
     assert [m for m, _ in take(inbox, 9)] == [message(k) for k in range(1, 10)]
 
 
@@ -172,11 +172,11 @@ def fill(outlet: Outlet) -> int:
         return count
 
 
-def test_a_queue_without_a_reader_is_bounded(bench: Bench) -> None:
+def test_a_queue_without_a_reader_is_bounded(bench: SocketBench) -> None:
     assert fill(bench.outlet()) == AUDIO_HWM
 
 
-def test_a_full_queue_blocks_its_writer_and_loses_nothing(bench: Bench) -> None:
+def test_a_full_queue_blocks_its_writer_and_loses_nothing(bench: SocketBench) -> None:
     inbox, outlet, total = bench.inbox(), bench.outlet(), 4 * AUDIO_HWM
     sent: list[int] = []
     stuck = threading.Event()
@@ -199,7 +199,7 @@ def test_a_full_queue_blocks_its_writer_and_loses_nothing(bench: Bench) -> None:
     assert len(sent) == total
 
 
-def test_a_closing_outlet_lets_its_last_messages_leave(bench: Bench) -> None:
+def test_a_closing_outlet_lets_its_last_messages_leave(bench: SocketBench) -> None:
     inbox, outlet = bench.inbox(), bench.outlet()
     for k in range(100):
         outlet.send(message(k))
@@ -214,9 +214,9 @@ def test_a_path_that_is_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
     assert len(address(fits, "vad", 0)) == len("ipc://") + MAX_IPC_PATH
 
 
-def test_a_second_process_of_a_name_is_refused(bench: Bench) -> None:
+def test_a_second_process_of_a_name_is_refused(bench: SocketBench) -> None:
     code = (
-        "import sys; from pathlib import Path; from stages.process import lock, run_main;"
+        "import sys; from pathlib import Path; from runtime.process import lock, run_main;"
         "run_main('vad', lambda: lock(Path(sys.argv[1])).close())"
     )
     path = bench.folder / "vad.1.lock"

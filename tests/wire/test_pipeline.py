@@ -70,7 +70,9 @@ def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) 
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         vad = Inbox(context, address(folder, "vad", 0))
         try:
-            return [message.at for message, _ in vad.take(5_000, AUDIO_HWM) if isinstance(message, TextEnd)]
+            return [
+                message.at for message, _ in vad.receive(5_000, AUDIO_HWM) if isinstance(message, TextEnd)
+            ]
         finally:
             vad.close()
             context.term()

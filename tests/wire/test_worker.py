@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.chaos.words import compare
+from runtime.worker_link import VERSION, OpenReply, SessionRefused, decode_reply
 from tests.support.gateway_process import run
 from tests.support.recordings import BECKETT, as_pcm, recording
 from tests.support.redis_fixture import RedisServer, redis_server
-from tests.support.worker_process import WorkerProcess, read_events, send_audio, worker_process
+from tests.support.words import compare
+from tests.support.worker_process import WorkerProcess, send_audio, worker_process
+from tests.support.worker_sessions import Events, events_to_close, next_event, request, worker_session
 
 FANOUT = "vad=2,asr=2,assembler=2,sender=2"
 STOP = 39 * 3_200  # bytes: 3.9 s, in the middle of a word
-Events = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +41,12 @@ def beckett() -> bytes:
     return as_pcm(recording("beckett.wav"))
 
 
-async def transcribe(worker: WorkerProcess, pcm: bytes, query: str = "", *controls: dict[str, Any]) -> Events:
+async def transcribe(
+    worker: WorkerProcess, pcm: bytes, *controls: dict[str, Any], session_id: str | None = None, **config: Any
+) -> Events:
     """A session that sends audio as fast as it is taken, then its controls, then its end."""
-    async with worker.connect(query) as session:
-        reader = asyncio.create_task(read_events(session))
+    async with worker_session(worker, session_id, **config) as session:
+        reader = asyncio.create_task(events_to_close(session))
         await send_audio(session, pcm)
         for control in (*controls, {"type": "end"}):
             await session.send(json.dumps(control))
@@ -78,7 +79,7 @@ def check(events: Events) -> None:
 
 def test_many_sessions_at_once_are_heard_right(worker: WorkerProcess, beckett: bytes) -> None:
     async def sessions() -> list[Events]:
-        return await asyncio.gather(*[transcribe(worker, beckett, f"session_id=s{k}") for k in range(6)])
+        return await asyncio.gather(*[transcribe(worker, beckett, session_id=f"s{k}") for k in range(6)])
 
     for number, events in enumerate(run(sessions())):
         check(events)
@@ -89,7 +90,7 @@ def test_many_sessions_at_once_are_heard_right(worker: WorkerProcess, beckett: b
 
 
 def test_silence_gives_no_text_and_a_flush_its_answer(worker: WorkerProcess) -> None:
-    events = run(transcribe(worker, bytes(5 * 32_000), "", {"type": "flush", "id": "x"}))
+    events = run(transcribe(worker, bytes(5 * 32_000), {"type": "flush", "id": "x"}))
     assert [e["type"] for e in events] == ["session.begin", "transcript.final", "session.end"]
     assert (events[1]["text"], events[1]["flush_id"]) == ("", "x")
     assert events[2]["transcript"] == ""
@@ -97,7 +98,7 @@ def test_silence_gives_no_text_and_a_flush_its_answer(worker: WorkerProcess) -> 
 
 def test_a_flush_in_speech_is_answered_once(worker: WorkerProcess, beckett: bytes) -> None:
     half = beckett[: 4 * 32_000]
-    events = run(transcribe(worker, half, "", {"type": "flush", "id": "x"}, {"type": "flush", "id": "y"}))
+    events = run(transcribe(worker, half, {"type": "flush", "id": "x"}, {"type": "flush", "id": "y"}))
     check(events)
     assert [f["flush_id"] for f in finals(events) if "flush_id" in f] == ["x", "y"]
     assert finals(events)[-1]["text"] == ""
@@ -107,15 +108,15 @@ def test_audio_that_stops_coming_in_mid_sentence_is_a_final_and_what_comes_later
     worker: WorkerProcess, beckett: bytes
 ) -> None:
     async def stop() -> tuple[Events, str]:
-        async with worker.connect("session_id=stops") as session:
+        async with worker_session(worker, "stops") as session:
             await send_audio(session, beckett[:STOP])
             events: Events = []
             while not finals(events) or finals(events)[-1]["end"] < 3.89:
-                events.append(json.loads(await session.recv()))
+                events.append(await next_event(session))
             metrics = (await asyncio.to_thread(worker.get, "/metrics")).text
             await send_audio(session, beckett[STOP:])
             await session.send(json.dumps({"type": "end"}))
-            return [*events, *await read_events(session)], metrics
+            return [*events, *await events_to_close(session)], metrics
 
     events, metrics = run(stop())
     check(events)
@@ -137,13 +138,13 @@ def test_slow_chunks_with_jitter_are_one_utterance(worker: WorkerProcess, becket
     sentence, random = beckett[: 3 * 32_000], Random(1)
 
     async def speak() -> Events:
-        async with worker.connect() as session:
+        async with worker_session(worker) as session:
             clock, begun = asyncio.get_running_loop().time, asyncio.get_running_loop().time()
             for number in range(12):
                 await asyncio.sleep(begun + number * 0.25 + random.uniform(0, 0.35) - clock())
                 await session.send(sentence[number * 8_000 : (number + 1) * 8_000])
             await session.send(json.dumps({"type": "end"}))
-            return await read_events(session)
+            return await events_to_close(session)
 
     events = run(speak())
     check(events)
@@ -153,8 +154,8 @@ def test_slow_chunks_with_jitter_are_one_utterance(worker: WorkerProcess, becket
 def test_other_encodings_are_heard_too(worker: WorkerProcess) -> None:
     wide = soxr.resample(recording("beckett.wav"), 16_000, 44_100)
     stereo = np.stack([wide, wide], axis=1).astype("<f4").tobytes()
-    query = "encoding=pcm_f32le&sample_rate=44100&channels=2&interim_results=false&timing=true"
-    events = run(transcribe(worker, stereo, query))
+    config: dict[str, Any] = {"encoding": "pcm_f32le", "sample_rate": 44_100, "channels": 2}
+    events = run(transcribe(worker, stereo, interim_results=False, timing=True, **config))
     check(events)
     misheard = [a for a, b in zip(words(events[-1]["transcript"]), words(BECKETT), strict=True) if a != b]
     assert len(misheard) <= 1  # resampled twice, it is not the same sound
@@ -167,7 +168,7 @@ def test_other_encodings_are_heard_too(worker: WorkerProcess) -> None:
 
 def test_a_session_that_leaves_in_the_middle_disturbs_nobody(worker: WorkerProcess, beckett: bytes) -> None:
     async def leave() -> None:
-        async with worker.connect() as session:
+        async with worker_session(worker) as session:
             await send_audio(session, beckett[: 3 * 32_000])
 
     async def sessions() -> Events:
@@ -179,40 +180,69 @@ def test_a_session_that_leaves_in_the_middle_disturbs_nobody(worker: WorkerProce
 
 def test_messages_that_are_none_leave_the_session_going(worker: WorkerProcess, beckett: bytes) -> None:
     deep = {"type": "config", "language": json.loads("[" * 900 + "]" * 900)}
-    events = run(transcribe(worker, beckett, "", {"type": "stop"}, deep))
+    events = run(transcribe(worker, beckett, {"type": "stop"}, deep))
     assert [e["code"] for e in events if e["type"] == "error"] == ["invalid_message"] * 2
     assert words(events[-1]["transcript"]) == words(BECKETT)
 
 
 def test_a_model_that_is_not_here_is_refused(worker: WorkerProcess) -> None:
     async def ask() -> tuple[Events, int | None]:
-        async with worker.connect("model=no-such-model") as session:
-            return await read_events_to_close(session), session.close_code
+        async with worker_session(worker, model="no-such-model") as session:
+            return await events_to_close(session), session.close_code
 
     events, code = run(ask())
     assert [(e["type"], e["code"]) for e in events] == [("error", "no_capacity")]
     assert code == 4503
 
 
-async def read_events_to_close(session: ClientConnection) -> Events:
-    """All events, also where the close is not a normal one."""
-    events: Events = []
-    try:
-        while True:
-            events.append(json.loads(await session.recv()))
-    except ConnectionClosed:
-        return events
+async def answer(worker: WorkerProcess, *frames: str | bytes) -> tuple[OpenReply, int | None]:
+    """What a worker says to the first frames of a gateway, and the code with which it closes then."""
+    async with worker.connect() as connection:
+        for frame in frames:
+            await connection.send(frame)
+        reply = decode_reply(await connection.recv())
+        await connection.wait_closed()
+        return reply, connection.close_code
 
 
-@pytest.mark.parametrize("query", ["sample_rate=7", "vocabulary=%5B%22%5Cud800%22%5D", "encoding=opus"])
-def test_a_bad_parameter_is_refused_before_the_upgrade(worker: WorkerProcess, query: str) -> None:
-    async def ask() -> None:
-        async with worker.connect(query):
-            pass
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        (request(sample_rate=7), "sample_rate must be a whole number from 8000 to 48000"),
+        (request().replace('"pcm_s16le"', '"opus"'), "opus"),
+        (request().replace("auto", "\\ud800"), "not a request for a session"),
+        (request(session_id=""), "session_id"),
+        ('{"type":"flush"}', "not a request for a session"),
+        ("hello", "not a request for a session"),
+        (b"\x00" * 6_400, "not a request for a session"),
+    ],
+    ids=["sample_rate", "encoding", "surrogate", "session_id", "flush", "text", "audio"],
+)
+def test_what_is_no_request_for_a_session_is_refused(
+    worker: WorkerProcess, frame: str | bytes, why: str
+) -> None:
+    reply, code = run(answer(worker, frame))
+    assert isinstance(reply, SessionRefused)
+    assert why in reply.message
+    assert (reply.version, code) == (VERSION, 4400)
 
-    with pytest.raises(InvalidStatus) as refused:
-        run(ask())
-    assert refused.value.response.status_code == 400
+
+def test_a_gateway_of_another_version_is_told_the_workers(worker: WorkerProcess) -> None:
+    newer = json.dumps(json.loads(request()) | {"version": VERSION + 1, "colour": "red"})
+    reply, code = run(answer(worker, newer))
+    assert isinstance(reply, SessionRefused)
+    assert f"version {VERSION + 1}" in reply.message
+    assert (reply.version, code) == (VERSION, 4400)
+
+
+def test_one_connection_for_a_session_is_enough(worker: WorkerProcess) -> None:
+    async def twice() -> tuple[OpenReply, int | None]:
+        async with worker_session(worker, "twice"):
+            return await answer(worker, request("twice"))
+
+    reply, code = run(twice())
+    assert reply == SessionRefused(version=VERSION, message="session twice is open already")
+    assert code == 4400
 
 
 def test_the_worker_is_registered_with_its_models(worker: WorkerProcess, registry: RedisServer) -> None:
@@ -244,11 +274,11 @@ def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, 
     with worker_process(registry.url, "sender=2") as worker:
 
         async def speak_until_the_end() -> tuple[Events, int | None]:
-            async with worker.connect() as session:
+            async with worker_session(worker) as session:
                 await send_audio(session, beckett)
-                begin = json.loads(await session.recv())
+                begin = await next_event(session)
                 worker.terminate()
-                return [begin, *await read_events_to_close(session)], session.close_code
+                return [begin, *await events_to_close(session)], session.close_code
 
         events, code = run(speak_until_the_end())
         assert worker.exits() == dict.fromkeys(worker.names, 0), worker.logs()
@@ -262,5 +292,5 @@ def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> Non
     with worker_process(registry.url, "assembler=2") as worker:
         worker.kill("assembler.2")
         worker.wait_for_health(503, ["assembler.2"], deadline=10)
-        worker.start_again("assembler.2")
+        worker.start_one("assembler.2")
         worker.wait_for_health(200, [], deadline=10)

@@ -9,16 +9,18 @@ from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
 from dalston_realtime.protocol.close_codes import CloseCode, close_code
+from engines.catalog import ModelSpec
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from runtime.private_files import make_private_dir
 from runtime.process import lock, run_main
 from runtime.settings import Settings, read_settings
-from stages.asr.stage import AsrSettings
+from stages.asr.settings import AsrSettings
 from stages.process import process_index
 from stages.receiver.settings import ReceiverSettings
 from stages.settings import WorkerSettings, default_worker_id
-from stages.vad.stage import VadSettings
+from stages.topology import STAGES
+from stages.vad.settings import VadSettings
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_defaults() -> None:
     settings = read_settings(ReceiverSettings)
-    assert (settings.receiver_port, settings.sessions_per_gpu, settings.fanout) == (9000, 4, "")
+    assert (settings.receiver_port, settings.sessions_per_gpu) == (9000, 4)
+    assert settings.fanout == dict.fromkeys(STAGES, 1)
     assert settings.sockets.name == f"dalston-{os.getuid()}-9000"
     assert settings.redis == f"unix://{settings.sockets}/redis.sock"
 
@@ -46,10 +49,11 @@ def test_two_ports_share_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         (Settings, "RUN_DIR", "/x", "sockets", Path("/x")),
         (Settings, "REDIS_URL", "redis://h:1/2", "redis", "redis://h:1/2"),
         (Settings, "LOG_LEVEL", "debug", "log_level", "debug"),
-        (WorkerSettings, "FANOUT", "vad=2", "fanout", "vad=2"),
+        (WorkerSettings, "FANOUT", "vad=2", "fanout", dict.fromkeys(STAGES, 1) | {"vad": 2}),
         (WorkerSettings, "SESSIONS_PER_GPU", "16", "sessions_per_gpu", 16),
         (VadSettings, "MAX_UTTERANCE", "3", "max_utterance", 3.0),
         (AsrSettings, "MAX_BATCH", "1", "max_batch", 1),
+        (AsrSettings, "MODELS", "fast=whisper:x", "models", (ModelSpec("fast", "whisper", "x"),)),
         (ReceiverSettings, "WORKER_ID", "w", "worker_id", "w"),
         (Settings, "INTERNAL_SECRET", "a secret of words", "internal_secret", "a secret of words"),
     ],
@@ -76,6 +80,9 @@ def test_a_variable_is_read(
         (VadSettings, "MAX_UTTERANCE", "2.9"),
         (VadSettings, "MAX_UTTERANCE", "nan"),
         (AsrSettings, "MAX_BATCH", "0"),
+        (AsrSettings, "MODELS", "fast=sphinx:4"),
+        (WorkerSettings, "FANOUT", "vda=2"),
+        (VadSettings, "MAX_UTTERANCE", "30.1"),
         (AsrSettings, "PARTIAL_INTERVAL_MS", "10"),
         (ReceiverSettings, "IDLE_TIMEOUT", "0"),
         (ReceiverSettings, "IDLE_TIMEOUT", "inf"),

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import StartupError
 from stages.topology import MAX_PROCESSES, STAGES, ProcessAllocator, honcho_concurrency, main, parse_fanout
 
 ONE_EACH = dict.fromkeys(STAGES, 1)
@@ -33,16 +32,16 @@ def test_what_is_not_named_has_one_process(text: str, counts: dict[str, int]) ->
     "text", ["vad", "vad=", "vad=0", "vad=65", "vad=-1", "vad=two", "vad=²", "receiver=2", "=2", "vad=1=2"]
 )
 def test_a_bad_fan_out_is_named(text: str) -> None:
-    with pytest.raises(StartupError, match="DALSTON_FANOUT") as refused:
+    with pytest.raises(ValueError, match="is not one of vad, asr, assembler, sender") as refused:
         parse_fanout(text)
     assert text in str(refused.value)
 
 
 @given(st.text())
-def test_any_text_is_counts_or_a_startup_error(text: str) -> None:
+def test_any_text_is_counts_or_a_value_error(text: str) -> None:
     try:
         counts = parse_fanout(text)
-    except StartupError:
+    except ValueError:
         return
     assert all(1 <= counts[stage] <= MAX_PROCESSES for stage in STAGES)
 
@@ -61,23 +60,24 @@ def test_a_bad_fan_out_is_one_line_at_the_command(monkeypatch: pytest.MonkeyPatc
 
 
 def test_sessions_are_spread_over_the_processes() -> None:
-    router = ProcessAllocator(parse_fanout("vad=2,asr=3"))
-    assert [router.take() for _ in range(4)] == [(0, 0, 0, 0), (1, 1, 0, 0), (0, 2, 0, 0), (1, 0, 0, 0)]
+    allocator = ProcessAllocator(parse_fanout("vad=2,asr=3"))
+    routes = [allocator.allocate() for _ in range(4)]
+    assert routes == [(0, 0, 0, 0), (1, 1, 0, 0), (0, 2, 0, 0), (1, 0, 0, 0)]
 
 
 def test_the_least_loaded_process_is_next() -> None:
-    router = ProcessAllocator(parse_fanout("asr=3"))
-    routes = [router.take() for _ in range(3)]
-    router.give_back(routes[1])
-    assert router.take() == routes[1]
+    allocator = ProcessAllocator(parse_fanout("asr=3"))
+    routes = [allocator.allocate() for _ in range(3)]
+    allocator.release(routes[1])
+    assert allocator.allocate() == routes[1]
 
 
 def test_short_sessions_one_after_the_other_spread_as_well() -> None:
-    router, used = ProcessAllocator(parse_fanout("asr=3")), Counter[int]()
+    allocator, used = ProcessAllocator(parse_fanout("asr=3")), Counter[int]()
     for _ in range(9):
-        route = router.take()
+        route = allocator.allocate()
         used[route[1]] += 1
-        router.give_back(route)
+        allocator.release(route)
     assert used == {0: 3, 1: 3, 2: 3}
 
 
@@ -85,12 +85,12 @@ def test_short_sessions_one_after_the_other_spread_as_well() -> None:
 def test_no_process_gets_a_session_while_another_has_fewer(
     processes: int, steps: list[bool], random: Random
 ) -> None:
-    router, held = ProcessAllocator(ONE_EACH | {"asr": processes}), list[tuple[int, ...]]()
+    allocator, held = ProcessAllocator(ONE_EACH | {"asr": processes}), list[tuple[int, ...]]()
     for takes in steps:
         if takes or not held:
             load = Counter(route[1] for route in held)
-            route = router.take()
+            route = allocator.allocate()
             assert load[route[1]] == min(load[i] for i in range(processes))
             held.append(route)
         else:
-            router.give_back(held.pop(random.randrange(len(held))))
+            allocator.release(held.pop(random.randrange(len(held))))

@@ -6,9 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.assembler.stage import AssemblerStage, seconds
+from dalston_realtime.protocol.events import MAX_EVENT_BYTES, SessionBegin, SessionEnd, decode_event
+from stages.assembler.event_builder import seconds
+from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
-from stages.messages import Close, Configure, Event, Flush, Message, Open, Progress, SessionFailed
+from stages.messages import (
+    AudioProcessed,
+    Close,
+    Configure,
+    EncodedEvent,
+    Flush,
+    Message,
+    Open,
+    SessionFailed,
+)
 from tests.support.builders import (
     ROUTE,
     SECOND,
@@ -23,16 +34,17 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import Clock, at_once, of_type, play
+from tests.support.play import ManualClock, at_once, json_events, of_type, play
 
 
-def assemble(*history: Message, clock: Clock | None = None) -> list[Packet]:
-    clock = clock or Clock()
+def assemble(*history: Message | Packet, clock: ManualClock | None = None) -> list[Packet]:
+    clock = clock or ManualClock()
     return play(AssemblerStage(clock), at_once(*history), clock)
 
 
 def fields_of(kind: str, said: list[Packet]) -> list[dict[str, Any]]:
-    return [e.fields for e in of_type(Event, said) if e.kind == kind]
+    """The fields of the events of one type, without the type."""
+    return [{name: e[name] for name in e if name != "type"} for e in json_events(said, kind)]
 
 
 def finals(said: list[Packet]) -> list[tuple[int, str]]:
@@ -49,7 +61,7 @@ def test_a_session_from_its_begin_to_its_end() -> None:
         close(3 * SECOND),
     )
     assert [type(said[0][0]), type(said[-1][0])] == [Open, Close]
-    assert [(e.kind, e.fields) for e in of_type(Event, said)] == [
+    assert [(e.pop("type"), e) for e in json_events(said)] == [
         ("vad.speech_start", {"timestamp": 1.0}),
         (
             "transcript.partial",
@@ -63,7 +75,6 @@ def test_a_session_from_its_begin_to_its_end() -> None:
                 "text": "We hold these",
                 "start": 0.75,
                 "end": 2.0,
-                "endpoint_wait": 300.0,
                 "language": "en",
             },
         ),
@@ -75,10 +86,12 @@ def test_a_session_from_its_begin_to_its_end() -> None:
                 "segments": [{"utterance": 1, "text": "We hold these", "start": 0.75, "end": 2.0}],
                 "audio_duration": 3.0,
                 "speech_duration": 1.0,
-                "reason": "end",
+                "reason": "client_end",
             },
         ),
     ]
+    waits = {e.kind: e.endpoint_wait for e in of_type(EncodedEvent, said)}
+    assert waits == dict.fromkeys(waits, None) | {"transcript.final": 300.0}
 
 
 @pytest.mark.parametrize(("samples", "time"), [(0, 0.0), (1, 0.0), (8, 0.001), (16_000, 1.0), (5_333, 0.333)])
@@ -95,7 +108,7 @@ def test_what_is_known_of_a_final_is_said_and_the_rest_left_out() -> None:
         words=(("a", 0, 8_000, None), ("b", 8_000, SECOND, 0.25)),
     )
     bare, known = fields_of("transcript.final", assemble(opened(), final("a b"), full))
-    assert set(bare) == {"utterance", "text", "start", "end", "endpoint_wait"}
+    assert set(bare) == {"utterance", "text", "start", "end"}
     assert {name: known[name] for name in set(known) - set(bare)} == {
         "language": "en",
         "confidence": 0.5,
@@ -122,7 +135,7 @@ def test_an_utterance_that_was_shown_gets_a_final_even_if_it_is_empty() -> None:
 
 def test_an_empty_partial_is_not_shown() -> None:
     said = assemble(opened(), hypothesis("  "), final(""))
-    assert of_type(Event, said) == []
+    assert json_events(said) == []
 
 
 @pytest.mark.parametrize("text", ["", "Said"])
@@ -194,7 +207,7 @@ def test_without_vad_events_there_are_none() -> None:
     said = assemble(
         opened(enable_vad=False), speech_start(at=0), speech_end(SECOND), final("a"), close(2 * SECOND)
     )
-    assert [e.kind for e in of_type(Event, said)] == ["transcript.final", "session.end"]
+    assert [e.kind for e in of_type(EncodedEvent, said)] == ["transcript.final", "session.end"]
     assert fields_of("session.end", said)[0]["speech_duration"] == 1.0
 
 
@@ -211,8 +224,16 @@ def test_speech_duration_is_the_sum_of_what_was_spoken() -> None:
     assert (summary["speech_duration"], summary["audio_duration"]) == (3.0, 10.0)
 
 
+def test_the_end_of_a_long_session_is_an_event() -> None:
+    text = "слово " * 15  # in an alphabet of two bytes a letter
+    finals_of_four_hours = [final(text, utterance=k) for k in range(1, 4_321)]
+    *_, (_, payload), _ = assemble(opened(), *finals_of_four_hours, close())
+    assert isinstance(decode_event(payload), SessionEnd)
+    assert len(payload) < MAX_EVENT_BYTES
+
+
 def test_a_client_that_is_gone_gets_no_end_and_is_forgotten() -> None:
-    stage = AssemblerStage(Clock())
+    stage = AssemblerStage(ManualClock())
     said = play(stage, at_once(opened(), final("a"), close(reason="gone")))
     assert fields_of("session.end", said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
@@ -222,30 +243,28 @@ def test_a_client_that_is_gone_gets_no_end_and_is_forgotten() -> None:
 
 
 def test_what_is_not_the_assemblers_goes_on_as_it_is() -> None:
-    passed: list[Message] = [
-        event("session.begin"),
-        Progress("s", ROUTE, 7),
-        text_end(7),
-        SessionFailed("s", ROUTE, "internal", "why"),
-        configure(),
+    passed: list[Packet] = [
+        event(SessionBegin(session_id="s")),
+        (AudioProcessed("s", ROUTE, 7), b""),
+        (text_end(7), b""),
+        (SessionFailed("s", ROUTE, "internal", "why"), b""),
+        (configure(), b""),
     ]
-    assert [message for message, _ in assemble(*passed)] == passed
+    assert assemble(*passed) == passed
 
 
 def test_sessions_do_not_mix() -> None:
     said = assemble(opened("a"), opened("b"), final("One", "a"), final("uno", "b"), close(session="a"))
-    assert [(e.session, e.fields["utterance"]) for e in of_type(Event, said) if "final" in e.kind] == [
-        ("a", 1),
-        ("b", 1),
-    ]
+    assert [e.session for e in of_type(EncodedEvent, said) if "final" in e.kind] == ["a", "b"]
+    assert [f["utterance"] for f in fields_of("transcript.final", said)] == [1, 1]
     assert fields_of("session.end", said)[0]["transcript"] == "One"
 
 
 def test_results_are_stamped_in_and_out_and_events_without_a_time_are_not() -> None:
-    clock = Clock()
+    clock = ManualClock()
     clock.now = 40
     said = assemble(opened(), speech_start(), final("a", stamps=(1, 2), inference_ns=7), clock=clock)
-    assert [(e.kind, e.stamps, e.inference_ns) for e in of_type(Event, said)] == [
+    assert [(e.kind, e.stamps, e.inference_ns) for e in of_type(EncodedEvent, said)] == [
         ("vad.speech_start", (), 0),
         ("transcript.final", (1, 2, 40, 40), 7),
     ]
@@ -295,18 +314,18 @@ def check(history: list[Message], said: list[Packet]) -> None:
     (summary,) = fields_of("session.end", said)
     assert summary["transcript"] == " ".join(f["text"] for f in results if f["text"])
     open_number, promised = 1, ""
-    for e in of_type(Event, said):
-        if e.kind == "transcript.partial":
-            assert e.fields["utterance"] == open_number
-            assert e.fields["text"].startswith(promised)
-            promised = e.fields["text"][: e.fields["stable"]]
-        if e.kind == "transcript.final":
-            assert e.fields["utterance"] == open_number
-            assert e.fields["text"].startswith(promised)
+    for e in json_events(said):
+        if e["type"] == "transcript.partial":
+            assert e["utterance"] == open_number
+            assert e["text"].startswith(promised)
+            promised = e["text"][: e["stable"]]
+        if e["type"] == "transcript.final":
+            assert e["utterance"] == open_number
+            assert e["text"].startswith(promised)
             open_number, promised = open_number + 1, ""
 
 
 def test_only_known_types_are_acted_on() -> None:
     said = assemble(opened(), configure(), flush("x"))
-    assert [type(m) for m, _ in said] == [Open, Configure, Event]
+    assert [type(m) for m, _ in said] == [Open, Configure, EncodedEvent]
     assert of_type(Flush, said) == []

@@ -20,43 +20,43 @@ def first(count: int) -> str:
 def test_words_are_stable_when_enough_hypotheses_agree_and_enough_words_follow() -> None:
     text = UtteranceText()
     for _ in range(AGREEING - 1):
-        assert text.partial(first(UNSTABLE + 2)) == PartialText(first(UNSTABLE + 2), 0)
-    assert text.partial(first(UNSTABLE + 3)) == PartialText(first(UNSTABLE + 3), len(first(2)))
-    assert text.final(first(9) + " word") == first(9) + " word"
+        assert text.append_partial(first(UNSTABLE + 2)) == PartialText(first(UNSTABLE + 2), 0)
+    assert text.append_partial(first(UNSTABLE + 3)) == PartialText(first(UNSTABLE + 3), len(first(2)))
+    assert text.finalize(first(9) + " word") == first(9) + " word"
 
 
 def test_a_hypothesis_that_differs_puts_it_off() -> None:
     text = UtteranceText()
     for _ in range(AGREEING - 1):
-        text.partial(first(UNSTABLE + 2))
-    assert text.partial("It" + first(UNSTABLE + 2)[2:]).stable == 0
+        text.append_partial(first(UNSTABLE + 2))
+    assert text.append_partial("It" + first(UNSTABLE + 2)[2:]).stable == 0
 
 
 def test_a_hypothesis_that_changes_its_mind_goes_on_behind_what_is_stable() -> None:
     text = UtteranceText()
     for _ in range(AGREEING):
-        text.partial(first(UNSTABLE + 4))
-    assert text.partial("It was the beast of times, it") == PartialText(
+        text.append_partial(first(UNSTABLE + 4))
+    assert text.append_partial("It was the beast of times, it") == PartialText(
         "it was the best of times, it", len("it was the best")
     )
-    assert text.final("at was a") == "it was the best"
+    assert text.finalize("at was a") == "it was the best"
 
 
 def test_a_sentence_begins_with_a_capital() -> None:
-    text = UtteranceText(begins=True)
-    assert text.partial("it was").text == "It was"
-    said = text.final("it was the best.")
+    text = UtteranceText(begins_sentence=True)
+    assert text.append_partial("it was").text == "It was"
+    said = text.finalize("it was the best.")
     assert said == "It was the best."
     text = text.following(said)
-    assert text.final("é") == "É"
-    assert text.following("É").final("it was") == "it was"
-    assert text.following("").final("it was") == "It was"
+    assert text.finalize("é") == "É"
+    assert text.following("É").finalize("it was") == "it was"
+    assert text.following("").finalize("it was") == "It was"
 
 
 def test_words_that_the_utterance_before_has_are_left_out() -> None:
-    text = UtteranceText(before=("of", "times"))
-    assert text.partial("of times, it was").text == "it was"
-    assert text.final("Of times it was the") == "it was the"
+    text = UtteranceText(previous_words=("of", "times"))
+    assert text.append_partial("of times, it was").text == "it was"
+    assert text.finalize("Of times it was the") == "it was the"
 
 
 @given(
@@ -70,13 +70,13 @@ def test_what_is_stable_begins_all_later_partials_and_the_final(
 ) -> None:
     text, promised = UtteranceText(before, begins), ""
     for hypothesis in hypotheses:
-        partial = text.partial(hypothesis)
+        partial = text.append_partial(hypothesis)
         assert partial.text == " ".join(partial.text.split())
         assert 0 <= partial.stable <= len(partial.text)
         assert partial.text.startswith(promised)
         assert partial.text[: partial.stable].startswith(promised)
         promised = partial.text[: partial.stable]
-    assert text.final(last).startswith(promised)
+    assert text.finalize(last).startswith(promised)
 
 
 @given(st.lists(word, min_size=1, max_size=10), st.data())
@@ -84,5 +84,5 @@ def test_growing_hypotheses_are_shown_as_they_are(words: list[str], data: st.Dat
     text = UtteranceText()
     lengths = sorted(data.draw(st.lists(st.integers(0, len(words)), max_size=10)))
     for length in lengths:
-        assert text.partial(" ".join(words[:length])).text == " ".join(words[:length])
-    assert text.final(" ".join(words)) == " ".join(words)
+        assert text.append_partial(" ".join(words[:length])).text == " ".join(words[:length])
+    assert text.finalize(" ".join(words)) == " ".join(words)

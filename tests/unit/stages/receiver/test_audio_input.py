@@ -9,10 +9,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dalston_realtime.protocol.parameters import Encoding
-from stages.receiver.audio_input import SAMPLE_BYTES, AudioInput
+from dalston_realtime.protocol.audio import ENCODED_BYTES, Encoding
+from stages.receiver.audio_input import AudioInput
 
-ENCODINGS = list(SAMPLE_BYTES)
+ENCODINGS = list(ENCODED_BYTES)
 FORMATS: list[tuple[Encoding, int, int]] = [
     (encoding, rate, channels)
     for encoding in ENCODINGS
@@ -62,7 +62,7 @@ def test_any_chunks_give_the_same_audio(
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_an_incomplete_last_sample_is_no_sound(encoding: Encoding) -> None:
-    size = 2 * SAMPLE_BYTES[encoding]
+    size = 2 * ENCODED_BYTES[encoding]
     assert convert(bytes(size - 1), encoding, channels=2) == b""
     assert len(convert(bytes(2 * size - 1), encoding, channels=2)) == 2
 

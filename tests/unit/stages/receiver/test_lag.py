@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from stages.receiver.lag import CREDIT, HELD_S, LIMIT_S, WARN_S, Lag, Verdict
+from stages.receiver.lag import CREDIT, Lag, LagLimits, LagVerdict
 
 CHUNK = SAMPLE_RATE // 10
 TICK = 0.01  # s
+LIMITS = LagLimits()
 
 
 @dataclass
@@ -25,9 +26,9 @@ class World:
     lag: Lag = field(default_factory=Lag)
     now: float = 0.0
     held_since: float | None = None
-    verdicts: list[tuple[float, Verdict]] = field(default_factory=list)
+    verdicts: list[tuple[float, LagVerdict]] = field(default_factory=list)
 
-    def run(self, seconds: float) -> Counter[Verdict]:
+    def run(self, seconds: float) -> Counter[LagVerdict]:
         """What was judged in so many seconds."""
         until, before = self.now + seconds, len(self.verdicts)
         done = float(self.lag.processed)
@@ -46,7 +47,7 @@ class World:
                 self.judge(self.now - self.held_since)
                 return
             held = 0.0 if self.held_since is None else self.now - self.held_since
-            self.lag.read(CHUNK, held, waited=waited and held == 0.0)
+            self.lag.on_audio(CHUNK, held, waited=waited and held == 0.0)
             self.held_since, waited = None, False
             self.judge(0.0)
 
@@ -54,9 +55,9 @@ class World:
         return self.now * SAMPLE_RATE if self.live else float("inf")
 
     def judge(self, held: float) -> None:
-        self.verdicts.append((self.now, self.lag.judge(self.now, held)))
+        self.verdicts.append((self.now, self.lag.assess(self.now, held)))
 
-    def first(self, verdict: Verdict) -> float:
+    def first(self, verdict: LagVerdict) -> float:
         return next(at for at, v in self.verdicts if v == verdict)
 
 
@@ -78,8 +79,8 @@ def test_a_live_client_of_a_slow_pipeline_is_warned_and_then_ended() -> None:
     world = World(lambda _: 0.5, live=True)
     seen = world.run(20)
     assert seen["exceeded"] > 0
-    assert world.first("warn") == pytest.approx(2 * WARN_S, abs=0.5)  # it loses half a second a second
-    assert world.first("exceeded") == pytest.approx(2 * LIMIT_S + HELD_S, abs=0.6)
+    assert world.first("warn") == pytest.approx(2 * LIMITS.warn, abs=0.5)  # it loses half a second a second
+    assert world.first("exceeded") == pytest.approx(2 * LIMITS.end + LIMITS.end_after, abs=0.6)
 
 
 def test_warnings_come_once_a_second() -> None:
@@ -107,12 +108,12 @@ def test_a_stall_that_ends_in_time_is_forgiven() -> None:
 
 
 def test_the_limit_must_be_exceeded_for_a_while() -> None:
-    lag = Lag(received=int(LIMIT_S * SAMPLE_RATE))
-    assert [lag.judge(now) for now in (0.0, 0.5, 1.99)] == ["warn", "fine", "warn"]
+    lag = Lag(received=int(LIMITS.end * SAMPLE_RATE))
+    assert [lag.assess(now) for now in (0.0, 0.5, 1.99)] == ["warn", "fine", "warn"]
     lag.processed = lag.received
-    assert lag.judge(1.995) == "fine"
+    assert lag.assess(1.995) == "fine"
     lag.processed = 0
-    assert [lag.judge(now) for now in (2.0, 3.99, 4.0)] == ["fine", "warn", "exceeded"]
+    assert [lag.assess(now) for now in (2.0, 3.99, 4.0)] == ["fine", "warn", "exceeded"]
 
 
 def test_audio_in_seconds() -> None:
@@ -121,9 +122,9 @@ def test_audio_in_seconds() -> None:
 
 def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
     lag = Lag()
-    lag.read(CHUNK, 3.0, waited=False)
+    lag.on_audio(CHUNK, 3.0, waited=False)
     assert lag.debt == pytest.approx(2.9)
-    lag.read(CHUNK, 0.0, waited=True)
+    lag.on_audio(CHUNK, 0.0, waited=True)
     assert lag.debt == 0.0
 
 
@@ -131,7 +132,7 @@ def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
 def test_a_lag_is_never_less_than_what_is_in_the_pipeline(reads: list[tuple[int, float, bool]]) -> None:
     lag = Lag()
     for samples, held, waited in reads:
-        lag.read(samples, held, waited=waited)
+        lag.on_audio(samples, held, waited=waited)
         assert lag.debt >= 0
         assert lag.seconds() >= (lag.received - lag.processed) / SAMPLE_RATE
         lag.processed = lag.received // 2

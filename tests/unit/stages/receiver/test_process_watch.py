@@ -1,71 +1,69 @@
 """A process that held its lock file and is gone is noticed at once."""
 
 import asyncio
-import subprocess
 import sys
 from pathlib import Path
 
 from stages.receiver.process_watch import ProcessWatch
+from tests.support.managed_process import ManagedProcess
 
-HOLDER = "import sys; from pathlib import Path; from stages.process import lock; \
-held = lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+HOLDER = "import signal, sys; from pathlib import Path; from runtime.process import lock; \
+held = lock(Path(sys.argv[1])); print('held', flush=True); signal.pause()"
 
 
-def hold(path: Path) -> "subprocess.Popen[bytes]":
-    """A process that holds a lock, once it does."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
-    return holder
+def hold(path: Path) -> ManagedProcess:
+    """A process that takes a lock; to be waited for with `line("held")`."""
+    return ManagedProcess(sys.executable, "-c", HOLDER, str(path))
 
 
 def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
     async def main() -> None:
         died: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
-        guard = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
-        holder = hold(tmp_path / "vad.2.lock")
-        with holder:
+        watch = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
+        with hold(tmp_path / "vad.2.lock") as holder:
+            holder.line("held")
             for _ in range(3):
-                guard.watch("vad", 1)
+                watch.watch_process("vad", 1)
             holder.kill()
             async with asyncio.timeout(5):
                 assert await died.get() == ("vad", 1)
         with hold(tmp_path / "vad.2.lock") as again:  # a process of that name may come back
-            guard.watch("vad", 1)
+            again.line("held")
+            watch.watch_process("vad", 1)
             again.kill()
             async with asyncio.timeout(5):
                 assert await died.get() == ("vad", 1)
-        guard.close()
+        watch.close()
 
     asyncio.run(main())
 
 
 def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
-    async def main(other: "subprocess.Popen[bytes]") -> None:
+    async def main(other: ManagedProcess) -> None:
         alarms: list[str] = []
-        guard = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
+        watch = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
         (tmp_path / "vad.1.lock").write_text(str(other.pid))
-        guard.watch("vad", 0)
+        watch.watch_process("vad", 0)
         other.kill()
         await asyncio.to_thread(other.wait)
         for _ in range(10):
             await asyncio.sleep(0)
         assert alarms == []
-        guard.close()
+        watch.close()
 
     with hold(tmp_path / "vad.1.lock") as holder, hold(tmp_path / "other.lock") as other:
+        holder.line("held")
+        other.line("held")
         asyncio.run(main(other))
         holder.kill()
 
 
 def test_what_cannot_be_watched_is_left_to_its_beats(tmp_path: Path) -> None:
     async def main() -> None:
-        guard = ProcessWatch(tmp_path, lambda *_: None)
+        watch = ProcessWatch(tmp_path, lambda *_: None)
         (tmp_path / "asr.1.lock").write_text("nonsense")
-        guard.watch("asr", 0)
-        guard.watch("vad", 0)
-        guard.close()
+        watch.watch_process("asr", 0)
+        watch.watch_process("vad", 0)
+        watch.close()
 
     asyncio.run(main())

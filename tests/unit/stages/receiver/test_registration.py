@@ -1,19 +1,18 @@
-"""What a worker says of itself, and what it is told, with a registry that is played by hand."""
+"""Checks what a worker tells the registry and does for it, against a scripted registry, in virtual time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
-
-import pytest
+from typing import cast
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
-from broker.registry import HeartbeatReply
+from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 from stages.receiver.registration import Registration
+from tests.support.virtual_time import VirtualClock, run_virtually
 
 
-class FakeWorker:
+class StagedWorker:
     """A worker whose stages come and go."""
 
     worker_id = "w1"
@@ -36,103 +35,137 @@ class FakeWorker:
         self.closed.append((code, why))
 
 
-class FakeRegistry:
-    """A registry whose answer is set by hand."""
+class ScriptedRegistry:
+    """A registry whose answer is set by hand; None is a Redis that is away."""
 
     def __init__(self) -> None:
         self.answer: HeartbeatReply | None = HeartbeatReply(0, None)
-        self.said: asyncio.Queue[str] = asyncio.Queue()
+        self.calls: asyncio.Queue[str] = asyncio.Queue()
 
     async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
         """Note it."""
-        self.said.put_nowait("draining" if record.draining else "beat")
+        self.calls.put_nowait("draining" if record.draining else "heartbeat")
         if self.answer is None:
             raise RegistryUnavailable("away")
         return self.answer
 
     async def offline(self, _worker_id: str) -> bool:
         """Note it."""
-        self.said.put_nowait("offline")
+        self.calls.put_nowait("offline")
         if self.answer is None:
             raise RegistryUnavailable("away")
         return True
 
+    async def until(self, call: str) -> None:
+        """Wait until it is called."""
+        while await self.calls.get() != call:
+            pass
 
-def play(
-    test: Callable[[FakeWorker, Any, Registration], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Run a test while the attendance beats a hundred times a second."""
-    monkeypatch.setattr("stages.receiver.registration.BEAT_S", 0.01)
+    def count(self) -> int:
+        """How many calls came since the last look."""
+        count = self.calls.qsize()
+        while not self.calls.empty():
+            self.calls.get_nowait()
+        return count
 
-    async def main() -> None:
-        worker, registry = FakeWorker(), FakeRegistry()
-        registry_: Any = registry
-        attendance = Registration(worker, registry_)
-        running = asyncio.create_task(attendance.run())
-        async with asyncio.timeout(5):
-            await test(worker, registry, attendance)
+
+def play(test: Callable[[StagedWorker, ScriptedRegistry, Registration], Awaitable[None]]) -> None:
+    """Run a test while the worker keeps its entry."""
+
+    async def main(clock: VirtualClock) -> None:
+        worker, registry = StagedWorker(), ScriptedRegistry()
+        registration = Registration(worker, cast(Registry, registry), clock=lambda: clock.now_s)
+        running = asyncio.create_task(registration.run())
+        async with asyncio.timeout(600):
+            await test(worker, registry, registration)
         running.cancel()
         await asyncio.wait([running])
 
-    asyncio.run(main())
+    run_virtually(main)
 
 
-async def hear(registry: FakeRegistry, expected: str) -> None:
-    """Wait until it is said."""
-    while await registry.said.get() != expected:
-        pass
-
-
-def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
-        await hear(registry, "beat")
+def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        await registry.until("heartbeat")
         registry.answer, worker.gone = None, ["asr.1"]
+        died = asyncio.get_running_loop().time()
         worker.died.set()
-        await hear(registry, "offline")
-        await hear(registry, "offline")
+        await registry.until("offline")
+        assert asyncio.get_running_loop().time() - died < 0.01
+        await registry.until("offline")
         assert set(worker.closed) == {(CloseCode.INTERNAL, "the worker has lost asr.1")}
-        registry.answer, worker.gone = HeartbeatReply(0, None), []
-        await hear(registry, "beat")
-
-    play(main, monkeypatch)
-
-
-def test_a_worker_that_never_was_whole_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
-        await hear(registry, "beat")
-        assert worker.closed == []
-
-    play(main, monkeypatch)
-
-
-def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, _attendance: Registration) -> None:
-        registry.answer = HeartbeatReply(0, 60.0)
-        for _ in range(3):
-            await hear(registry, "beat")
         registry.answer = HeartbeatReply(0, None)
-        for _ in range(2):
-            await hear(registry, "beat")
+        await registry.until("offline")  # it is heard
+        registry.count()
+        await asyncio.sleep(10)
+        assert registry.count() == 0
+        worker.gone = []
+        await registry.until("heartbeat")
+
+    play(main)
+
+
+def test_a_worker_that_never_was_whole_says_nothing() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        worker.gone = ["asr.1"]  # before the first look
+        await asyncio.sleep(10)
+        assert (registry.count(), worker.closed) == (0, [])
+        worker.gone = []
+        await registry.until("heartbeat")
+
+    play(main)
+
+
+def test_a_registered_worker_says_every_second_that_it_is_there() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        await registry.until("heartbeat")
+        await asyncio.sleep(10.5)
+        assert registry.count() == 10
+
+    play(main)
+
+
+def test_a_worker_that_is_not_registered_yet_tries_more_often() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        registry.answer = None
+        await asyncio.sleep(1.9)
+        assert registry.count() == 10
+
+    play(main)
+
+
+def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        registry.answer = HeartbeatReply(0, 5.0)
+        await asyncio.sleep(4)
+        registry.answer = HeartbeatReply(0, None)
+        await asyncio.sleep(10)
         assert worker.closed == []
-        registry.answer = HeartbeatReply(0, 0.0)
-        for _ in range(4):
-            await hear(registry, "beat")
+        registry.answer = HeartbeatReply(0, 5.0)
+        await asyncio.sleep(5)
+        assert worker.closed == []
+        await asyncio.sleep(2)
         assert worker.closed[0] == (CloseCode.RESTARTING, "the worker is going away")
 
-    play(main, monkeypatch)
+    play(main)
 
 
-def test_leaving_waits_for_the_sessions_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(worker: FakeWorker, registry: FakeRegistry, attendance: Registration) -> None:
-        await attendance.leave(0.01)
-        await hear(registry, "draining")
-        leaving = asyncio.create_task(attendance.leave(60))
-        await hear(registry, "draining")
+def test_draining_does_not_wait_for_ever_for_the_sessions() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, registration: Registration) -> None:
+        await registration.drain(30)
+        assert not worker.idle.is_set()
+        await registry.until("draining")
+
+    play(main)
+
+
+def test_draining_ends_with_the_last_session() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, registration: Registration) -> None:
+        begun = asyncio.get_running_loop().time()
+        draining = asyncio.create_task(registration.drain(60))
+        await registry.until("draining")
         worker.idle.set()
-        await leaving
+        await draining
+        assert asyncio.get_running_loop().time() - begun < 1
 
-    play(main, monkeypatch)
+    play(main)

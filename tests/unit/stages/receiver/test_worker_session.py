@@ -9,31 +9,33 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
-from dalston_realtime.protocol.commands import flush_id, parse_control
 from dalston_realtime.protocol.parameters import SessionConfig
+from runtime.worker_link import VERSION, ClientPresence, OpenSession, encode
 from stages.messages import (
     Audio,
+    AudioProcessed,
     Close,
     Configure,
     Flush,
     Frame,
+    InputTimedOut,
     Message,
     Open,
-    Progress,
     SessionFailed,
-    Stalled,
 )
-from stages.receiver.lag import CREDIT
+from stages.receiver.audio_intake import LEAST, SLICE
+from stages.receiver.lag import CREDIT, LagLimits
 from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
-from stages.receiver.worker_session import LEAST, SLICE, Limits, WorkerSession
+from stages.receiver.worker_session import SessionLimits, WorkerSession
 from tests.support.builders import ROUTE, text_end
+from tests.support.virtual_time import VirtualClock, run_virtually
 
 GONE = ConnectionClosedOK(None, None)
-PATIENT = Limits(idle_s=5, session_s=5)
+PATIENT = SessionLimits(idle_s=5, session_s=5)
 
 
-class Socket:
+class ScriptedSocket:
     """Gives the frames of a test, then nothing; keeps what is written."""
 
     def __init__(self) -> None:
@@ -57,7 +59,7 @@ class Socket:
         await asyncio.Event().wait()
 
 
-class Pipe:
+class FakePipeline:
     """Keeps what is sent; answers as the stages do: with begin, progress, and end."""
 
     def __init__(self, processes: bool) -> None:
@@ -66,19 +68,19 @@ class Pipe:
         self.offered: list[Message] = []
         self.processes = processes
         self.news = asyncio.Condition()
-        self.intake: WorkerSession | None = None
+        self.session: WorkerSession | None = None
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         self.sent.append((message, payload))
         async with self.news:
             self.news.notify_all()
-        assert self.intake is not None
+        assert self.session is not None
         if isinstance(message, Open):
-            self.intake.deliver(Frame("s", "session.begin"), b'{"type":"session.begin"}')
+            self.session.handle_result(Frame("s", "session.begin"), b'{"type":"session.begin"}')
         if isinstance(message, Audio) and self.processes:
-            self.intake.deliver(Progress("s", ROUTE, message.start + len(payload) // 2), b"")
+            self.session.handle_result(AudioProcessed("s", ROUTE, message.start + len(payload) // 2), b"")
         if isinstance(message, Close) and message.reason == "end" and self.ends:
-            self.intake.deliver(Frame("s", "session.end"), b'{"type":"session.end"}')
+            self.session.handle_result(Frame("s", "session.end"), b'{"type":"session.end"}')
 
     def offer(self, message: Message) -> None:
         self.offered.append(message)
@@ -97,17 +99,21 @@ class Pipe:
         return b"".join(payload for _, payload in self.sent)
 
 
-class Bench:
+class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
-    def __init__(self, config: SessionConfig, limits: Limits, processes: bool) -> None:
-        self.socket, self.pipe = Socket(), Pipe(processes)
-        self.intake = self.pipe.intake = WorkerSession(
+    def __init__(
+        self, config: SessionConfig, limits: SessionLimits, processes: bool, clock: VirtualClock
+    ) -> None:
+        self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
+        asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
+        self.session = self.pipe.session = WorkerSession(
             cast(ServerConnection, self.socket),
-            opening("s", ROUTE, config),
+            opening(asked, ROUTE),
             config,
             cast(StagePipeline, self.pipe),
             limits,
+            clock.nanoseconds,
         )
 
     def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
@@ -116,45 +122,46 @@ class Bench:
 
     @property
     def told(self) -> list[dict[str, Any]]:
-        """The events behind `session.begin`."""
-        assert self.socket.events[0] == {"type": "session.begin"}
-        return self.socket.events[1:]
+        """The events behind `session.begin`, without the gateway's progress."""
+        begin, *rest = [event for event in self.socket.events if event["type"] != "progress"]
+        assert begin == {"type": "session.begin"}
+        return rest
 
     @property
     def closed(self) -> tuple[int, str] | None:
         return self.socket.closed
 
 
-Act = Callable[[Bench], Awaitable[None]]
+Act = Callable[[SessionBench], Awaitable[None]]
 
 
 def serve(
     *frames: str | bytes | dict[str, Any] | Exception,
     config: SessionConfig | None = None,
-    limits: Limits = PATIENT,
+    limits: SessionLimits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
-) -> Bench:
+) -> SessionBench:
     """Serve a session to its end: its frames are there at once, then `act` does what it does."""
 
-    async def run() -> Bench:
-        bench = Bench(config or SessionConfig(), limits, processes)
+    async def run(clock: VirtualClock) -> SessionBench:
+        bench = SessionBench(config or SessionConfig(), limits, processes, clock)
         bench.frames(*frames)
-        async with asyncio.timeout(10):
-            task = asyncio.create_task(bench.intake.run())
+        async with asyncio.timeout(60):
+            task = asyncio.create_task(bench.session.run())
             if act is not None:
                 await act(bench)
             await task
         return bench
 
-    return asyncio.run(run())
+    return run_virtually(run)
 
 
 END = {"type": "end"}
 SECOND = bytes(range(250)) * 128  # 16,000 samples, no two slices alike
 
 
-def kinds(bench: Bench) -> list[str]:
+def kinds(bench: SessionBench) -> list[str]:
     """The types of what went into the pipeline; runs of audio count once."""
     names = [type(m).__name__ for m in bench.pipe.messages]
     return [n for n, before in zip(names, [None, *names], strict=False) if not n == before == "Audio"]
@@ -166,7 +173,7 @@ def test_a_session_is_opened_its_audio_sent_on_and_closed() -> None:
     assert bench.pipe.audio == SECOND
     (close,) = (m for m in bench.pipe.messages if isinstance(m, Close))
     assert (close.reason, close.received) == ("end", 16_000)
-    assert [e["type"] for e in bench.socket.events] == ["session.begin", "session.end"]
+    assert [e["type"] for e in bench.told] == ["session.end"]
     assert bench.closed == (1000, "")
 
 
@@ -192,8 +199,8 @@ def test_tiny_frames_are_collected() -> None:
 
 
 def test_what_the_text_says_of_a_silence_is_offered_to_the_vad() -> None:
-    async def act(bench: Bench) -> None:
-        bench.intake.deliver(text_end(7), b"")
+    async def act(bench: SessionBench) -> None:
+        bench.session.handle_result(text_end(7), b"")
         bench.frames(END)
 
     assert serve(SECOND, act=act).pipe.offered == [text_end(7)]
@@ -256,17 +263,6 @@ def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> No
     assert bench.closed == (1000, "")
 
 
-@pytest.mark.parametrize(
-    "text", ['{"type":"end"}', '{"type":"flush","id":"a","more":1}', '{"type":"keepalive"}']
-)
-def test_a_message_is_a_json_object_with_a_type(text: str) -> None:
-    assert parse_control(text) == orjson.loads(text)
-
-
-def test_a_flush_without_an_id_has_an_empty_one() -> None:
-    assert flush_id({"type": "flush"}) == ""
-
-
 def test_a_client_that_leaves_is_forgotten() -> None:
     bench = serve(SECOND, GONE)
     assert kinds(bench) == ["Open", "Audio", "Close"]
@@ -274,155 +270,138 @@ def test_a_client_that_leaves_is_forgotten() -> None:
 
 
 def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() -> None:
-    async def leave(bench: Bench) -> None:
+    async def leave(bench: SessionBench) -> None:
         bench.pipe.ends = False
         bench.frames(END)
         await bench.pipe.until(lambda: any(isinstance(m, Close) for m in bench.pipe.messages))
-        bench.intake.outgoing.leave()
+        bench.session.writer.stop()
 
     bench = serve(SECOND, act=leave)
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["end", "gone"]
 
 
 def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
-    bench = serve(SECOND, limits=Limits(idle_s=0.05, session_s=5))
+    bench = serve(SECOND, limits=SessionLimits(idle_s=0.05, session_s=5))
     assert bench.closed == (4008, "idle_timeout")
     assert bench.told[-1]["code"] == "idle_timeout"
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
 
 
-def soon(bench: Bench) -> None:
-    """The time until a stall is short."""
-    bench.intake._stall.min_silence_ms = -450
+def timeouts(bench: SessionBench) -> int:
+    return sum(isinstance(m, InputTimedOut) for m in bench.pipe.messages)
 
 
-def stalls(bench: Bench) -> int:
-    return sum(isinstance(m, Stalled) for m in bench.pipe.messages)
+def present(yes: bool) -> str:
+    return encode(ClientPresence(present=yes))
 
 
 def test_audio_that_stops_coming_is_told_behind_all_of_it_and_the_session_goes_on() -> None:
-    async def stop(bench: Bench) -> None:
-        soon(bench)
-        await bench.pipe.until(lambda: stalls(bench) == 1)
+    async def stop(bench: SessionBench) -> None:
+        await bench.pipe.until(lambda: timeouts(bench) == 1)
         bench.frames(SECOND, END)
 
     bench = serve(SECOND + SECOND[:6], act=stop)
-    assert kinds(bench) == ["Open", "Audio", "Stalled", "Audio", "Close"]
+    assert kinds(bench) == ["Open", "Audio", "InputTimedOut", "Audio", "Close"]
     assert bench.pipe.audio == SECOND + SECOND[:6] + SECOND
     starts = [m.start for m in bench.pipe.messages if isinstance(m, Audio)]
     assert 16_003 in starts  # the same clock
     assert bench.closed == (1000, "")
 
 
-def test_keepalives_are_no_audio() -> None:
-    async def stop(bench: Bench) -> None:
-        soon(bench)
+@pytest.mark.parametrize("frame", [{"type": "keepalive"}, b""], ids=["keepalives", "empty frames"])
+def test_what_is_no_audio_does_not_hold_up_the_time_out(frame: bytes | dict[str, Any]) -> None:
+    async def stop(bench: SessionBench) -> None:
         for _ in range(200):
-            bench.frames({"type": "keepalive"})
-            await asyncio.sleep(0.001)
-            if stalls(bench):
+            bench.frames(frame)
+            await asyncio.sleep(0.01)  # virtual time
+            if timeouts(bench):
                 break
         bench.frames(END)
 
-    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
-
-
-def test_empty_frames_are_no_audio() -> None:
-    async def stop(bench: Bench) -> None:
-        soon(bench)
-        for _ in range(200):
-            bench.frames(b"")
-            await asyncio.sleep(0.001)
-            if stalls(bench):
-                break
-        bench.frames(END)
-
-    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "Stalled", "Close"]
+    assert kinds(serve(SECOND, act=stop)) == ["Open", "Audio", "InputTimedOut", "Close"]
 
 
 def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
-    async def leave(bench: Bench) -> None:
-        soon(bench)
-        await asyncio.sleep(0.15)
-        assert stalls(bench) == 0
-        bench.frames({"type": "back"})
-        await bench.pipe.until(lambda: stalls(bench) == 1)
+    async def leave(bench: SessionBench) -> None:
+        await asyncio.sleep(4)  # virtual time, far beyond the time-out
+        assert timeouts(bench) == 0
+        bench.frames(present(True))
+        await bench.pipe.until(lambda: timeouts(bench) == 1)
         bench.frames(END)
 
-    bench = serve(SECOND, {"type": "away"}, act=leave)
-    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    bench = serve(SECOND, present(False), act=leave)
+    assert kinds(bench) == ["Open", "Audio", "InputTimedOut", "Close"]
     assert [e["type"] for e in bench.told] == ["session.end"]
 
 
 def test_audio_that_is_not_read_has_not_stopped() -> None:
-    async def hold(bench: Bench) -> None:
-        soon(bench)
+    async def hold(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
-        await asyncio.sleep(0.15)
-        assert stalls(bench) == 0
-        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
-        await bench.pipe.until(lambda: stalls(bench) == 1)
+        await asyncio.sleep(2)  # virtual time, beyond the time-out
+        assert timeouts(bench) == 0
+        bench.session.handle_result(AudioProcessed("s", ROUTE, 10 * CREDIT), b"")
+        await bench.pipe.until(lambda: timeouts(bench) == 1)
         bench.frames(END)
 
     bench = serve(*[SECOND] * 4, processes=False, act=hold)
-    assert kinds(bench) == ["Open", "Audio", "Stalled", "Close"]
+    assert kinds(bench) == ["Open", "Audio", "InputTimedOut", "Close"]
     assert bench.pipe.audio == SECOND * 4
 
 
 def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
-    async def change(bench: Bench) -> None:
-        await bench.pipe.until(lambda: any(isinstance(m, Configure) for m in bench.pipe.messages))
-        assert bench.intake._stall.min_silence_ms == 1_500
+    async def change(bench: SessionBench) -> None:
+        await asyncio.sleep(1.9)  # virtual time, below 1,500 ms and the margin of 500 ms
+        assert timeouts(bench) == 0
+        await bench.pipe.until(lambda: timeouts(bench) == 1)
         bench.frames(END)
 
-    serve({"type": "config", "min_silence_ms": 1_500}, act=change)
+    serve(SECOND, {"type": "config", "min_silence_ms": 1_500}, act=change)
 
 
-def test_while_nothing_arrives_the_lag_is_judged_and_nothing_is_owed() -> None:
-    async def wait(bench: Bench) -> None:
+def test_while_nothing_arrives_the_lag_is_assessed_and_nothing_is_owed() -> None:
+    async def wait(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) >= len(SECOND))
-        bench.intake.lag.debt = 4.0
-        assert bench.intake.behind >= 4.0
-        async with asyncio.timeout(5):
-            while bench.intake.lag.debt:
-                await asyncio.sleep(0.01)
+        bench.session.intake.lag.debt = 4.0
+        assert bench.session.lag_s >= 4.0
+        await asyncio.sleep(0.3)  # virtual time, in which nothing comes
+        assert bench.session.intake.lag.debt == 0
         bench.frames(END)
 
     bench = serve(SECOND, act=wait)
-    assert bench.intake.behind == 0.0
+    assert bench.session.lag_s == 0.0
 
 
 def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
-    def told(bench: Bench) -> list[float]:
+    def told(bench: SessionBench) -> list[float]:
         return [e["processed"] for e in bench.socket.events if e["type"] == "progress"]
 
-    async def hold(bench: Bench) -> None:
+    async def hold(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
         for _ in range(3):  # nothing is processed and nothing is read
-            bench.intake.show_life()
-        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+            bench.session.report_alive()
+        bench.session.handle_result(AudioProcessed("s", ROUTE, 10 * CREDIT), b"")
         await bench.pipe.until(lambda: len(bench.pipe.audio) == 4 * len(SECOND))
-        await asyncio.sleep(0.01)
-        bench.intake.show_life()
+        await asyncio.sleep(0)
+        bench.session.report_alive()
         for _ in range(3):  # all that came is answered, and nothing waits
-            bench.intake.show_life()
+            bench.session.report_alive()
         bench.frames(END)
 
-    bench = serve(*[SECOND] * 4, limits=Limits(5, 5, progress=True), processes=False, act=hold)
+    bench = serve(*[SECOND] * 4, processes=False, act=hold)
     assert told(bench) == [0.0, 0.0, 0.0, 20.0, 20.0]
 
 
 def test_a_session_has_a_longest_duration() -> None:
-    bench = serve(SECOND, limits=Limits(idle_s=5, session_s=0.05))
+    bench = serve(SECOND, limits=SessionLimits(idle_s=5, session_s=0.05))
     assert bench.closed == (4009, "session_too_long")
     assert bench.told[-1]["code"] == "session_too_long"
 
 
 def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
-    async def fail(bench: Bench) -> None:
+    async def fail(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: bool(bench.pipe.sent))
-        bench.intake.deliver(Frame("s", "error"), b'{"type":"error","code":"no_capacity"}')
-        bench.intake.deliver(SessionFailed("s", ROUTE, "no_capacity", "no model"), b"")
+        bench.session.handle_result(Frame("s", "error"), b'{"type":"error","code":"no_capacity"}')
+        bench.session.handle_result(SessionFailed("s", ROUTE, "no_capacity", "no model"), b"")
 
     bench = serve(SECOND, act=fail)
     assert [e["code"] for e in bench.told] == ["no_capacity"]
@@ -431,20 +410,20 @@ def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
 
 
 def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
-    async def progress(bench: Bench) -> None:
+    async def progress(bench: SessionBench) -> None:
         def sent() -> int:
             return len(bench.pipe.audio) // 2
 
         await bench.pipe.until(lambda: sent() >= CREDIT)
         assert sent() < CREDIT + SLICE
-        assert bench.intake.lag.received == sent()
+        assert bench.session.intake.lag.received == sent()
         waiting = bench.socket.frames.qsize()
         assert waiting > 4
-        bench.intake.deliver(Progress("s", ROUTE, CREDIT), b"")
+        bench.session.handle_result(AudioProcessed("s", ROUTE, CREDIT), b"")
         await bench.pipe.until(lambda: sent() >= 2 * CREDIT)
         assert sent() < 2 * CREDIT + SLICE
         assert bench.socket.frames.qsize() < waiting
-        bench.intake.deliver(Progress("s", ROUTE, 10 * CREDIT), b"")
+        bench.session.handle_result(AudioProcessed("s", ROUTE, 10 * CREDIT), b"")
 
     bench = serve(*[SECOND] * 12, END, processes=False, act=progress)
     assert bench.pipe.audio == SECOND * 12
@@ -452,18 +431,11 @@ def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
     assert [e["type"] for e in bench.told] == ["session.end"]  # a fast client is not warned
 
 
-def test_results_that_fall_behind_are_warned_about_and_then_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.receiver.lag.WARN_S", 0.1)
-    monkeypatch.setattr("stages.receiver.lag.LIMIT_S", 2.3)
-    monkeypatch.setattr("stages.receiver.lag.HELD_S", 0.2)
-    bench = serve(*[SECOND] * 3, processes=False)
+def test_results_that_fall_behind_are_warned_about_and_then_end_it() -> None:
+    limits = SessionLimits(5, 5, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    bench = serve(*[SECOND] * 3, limits=limits, processes=False)
     assert bench.told[0]["type"] == "warning"
     assert bench.told[0]["code"] == "processing_lag"
     assert set(bench.told[0]) == {"type", "code", "message", "lag", "received", "processed"}
     assert bench.told[-1]["code"] == "lag_exceeded"
     assert bench.closed == (4010, "lag_exceeded")
-
-
-def test_an_opening_holds_what_the_client_asked_for() -> None:
-    config = SessionConfig(model="m", language="en", vocabulary=("a",), timing=True, min_silence_ms=500)
-    assert opening("s", ROUTE, config) == Open("s", ROUTE, "m", "en", True, True, False, 500, ("a",), True)

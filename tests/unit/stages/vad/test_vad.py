@@ -1,6 +1,5 @@
 """The VAD stage: which audio goes on, once and in order, and what is said between it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.base import Floats
-from engines.silero import WINDOW, SileroVad, VadState
+from engines.silero import WINDOW, SileroVad
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
@@ -33,33 +31,21 @@ from tests.support.builders import (
     close,
     configure,
     flush,
+    input_timed_out,
     opened,
     pcm,
-    stalled,
     text_end,
 )
-from tests.support.play import Clock, Moment, at_once, of_type, play
+from tests.support.loud_vad import LoudIsSpeech
+from tests.support.play import ManualClock, Moment, at_once, of_type, play
 from tests.support.recordings import recording
 
 CHUNK = SECOND // 10
 LOUD, QUIET = 20_000, 100
 
 
-class LoudIsSpeech:
-    """A VAD that takes loud windows for speech, and keeps how many it was given at a time."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
-        assert len(set(map(id, states))) == len(sounds)
-        self.batches.append(len(sounds))
-        windows = [sound.reshape(-1, WINDOW) for sound in sounds]
-        return [np.where(np.abs(w).mean(axis=1) > 0.3, 0.9, 0.1).astype(np.float32) for w in windows]
-
-
-def stage(vad: LoudIsSpeech | None = None, clock: Clock | None = None, **rules: Any) -> VadStage:
-    return VadStage(vad or LoudIsSpeech(), EndpointRules(**rules), clock or Clock())
+def stage(vad: LoudIsSpeech | None = None, clock: ManualClock | None = None, **rules: Any) -> VadStage:
+    return VadStage(vad or LoudIsSpeech(), EndpointRules(**rules), clock or ManualClock())
 
 
 def sound(*runs: tuple[int, int]) -> bytes:
@@ -83,7 +69,7 @@ def shape(said: list[Packet]) -> list[str]:
     """The types of what was said; runs of audio and of silence count once."""
     kinds = [type(message).__name__ for message, _ in said]
     ends = [message.kind for message, _ in said if isinstance(message, UtteranceEnd)]
-    named = [ends.pop(0) if kind == "SpeechEnd" else kind for kind in kinds]
+    named = [ends.pop(0) if kind == "UtteranceEnd" else kind for kind in kinds]
     return [k for k, before in zip(named, [None, *named], strict=False) if k != before]
 
 
@@ -116,7 +102,7 @@ SPOKEN = ("Audio", "early", "Audio", "maybe", "Audio")  # what is said of it unt
 
 def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
     said = play(stage(), live([(opened(), b""), *chunks(SENTENCE)]))
-    assert shape(said) == ["Open", "Silence", "SpeechStart", *SPOKEN, "end", "Silence"]
+    assert shape(said) == ["Open", "Silence", "UtteranceStart", *SPOKEN, "end", "Silence"]
     (start,), (_, _, end) = of_type(UtteranceStart, said), of_type(UtteranceEnd, said)
     assert abs(start.at - SECOND) < WINDOW
     assert abs(end.at - 2 * SECOND) < WINDOW
@@ -173,7 +159,7 @@ def test_less_than_a_window_waits_for_the_rest() -> None:
 def test_a_flush_is_acted_on_behind_the_audio_before_it() -> None:
     speech = sound((LOUD, SECOND // 2 + 77))
     said = play(stage(), at_once(opened(), *chunks(speech), flush("x"), close(len(speech) // 2)))
-    assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
+    assert shape(said) == ["Open", "UtteranceStart", "Audio", "flush", "Silence", "Close"]
     (end,) = of_type(UtteranceEnd, said)
     assert (end.flush_id, end.until) == ("x", len(speech) // 2)
     assert heard(said) == {1: (0, speech)}
@@ -203,8 +189,8 @@ def test_a_flush_in_a_shorter_pause_is_answered_with_what_was_guessed_of_that() 
 
 def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
     speech = sound((LOUD, SECOND // 2 + 77))
-    said = play(stage(), at_once(opened(), *chunks(speech), stalled(), stalled()))
-    assert shape(said) == ["Open", "SpeechStart", "Audio", "end", "Silence"]
+    said = play(stage(), at_once(opened(), *chunks(speech), input_timed_out(), input_timed_out()))
+    assert shape(said) == ["Open", "UtteranceStart", "Audio", "end", "Silence"]
     (end,) = of_type(UtteranceEnd, said)
     assert (end.flush_id, end.at, end.until, end.decided) == (None, *[len(speech) // 2] * 3)
     assert heard(said) == {1: (0, speech)}
@@ -212,14 +198,14 @@ def test_audio_that_stops_coming_ends_the_utterance_and_nothing_else() -> None:
 
 def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
-    said = play(stage(), live([(opened(), b""), *chunks(data), (stalled(), b"")]))
+    said = play(stage(), live([(opened(), b""), *chunks(data), (input_timed_out(), b"")]))
     _, maybe, end = of_type(UtteranceEnd, said)
     assert (maybe.kind, end.kind) == ("maybe", "end")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
 
 def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> None:
-    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), stalled()))
+    said = play(stage(), at_once(opened(), *chunks(sound((QUIET, SECOND + 7))), input_timed_out()))
     assert shape(said) == ["Open", "Silence"]
     assert of_type(Silence, said)[-1].end == SECOND + 7
 
@@ -227,7 +213,7 @@ def test_audio_that_stops_coming_in_silence_says_nothing_but_how_far_it_is() -> 
 @pytest.mark.parametrize(("away_s", "overlaps"), [(1.0, True), (4.9, True), (5.2, False)])
 def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, overlaps: bool) -> None:
     speech = sound((LOUD, 2 * SECOND))
-    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, stalled())]
+    history = [*live([(opened(), b""), *chunks(speech)]), (2.1, input_timed_out())]
     more = [(2.1 + away_s + k / 10, audio(2 * SECOND + k * CHUNK, speech[: 2 * CHUNK])) for k in range(5)]
     said = play(stage(), [*history, *more])
     _, start = of_type(UtteranceStart, said)
@@ -241,7 +227,7 @@ def test_speech_that_goes_on_soon_is_heard_from_before_the_gap(away_s: float, ov
 def test_the_end_finishes_what_is_being_said() -> None:
     data = sound((LOUD, SECOND))
     said = play(stage(), at_once(opened(), *chunks(data), close(SECOND)))
-    assert shape(said) == ["Open", "SpeechStart", "Audio", "flush", "Silence", "Close"]
+    assert shape(said) == ["Open", "UtteranceStart", "Audio", "flush", "Silence", "Close"]
     assert of_type(UtteranceEnd, said)[0].flush_id is None
 
 
@@ -271,7 +257,7 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
 
 
-def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packet]]:
+def maybe_ended(clock: ManualClock, silence: float) -> tuple[VadStage, int, list[Packet]]:
     """A stage with a speaker who has been silent so long (s), where the speech ended, and what was said."""
     vad_stage = stage(clock=clock)
     packets = chunks(sound((LOUD, SECOND), (QUIET, round(silence * SECOND))))
@@ -281,7 +267,7 @@ def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packe
 
 
 def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, said = maybe_ended(clock, 0.3)
     clock.spend(0.05)
     now = play(vad_stage, [(clock.now / 1e9, text_end(at))], clock)
@@ -295,7 +281,7 @@ def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
 
 @pytest.mark.parametrize("finished", [None, 0.0])
 def test_an_utterance_whose_sentence_may_go_on_goes_on(finished: float | None) -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, _ = maybe_ended(clock, 0.25)
     assert play(vad_stage, at_once(text_end(at, finished)), clock) == []
     rest = chunks(sound((QUIET, SECOND)))
@@ -309,7 +295,7 @@ def rest_of(packets: list[Packet], at: int) -> list[Moment]:
 
 
 def test_what_is_said_of_another_silence_or_session_is_nothing() -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, _ = maybe_ended(clock, 0.3)
     others = [text_end(at - WINDOW), text_end(0), text_end(at, session="unknown")]
     assert play(vad_stage, at_once(*others), clock) == []
@@ -335,7 +321,7 @@ def test_a_long_utterance_is_cut_and_goes_on() -> None:
 
 
 def test_stamps_say_when_the_audio_that_decided_came_and_when_the_result_left() -> None:
-    clock = Clock()
+    clock = ManualClock()
     packets = [
         (Audio("s", ROUTE, message.start, (k, k + 1)), payload)
         for k, (message, payload) in enumerate(chunks(SENTENCE))
@@ -375,7 +361,7 @@ def test_every_utterance_is_a_slice_of_the_input(
             said_between: dict[str, Message] = {
                 "flush": flush(str(count)),
                 "config": configure(min_silence_ms=100),
-                "stall": stalled(),
+                "stall": input_timed_out(),
             }
             history.append((said_between[control], b""))
         at, count = at + size, count + 1
@@ -433,7 +419,9 @@ def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
     whole = bytes(3 * SECOND) + speech + bytes(4 * SECOND) + speech + bytes(2 * SECOND)
 
     def boundaries() -> list[int]:
-        said = play(VadStage(SileroVad(), EndpointRules(), Clock()), live([(opened(), b""), *chunks(whole)]))
+        said = play(
+            VadStage(SileroVad(), EndpointRules(), ManualClock()), live([(opened(), b""), *chunks(whole)])
+        )
         return [m.at for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd)]
 
     skipped = boundaries()

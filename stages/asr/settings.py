@@ -1,0 +1,42 @@
+"""Holds the settings that the ASR stage reads."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from engines.catalog import ModelSpec, parse
+from runtime.errors import StartupError
+from stages.settings import WorkerSettings
+
+
+def _parse_models(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except StartupError as error:
+        raise ValueError(str(error).removeprefix("DALSTON_MODELS ")) from None
+
+
+class AsrSettings(WorkerSettings):
+    """What the ASR stage reads."""
+
+    models: Annotated[tuple[ModelSpec, ...] | None, NoDecode, BeforeValidator(_parse_models)] = Field(
+        None,
+        description="variants and what serves them, such as"
+        " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",
+    )
+    max_batch: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="sessions in one forward pass; unset: DALSTON_SESSIONS_PER_GPU",
+    )
+    partial_interval_ms: int = Field(
+        300, ge=50, le=5000, description="milliseconds of new audio for which a partial is decoded"
+    )
+    chunk_ms: int | None = Field(
+        None, ge=80, le=5000, description="milliseconds in a step of a cache-aware Parakeet; unset: 160"
+    )
+    asr_threads: int = Field(1, ge=1, le=256, description="CPU threads of one forward pass")

@@ -1,0 +1,121 @@
+"""Sends the samples of one session into the pipeline no faster than it takes them, and watches the lag."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import ServerWarning
+from runtime.errors import SessionError
+from stages.messages import Audio, Open
+from stages.receiver.event_writer import EventWriter
+from stages.receiver.lag import Lag, LagLimits
+from stages.receiver.pipeline import StagePipeline
+
+SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # Bytes of one message, 250 ms: others get their turn.
+LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # Bytes worth a message, 20 ms: less waits for more.
+CHECK_S: Final = 0.25  # Seconds after which the lag is assessed where no audio says that it is time to.
+
+
+class AudioIntake:
+    """The samples of a session that were read, and the credit for more. `clock` counts nanoseconds."""
+
+    def __init__(
+        self,
+        opened: Open,
+        pipeline: StagePipeline,
+        writer: EventWriter,
+        limits: LagLimits,
+        clock: Callable[[], int],
+    ) -> None:
+        self._session, self._route = opened.session, opened.route
+        self._pipeline, self._writer, self._clock = pipeline, writer, clock
+        self._pending = bytearray()  # samples that are too few for a message yet
+        self._has_progressed = asyncio.Event()
+        self._held_since: float | None = None  # when reading the socket was suspended, in seconds
+        self.lag = Lag(opened.start, opened.start, limits)
+
+    async def append_audio(self, pcm: bytes, arrived: int, *, waited: bool) -> None:
+        """Send on samples that arrived at `arrived` (ns); `waited` if the socket had nothing waiting.
+
+        Raises:
+            SessionError: results are too far behind.
+        """
+        self._pending += pcm
+        while len(self._pending) >= LEAST:
+            piece = bytes(self._pending[:SLICE])
+            del self._pending[: len(piece)]
+            await self._send_audio(piece, arrived, waited=waited)
+            waited = False
+
+    async def send_pending(self, arrived: int) -> None:
+        """Send what is too little for a message of its own, since something follows it.
+
+        Raises:
+            SessionError: results are too far behind.
+        """
+        if self._pending:
+            piece = bytes(self._pending)
+            self._pending.clear()
+            await self._send_audio(piece, arrived, waited=True)
+
+    def on_processed(self, processed: int) -> None:
+        """The pipeline has dealt with all audio up to a sample."""
+        self.lag.processed = max(self.lag.processed, processed)
+        self._has_progressed.set()
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds by which results are behind the audio."""
+        held = 0.0 if self._held_since is None else self._now() - self._held_since
+        return self.lag.seconds(held)
+
+    def check_lag(self, held_s: float = 0.0) -> None:
+        """Warn the client of a lag; `held_s` is for how long reading has been suspended so far.
+
+        Raises:
+            SessionError: results are too far behind.
+        """
+        verdict = self.lag.assess(self._now(), held_s)
+        if verdict == "fine":
+            return
+        lag = round(self.lag.seconds(held_s), 3)
+        if verdict == "exceeded":
+            raise SessionError(
+                CloseCode.LAG_EXCEEDED,
+                f"results are {lag} s behind the audio; send slower, or add capacity",
+            )
+        self._writer.send_event(
+            ServerWarning(
+                code="processing_lag",
+                message=f"results are {lag} s behind the audio",
+                lag=lag,
+                received=round(self.lag.audio_s, 3),
+                processed=round(self.lag.processed_s, 3),
+            )
+        )
+
+    def _now(self) -> float:
+        return self._clock() / 1e9
+
+    async def _send_audio(self, piece: bytes, arrived: int, *, waited: bool) -> None:
+        held_s = await self._wait_for_credit()
+        start = self.lag.received
+        self.lag.on_audio(len(piece) // BYTES_PER_SAMPLE, held_s, waited=waited)
+        stamps = (arrived, self._clock())
+        await self._pipeline.send(Audio(self._session, self._route, start, stamps), piece)
+        self.check_lag()
+
+    async def _wait_for_credit(self) -> float:
+        """Wait until the pipeline has dealt with enough of the audio; seconds that it took."""
+        since = self._held_since = self._now()
+        while not self.lag.has_credit:
+            self._has_progressed.clear()
+            try:
+                async with asyncio.timeout(CHECK_S):
+                    await self._has_progressed.wait()
+            except TimeoutError:
+                self.check_lag(self._now() - since)
+        self._held_since = None
+        return self._now() - since
