@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from runtime.errors import StartupError
 from stages.messages import Route
 
 FanOut: TypeAlias = Mapping[str, int]
@@ -75,13 +76,24 @@ class ProcessAllocator:
         return index
 
 
+def named_fanout(text: str) -> FanOut:
+    """The fan-out that the variable DALSTON_FANOUT says.
+
+    Raises:
+        StartupError: it is none; the message names the variable.
+    """
+    try:
+        return parse_fanout(text)
+    except ValueError as error:
+        raise StartupError(f"DALSTON_FANOUT={text!r}: {error}") from None
+
+
 def main() -> None:
     """Print the concurrency for honcho: `honcho start -c "$(python -m stages.topology vad=2)"`."""
-    text = ",".join(sys.argv[1:])
     try:
-        print(honcho_concurrency(parse_fanout(text)))
-    except ValueError as error:
-        sys.exit(f"DALSTON_FANOUT={text!r}: {error}")
+        print(honcho_concurrency(named_fanout(",".join(sys.argv[1:]))))
+    except StartupError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from gateway.sessions.phase import TRANSITIONS
 
+from gateway.sessions.phase import TRANSITIONS
 from tests.support.documents import ROOT, rows
 
 DOCUMENT: Final = ROOT / "docs" / "architecture.md"
