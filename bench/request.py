@@ -11,7 +11,7 @@ from bench.load.recordings import embedded, own
 from bench.measure.level import LoadPlan
 from bench.servers import settings as known
 from dalston_realtime.client.errors import UsageError
-from dalston_realtime.client.session import MinSilence
+from dalston_realtime.protocol.parameters import MinSilence
 from runtime.settings import PREFIX
 
 MAX_SESSIONS: Final = 1_000

@@ -1,1 +1,1 @@
-"""Is the session router: worker registry, allocation, overflow, health; its state is in Redis."""
+"""Routes sessions to workers: registry, slots, overflow, heartbeats, checkpoints. Its state is in Redis."""

@@ -1,4 +1,4 @@
-"""`python -m broker`: watches the workers' heartbeats. Any number of these may run."""
+"""Runs `python -m broker`, which watches the workers' heartbeats. Any number of these may run."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import structlog
 
 from broker.router import SessionRouter
 from broker.settings import WatchSettings
-from broker.sweeper import watch
+from broker.sweeper import run_sweeper
 from runtime.logs import configure_logging
 from runtime.process import Stop, run_main
 from runtime.settings import read_settings
@@ -19,14 +19,14 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(WatchSettings)
     configure_logging("broker", settings.log_level, settings.log_format)
-    asyncio.run(_watch(settings, stop))
+    asyncio.run(_run(settings, stop))
 
 
-async def _watch(settings: WatchSettings, stop: Stop) -> None:
+async def _run(settings: WatchSettings, stop: Stop) -> None:
     router = SessionRouter.connect(settings)
     log.info("watching heartbeats, timeout %g s", settings.heartbeat_timeout)
     try:
-        await watch(router, settings.watch_interval, stop)
+        await run_sweeper(router, settings.watch_interval, stop)
     finally:
         await router.close()
 

@@ -84,11 +84,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     finals: dict[int, bytes]
 
 
-class _Version(msgspec.Struct):
+class _CheckpointVersion(msgspec.Struct):
     version: int
 
 
-_VERSIONS: Final = msgspec.json.Decoder(_Version)
+_VERSIONS: Final = msgspec.json.Decoder(_CheckpointVersion)
 _HEADERS: Final = msgspec.json.Decoder(CheckpointHeader)
 _ENCODER: Final = msgspec.json.Encoder()
 

@@ -76,7 +76,7 @@ class Checkpoints:
 
     async def load(self, session_id: str) -> dict[str, bytes]:
         """The fields of a session, its `owner` among them; an empty dict where the session is not known."""
-        return await self._reader.read(self._keys.resume(session_id))
+        return await self._reader.read(self._keys.checkpoint(session_id))
 
     async def claim(self, session_id: str, from_owner: str, to_owner: str) -> bool:
         """Make `to_owner` the owner if `from_owner` still is; whether that was so."""

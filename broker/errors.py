@@ -1,19 +1,19 @@
-"""What can go wrong with the registry, as its callers see it.
+"""Defines what can go wrong with the registry, as its callers see it.
 
 - `RegistryUnavailable`: Redis did not answer in time or refused; a later call may succeed.
-- `NoCapacity`: no worker has a free place for this session.
-- `SessionOver`: a place was asked for a session that has already been released.
+- `NoCapacity`: no worker has a free slot for this session.
+- `SessionOver`: a slot was asked for a session that has already been released.
 """
 
 from dalston_realtime.protocol.errors import DalstonError
 
 
 class RegistryUnavailable(DalstonError):
-    """Redis is away, too slow or refuses. What the call would have done may or may not be done."""
+    """Redis can't be reached, is too slow or refuses. What was asked may be done or not."""
 
 
 class NoCapacity(DalstonError):
-    """No live worker has a free place; `retry_after` is in seconds."""
+    """No live worker has a free slot; `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -22,4 +22,4 @@ class NoCapacity(DalstonError):
 
 
 class SessionOver(DalstonError):
-    """The session has been released; its id never gets a place again."""
+    """The session has been released; its id never gets a slot again."""

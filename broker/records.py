@@ -1,4 +1,4 @@
-"""What the registry keeps: workers, their models and sessions, to and from the fields of Redis hashes."""
+"""Converts workers and sessions to and from the fields of their hashes in Redis."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from dalston_realtime.protocol.parameters import Overflow
 Status = Literal["ready", "busy", "draining", "offline"]
 EndStatus = Literal["ended", "error"]
 
-SMALLER: Final = {"accurate": "fast"}
-"""The variant that stands in for another one where there is no room."""
+SMALLER_VARIANT: Final = {"accurate": "fast"}
+"""The variant that replaces another one when all of its slots are taken and the session accepts less."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRecord:
-    """What a worker says of itself in a heartbeat.
+    """What a worker reports in a heartbeat.
 
-    `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the seconds by
-    which its session that is furthest behind is behind, `sessions` the ids of those that it serves. Where
-    clients accept less, `degraded_capacity` may go beyond the capacity. A worker without a GPU leaves the
-    memory out.
+    `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the largest lag
+    of its sessions in seconds, `sessions` the ids of those that it serves. `degraded_capacity` is the number
+    of sessions where clients accept degraded ones; it may exceed the capacity. A worker without a GPU leaves
+    the memory out.
     """
 
     worker_id: str
@@ -38,7 +38,7 @@ class WorkerRecord:
     sessions: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, str]:
-        """The hash fields that the worker alone decides."""
+        """The hash fields that come from the worker alone."""
         known = {
             "endpoint": self.endpoint,
             "capacity": str(self.capacity),
@@ -77,21 +77,21 @@ class WorkerInfo:
 
     @property
     def alive(self) -> bool:
-        """Whether it beats, draining or not."""
+        """Whether its heartbeat is fresh; it may be draining."""
         return self.status != "offline"
 
     @property
     def free(self) -> int:
-        """The places that a new session could get."""
+        """The number of slots that new sessions could get."""
         return max(0, self.capacity - self.active_sessions) if self.status == "ready" else 0
 
 
 @dataclass(frozen=True, slots=True)
 class SlotRequest:
-    """The place that a session asks for.
+    """The slot that a session asks for.
 
     `model` is a variant or a concrete name. A model that has more of the `features` is preferred.
-    `overflow` says what to do where all places are taken; `first` lets it wait ahead of newcomers.
+    `overflow` says what to do when all slots are taken; `first` puts it at the head of the queue.
     """
 
     model: str = "fast"
@@ -103,7 +103,7 @@ class SlotRequest:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A place: `model` is the concrete model's name on worker `worker_id`, `variant` its variant.
+    """A slot: `model` is the concrete model's name on worker `worker_id`, `variant` its variant.
 
     `degraded` is whether the session gets less than it asked for.
     """
@@ -117,7 +117,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """A session that waits: its position from 1, and the seconds until its turn where they are known."""
+    """A waiting session: its position from 1, and the seconds until its turn if they are known."""
 
     position: int
     expected_wait: float | None
@@ -125,22 +125,22 @@ class QueuePosition:
 
 @dataclass(frozen=True, slots=True)
 class HeldSlot:
-    """A running session and its place, as its gateway knows them; `age` in seconds."""
+    """A running session and its slot, as its gateway knows them; `age` in seconds."""
 
     session_id: str
-    wanted: SlotRequest
-    place: Allocation
+    request: SlotRequest
+    allocation: Allocation
     started_at: str
     age: float
 
 
 def utc_now() -> str:
-    """Now, as the registry writes times: ISO 8601 in UTC, whole seconds."""
+    """The time of now as the registry writes times: ISO 8601 in UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: bool) -> WorkerInfo | None:
-    """A worker from its hash, or None where the hash is not one of ours."""
+    """A worker from the fields of its hash; None where these are not a worker of ours."""
     try:
         status: Any = fields["status"]
         if status not in get_args(Status):

@@ -1,4 +1,4 @@
-"""The worker's side of the registry: heartbeats in, a record in Redis out."""
+"""Registers a worker in Redis and renews its record with heartbeats."""
 
 import json
 import uuid
@@ -9,15 +9,16 @@ from typing import Final
 from broker.records import WorkerRecord, utc_now
 from broker.store.scripts import LEASE_MS, Scripts
 
-SESSION_TTL_S: Final = 3600  # of the records of sessions that a worker left behind
+SESSION_TTL_S: Final = 3600
+"""Seconds for which the records of sessions that a worker left behind stay in Redis, to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatReply:
-    """What the registry says to a heartbeat.
+    """The registry's answer to a heartbeat.
 
-    `left` counts the sessions that an earlier process of this worker left behind, now freed. `drain` is
-    set where the worker was asked to get nothing new: the seconds that its sessions have from then on.
+    `left` counts the sessions that an earlier process of this worker left behind; they are freed. `drain` is
+    set when the worker shall get no new sessions: the seconds until its sessions are to be moved.
     """
 
     left: int
@@ -25,11 +26,11 @@ class HeartbeatReply:
 
 
 class Registry:
-    """One worker process's entry. Every call may raise `RegistryUnavailable` within about a second."""
+    """The entry of one worker process. Every call may raise `RegistryUnavailable` within about a second."""
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
-        # Tells this process from an earlier one of the same worker, whose sessions are gone with it.
+        # Distinguishes this process from an earlier one of the same worker, whose sessions were lost with it.
         self._incarnation = uuid.uuid4().hex
         self._version = _version()
 
@@ -43,7 +44,7 @@ class Registry:
         return cls(Scripts(url))
 
     async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
-        """Register the worker, or say that it still lives; to be called every second."""
+        """Register the worker, or show that it is alive; to be called every second."""
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
         left, drain = await self._scripts.run(
             "heartbeat",
@@ -59,13 +60,13 @@ class Registry:
         return HeartbeatReply(int(left), None if drain < 0 else float(drain))
 
     async def offline(self, worker_id: str) -> bool:
-        """Say that the worker can't serve until it beats again; whether that is new."""
+        """Mark the worker offline until its next heartbeat; whether it was not offline before."""
         return bool(
             await self._scripts.run("offline", worker_id, self._incarnation, utc_now(), SESSION_TTL_S)
         )
 
     async def deregister(self, worker_id: str) -> None:
-        """Forget the worker and free its sessions, unless a newer process has taken its name."""
+        """Remove the worker and free its sessions, unless a newer process has taken its name."""
         await self._scripts.run("deregister", worker_id, self._incarnation, utc_now(), SESSION_TTL_S)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The gateway's side of the registry: a session in, a place on a worker out, and back again."""
+"""Allocates slots on workers to sessions, and releases them."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import (
-    SMALLER,
+    SMALLER_VARIANT,
     Allocation,
     EndStatus,
     HeldSlot,
@@ -21,13 +21,15 @@ from broker.settings import BrokerSettings
 from broker.store.scripts import LEASE_MS, Scripts
 from broker.wait_estimate import WaitEstimate
 
-QUEUE_LEASE_MS: Final = 4_000  # of a position: who waits asks again every second
-LEAST_RETRY_S: Final = 1.0
+QUEUE_LEASE_MS: Final = 4_000  # Milliseconds of a position in the queue: its gateway asks again every second.
+LEAST_RETRY_S: Final = (
+    1.0  # Seconds that a refused client waits at least, so that it does not ask all the time.
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LostWorker:
-    """A worker that was marked offline, and the sessions that it had."""
+    """A worker that was marked offline, and the ids of the sessions that it had."""
 
     worker_id: str
     sessions: tuple[str, ...]
@@ -35,14 +37,14 @@ class LostWorker:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep found: lost workers, and sessions that no gateway holds any more."""
+    """What a sweep found: lost workers, and the ids of sessions whose gateway is gone."""
 
     lost: tuple[LostWorker, ...]
     expired: tuple[str, ...]
 
 
 class SessionRouter:
-    """Places for sessions. Every call may raise `RegistryUnavailable` within about a second."""
+    """Slots for sessions. Every call may raise `RegistryUnavailable` within about a second."""
 
     def __init__(self, scripts: Scripts, settings: BrokerSettings) -> None:
         self._scripts = scripts
@@ -62,7 +64,7 @@ class SessionRouter:
 
     @property
     def scripts(self) -> Scripts:
-        """The way to Redis, for what else a gateway keeps there."""
+        """The connection to Redis, which the gateway's checkpoints use too."""
         return self._scripts
 
     @property
@@ -71,22 +73,22 @@ class SessionRouter:
         return self._scripts.available
 
     async def allocate(
-        self, session_id: str, wanted: SlotRequest, avoid: Collection[str] = ()
+        self, session_id: str, request: SlotRequest, avoid: Collection[str] = ()
     ) -> Allocation | QueuePosition:
-        """A place on the least loaded live worker that fits, under a lease of `LEASE_MS`.
+        """A slot on the least loaded live worker that fits, under a lease of `LEASE_MS`.
 
-        Asking again for the same session gives the same place, unless it is on a worker in `avoid`: then
-        the session moves. With the overflow `queue` a session without a place waits; who waits asks again
-        every second and whenever `places` is announced.
+        Asking again for the same session gives the same slot, unless it is on a worker in `avoid`: then
+        the session moves. With the overflow `queue` a session without a slot waits: it asks again every
+        second and whenever `SlotsChanged` is announced.
 
         Raises:
-            NoCapacity: no worker has a free place; the session holds none.
+            NoCapacity: no worker has a free slot; the session holds none.
             SessionOver: the session has been released.
-            RegistryUnavailable: not known whether the session holds a place; release it.
+            RegistryUnavailable: it is not known whether the session holds a slot; release it.
         """
         answer = await self._scripts.run(
             "allocate",
-            json.dumps(_request(session_id, wanted, avoid)),
+            json.dumps(_allocate_request(session_id, request, avoid)),
             utc_now(),
             self._timeout_ms,
             LEASE_MS,
@@ -95,23 +97,23 @@ class SessionRouter:
             self._queue_length,
         )
         match answer:
-            case ["placed", str(worker_id), str(endpoint), str(name), str(variant), int(degraded)]:
+            case ["allocated", str(worker_id), str(endpoint), str(name), str(variant), int(degraded)]:
                 return Allocation(worker_id, endpoint, name, variant, bool(degraded))
             case ["over"]:
                 raise SessionOver(f"session {session_id} is over")
             case ["queued", int(), int(), int(fitting), int(position), *numbers]:
-                return QueuePosition(position, _outlook(fitting, numbers).wait(position))
+                return QueuePosition(position, _wait_estimate(fitting, numbers).wait(position))
             case ["none", int(live), int(fits), int(fitting), int(position), *numbers]:
-                wait = _outlook(fitting, numbers).wait(position) if fits else None
-                raise NoCapacity(_why_none(wanted, live, fits), self._retry(wait))
-        raise RegistryUnavailable(f"an answer that is none of ours: {answer!r:.80}")
+                wait = _wait_estimate(fitting, numbers).wait(position) if fits else None
+                raise NoCapacity(_refusal(request, live, fits), self._retry_seconds(wait))
+        raise RegistryUnavailable(f"an unknown answer of the script: {answer!r:.80}")
 
     async def leave(self, session_id: str) -> bool:
-        """Give the session's position in the queue up; whether it had one."""
+        """Remove the session from the queue; whether it was in it."""
         return bool(await self._scripts.run("leave", session_id))
 
     async def release(self, session_id: str, status: EndStatus, audio_duration: float) -> bool:
-        """Give the session's place back, `audio_duration` in seconds; whether it held one."""
+        """Release the session's slot, `audio_duration` in seconds; whether it held one."""
         return bool(
             await self._scripts.run(
                 "release", session_id, status, f"{audio_duration:.3f}", utc_now(), self._ttl
@@ -119,106 +121,106 @@ class SessionRouter:
         )
 
     async def renew(self, session_ids: Iterable[str], seconds: float = LEASE_MS / 1000) -> set[str]:
-        """Hold the places of these sessions for `seconds` from now; those that hold none."""
+        """Renew the leases of these sessions for `seconds` from now; the ids of those without a slot."""
         return set(await self._scripts.run("renew", int(seconds * 1000), *session_ids))
 
     async def restore(self, sessions: Iterable[HeldSlot]) -> int:
-        """Hold the places of sessions that Redis has forgotten; how many hold one now."""
-        known = [_known(held) for held in sessions]
-        return int(await self._scripts.run("restore", LEASE_MS, json.dumps(known)))
+        """Write the slots of sessions again that Redis has lost; returns how many hold one now."""
+        entries = [_restore_entry(held) for held in sessions]
+        return int(await self._scripts.run("restore", LEASE_MS, json.dumps(entries)))
 
     async def drain(self, worker_id: str, seconds: float | None) -> bool:
-        """Have a worker get nothing new and move its sessions after `seconds`; None takes it back.
+        """Give a worker no new sessions and move its own after `seconds`; None undoes that.
 
-        It stays so until the worker is started again. Returns whether the worker is known.
+        It lasts until the worker is started again. Returns whether the worker is known.
         """
         return bool(await self._scripts.run("drain", worker_id, -1 if seconds is None else seconds))
 
     async def sweep(self) -> SweepResult:
-        """Mark the workers that stopped beating offline, and free the sessions of whoever is gone."""
+        """Mark workers without heartbeats offline; free their sessions and those of lost gateways."""
         lost, expired = await self._scripts.run("sweep", self._timeout_ms, LEASE_MS, utc_now(), self._ttl)
         return SweepResult(
             tuple(LostWorker(worker_id, tuple(sessions)) for worker_id, *sessions in lost), tuple(expired)
         )
 
     async def workers(self) -> list[WorkerInfo]:
-        """All workers that the registry knows, by id; entries that are not ours are left out."""
+        """All workers that the registry knows, ordered by id; entries that can't be read are left out."""
         entries = await self._scripts.run("workers", self._timeout_ms)
         read = [
             read_worker(worker_id, _pairs(rest), int(active), bool(fresh))
             for worker_id, fresh, active, *rest in entries
         ]
-        return sorted((w for w in read if w is not None), key=lambda w: w.worker_id)
+        return sorted((info for info in read if info is not None), key=lambda info: info.worker_id)
 
     async def marked_offline(self) -> list[str]:
-        """The workers whose loss has been announced and that have not come back."""
+        """The ids of the workers that are marked offline."""
         entries = await self._scripts.run("workers", self._timeout_ms)
         return [worker_id for worker_id, _, _, *rest in entries if _pairs(rest).get("status") == "offline"]
 
     async def sessions(self) -> dict[str, dict[str, str]]:
-        """The hash of every session that holds a place, by session id."""
+        """The hash of every session that holds a slot, by session id."""
         entries = await self._scripts.run("sessions")
         return {session_id: _pairs(rest) for session_id, *rest in entries}
 
     async def retry_after(self) -> float:
-        """Seconds until a place may come free, for a client that is told to come back."""
+        """Seconds until a slot may come free, for a client that is told to come back."""
         waiting, sessions, *numbers = await self._scripts.run("wait_estimate")
-        return self._retry(_outlook(sessions, [sessions, *numbers]).wait(waiting + 1))
+        return self._retry_seconds(_wait_estimate(sessions, [sessions, *numbers]).wait(waiting + 1))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._scripts.close()
 
-    def _retry(self, wait: float | None) -> float:
+    def _retry_seconds(self, wait: float | None) -> float:
         return self._retry_after if wait is None else max(LEAST_RETRY_S, wait)
 
 
-def _request(session_id: str, wanted: SlotRequest, avoid: Collection[str]) -> dict[str, Any]:
+def _allocate_request(session_id: str, request: SlotRequest, avoid: Collection[str]) -> dict[str, Any]:
     return {
         "session": session_id,
-        "model": wanted.model,
-        "language": wanted.language,
-        "features": wanted.features,
+        "model": request.model,
+        "language": request.language,
+        "features": request.features,
         "avoid": sorted(avoid),
-        "steps": _steps(wanted),
-        "wait": wanted.overflow == "queue",
-        "first": wanted.first,
+        "steps": _steps(request),
+        "wait": request.overflow == "queue",
+        "first": request.first,
     }
 
 
-def _steps(wanted: SlotRequest) -> list[dict[str, Any]]:
-    """What to try, in order; a concrete model has no smaller one that could stand in for it."""
-    steps: list[dict[str, Any]] = [{"model": wanted.model}]
-    if wanted.overflow == "degrade":
-        models = [wanted.model]
-        while models[-1] in SMALLER:
-            models.append(SMALLER[models[-1]])
+def _steps(request: SlotRequest) -> list[dict[str, Any]]:
+    """What to try, in order; a concrete model has no smaller one that could replace it."""
+    steps: list[dict[str, Any]] = [{"model": request.model}]
+    if request.overflow == "degrade":
+        models = [request.model]
+        while models[-1] in SMALLER_VARIANT:
+            models.append(SMALLER_VARIANT[models[-1]])
         steps += [{"model": model, "degraded": True} for model in models[1:]]
         steps += [{"model": model, "degraded": True, "over": True} for model in models]
     return steps
 
 
-def _known(held: HeldSlot) -> dict[str, Any]:
-    wanted, place = held.wanted, held.place
+def _restore_entry(held: HeldSlot) -> dict[str, Any]:
+    request, slot = held.request, held.allocation
     fields = {
-        "model": wanted.model,
-        "language": wanted.language,
-        "model_name": place.model,
-        "variant": place.variant,
-        "degraded": str(int(place.degraded)),
+        "model": request.model,
+        "language": request.language,
+        "model_name": slot.model,
+        "variant": slot.variant,
+        "degraded": str(int(slot.degraded)),
         "started_at": held.started_at,
         "audio_duration": "0",
         "enhance_on_end": "false",
     }
     return {
         "session": held.session_id,
-        "worker": place.worker_id,
+        "worker": slot.worker_id,
         "age": int(held.age * 1000),
         "fields": fields,
     }
 
 
-def _outlook(fitting: int, numbers: list[int]) -> WaitEstimate:
+def _wait_estimate(fitting: int, numbers: list[int]) -> WaitEstimate:
     sessions, endings, within, age = numbers
     return WaitEstimate(sessions, fitting, endings, within / 1000, age / 1000)
 
@@ -227,9 +229,9 @@ def _pairs(flat: list[Any]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _why_none(wanted: SlotRequest, live: int, fits: int) -> str:
+def _refusal(request: SlotRequest, live: int, fits: int) -> str:
     if not live:
         return "no worker is there"
     if not fits:
-        return f"no worker has the model {wanted.model} loaded for the language {wanted.language}"
+        return f"no worker has the model {request.model} loaded for the language {request.language}"
     return "all places are taken"

@@ -1,4 +1,4 @@
-"""The settings of the session router."""
+"""Reads the settings of the session router and of the embedded Redis."""
 
 from pydantic import Field
 

@@ -1,6 +1,9 @@
-"""Heartbeats and leases that stopped in, workers marked offline and freed sessions out."""
+"""Marks workers offline whose heartbeats stopped, and frees sessions whose leases ran out."""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -10,20 +13,27 @@ from runtime.process import Stop
 
 log = structlog.stdlib.get_logger(__name__)
 
+POLL_S: Final = 0.05  # Seconds between two looks at the stop signal, which sets a flag and wakes nobody.
 
-async def watch(router: SessionRouter, interval: float, stop: Stop) -> None:
-    """Look for lost workers and gateways every `interval` seconds until the signal; Redis may come and go."""
-    clock = asyncio.get_running_loop().time
-    next_look = clock()
+
+async def run_sweeper(
+    router: SessionRouter,
+    interval: float,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Sweep every `interval` seconds until the signal; Redis may come and go."""
+    next_sweep = clock()
     while not stop.requested:
-        if clock() >= next_look:
-            await look(router)
-            next_look = clock() + interval
-        await asyncio.sleep(min(0.05, interval))
+        if clock() >= next_sweep:
+            await sweep_once(router)
+            next_sweep = clock() + interval
+        await sleep(min(POLL_S, interval))
 
 
-async def look(router: SessionRouter) -> None:
-    """Mark workers offline and free sessions once, and say which."""
+async def sweep_once(router: SessionRouter) -> None:
+    """Mark workers offline and free sessions once, and log which."""
     try:
         swept = await router.sweep()
     except RegistryUnavailable as error:

@@ -1,18 +1,21 @@
-"""What Redis knows of sessions and endings in, the time until a place comes free out."""
+"""Estimates the time until a slot comes free, from running sessions and recent endings."""
 
 import math
 from dataclasses import dataclass
 from typing import Final
 
-LONGEST_S: Final = 120.0  # what is further away than this is a guess
-ENOUGH: Final = 3  # endings of the last minute that make a rate
-OLD_S: Final = 10.0  # sessions that began just now tell nothing
+LONGEST_S: Final = 120.0  # Seconds; a longer estimate would be a guess, so it is cut here.
+ENOUGH: Final = 3  # Endings in the last minute from which a rate can be computed.
+OLD_S: Final = 10.0  # Seconds of median age below which ages say nothing about durations.
 
 
 @dataclass(frozen=True, slots=True)
 class WaitEstimate:
-    """Running sessions, those on workers that fit, the endings of late and the seconds they took, and the
-    age of the session in the middle."""
+    """The numbers of an estimate.
+
+    `sessions` run, `fitting` of them on workers that fit; `endings` is the number of the last minute,
+    `within` the seconds over which these are spread, `age` the median age of running sessions in seconds.
+    """
 
     sessions: int
     fitting: int
@@ -21,10 +24,10 @@ class WaitEstimate:
     age: float
 
     def wait(self, position: int) -> float | None:
-        """Seconds until the `position`th place that fits comes free, None where nothing tells.
+        """Seconds until the `position`th fitting slot comes free, None where the numbers are too few.
 
-        From the rate of endings. Where they were too few, from the ages: sessions that end at random at
-        an even rate have a median age of ln 2 times their mean duration.
+        Computed from the rate of endings. If there were too few of them, from the ages: sessions that end at
+        random at a constant rate have a median age of ln 2 times their mean duration.
         """
         if self.endings >= ENOUGH and self.within > 0:
             rate = self.endings / self.within

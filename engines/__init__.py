@@ -1,1 +1,1 @@
-"""Holds the models: audio in, text out, batched, without processes; each module imports its own library."""
+"""Runs the models, which transcribe audio in batches; each engine imports its own library."""

@@ -1,4 +1,4 @@
-"""What an engine is to the ASR stage: what it can do, and one batched step."""
+"""Defines the interface of an engine to the ASR stage: what it can do, and one batched step."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,11 +13,11 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 class OutOfMemory(Exception):
-    """The device has no room for a batch; a smaller one may fit."""
+    """The device has too little memory for a batch; a smaller one may fit."""
 
 
 class DeviceLost(Exception):
-    """The device fails whatever it is given: only a new process gets it back."""
+    """The device fails with every input; only a new process can use it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Features:
     requires_vad: bool = True
 
     def flags(self) -> dict[str, bool]:
-        """The form in which clients and the registry see them."""
+        """The features by name, as clients and the registry get them."""
         return asdict(self)
 
 
@@ -40,13 +40,13 @@ class Features:
 class Job:
     """One utterance, or the beginning of one, to be transcribed.
 
-    `audio` is mono float32 at 16 kHz, -1..1. `draft` is what the last step on this utterance gave as
-    `Transcript.tokens`: an engine may use it to be faster, never to give another text.
+    `audio` is mono float32 at 16 kHz, -1..1. `draft` are the `Transcript.tokens` of the last step on this
+    utterance: an engine may use them to be faster, but the text must not depend on them.
     """
 
     audio: Floats
     draft: tuple[int, ...] = ()
-    language: str | None = None  # as the client said, or None to identify it
+    language: str | None = None  # The client's choice; None lets the engine identify it.
     vocabulary: tuple[str, ...] = ()
     word_timestamps: bool = False
 
@@ -70,9 +70,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an engine heard. `cut_off` says that it ran into its limit: the text's end is not sound.
+    """The result for one job. `cut_off` says that decoding stopped at its limit: the text may lack its end.
 
-    `finished` is how likely a sentence ends with the text, where the engine knows more than the text shows.
+    `finished` is the probability (0 to 1) that a sentence ends with the text, where an engine can compute it.
     """
 
     text: str
@@ -80,8 +80,8 @@ class Transcript:
     cut_off: bool = False
     language: str | None = None
     confidence: float | None = None
-    words: tuple[tuple[str, float, float, float | None], ...] = ()  # word, start s, end s, confidence
-    finished: float | None = None  # 0..1
+    words: tuple[tuple[str, float, float, float | None], ...] = ()  # Each: word, start s, end s, confidence.
+    finished: float | None = None
 
 
 class UtteranceEngine(Protocol):
@@ -94,9 +94,9 @@ class UtteranceEngine(Protocol):
 
     @property
     def longest_context(self) -> int:
-        """Samples of an utterance together with what was said before it that are heard better so.
+        """The most samples, of earlier audio and the utterance together, with which the transcript is better.
 
-        0: the engine gains nothing from it.
+        0: earlier audio does not make transcripts better.
         """
         ...
 
@@ -105,7 +105,7 @@ class UtteranceEngine(Protocol):
 
         Raises:
             OutOfMemory: the batch does not fit the device.
-            DeviceLost: nothing will do any more.
+            DeviceLost: the device fails with every input.
         """
         ...
 
@@ -120,7 +120,7 @@ class StreamingEngine(Protocol):
 
     @property
     def chunk_samples(self) -> int:
-        """Samples that one step takes of a stream."""
+        """The number of samples of a stream in one step."""
         ...
 
     def transcribe(self, jobs: Sequence[Chunk]) -> list[Transcript]:
@@ -130,13 +130,13 @@ class StreamingEngine(Protocol):
         (words, confidence) and frees the stream.
 
         Raises:
-            OutOfMemory: the batch does not fit the device; no stream has moved on.
-            DeviceLost: nothing will do any more.
+            OutOfMemory: the batch does not fit the device; no stream has changed.
+            DeviceLost: the device fails with every input.
         """
         ...
 
     def drop(self, stream: int) -> None:
-        """Free a stream that will not be finished; nothing happens if it is not open."""
+        """Free a stream that will not be finished; does nothing if it is not open."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`DALSTON_MODELS` in, engines by variant out; a library is imported only where its engine is used."""
+"""Reads `DALSTON_MODELS` and loads its engines; a library is imported only if its engine is used."""
 
 import ctypes
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ ON_A_GPU: Final = (
 )
 ON_A_CPU: Final = "fast=moonshine:tiny-en"
 EMBEDDED_WHISPER: Final = "accurate=whisper:tiny.en"
-MOONSHINE: Final = "tiny-en"  # the checkpoint that the wheel moonshine-voice carries
+MOONSHINE: Final = "tiny-en"  # The checkpoint that the wheel moonshine-voice carries.
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What an engine may use: CPU threads of a forward pass, sessions at a time, the step of a stream.
+    """What an engine may use: CPU threads of a forward pass, sessions at a time, and milliseconds of a step.
 
-    `chunk_ms` is for cache-aware models; None is the engine's own choice.
+    `chunk_ms` is for cache-aware models; with None the engine chooses.
     """
 
     threads: int = 1
@@ -50,44 +50,44 @@ class EngineLimits:
     chunk_ms: int | None = None
 
 
-def _moonshine(checkpoint: str, room: EngineLimits) -> Engine:
+def _moonshine(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.moonshine.engine import Moonshine
 
     if checkpoint == MOONSHINE:
-        return Moonshine(threads=room.threads)
+        return Moonshine(threads=limits.threads)
     folder = Path(checkpoint).expanduser()
     if not folder.is_dir():
         raise StartupError(f"no Moonshine model {checkpoint!r}: {MOONSHINE}, or a folder with its files")
-    return Moonshine(folder, room.threads)
+    return Moonshine(folder, limits.threads)
 
 
-def _whisper(checkpoint: str, room: EngineLimits) -> Engine:
+def _whisper(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.whisper.engine import Whisper
 
-    return Whisper(checkpoint, room.threads)
+    return Whisper(checkpoint, limits.threads)
 
 
-def _instant(checkpoint: str, _room: EngineLimits) -> Engine:
+def _instant(checkpoint: str, _limits: EngineLimits) -> Engine:
     from engines.instant import Instant
 
     return Instant(checkpoint)
 
 
-def _parakeet(checkpoint: str, room: EngineLimits) -> Engine:
+def _parakeet(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.parakeet.checkpoint import locate
     from engines.parakeet.engine import Parakeet
 
-    # one stream of a session may still end while the next begins
-    streams = 2 * room.sessions
+    # One stream of a session may still end while the next one begins.
+    streams = 2 * limits.sessions
     kind = locate(checkpoint).kind
-    # a buffered model hears all of its buffer again in each step: a short one would cost too much
-    chunk_ms = room.chunk_ms if kind == "cache_aware" else None
-    return Parakeet(checkpoint, room.threads, kind=kind, streams=streams, chunk_ms=chunk_ms)
+    # A buffered model encodes its whole buffer again in each step: short steps would cost too much.
+    chunk_ms = limits.chunk_ms if kind == "cache_aware" else None
+    return Parakeet(checkpoint, limits.threads, kind=kind, streams=streams, chunk_ms=chunk_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKind:
-    """An engine: how it is built, the library it needs, and the extra that installs that."""
+    """How an engine is built, the library that it needs, and the extra that installs the library."""
 
     build: Callable[[str, EngineLimits], Engine]
     library: str
@@ -98,21 +98,33 @@ KINDS: Final[Mapping[str, EngineKind]] = {
     "moonshine": EngineKind(_moonshine, "onnxruntime", ""),
     "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]"),
     "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]"),
-    "instant": EngineKind(_instant, "numpy", ""),  # for measuring; transcribes nothing
+    "instant": EngineKind(_instant, "numpy", ""),  # A measuring tool, which transcribes nothing.
 }
 
 
 def parse(text: str) -> tuple[ModelSpec, ...]:
-    """What `DALSTON_MODELS` says.
+    """The models in a list in the form of `DALSTON_MODELS`, for who starts a process.
 
     Raises:
         StartupError: it has another form, an unknown variant or engine, or a variant twice.
+    """
+    try:
+        return parse_models(text)
+    except ValueError as error:
+        raise StartupError(f"DALSTON_MODELS: {error}") from None
+
+
+def parse_models(text: str) -> tuple[ModelSpec, ...]:
+    """The same, as a validator of settings calls it.
+
+    Raises:
+        ValueError: it has another form, an unknown variant or engine, or a variant twice.
     """
     specs = tuple(_parse_one(part.strip()) for part in text.split(","))
     variants = [spec.variant for spec in specs]
     for variant in variants:
         if variants.count(variant) > 1:
-            raise StartupError(f"DALSTON_MODELS names {variant} twice; each variant is one model")
+            raise ValueError(f"it names {variant} twice; each variant is one model")
     return specs
 
 
@@ -121,13 +133,13 @@ def _parse_one(part: str) -> ModelSpec:
     engine, colon, checkpoint = model.partition(":")
     variant, engine, checkpoint = variant.strip(), engine.strip(), checkpoint.strip()
     if not equals or not colon:
-        raise StartupError(f"DALSTON_MODELS has {part!r}, which is not {FORM}")
+        raise ValueError(f"it has {part!r}, which is not {FORM}")
     if variant not in VARIANTS:
-        raise StartupError(f"DALSTON_MODELS has an unknown variant {variant!r}; there is {_list(VARIANTS)}")
+        raise ValueError(f"it has an unknown variant {variant!r}; there is {_list(VARIANTS)}")
     if engine not in KINDS:
-        raise StartupError(f"DALSTON_MODELS has an unknown engine {engine!r}; there is {_list(KINDS)}")
+        raise ValueError(f"it has an unknown engine {engine!r}; there is {_list(KINDS)}")
     if not checkpoint:
-        raise StartupError(f"DALSTON_MODELS has no checkpoint for {variant}: {FORM}")
+        raise ValueError(f"it has no checkpoint for {variant}: {FORM}")
     return ModelSpec(variant, engine, checkpoint)
 
 
@@ -136,7 +148,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
-    """What this machine runs if nobody says what: by its hardware, and by what is installed."""
+    """The models of this machine where `DALSTON_MODELS` is not set: by its hardware and what is installed."""
     if has_gpu() if gpu is None else gpu:
         if _is_installed("nemo"):
             return parse(ON_A_GPU)
@@ -147,9 +159,9 @@ def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
 
 
 def has_gpu(driver: str = "libcuda.so.1") -> bool:
-    """Whether CUDA's driver has a device for this process; it heeds CUDA_VISIBLE_DEVICES.
+    """Whether CUDA's driver has a device for this process; the driver respects CUDA_VISIBLE_DEVICES.
 
-    The driver is asked itself: torch takes seconds to import, and a host without a GPU needs none.
+    It is asked without torch, which takes seconds to import and which a host without a GPU does not need.
     """
     try:
         cuda = ctypes.CDLL(driver)
@@ -159,33 +171,33 @@ def has_gpu(driver: str = "libcuda.so.1") -> bool:
     return not cuda.cuInit(0) and not cuda.cuDeviceGetCount(ctypes.byref(count)) and count.value > 0
 
 
-def load(specs: Iterable[ModelSpec], room: EngineLimits) -> dict[str, Engine]:
+def load(specs: Iterable[ModelSpec], limits: EngineLimits) -> dict[str, Engine]:
     """The engine of each variant.
 
     Raises:
-        StartupError: an engine's library or its checkpoint is not there; says what would work.
+        StartupError: an engine's library or checkpoint is missing; the message says what would work.
     """
     loaded: dict[tuple[str, str], Engine] = {}
     engines: dict[str, Engine] = {}
     for spec in specs:
         if spec.source not in loaded:
-            loaded[spec.source] = _load(spec, room)
+            loaded[spec.source] = _load(spec, limits)
         engines[spec.variant] = loaded[spec.source]
     return engines
 
 
-def _load(spec: ModelSpec, room: EngineLimits) -> Engine:
+def _load(spec: ModelSpec, limits: EngineLimits) -> Engine:
     kind = KINDS[spec.engine]
     if not _is_installed(kind.library):
         raise StartupError(
             f"{spec.variant}={spec.engine}:{spec.checkpoint} needs {kind.library}, which is not installed;"
             f" pip install 'dalston-realtime{kind.extra}', or set DALSTON_MODELS to another engine"
         )
-    return kind.build(spec.checkpoint, room)
+    return kind.build(spec.checkpoint, limits)
 
 
 def describe(engines: Mapping[str, Engine]) -> list[ModelInfo]:
-    """What the registry and the clients hear of the loaded engines, one for each variant."""
+    """Descriptions of the loaded engines for the registry and the clients, one for each variant."""
     return [replace(engine.info, variant=variant) for variant, engine in engines.items()]
 
 

@@ -1,4 +1,4 @@
-"""The engine that answers at once, a measuring tool: what is left is the cost of everything else."""
+"""Answers at once with made-up words: with this engine, everything else can be measured."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,11 +7,11 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Job, Transcript
 
-WORDS_PER_SECOND: Final = 2.5  # of speech: results are as long as real ones
+WORDS_PER_SECOND: Final = 2.5  # Words in a second of speech, so that texts are as long as real ones.
 
 
 class Instant:
-    """Hears a word in every 0.4 s of audio, whatever is said; clients see it as `instant-NAME`."""
+    """Transcribes every 0.4 s of audio as one word, whatever is said; clients see it as `instant-NAME`."""
 
     longest_context = 0
 

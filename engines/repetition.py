@@ -1,10 +1,10 @@
-"""What a model that ran on says again and again at the end of a text."""
+"""Removes the repetition at the end of a text that a model has not ended by itself."""
 
 from itertools import takewhile
 
 
-def without_loop(tokens: list[int]) -> list[int]:
-    """Tokens without what is repeated three times or more at their end; its first time stays."""
+def remove_repetition(tokens: list[int]) -> list[int]:
+    """The tokens without what is repeated three times or more at their end; its first occurrence stays."""
     for period in range(1, len(tokens) // 2 + 1):
         tail = zip(reversed(tokens), reversed(tokens[:-period]), strict=False)
         repeated = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], tail))

@@ -1,25 +1,27 @@
-"""Silero VAD in numpy: windows of several sessions in, their speech probabilities out.
+"""Computes Silero VAD in numpy: the probability of speech in each window of several sessions.
 
-The network and its weights are those of the wheel `silero-vad` (its `tinygrad_model.py` shows the network
-in 30 lines). All windows of all sessions go through the convolutions together, a session's windows one
-behind the other through the LSTM cell. On ONNX Runtime, which takes one window of each session at a time,
-the same costs two to four times as much (measured).
+The network and its weights are those of the package `silero-vad`: its `tinygrad_model.py` shows the network
+in 30 lines, engines/weights/README.md says how the weights came here. All windows of all sessions go through
+the convolutions together, a session's windows one behind the other through the LSTM cell. On ONNX Runtime,
+which takes one window of each session at a time, the same costs two to four times as much (measured).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.base import Floats
 from runtime.errors import StartupError
-from runtime.wheels import folder_of
 
+Weights: TypeAlias = dict[str, Floats]
+
+REMEDY: Final = "it comes with the package: install dalston-realtime again"
 WINDOW: Final = 512  # samples (32 ms): what Silero VAD takes at 16 kHz
-WHEEL: Final = "silero-vad==6.2.3"
-WEIGHTS: Final = "silero_vad_16k_op15.onnx"
+WEIGHTS: Final = Path(__file__).parent / "weights" / "silero_vad_16k.npz"
 CONTEXT: Final = 64  # samples of the window before that the network sees again, and of padding behind it
 FRAME, HOP, FRAMES = 256, 128, 4  # of the spectrum: samples in a frame, between two, frames in a window
 BINS: Final = FRAME // 2 + 1
@@ -45,22 +47,21 @@ class SileroVad:
     """The network; one instance serves all sessions of a process.
 
     Raises:
-        StartupError: the weights are missing or not those; says how to get them.
+        StartupError: the weights are missing or not those; says what to do.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        path = path or folder_of("silero_vad", WHEEL) / "data" / WEIGHTS
+    def __init__(self, path: Path = WEIGHTS) -> None:
         if not path.is_file():
-            raise StartupError(f"the VAD's weights are not at {path}; pip install {WHEEL}")
+            raise StartupError(f"the VAD's weights are not at {path}; {REMEDY}")
         try:
-            w = _weights(path)
+            w = _read(path)
             names = [f"encoder.{k}.reparam_conv" for k in range(4)]
             self._convolutions = [(_taps(w[f"{name}.weight"]), _floats(w[f"{name}.bias"])) for name in names]
             self._cell = _cell(w)
             self._out = _floats(w["decoder.decoder.2.weight"][0, :, 0])
             self._out_bias = w["decoder.decoder.2.bias"]
         except (KeyError, ValueError, IndexError) as error:
-            raise StartupError(f"{path} has not the VAD's weights ({error}); pip install {WHEEL}") from None
+            raise StartupError(f"{path} has not the VAD's weights ({error}); {REMEDY}") from None
         self._window = np.hanning(FRAME + 1)[:-1].astype(np.float32)  # the basis of the weights: a Hann DFT
 
     def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
@@ -147,7 +148,7 @@ def _lstm(gates: npt.NDArray[Any], cell: Floats) -> tuple[Floats, Floats]:
     return _floats(0.5 * (gates[:, 3 * HIDDEN :] + 1) * np.tanh(cell)), cell
 
 
-def _cell(w: dict[str, Floats]) -> tuple[Floats, Floats, Floats]:
+def _cell(w: Weights) -> tuple[Floats, Floats, Floats]:
     """The LSTM cell's matrices [128, 512] and bias [512], with the sigmoid gates halved."""
     scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), HIDDEN)  # input, forget, new, output
     bias = (w["decoder.rnn.bias_ih"] + w["decoder.rnn.bias_hh"]) * scale
@@ -173,17 +174,14 @@ def _floats(x: Any) -> Floats:
     return np.ascontiguousarray(x, np.float32)
 
 
-def _weights(path: Path) -> dict[str, Floats]:
-    """The initializers of an ONNX file by name, less the name of the model.
+def _read(path: Path) -> Weights:
+    """The arrays of a file of weights by name.
 
     Raises:
         ValueError: it is no such file.
     """
-    import onnx  # of use at start only
-    from google.protobuf.message import DecodeError
-
     try:
-        tensors = onnx.load(str(path)).graph.initializer
-    except DecodeError as error:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (BadZipFile, EOFError, OSError, TypeError) as error:
         raise ValueError(error) from None
-    return {t.name.removeprefix("model."): onnx.numpy_helper.to_array(t) for t in tensors}

@@ -1,4 +1,4 @@
-"""Where a process listens in; how others reach it, or why it can't, out."""
+"""Tells the address under which others reach a process, or why there is none, from where it listens."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""How much of a GPU and its memory is in use, as its driver says; nothing on a host without one."""
+"""Asks a GPU's driver how much of the device and its memory is in use; knows nothing on a host without."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A server of one's own: `honcho start` on free ports and in a temporary folder, until it is stopped."""
+"""Starts a server of one's own: honcho on free ports and in a temporary folder, until it is stopped."""
 
 import os
 import queue
@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from runtime.errors import StartupError
+from runtime.procfile import PROCFILE, honcho_command, with_interpreter
 
 START_S: Final = 60.0  # until the gateway says that it is ready; a few seconds on an idle machine
 STOP_S: Final = 8.0  # honcho kills 5 s after the first process stopped
-ROOT: Final = Path(__file__).resolve().parent.parent  # the folder of the Procfile
+ROOT: Final = Path(__file__).resolve().parent.parent  # a checkout, or site-packages
 READY: Final = "ready: "
 STOPPED: Final = re.compile(r"\S+ system\s*\| (\S+) stopped \((rc=-?\d+)\)")
 TOLD: Final = 10  # lines of the process that ended first
@@ -44,11 +44,8 @@ class LocalServer:
             "run_dir": str(folder / "run"),
             "data_dir": str(folder / "data"),
         }
-        # Not with the `.env` of the folder, which has the settings of another server.
-        command = [sys.executable, "-m", "honcho", "start", "--no-colour", "--env", os.devnull]
-        command += ["--concurrency", concurrency] if concurrency else []
         self.process = subprocess.Popen(
-            command,
+            honcho_command(procfile_of(root), concurrency, colour=False),
             cwd=root,
             env=environment(root, {**defaults, **settings}),
             stdout=subprocess.PIPE,
@@ -118,6 +115,12 @@ def formation(concurrency: str = "", root: Path = ROOT, **settings: str) -> Iter
             server.stop()
 
 
+def procfile_of(root: Path) -> Path:
+    """The Procfile of a checkout; where there is none, that of the installed package."""
+    found = root / PROCFILE.name
+    return found if found.is_file() else PROCFILE
+
+
 def reason(log: Sequence[str]) -> str:
     """Why a formation ended: the last words of the process that ended first and took the others with it."""
     stopped = next(filter(None, map(STOPPED.match, log)), None)
@@ -142,8 +145,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment without another server's settings, and with the interpreter's commands first."""
+    """Our own environment without another server's settings, and with the interpreter of ours first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
     named = {f"DALSTON_{name.upper()}": value for name, value in settings.items()}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}"
-    return {**kept, **named, "PATH": path, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
+    return with_interpreter({**kept, **named, "PYTHONPATH": str(root)})

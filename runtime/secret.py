@@ -1,4 +1,4 @@
-"""The secret that gateways show to workers: from the settings, or from a file that both can read."""
+"""Reads the secret that gateways show to workers, from the settings or from a file that both can read."""
 
 import hmac
 import os

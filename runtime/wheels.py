@@ -1,4 +1,4 @@
-"""Where an installed wheel has its files; found without importing it, which may cost seconds."""
+"""Finds the files of an installed wheel without importing it, which may cost seconds."""
 
 from importlib.util import find_spec
 from pathlib import Path

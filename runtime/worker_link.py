@@ -102,11 +102,11 @@ WorkerMessage: TypeAlias = Event | Progress
 GatewayMessage: TypeAlias = Command | ClientPresence
 
 
-class _Version(msgspec.Struct):
+class _LinkVersion(msgspec.Struct):
     version: int
 
 
-_VERSIONS: Final = msgspec.json.Decoder(_Version)
+_VERSIONS: Final = msgspec.json.Decoder(_LinkVersion)
 _OPENS: Final = msgspec.json.Decoder(OpenSession)
 _REPLIES: Final[msgspec.json.Decoder[OpenReply]] = msgspec.json.Decoder(OpenReply)
 _WORKER: Final[msgspec.json.Decoder[WorkerMessage]] = msgspec.json.Decoder(WorkerMessage)

@@ -15,8 +15,8 @@ import orjson
 from bench.load.recordings import MANIFEST, WHEEL, Recording, Word, read_pcm
 from bench.load.texts import TEXTS
 from bench.measure.text_errors import plain
-from dalston_realtime.client.audio import SAMPLE_RATE
 from dalston_realtime.client.errors import UsageError
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.silero import WINDOW, SileroVad, VadState
 from runtime.wheels import folder_of
 

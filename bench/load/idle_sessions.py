@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bench.measure.score import CHUNK_S
-from dalston_realtime.client.audio import CHUNK_BYTES
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.url import STREAM_PATH
 
 KEEPALIVE_S: Final = 20.0  # a third of the time after which a silent session is ended

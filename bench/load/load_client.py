@@ -20,7 +20,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from bench.measure.score import CHUNK_S
-from dalston_realtime.client.audio import CHUNK_BYTES
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.url import stream_url
 from runtime.worker_link import PATH as WORKER_PATH
 

@@ -8,12 +8,14 @@ from typing import Final
 
 from bench.load.recordings import BYTES_PER_SECOND, Recording
 from bench.measure.score import CHUNK_S, Playback, Shown
-from dalston_realtime.client.audio import CHUNK_BYTES
+from dalston_realtime.client import Event
+from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.errors import ClientError
-from dalston_realtime.client.events import Event, Partial, SessionEnd
-from dalston_realtime.client.events import Final as FinalEvent
-from dalston_realtime.client.session import LiveSession, MinSilence, transcribe_stream
-from dalston_realtime.client.transcript import Sample, timing_sample
+from dalston_realtime.client.results.transcript import Sample, timing_sample
+from dalston_realtime.client.session import LiveSession, transcribe_stream
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import Partial, SessionEnd
+from dalston_realtime.protocol.parameters import MinSilence
 
 TAIL_S: Final = 1.5  # s of silence behind the recording: a server that waits for one gets it
 CHUNKS: Final = 10  # in a second

@@ -9,8 +9,9 @@ import orjson
 from rich.console import Console
 
 from dalston_realtime.cli.exits import complain
-from dalston_realtime.client.audio import SAMPLE_RATE, open_audio
+from dalston_realtime.client.audio.files import open_audio
 from dalston_realtime.client.errors import UsageError
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 from runtime.wheels import folder_of
 
 MANIFEST: Final = Path(__file__).parent / "manifest.json"

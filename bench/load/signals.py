@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dalston_realtime.client.audio import SAMPLE_RATE
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Signal: TypeAlias = Callable[[int, np.random.Generator], npt.NDArray[np.float64]]

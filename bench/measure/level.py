@@ -14,8 +14,8 @@ from bench.load.recordings import Recording
 from bench.measure.figures import Figures, errors_of, summarize, thinned
 from bench.measure.process_usage import Cost, Meter
 from bench.measure.score import Playback, Score, score
-from dalston_realtime.client.latency import BudgetRow, budget_rows
-from dalston_realtime.client.transcript import Sample
+from dalston_realtime.client.results.latency import BudgetRow, budget_rows
+from dalston_realtime.client.results.transcript import Sample
 
 STAGGER_S: Final = 0.37  # between the starts of two sessions: people do not begin to speak together
 

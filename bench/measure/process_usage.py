@@ -138,7 +138,7 @@ def process_name(command: Sequence[str]) -> str:
     """The line of the Procfile that a command is, `vad` for `python -m stages.vad`; "" for none."""
     if "-m" in command[:-1]:
         module = command[command.index("-m") + 1]
-        return module.removeprefix("stages.").removeprefix("broker.").removesuffix("_server")
+        return "redis" if module == "broker.store" else module.removeprefix("stages.")
     return PurePath(command[0].split()[0]).name if command and command[0] else ""
 
 

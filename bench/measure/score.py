@@ -13,7 +13,7 @@ import numpy as np
 from bench.load.recordings import Recording
 from bench.measure.sentences import cut_sentences
 from bench.measure.text_errors import errors, plain
-from dalston_realtime.client.audio import CHUNK_MS
+from dalston_realtime.client.audio.chunks import CHUNK_MS
 
 CHUNK_S: Final = CHUNK_MS / 1000
 LATE_S: Final = 5.0  # a text that stands later than this is of no use to anybody who waits for it

@@ -10,7 +10,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dalston_realtime.client.latency import TOTAL
+from dalston_realtime.client.results.latency import TOTAL
 
 Level: TypeAlias = Mapping[str, Any]
 Draw: TypeAlias = Callable[[Axes], bool]

@@ -10,7 +10,7 @@ from bench.report.pictures import pictures
 from bench.report.result_file import read
 from bench.report.table import ROWS, flushed, shown
 from bench.scenarios.offline_baseline import Against
-from dalston_realtime.cli.budget import milliseconds
+from dalston_realtime.cli.display.latency_table import milliseconds
 from dalston_realtime.client.errors import OutputError, UsageError
 
 Result: TypeAlias = Mapping[str, Any]

@@ -15,8 +15,8 @@ from bench.report.table import figures_tables
 from bench.request import BenchRequest
 from bench.scenarios.run import Plan, progress
 from bench.servers.server import server
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.cli.words import counted
 
 MAX_GROWTH: Final = 0.02  # s per s; a server that keeps up has none, and 60 s of words measure it so well
 

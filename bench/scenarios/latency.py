@@ -15,7 +15,7 @@ from bench.request import BenchRequest
 from bench.scenarios.offline_baseline import against_whole
 from bench.scenarios.run import Plan, levels
 from bench.servers.server import server
-from dalston_realtime.cli.budget import budget_table
+from dalston_realtime.cli.display.latency_table import budget_table
 from dalston_realtime.cli.exits import ExitCode
 
 

@@ -14,9 +14,9 @@ from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
 from bench.servers.server import server
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.client.audio import to_pcm
-from dalston_realtime.client.events import Final, SessionEnd
+from dalston_realtime.client.audio.files import to_pcm
 from dalston_realtime.client.session import LiveSession, transcribe_stream
+from dalston_realtime.protocol.events import Final, SessionEnd
 
 
 @dataclass(frozen=True, slots=True)

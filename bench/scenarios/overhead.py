@@ -26,8 +26,8 @@ from bench.report.report import tell
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
 from bench.servers.server import own_server
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.cli.words import counted
 from dalston_realtime.client.errors import UsageError
 
 RECORDING: Final = "two_cities"

@@ -25,8 +25,8 @@ from bench.report.table import COMPARED, by, name_of
 from bench.request import BenchRequest
 from bench.scenarios.run import Plan, progress
 from bench.servers.server import given_settings, own_server
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.cli.words import counted
 from dalston_realtime.client.errors import UsageError
 from runtime.local_server import ROOT
 

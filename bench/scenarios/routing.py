@@ -20,8 +20,8 @@ from bench.measure.usage import Usage, quantile
 from bench.report.result_file import Document, conditions
 from bench.request import BenchRequest
 from bench.servers.stack import Stack, stack
+from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.cli.words import counted
 from runtime.settings import raise_file_limit
 
 SERVER: Final = ("gateway", "broker", "redis")

@@ -14,7 +14,7 @@ from bench.load.playback import Player, Playlist, Target
 from bench.measure.level import Level, LoadPlan, Measurement
 from bench.measure.process_usage import Meter
 from bench.servers.server import MeasuredServer
-from dalston_realtime.cli.words import counted
+from dalston_realtime.cli.display.phrases import counted
 
 Advance = Callable[[float], None]
 

@@ -44,13 +44,13 @@ def environment_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def env_file(path: Path = ROOT / ".env") -> dict[str, str]:
-    """The lines of the file `.env`, as honcho reads them: they go before the environment."""
+    """The lines of the file `.env`, as honcho reads them; the environment goes before them."""
     return dict(environ.parse(path.read_text())) if path.is_file() else {}
 
 
 def given_settings() -> dict[str, str]:
     """What a server of the benchmark's own has of the environment and of `.env`."""
-    return environment_settings(os.environ | env_file())
+    return environment_settings(env_file() | os.environ)
 
 
 def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:

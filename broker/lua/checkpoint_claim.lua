@@ -2,7 +2,7 @@
 -- ARGV: session, owner before, new owner, TTL (s)
 -- Returns 1 if the new owner has it now.
 local session, before, owner, ttl = unpack(ARGV)
-local key = resume_key(session)
+local key = checkpoint_key(session)
 if redis.call('HGET', key, 'owner') ~= before then return 0 end
 redis.call('HSET', key, 'owner', owner)
 redis.call('EXPIRE', key, ttl)

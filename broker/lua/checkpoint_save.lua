@@ -1,5 +1,6 @@
 -- Save what another gateway needs to go on with sessions.
--- ARGV: owner, TTL (s), sessions (MessagePack: {id, 'all' or 'changes', {field, value, ...}, {name to remove, ...}}, ...)
+-- ARGV: owner, TTL (s), sessions (MessagePack, a list of {id, 'all' or 'changes', {field, value, ...}, {name to
+-- remove, ...}})
 -- Returns for each session: 'saved', 'unknown' (there is nothing to change: send all fields), or 'taken' (by
 -- another gateway).
 local ARGUMENTS = 1000  -- of one Redis call: Lua's stack holds some thousands; even, because they are pairs
@@ -7,12 +8,14 @@ local owner, ttl = ARGV[1], ARGV[2]
 local answers = {}
 
 local function in_parts(command, key, list)
-  for i = 1, #list, ARGUMENTS do redis.call(command, key, unpack(list, i, math.min(i + ARGUMENTS - 1, #list))) end
+  for i = 1, #list, ARGUMENTS do
+    redis.call(command, key, unpack(list, i, math.min(i + ARGUMENTS - 1, #list)))
+  end
 end
 
 for _, change in ipairs(cmsgpack.unpack(ARGV[3])) do
   local session, mode, fields, removed = unpack(change)
-  local key = resume_key(session)
+  local key = checkpoint_key(session)
   local holder = redis.call('HGET', key, 'owner')
   if holder and holder ~= owner then
     answers[#answers + 1] = 'taken'

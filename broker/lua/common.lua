@@ -1,31 +1,31 @@
--- What the scripts share. Every transition is one script, and each is safe to repeat.
--- A worker's load is the size of its set of sessions; active_sessions only shows it.
+-- Holds the functions that the scripts share. Every transition is one script, and each is safe to repeat.
+-- A worker's load is the size of its set of sessions; the field active_sessions only shows it.
 
-local AWAY_MS = 3000  -- workers and brokers call every second: after a longer pause Redis was away
+local UNREACHABLE_MS = 3000  -- of no call at all: workers and brokers call every second, so Redis was unreachable
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Since when the callers can reach this Redis. Beats and leases that ran out while it was away say
--- nothing: whoever lives gets the time to say so.
-local function reached_since(now)
-  local last, since = unpack(redis.call('HMGET', PULSE, 'last', 'since'))
-  if not last or now - tonumber(last) > AWAY_MS then
+-- The time since which callers can reach this Redis (ms), updated by this call. Heartbeats and leases that ran
+-- out while nobody could reach it prove nothing: their owners first get the time to renew them.
+local function up_since(now)
+  local last_call, since = unpack(redis.call('HMGET', AVAILABILITY, 'last', 'since'))
+  if not last_call or now - tonumber(last_call) > UNREACHABLE_MS then
     since = now
-    redis.call('HSET', PULSE, 'since', now)
+    redis.call('HSET', AVAILABILITY, 'since', now)
   end
-  redis.call('HSET', PULSE, 'last', now)
+  redis.call('HSET', AVAILABILITY, 'last', now)
   return tonumber(since)
 end
 
 local function is_fresh(worker, timeout_ms)
-  local beat = tonumber(redis.call('HGET', worker_key(worker), 'heartbeat_ms') or '')
-  return beat ~= nil and now_ms() - beat <= timeout_ms
+  local heartbeat = tonumber(redis.call('HGET', worker_key(worker), 'heartbeat_ms') or '')
+  return heartbeat ~= nil and now_ms() - heartbeat <= timeout_ms
 end
 
--- Write what follows from the set of sessions; a worker that is draining or offline stays so.
+-- Update the fields that follow from the worker's set of sessions; a worker that is draining or offline stays so.
 local function refresh(worker)
   local key = worker_key(worker)
   local status, capacity = unpack(redis.call('HMGET', key, 'status', 'capacity'))
@@ -37,8 +37,8 @@ local function refresh(worker)
   end
 end
 
--- Who waits for a place looks again.
-local function wake()
+-- Tell the gateways whose sessions wait that a slot may be free: they ask again.
+local function announce_slots()
   if redis.call('ZCARD', QUEUE) > 0 then redis.call('PUBLISH', CHANNEL, 'places') end
 end
 
@@ -48,7 +48,7 @@ local function leave_queue(session)
   return redis.call('ZREM', QUEUE, session)
 end
 
--- `by` is 'gateway' where the session is over, 'sweep' where it may ask for another place.
+-- `by` is 'gateway' where the session is over, 'sweep' where it may ask for another slot.
 local function end_session(session, status, by, ended_at, ttl)
   redis.call('SREM', ACTIVE, session)
   redis.call('ZREM', LEASES, session)
@@ -57,12 +57,13 @@ local function end_session(session, status, by, ended_at, ttl)
   redis.call('EXPIRE', session_key(session), ttl)
 end
 
-local function note_ending(now)
+-- Remember when the last 64 slots came free, for the estimate of the wait.
+local function record_ending(now)
   redis.call('LPUSH', ENDINGS, now)
   redis.call('LTRIM', ENDINGS, 0, 63)
 end
 
--- Free all places of a worker that is gone; its sessions end with status error.
+-- Free all slots of a worker that is gone; its sessions end with the status error. Returns their ids.
 local function free_sessions(worker, ended_at, ttl)
   local sessions = redis.call('SMEMBERS', worker_sessions_key(worker))
   for _, session in ipairs(sessions) do end_session(session, 'error', 'sweep', ended_at, ttl) end
@@ -70,7 +71,8 @@ local function free_sessions(worker, ended_at, ttl)
   return sessions
 end
 
--- Free the places of sessions whose gateway is gone, and drop the positions of those that waited there.
+-- Free the slots of sessions whose gateway is gone, and remove its waiting sessions from the queue. Returns
+-- the ids of the sessions that had a slot.
 local function free_expired(now, since, lease_ms, ended_at, ttl)
   for _, session in ipairs(redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)) do leave_queue(session) end
   if now - since < lease_ms then return {} end
@@ -78,7 +80,7 @@ local function free_expired(now, since, lease_ms, ended_at, ttl)
   for _, session in ipairs(expired) do
     local worker = redis.call('HGET', session_key(session), 'worker_id')
     end_session(session, 'error', 'sweep', ended_at, ttl)
-    note_ending(now)
+    record_ending(now)
     if worker then
       redis.call('SREM', worker_sessions_key(worker), session)
       refresh(worker)
@@ -87,8 +89,8 @@ local function free_expired(now, since, lease_ms, ended_at, ttl)
   return expired
 end
 
--- Give a session a place, or note again the one that it has.
-local function hold(session, worker, started, expires)
+-- Give a session a slot on a worker, or write again the one that it has.
+local function assign_slot(session, worker, started, expires)
   redis.call('SADD', worker_sessions_key(worker), session)
   redis.call('SADD', ACTIVE, session)
   redis.call('ZADD', LEASES, expires, session)
@@ -97,8 +99,8 @@ local function hold(session, worker, started, expires)
   redis.call('HDEL', session_key(session), 'ended_at', 'ended_by')
 end
 
--- Forget that a worker serves, and say so. Returns its sessions, which are freed.
-local function lose(worker, ended_at, ttl)
+-- Mark a worker offline and announce it. Frees its sessions and returns their ids.
+local function mark_offline(worker, ended_at, ttl)
   local sessions = free_sessions(worker, ended_at, ttl)
   redis.call('HSET', worker_key(worker), 'status', 'offline', 'active_sessions', 0)
   redis.call('EXPIRE', worker_key(worker), ttl)
@@ -106,16 +108,16 @@ local function lose(worker, ended_at, ttl)
   return sessions
 end
 
--- What is known of when a place comes free: sessions, endings of the last minute, the time in which they
--- were (ms), and the age of the session in the middle (ms).
-local function outlook(now)
-  local active, count, first, age = redis.call('ZCARD', STARTED), 0, now, 0
+-- The numbers from which a wait is estimated: running sessions, endings of the last minute, the time over which
+-- these are spread (ms), and the median age of the running sessions (ms).
+local function wait_estimate(now)
+  local active, count, earliest, age = redis.call('ZCARD', STARTED), 0, now, 0
   for _, at in ipairs(redis.call('LRANGE', ENDINGS, 0, -1)) do
-    if now - at <= 60000 then count, first = count + 1, tonumber(at) end
+    if now - at <= 60000 then count, earliest = count + 1, tonumber(at) end
   end
   if active > 0 then
     local middle = math.floor((active - 1) / 2)
     age = now - redis.call('ZRANGE', STARTED, middle, middle, 'WITHSCORES')[2]
   end
-  return active, count, now - first, age
+  return active, count, now - earliest, age
 end

@@ -1,5 +1,5 @@
--- Have a worker get nothing new until it is started again, or take that back.
--- ARGV: worker, seconds that its sessions have, or -1 to take it back
+-- Let a worker get no new sessions until it is started again, or undo that.
+-- ARGV: worker, seconds until its sessions are moved, or -1 to undo
 -- Returns 1 if the worker is known.
 local worker, seconds = unpack(ARGV)
 local key = worker_key(worker)
@@ -9,7 +9,7 @@ if seconds == '-1' then
   redis.call('HDEL', key, 'drain')
   if status == 'draining' then redis.call('HSET', key, 'status', 'ready') end
   refresh(worker)
-  wake()
+  announce_slots()
 else
   redis.call('HSET', key, 'drain', seconds)
   if status ~= 'offline' then redis.call('HSET', key, 'status', 'draining') end

@@ -1,24 +1,24 @@
--- A worker says that it lives: write its whole record, so that an empty Redis knows it again.
+-- Register a worker, or show that it is alive: write its whole record, so that an empty Redis knows it again.
 -- ARGV: worker, incarnation, draining (0 or 1), sessions (ids, JSON), now (ISO), session TTL (s), lease (ms),
 --       field, value, field, value, ...
 -- Returns {sessions that an earlier process of this worker left behind, seconds to drain in or -1}.
 local worker, incarnation, draining, sessions, now_iso, ttl, lease_ms = unpack(ARGV, 1, 7)
 local key, now = worker_key(worker), now_ms()
-reached_since(now)
-local before, status = unpack(redis.call('HMGET', key, 'incarnation', 'status'))
+up_since(now)
+local registered, status = unpack(redis.call('HMGET', key, 'incarnation', 'status'))
 
 local left = 0
-if before and before ~= incarnation then
+if registered and registered ~= incarnation then
   left = #free_sessions(worker, now_iso, ttl)
   redis.call('HDEL', key, 'drain')
 end
 
--- To a Redis that does not know them any more it says which sessions it serves: their places are taken.
-if not before or status == 'offline' then
+-- A Redis that lost its data learns from the worker which sessions it serves, and gives them their slots again.
+if not registered or status == 'offline' then
   for _, session in ipairs(cjson.decode(sessions)) do
     local by = redis.call('HGET', session_key(session), 'ended_by')
     if by ~= 'gateway' and not redis.call('ZSCORE', LEASES, session) then
-      hold(session, worker, now, now + lease_ms)
+      assign_slot(session, worker, now, now + lease_ms)
       redis.call('HSET', session_key(session), 'worker_id', worker, 'status', 'active')
     end
   end
@@ -32,5 +32,5 @@ redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
 redis.call('HSET', key, 'incarnation', incarnation, 'heartbeat_ms', now,
            'status', serves and 'ready' or 'draining', unpack(ARGV, 8))
 refresh(worker)
-if serves and status ~= 'busy' then wake() end
+if serves and status ~= 'busy' then announce_slots() end
 return {left, tonumber(drain or -1)}

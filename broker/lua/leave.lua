@@ -1,6 +1,6 @@
--- Give up a position in the queue.
+-- Remove a session from the queue.
 -- ARGV: session
 -- Returns 1 if the session waited.
 local waited = leave_queue(ARGV[1])
-if waited == 1 then wake() end
+if waited == 1 then announce_slots() end
 return waited

@@ -1,8 +1,8 @@
--- Hold the places of a gateway's sessions for another while.
+-- Renew the leases of a gateway's sessions.
 -- ARGV: lease (ms), session, session, ...
--- Returns the sessions that hold no place here.
+-- Returns the sessions that hold no slot here.
 local now, unknown = now_ms(), {}
-reached_since(now)
+up_since(now)
 for i = 2, #ARGV do
   local status, model = unpack(redis.call('HMGET', session_key(ARGV[i]), 'status', 'model'))
   if status == 'active' and model then

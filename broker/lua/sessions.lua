@@ -1,4 +1,4 @@
--- Read all active sessions at one moment.
+-- Read all sessions that hold a slot, at one moment.
 -- Returns {{session, field, value, field, value, ...}, ...}.
 local sessions = {}
 for _, session in ipairs(redis.call('SMEMBERS', ACTIVE)) do

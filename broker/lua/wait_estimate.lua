@@ -1,3 +1,3 @@
--- Read what is known of when a place comes free.
--- Returns {waiting, sessions, endings, their ms, age}.
-return {redis.call('ZCARD', QUEUE), outlook(now_ms())}
+-- Read the numbers from which the wait for a slot is estimated.
+-- Returns {waiting sessions, running sessions, endings, their ms, median age in ms}.
+return {redis.call('ZCARD', QUEUE), wait_estimate(now_ms())}

@@ -1,1 +1,1 @@
-"""Is the only door to Redis: connections, scripts, keys, announcements, and the embedded server."""
+"""Connects to Redis, as no other package does: clients, scripts, keys, announcements, the embedded server."""

@@ -1,4 +1,4 @@
-"""Runs `python -m broker.store`: the embedded Redis server."""
+"""Runs `python -m broker.store`, the embedded Redis server."""
 
 from broker.store.embedded import main
 from runtime.process import run_main

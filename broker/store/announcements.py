@@ -1,4 +1,4 @@
-"""What the scripts publish in Redis in, one announcement after the other out."""
+"""Listens to what the scripts publish in Redis and yields one announcement after the other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,33 +12,33 @@ from broker.store.connection import connect, keys_of
 
 log = structlog.stdlib.get_logger(__name__)
 
-SILENCE_S: Final = 2.0  # after which the connection is asked whether it lives
-RETRY_S: Final = 0.5
-CONNECT_S: Final = 1.0
+SILENCE_S: Final = 2.0  # Seconds without a message after which a ping shows whether the connection is alive.
+RETRY_S: Final = 0.5  # Seconds until the next attempt to connect; a missed announcement is caught up then.
+CONNECT_S: Final = 1.0  # Seconds for connecting, subscribing or a ping: the deadline of a call to Redis.
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOffline:
-    """A worker serves no more."""
+    """A worker was marked offline."""
 
     worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class SlotsChanged:
-    """A place may be free, or the queue has moved."""
+    """A slot may be free, or the queue has moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerConnected:
-    """From now on announcements come; what was said before is lost."""
+    """The listener is connected; what was announced before is lost."""
 
 
 Announcement: TypeAlias = WorkerOffline | SlotsChanged | ListenerConnected
 
 
 async def announcements(url: str) -> AsyncIterator[Announcement]:
-    """All announcements for ever, over every loss of the connection."""
+    """Yield announcements for ever; after a loss of the connection it connects again."""
     redis, channel = connect(url, 1, CONNECT_S), keys_of(url).channel
     try:
         while True:
@@ -56,15 +56,15 @@ async def _until_lost(redis: Any, channel: str) -> AsyncIterator[Announcement]:
     async with redis.pubsub() as connection:
         async with asyncio.timeout(CONNECT_S):
             await connection.subscribe(channel)
-        asked = False
+        pinged = False
         while True:
             message = await connection.get_message(timeout=SILENCE_S)
             if message is None:
-                if asked:
+                if pinged:
                     raise TimeoutError
                 async with asyncio.timeout(CONNECT_S):
                     await connection.ping()
-            asked = message is None
+            pinged = message is None
             if message and (announcement := read(message)) is not None:
                 yield announcement
 

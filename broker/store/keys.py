@@ -1,4 +1,4 @@
-"""Every key that the project has in Redis, for Python and, as `lua`, for the scripts."""
+"""Names every key that the project has in Redis, for Python and, as `lua`, for the scripts."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ class Keys:
         """Set of worker ids."""
 
         self.active: Final = prefix + "sessions:active"
-        """Set of the ids of all sessions that hold a place."""
+        """Set of the ids of all sessions that hold a slot."""
 
         self.leases: Final = prefix + "sessions:leases"
         """Sorted set of the same ids by the time at which their lease ends, in ms of Redis's clock."""
@@ -20,28 +20,29 @@ class Keys:
         """Sorted set of the same ids by the time at which they began, in ms."""
 
         self.endings: Final = prefix + "sessions:endings"
-        """List of the times at which places came free lately, in ms, the newest first."""
+        """List of the last times at which slots came free, in ms, the newest first."""
 
         self.queue: Final = prefix + "queue"
-        """Sorted set of the ids of sessions that wait for a place, by their ticket."""
+        """Sorted set of the ids of sessions that wait for a slot, by their ticket."""
 
         self.queue_leases: Final = prefix + "queue:leases"
         """Sorted set of the same ids by the time at which they lose their position, in ms."""
 
         self.queue_requests: Final = prefix + "queue:requests"
-        """Hash of what each of them asks for, in JSON."""
+        """Hash of the request of each of them, in JSON."""
 
         self.tickets: Final = prefix + "queue:tickets"
         """The last ticket that was drawn."""
 
-        self.pulse: Final = prefix + "pulse"
-        """Hash: `last`, when anybody called last, and `since`, when the calls began after a pause; in ms."""
+        self.availability: Final = prefix + "pulse"
+        """Hash of the availability window: `last` is the time of the last call, `since` that of the first
+        call after a pause; in ms. Leases do not expire for calls that were missed while Redis was down."""
 
         self.channel: Final = prefix + "events"
-        """Channel on which `offline WORKER` and `places` are said."""
+        """Channel of the announcements `offline WORKER` and `places` (slots may be free)."""
 
         self._worker, self._session = prefix + "worker:", prefix + "session:"
-        self._sessions, self._resume = ":sessions", prefix + "resume:"
+        self._sessions, self._checkpoint = ":sessions", prefix + "resume:"
 
     def worker(self, worker_id: str) -> str:
         """Hash of one worker."""
@@ -55,25 +56,25 @@ class Keys:
         """Hash of one session."""
         return self._session + session_id
 
-    def resume(self, session_id: str) -> str:
-        """Hash of what another gateway needs to go on with a session."""
-        return self._resume + session_id
+    def checkpoint(self, session_id: str) -> str:
+        """Hash of a session's checkpoint: what another gateway needs to go on with the session."""
+        return self._checkpoint + session_id
 
     @property
     def lua(self) -> str:
-        """The same names, as the scripts use them."""
+        """The same names as Lua source, which is put before each script."""
         return f"""
 local WORKERS, ACTIVE, LEASES, STARTED = '{self.workers}', '{self.active}', '{self.leases}', '{self.started}'
-local ENDINGS, PULSE, CHANNEL = '{self.endings}', '{self.pulse}', '{self.channel}'
+local ENDINGS, AVAILABILITY, CHANNEL = '{self.endings}', '{self.availability}', '{self.channel}'
 local QUEUE, QUEUE_LEASES = '{self.queue}', '{self.queue_leases}'
 local QUEUE_REQUESTS, TICKETS = '{self.queue_requests}', '{self.tickets}'
 local function worker_key(id) return '{self._worker}' .. id end
 local function worker_sessions_key(id) return '{self._worker}' .. id .. '{self._sessions}' end
-local function resume_key(id) return '{self._resume}' .. id end
+local function checkpoint_key(id) return '{self._checkpoint}' .. id end
 local function session_key(id) return '{self._session}' .. id end
 """
 
 
 PLAIN: Final = Keys("dalston:realtime:")
 CLUSTERED: Final = Keys("{dalston:realtime}:")
-"""With a hash tag: on a Redis Cluster all of them lie in one slot, where one script can reach them."""
+"""The prefix is a hash tag: a Redis Cluster keeps all keys in one hash slot, where a script reaches them."""

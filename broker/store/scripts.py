@@ -1,4 +1,4 @@
-"""The one way to Redis: a script's name and arguments in, its answer or `RegistryUnavailable` out."""
+"""Runs the Lua scripts in Redis, each within a deadline; every failure becomes `RegistryUnavailable`."""
 
 import asyncio
 import hashlib
@@ -14,9 +14,11 @@ from broker.store.connection import connect, keys_of
 
 log = structlog.stdlib.get_logger(__name__)
 
-DEADLINE_S: Final = 1.0  # of one call, connecting included
-CONNECTIONS: Final = 16  # a call takes well under 1 ms, so more would only queue in Redis
-LEASE_MS: Final = 8_000  # of a place: a gateway that is gone frees its places within 10 s
+DEADLINE_S: Final = 1.0  # Seconds of one call, connecting included: a client waits for the answer.
+CONNECTIONS: Final = 16  # Redis runs one script at a time, well under 1 ms each: more would only queue there.
+LEASE_MS: Final = (
+    8_000  # Milliseconds of a slot's lease: the slots of a gateway that is gone are free within 10 s.
+)
 
 Argument = str | int | float | bytes
 
@@ -42,7 +44,7 @@ ScriptName = Literal[
 
 
 class Scripts:
-    """The Lua scripts beside this file. Connects when it is first needed, and again after a loss."""
+    """The Lua scripts of broker/lua. Connects when it is first needed, and again after a loss."""
 
     def __init__(self, url: str, deadline: float = DEADLINE_S) -> None:
         """Use the Redis at `url`; a call takes at most `deadline` seconds.
@@ -53,7 +55,7 @@ class Scripts:
         self._deadline = deadline
         self._redis, self._keys = connect(url, CONNECTIONS, deadline), keys_of(url)
         self._sources: dict[ScriptName, tuple[str, str]] = {}
-        self.available = True  # as of the last call; until the first one there is nothing to report
+        self.available = True  # As of the last call; before the first one there is nothing to report.
 
     async def run(self, name: ScriptName, *arguments: Argument) -> Any:
         """Run the script `name`.lua and return its answer.
@@ -66,11 +68,11 @@ class Scripts:
                 answer = await self._evaluate(name, arguments)
         except TimeoutError:
             await self._drop_idle()
-            raise self._lost(f"no answer within {self._deadline} s") from None
+            raise self._failed(f"no answer within {self._deadline} s") from None
         except MovedError:
-            raise self._lost("it is a Redis Cluster, whose URL is redis+cluster://...") from None
+            raise self._failed("it is a Redis Cluster, whose URL is redis+cluster://...") from None
         except (RedisError, OSError, EOFError) as error:
-            raise self._lost(str(error)) from error
+            raise self._failed(str(error)) from error
         if not self.available:
             log.info("Redis is back")
             self.available = True
@@ -78,19 +80,19 @@ class Scripts:
 
     async def _evaluate(self, name: ScriptName, arguments: tuple[Argument, ...]) -> Any:
         source, digest = self._source(name)
-        named = 1, self._keys.workers  # says to a cluster where all keys are
+        key = 1, self._keys.workers  # One key is enough to name the hash slot in which all of ours lie.
         try:
-            return await self._redis.evalsha(digest, *named, *arguments)
+            return await self._redis.evalsha(digest, *key, *arguments)
         except NoScriptError:
-            return await self._redis.eval(source, *named, *arguments)
+            return await self._redis.eval(source, *key, *arguments)
 
     async def _drop_idle(self) -> None:
-        """A server that hangs may have been replaced: what waits for the next call leads there, too."""
+        """Close unused connections: a server that hangs may have been replaced, and they lead to it."""
         with suppress(RedisError, OSError):
             await self._redis.connection_pool.disconnect(inuse_connections=False)
 
-    def _lost(self, why: str) -> RegistryUnavailable:
-        """The error to raise; only the first of a row is logged."""
+    def _failed(self, why: str) -> RegistryUnavailable:
+        """The error to raise; only the first one in a row is logged."""
         if self.available:
             log.warning("Redis is away: %s", why)
             self.available = False

@@ -1,1 +1,1 @@
-"""Is the command `dalston-rt`, one module a command."""
+"""Is the command `dalston-rt`: `commands` has one module for each, `display` what they show."""

@@ -13,12 +13,12 @@ from typing import Final
 
 import typer
 
-from dalston_realtime.cli.drain import drain
+from dalston_realtime.cli.commands.drain import drain
+from dalston_realtime.cli.commands.mic import mic
+from dalston_realtime.cli.commands.models import models
+from dalston_realtime.cli.commands.transcribe import transcribe
+from dalston_realtime.cli.commands.workers import workers
 from dalston_realtime.cli.exits import HELP
-from dalston_realtime.cli.mic import mic
-from dalston_realtime.cli.models import models
-from dalston_realtime.cli.transcribe import transcribe
-from dalston_realtime.cli.workers import workers
 
 GROUP: Final = "dalston_rt.commands"
 

@@ -1,4 +1,4 @@
-"""Errors in; one line on stderr and an exit code that a script can use out."""
+"""Turns errors into one line on stderr and an exit code that a script can use."""
 
 import asyncio
 import sys
@@ -76,7 +76,7 @@ def complain(message: object) -> None:
     print(f"dalston-rt: {one_line(message, 1_000)}", file=sys.stderr, flush=True)
 
 
-def run(command: Coroutine[Any, Any, T]) -> T:
+def run_command(command: Coroutine[Any, Any, T]) -> T:
     """What an async command returns; an expected error ends the program with its code."""
     try:
         return asyncio.run(command)

@@ -1,4 +1,4 @@
-"""The options that commands share."""
+"""Defines the options that commands share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dalston_realtime.client.session import MinSilence, StreamOptions
-from dalston_realtime.client.subtitles import Format
+from dalston_realtime.client.results.subtitles import Format
+from dalston_realtime.client.session import StreamOptions
+from dalston_realtime.protocol.parameters import MinSilence
 
 
 def min_silence(text: str) -> MinSilence:

@@ -1,15 +1,15 @@
-"""Where transcripts go, and how they get there whole or not at all."""
+"""Finds where transcripts are saved, and writes them whole or not at all."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from dalston_realtime.client.errors import OutputError, UsageError
-from dalston_realtime.client.subtitles import Format, render
-from dalston_realtime.client.transcript import SessionTranscript
+from dalston_realtime.client.results.subtitles import Format, render
+from dalston_realtime.client.results.transcript import SessionTranscript
 
 
-def destinations(
+def output_paths(
     names: Sequence[str], formats: Sequence[Format], folder: Path | None
 ) -> dict[str, list[Path]]:
     """For each input the files to write; `folder` is made where it is missing.
@@ -19,7 +19,7 @@ def destinations(
         OutputError: `folder` can't be made.
     """
     wanted = list(dict.fromkeys(formats))
-    paths = {name: [_beside(name, folder, form) for form in wanted] for name in names}
+    paths = {name: [_output_path(name, folder, form) for form in wanted] for name in names}
     outputs = [path for several in paths.values() for path in several]
     for path in outputs:
         if outputs.count(path) > 1:
@@ -27,11 +27,11 @@ def destinations(
         if str(path) in names:
             raise UsageError(f"saving would overwrite the input {path}; choose an --output-dir")
     if folder is not None and wanted:
-        _make(folder)
+        _make_folder(folder)
     return paths
 
 
-def write(path: Path, transcript: SessionTranscript) -> None:
+def save_transcript(path: Path, transcript: SessionTranscript) -> None:
     """Write the transcript in the format that the suffix names; atomically.
 
     Raises:
@@ -46,12 +46,12 @@ def write(path: Path, transcript: SessionTranscript) -> None:
         raise OutputError(f"{path}: can't be written ({error.strerror})") from None
 
 
-def _beside(name: str, folder: Path | None, form: Format) -> Path:
+def _output_path(name: str, folder: Path | None, form: Format) -> Path:
     source = Path("stdin" if name == "-" else name)
     return (folder or source.parent) / f"{source.stem}.{form}"
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

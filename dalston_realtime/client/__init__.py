@@ -1,5 +1,6 @@
-"""The client of a dalston-realtime server: live audio in, typed events out."""
+"""Transcribes live audio on a dalston-realtime server; `transcribe_stream` opens a session."""
 
+from dalston_realtime.client.connection.received_event import Event, ReceivedEvent, Unknown
 from dalston_realtime.client.errors import (
     AudioError,
     ClientError,
@@ -15,10 +16,11 @@ from dalston_realtime.client.errors import (
     UnreachableError,
     UsageError,
 )
-from dalston_realtime.client.events import (
-    Event,
+from dalston_realtime.client.session import LiveSession, StreamOptions, transcribe_stream
+from dalston_realtime.protocol.events import (
     Final,
     Partial,
+    Segment,
     ServerError,
     ServerWarning,
     SessionBegin,
@@ -27,11 +29,8 @@ from dalston_realtime.client.events import (
     SessionResumed,
     SpeechEnd,
     SpeechStart,
-    Unknown,
     Word,
-    parse_event,
 )
-from dalston_realtime.client.session import LiveSession, StreamOptions, transcribe_stream
 
 __all__ = [
     "AudioError",
@@ -46,8 +45,10 @@ __all__ = [
     "NoCapacityError",
     "Partial",
     "ProtocolError",
+    "ReceivedEvent",
     "RefusedError",
     "RestartingError",
+    "Segment",
     "ServerError",
     "ServerWarning",
     "SessionBegin",
@@ -62,6 +63,5 @@ __all__ = [
     "UnreachableError",
     "UsageError",
     "Word",
-    "parse_event",
     "transcribe_stream",
 ]

@@ -1,4 +1,4 @@
-"""The error tree of the client: every error that can be expected, with what to do about it.
+"""Defines every error of the client that can be expected, with what to do about it.
 
 - `ClientError`
     - `UsageError`: what the caller gave can't be used, such as a malformed URL
@@ -150,7 +150,7 @@ class TooManySessionsError(SessionClosedError):
 
 
 class NoCapacityError(SessionClosedError):
-    """4503: no worker has a free place. `retry_after` is in seconds, None where not said."""
+    """4503: no worker has a free slot. `retry_after` is in seconds, None where not said."""
 
     advice = "try again later, or add a worker"
 
@@ -173,8 +173,8 @@ _BY_CODE: Final[dict[int, type[SessionClosedError]]] = {
     CloseCode.INVALID_REQUEST: InvalidRequestError,
     CloseCode.TOO_MANY_SESSIONS: TooManySessionsError,
 }
-_ABNORMAL: Final = 1006  # what a WebSocket library reports where no close frame came
-_NAMES: Final = {int(code): code.error for code in CloseCode} | {_ABNORMAL: "connection_lost"}
+NO_CLOSE_CODE: Final = 1006  # What WebSocket libraries report where no close frame came.
+_NAMES: Final = {int(code): code.error for code in CloseCode} | {NO_CLOSE_CODE: "connection_lost"}
 
 
 def session_closed(code: int, message: str, retry_after: float | None = None) -> SessionClosedError:
@@ -182,7 +182,7 @@ def session_closed(code: int, message: str, retry_after: float | None = None) ->
     name = _NAMES.get(code, "unknown")
     if code == CloseCode.NO_CAPACITY:
         return NoCapacityError(code, name, message, retry_after)
-    if code == _ABNORMAL:
+    if code == NO_CLOSE_CODE:
         return ConnectionLostError(code, name, message)
     return _BY_CODE.get(code, SessionClosedError)(code, name, message)
 

@@ -1,14 +1,15 @@
-"""The REST calls: what the server offers and how busy it is, as JSON objects."""
+"""Calls the REST endpoints, which say what the server offers and how busy it is."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
-
-import httpx
 
 from dalston_realtime.client.errors import ProtocolError, UnreachableError, one_line, refused
 from dalston_realtime.client.url import DEFAULT_URL, is_loopback, rest_url
 
-TIMEOUT: Final = 5.0  # s
+if TYPE_CHECKING:
+    import httpx  # is loaded at the first call: who only transcribes does not need it
+
+TIMEOUT_S: Final = 5.0  # Seconds for a whole call; every answer is small and at hand.
 WORKERS: Final = "/v1/realtime/workers"
 MODELS: Final = "/v1/models"
 STATUS: Final = "/v1/realtime/status"
@@ -62,12 +63,14 @@ async def _get(base: str, path: str) -> Any:
 
 
 async def _call(method: str, base: str, path: str) -> Any:
+    import httpx
+
     url = rest_url(base, path)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not is_loopback(base)) as http:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=not is_loopback(base)) as http:
             response = await http.request(method, url)
     except httpx.TransportError as error:
-        raise UnreachableError(base, _why(error)) from error
+        raise UnreachableError(base, _reason(error)) from error
     answer = _json(response)
     if response.is_success and answer is not None:
         return answer
@@ -76,15 +79,17 @@ async def _call(method: str, base: str, path: str) -> Any:
     raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
 
 
-def _why(error: httpx.TransportError) -> str:
+def _reason(error: "httpx.TransportError") -> str:
+    import httpx
+
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {TIMEOUT:g} s"
+        return f"no answer within {TIMEOUT_S:g} s"
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return one_line(error, 120) or type(error).__name__
 
 
-def _json(response: httpx.Response) -> Any:
+def _json(response: "httpx.Response") -> Any:
     try:
         return response.json()
     except ValueError:

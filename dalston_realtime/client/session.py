@@ -1,4 +1,4 @@
-"""One live session: audio in, typed events out.
+"""Opens live sessions on a server: audio goes in, typed events come out.
 
     async with transcribe_stream("ws://127.0.0.1:8000", model="fast") as session:
         await session.send(pcm)          # 16 kHz mono s16le, 100 to 250 ms at a time
@@ -14,33 +14,36 @@ A connection that is lost is opened again, and the session goes on where it was:
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, Self, TypeAlias, TypedDict, Unpack
+from typing import Final, Self, TypedDict, Unpack
 
-import orjson
+import msgspec
 from websockets.asyncio.client import ClientConnection
 
-from dalston_realtime.client.connection import open_connection
-from dalston_realtime.client.errors import ConnectionLostError
-from dalston_realtime.client.events import Event
-from dalston_realtime.client.resilient_connection import ResilientConnection
-from dalston_realtime.client.send_buffer import SendBuffer
+from dalston_realtime.client.connection.opening import open_connection
+from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
+from dalston_realtime.client.connection.resilient import ResilientConnection
+from dalston_realtime.client.connection.send_buffer import SendBuffer
 from dalston_realtime.client.url import DEFAULT_URL, stream_url
-from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.audio import ENCODED_BYTES, MAX_FRAME_BYTES, Encoding
+from dalston_realtime.protocol.commands import (
+    Command,
+    ConfigCommand,
+    EndCommand,
+    FlushCommand,
+    KeepaliveCommand,
+    encode_command,
+)
+from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 
-MAX_FRAME: Final = 1 << 20  # bytes of audio that the protocol allows in a frame
-RESUME_FOR: Final = 30.0  # s for which a lost connection is tried again
-MAX_AWAY: Final = 30.0  # s of audio that are taken while there is no connection
-SAMPLE_BYTES: Final = {"pcm_s16le": 2, "pcm_f32le": 4, "mulaw": 1, "alaw": 1}
-
-MinSilence: TypeAlias = int | Literal["auto"]
-"""Milliseconds of silence that end an utterance, or as many as the text and the speaker ask for."""
+RESUME_FOR_S: Final = 30.0  # Seconds for which a lost connection is tried again; a server waits as long.
+DEFAULTS: Final = SessionConfig()  # What holds where a parameter is left out.
 
 
 class StreamOptions(TypedDict, total=False):
     """Query parameters of the protocol; what is left out or None is up to the server."""
 
     language: str | None
-    encoding: str | None
+    encoding: Encoding | None
     channels: int | None
     interim_results: bool | None
     enable_vad: bool | None
@@ -57,7 +60,7 @@ async def transcribe_stream(
     model: str = "fast",
     sample_rate: int = 16_000,
     headers: Mapping[str, str] | None = None,
-    resume_for: float = RESUME_FOR,
+    resume_for: float = RESUME_FOR_S,
     **options: Unpack[StreamOptions],
 ) -> "AsyncIterator[LiveSession]":
     """A session on the server at `url` (ws, wss, http or https), closed at the end of the block.
@@ -75,17 +78,22 @@ async def transcribe_stream(
     async def connect(resume: str | None) -> ClientConnection:
         return await open_connection(stream_url(url, asked | {"resume": resume}), url, headers)
 
-    sample = SAMPLE_BYTES.get(options.get("encoding") or "", 2) * (options.get("channels") or 1)
-    line = ResilientConnection(
-        connect, await connect(None), SendBuffer(sample * sample_rate, sample), resume_for
-    )
-    running = asyncio.create_task(line.run())
+    sample_bytes = _sample_bytes(options)
+    send_buffer = SendBuffer(sample_bytes * sample_rate, sample_bytes)
+    connection = ResilientConnection(connect, await connect(None), send_buffer, resume_for)
+    running = asyncio.create_task(connection.run())
     try:
-        yield LiveSession(line)
+        yield LiveSession(connection)
     finally:
-        await line.close()
+        await connection.close()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def _sample_bytes(options: StreamOptions) -> int:
+    """Bytes of one sample of all channels; the server refuses what is not known here."""
+    encoding = options.get("encoding") or DEFAULTS.encoding
+    return ENCODED_BYTES.get(encoding, 1) * (options.get("channels") or DEFAULTS.channels)
 
 
 class LiveSession:
@@ -96,24 +104,24 @@ class LiveSession:
     partials are left out.
     """
 
-    def __init__(self, line: ResilientConnection) -> None:
-        self._line = line
+    def __init__(self, connection: ResilientConnection) -> None:
+        self._connection = connection
         self._end_sent = False
 
     @property
     def session_id(self) -> str | None:
         """The server's name for it; None before `session.begin`."""
-        return self._line.session_id
+        return self._connection.session_id
 
     @property
     def last_seq(self) -> int | None:
         """The number of the last event."""
-        return self._line.last_seq
+        return self._connection.last_seq
 
     @property
     def round_trip(self) -> float | None:
         """The newest round trip of a ping to the server, in seconds; None before the first."""
-        return self._line.round_trip
+        return self._connection.round_trip
 
     @property
     def resume_point(self) -> str | None:
@@ -121,17 +129,17 @@ class LiveSession:
 
         The session does so by itself; this is for another process that takes it over.
         """
-        return self._line.resume_point
+        return self._connection.resume_point
 
     async def send(self, pcm: bytes | bytearray | memoryview) -> None:
         """Send audio in the declared encoding; waits while the server takes no more."""
         view = memoryview(pcm).cast("B")
-        for start in range(0, len(view), MAX_FRAME):
-            await self._send(bytes(view[start : start + MAX_FRAME]))
+        for start in range(0, len(view), MAX_FRAME_BYTES):
+            await self._connection.send(bytes(view[start : start + MAX_FRAME_BYTES]))
 
     async def flush(self, flush_id: str) -> None:
         """Finalize what was said so far; one `Final` with this `flush_id` answers."""
-        await self._send_message({"type": "flush", "id": flush_id})
+        await self._send_command(FlushCommand(id=flush_id))
 
     async def configure(
         self,
@@ -140,49 +148,42 @@ class LiveSession:
         language: str | None = None,
         interim_results: bool | None = None,
     ) -> None:
-        """Change these from here on; None leaves one as it is."""
-        wanted = {
-            "min_silence_ms": min_silence_ms,
-            "language": language,
-            "interim_results": interim_results,
-        }
-        changed = {name: value for name, value in wanted.items() if value is not None}
-        await self._send_message({"type": "config", **changed})
+        """Change these from the next utterance on; None leaves one as it is."""
+        await self._send_command(
+            ConfigCommand(
+                min_silence_ms=_unless_none(min_silence_ms),
+                language=_unless_none(language),
+                interim_results=_unless_none(interim_results),
+            )
+        )
 
     async def keepalive(self) -> None:
-        """Nothing to send, still here."""
-        await self._send_message({"type": "keepalive"})
+        """Tell the server that the client is there, and has nothing to send at the moment."""
+        await self._send_command(KeepaliveCommand())
 
     async def end(self) -> None:
-        """No more audio: what was received is transcribed, then the events end. Safe to repeat."""
+        """Send no more audio: what was received is transcribed, then the events end. Safe to repeat."""
         if not self._end_sent:
             self._end_sent = True
-            await self._send_message({"type": "end"})
+            await self._send_command(EndCommand())
+
+    async def received(self) -> AsyncIterator[ReceivedEvent]:
+        """The events as iterating the session gives them, each with the frame that it came in."""
+        while (received := await self._connection.inbox.next()) is not None:
+            yield received
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._line.inbox.get()
-        if event is None:
+        received = await self._connection.inbox.next()
+        if received is None:
             raise StopAsyncIteration
-        return event
+        return received.event
 
-    async def _send_message(self, message: dict[str, Any]) -> None:
-        await self._send(orjson.dumps(message).decode())
+    async def _send_command(self, command: Command) -> None:
+        await self._connection.send(encode_command(command))
 
-    async def _send(self, frame: str | bytes) -> None:
-        """Queue a frame, and wait until it was sent, or while too much waits for a connection."""
-        line = self._line
-        self._check_open()
-        line.sent.add(frame)
-        line.notice()
-        while line.sent.waiting > (0 if line.connected else line.sent.seconds(MAX_AWAY)):
-            await line.moved.wait()
-            self._check_open()
 
-    def _check_open(self) -> None:
-        if self._line.over.is_set():
-            raise self._line.failure or ConnectionLostError(
-                CloseCode.NORMAL, "ended", "nothing can be sent after the end"
-            )
+def _unless_none(value: object) -> object:
+    return msgspec.UNSET if value is None else value

@@ -1,4 +1,4 @@
-"""Addresses: the server's base URL in, the URLs of its endpoints out."""
+"""Builds the URLs of the server's endpoints from its address."""
 
 import ipaddress
 import json
@@ -22,7 +22,7 @@ def stream_url(base: str, parameters: Mapping[str, Any]) -> str:
     parts = _split(base)
     scheme = "wss" if _SECURE[parts.scheme] else "ws"
     path = _base_path(parts) + STREAM_PATH
-    given = {name: _spelled(value) for name, value in parameters.items() if value is not None}
+    given = {name: _as_text(value) for name, value in parameters.items() if value is not None}
     return urlunsplit((scheme, parts.netloc, path, urlencode(given), ""))
 
 
@@ -62,7 +62,7 @@ def _base_path(parts: SplitResult) -> str:
     return parts.path.removesuffix(STREAM_PATH).rstrip("/")
 
 
-def _spelled(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool | list | tuple):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

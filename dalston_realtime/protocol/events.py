@@ -6,7 +6,7 @@ the session's audio clock (samples received, silence included), rounded to milli
 otherwise. A field that is not known is None here and left out of the JSON.
 """
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 from typing import Final as Constant
 
 import msgspec
@@ -16,8 +16,16 @@ from dalston_realtime.protocol.errors import DalstonError
 MAX_EVENT_BYTES: Constant = 8 << 20  # Bytes of one event: session.end carries the transcript of hours.
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+"""A whole number that is never negative; a decoder refuses any other."""
+
+
 class BadEvent(DalstonError):
-    """A frame is not an event of the protocol; the message says why."""
+    """A frame is not an event of the protocol; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not an event of the protocol: {reason}")
+        self.reason = reason
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,7 +40,7 @@ class Word(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One final with text, as `session.end` repeats it."""
 
-    utterance: int
+    utterance: Count
     text: str
     start: float | None = None
     end: float | None = None
@@ -41,7 +49,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """What all events have: `seq` counts from 1 without a gap. A worker's events have none yet."""
 
-    seq: int | None = None
+    seq: Count | None = None
 
     @property
     def type(self) -> str:
@@ -53,7 +61,7 @@ class SessionQueued(EventBase, frozen=True, kw_only=True, tag="session.queued"):
     """No slot is free yet: the place in the queue from 1, and the seconds until its turn, where they are
     known."""
 
-    position: int
+    position: Count
     expected_wait: float | None = None
 
 
@@ -80,9 +88,9 @@ class SessionResumed(EventBase, frozen=True, kw_only=True, tag="session.resumed"
     """
 
     session_id: str
-    replayed_from: int
+    replayed_from: Count
     audio_received: float
-    messages_received: int
+    messages_received: Count
 
 
 class SpeechStart(EventBase, frozen=True, kw_only=True, tag="vad.speech_start"):
@@ -105,8 +113,8 @@ class Partial(EventBase, frozen=True, kw_only=True, tag="transcript.partial"):
     """
 
     text: str
-    utterance: int | None = None
-    stable: int | None = None
+    utterance: Count | None = None
+    stable: Count | None = None
     start: float | None = None
     end: float | None = None
     timing: dict[str, float] | None = None
@@ -116,7 +124,7 @@ class Final(EventBase, frozen=True, kw_only=True, tag="transcript.final"):
     """An utterance that will not change any more; `flush_id` where it answers a flush."""
 
     text: str
-    utterance: int | None = None
+    utterance: Count | None = None
     start: float | None = None
     end: float | None = None
     language: str | None = None
@@ -175,6 +183,11 @@ Event: TypeAlias = (
     | SessionEnd
 )
 
+EVENT_TYPES: Constant[dict[str, type[Event]]] = {
+    str(event.__struct_config__.tag): event for event in get_args(Event)
+}
+"""The classes of the events, by their `type` in JSON."""
+
 CLIENT_END: Constant = "client_end"
 """The `reason` of a `session.end` that the client asked for."""
 
@@ -191,7 +204,7 @@ def decode_event(frame: str | bytes) -> Event:
     try:
         return _DECODER.decode(frame)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise BadEvent(f"not an event of the protocol: {error}") from None
+        raise BadEvent(str(error)) from None
 
 
 def encode_event(event: Event) -> bytes:

@@ -1,1 +1,1 @@
-"""Runs Moonshine on ONNX Runtime: utterances in, text out."""
+"""Runs Moonshine on ONNX Runtime: transcribes utterances."""

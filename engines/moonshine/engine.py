@@ -1,9 +1,9 @@
-"""Moonshine tiny on ONNX Runtime: utterances of several sessions in, their texts out.
+"""Transcribes utterances of several sessions with Moonshine tiny on ONNX Runtime.
 
 The weights are those of the wheel `moonshine-voice==0.1.0`; its native library is not used. Decoding is
 greedy. A draft (the tokens of the last hypothesis of the same utterance) is verified in one pass of the
 decoder, as in speculative decoding (Leviathan et al., 2023, https://arxiv.org/abs/2211.17192) with an
-exact match: what agrees is kept, and decoding goes on from there token by token.
+exact match: the tokens that agree are kept, and decoding continues after them token by token.
 """
 
 import re
@@ -20,26 +20,26 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Floats, Job, Transcript
 from engines.moonshine.tokens import END, START, Tokenizer
-from engines.repetition import without_loop
+from engines.repetition import remove_repetition
 from runtime.errors import StartupError
 from runtime.wheels import folder_of
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Cache: TypeAlias = dict[str, Floats]
 
-WHEEL: Final = "moonshine-voice==0.1.0"  # later ones carry no weights
-TOKENS_PER_SECOND: Final = 6.5  # the model's own limit; speech has about half as many
-MIN_SAMPLES: Final = 1_600  # the encoder's convolutions need about 50 ms; shorter audio is padded
+WHEEL: Final = "moonshine-voice==0.1.0"  # Later versions carry no weights.
+TOKENS_PER_SECOND: Final = 6.5  # Tokens: the model's own limit; speech has about half as many.
+MIN_SAMPLES: Final = 1_600  # Samples (100 ms): the encoder's convolutions need 50 ms; less audio is padded.
 LAYERS, HEADS, HEAD_SIZE, HIDDEN_SIZE = 6, 8, 36, 288
-DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # the model sometimes sets two commas at a pause
-SIMILAR: Final = 0.8  # encode together what is at least this long against the longest: little padding
-SPREAD: Final = 3  # decode together what differs by at most so many verified tokens
+DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # The model sometimes writes two commas at a pause.
+SIMILAR: Final = 0.8  # Shortest length to longest in one pass of the encoder, so that little is padded.
+SPREAD: Final = 3  # Verified tokens by which sequences that are decoded together may differ.
 FILES: Final = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 
 
 @dataclass(slots=True)
 class Hypothesized:
-    """The tokens of one job: all of them, and how many have been confirmed by the model.
+    """The tokens of one job, and how many of them the model has confirmed.
 
     `logits` are those from which the last two tokens were chosen.
     """
@@ -51,7 +51,7 @@ class Hypothesized:
 
     @property
     def done(self) -> bool:
-        """Whether the model ended it, or it ran into its limit."""
+        """Whether the model ended it, or it reached its limit."""
         return len(self.tokens) == self.confirmed and (
             self.tokens[-1] == END or len(self.tokens) > self.limit
         )
@@ -61,7 +61,7 @@ class Moonshine:
     """The embedded engine. Threads are those of one forward pass.
 
     Raises:
-        StartupError: a file of the model is missing; says which and how to get it.
+        StartupError: a file of the model is missing; the message says which and how to get it.
     """
 
     def __init__(self, folder: Path | None = None, threads: int = 1) -> None:
@@ -100,17 +100,17 @@ class Moonshine:
 
     def _transcript(self, sequence: Hypothesized) -> Transcript:
         complete = sequence.tokens[-1] == END
-        tokens = sequence.tokens[1:-1] if complete else without_loop(sequence.tokens[1:])
+        tokens = sequence.tokens[1:-1] if complete else remove_repetition(sequence.tokens[1:])
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
         finished = self._finished(sequence) if complete else None
         return Transcript(text, tuple(tokens), cut_off=not complete, language="en", finished=finished)
 
     def _finished(self, sequence: Hypothesized) -> float | None:
-        """How likely the model ends a sentence behind the last word, with whatever mark it then did it."""
+        """The probability that a sentence ends after the last word, with any of the marks that end one."""
         marked = len(sequence.logits) == 2 and self._tokenizer.is_mark(sequence.tokens[-2])
         logits = sequence.logits[0 if marked else -1]
-        likely = np.exp(logits - logits.max())
-        return float(likely[self._sentence_ends].sum() / likely.sum())
+        odds = np.exp(logits - logits.max())
+        return float(odds[self._sentence_ends].sum() / odds.sum())
 
     def _encode(self, audio: list[Floats]) -> tuple[Floats, Ints]:
         """Hidden states [B, S, 288] and the mask at audio rate [B, T], padded to the longest."""
@@ -132,7 +132,7 @@ class Moonshine:
         values = np.stack([_at_least(audio[row], longest) for row in rows])
         mask = np.stack([np.arange(longest) < len(audio[row]) for row in rows]).astype(np.int64)
         (hidden,) = self._encoder.run(None, {"input_values": values, "attention_mask": mask})
-        # the states are left in the order of `rows`, which is ascending where there is one group
+        # The states stay in the order of `rows`, which ascends where there is one group.
         return np.asarray(hidden, np.float32)
 
     def _decode(self, sequences: list[Hypothesized], hidden: Floats, mask: Ints) -> None:
@@ -146,7 +146,7 @@ class Moonshine:
             self._continue([sequences[row] for row in rows], past, part, hidden[rows], mask[rows])
 
     def _verify(self, sequences: list[Hypothesized], hidden: Floats, mask: Ints) -> Cache:
-        """One pass over all drafts; keeps what the model agrees with, and its next token."""
+        """One pass over all drafts; keeps the tokens that the model agrees with, and its next token."""
         longest = max(len(s.tokens) for s in sequences)
         ids = np.full((len(sequences), longest), END, np.int64)
         for row, sequence in enumerate(sequences):
@@ -159,10 +159,10 @@ class Moonshine:
     def _continue(
         self, sequences: list[Hypothesized], past: int, cache: Cache, hidden: Floats, mask: Ints
     ) -> None:
-        """Token by token from position `past` until all are done.
+        """Decode token by token from position `past` until all sequences are done.
 
-        A sequence that is further than the shortest is fed its own confirmed tokens until the others
-        have caught up: the cache of a batch has one length.
+        A sequence with more confirmed tokens than the shortest gets its own tokens as input until the others
+        are as long: the cache of a batch has one length.
         """
         while not all(sequence.done for sequence in sequences):
             ids = [[s.tokens[past] if past < len(s.tokens) else END] for s in sequences]
@@ -194,7 +194,7 @@ class Moonshine:
 
 
 def _accept(sequence: Hypothesized, logits: Floats) -> None:
-    """Keep the draft as far as the model's choice after each of its tokens, the best of [L, V], agrees."""
+    """Keep the draft up to the first token that is not the model's choice, the best of the logits [L, V]."""
     best = logits.argmax(axis=-1)
     draft = sequence.tokens[: sequence.limit]
     agreed = 1
@@ -202,12 +202,12 @@ def _accept(sequence: Hypothesized, logits: Floats) -> None:
         agreed += 1
     sequence.tokens = [*draft[:agreed], int(best[agreed - 1])]
     sequence.confirmed = agreed + 1
-    # copies, or all of the pass stays in memory
+    # Copies, so that the logits of the whole pass do not stay in memory.
     sequence.logits = tuple(logits[k].copy() for k in range(max(0, agreed - 2), agreed))
 
 
 def _similar(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Rows in groups whose shortest is at least `SIMILAR` of their longest; rows ascend in a group."""
+    """Rows in groups whose shortest is at least `SIMILAR` times their longest; rows ascend in a group."""
     order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
     while order:
         group = [row for row in order if lengths[row] >= SIMILAR * lengths[order[0]]]
@@ -231,7 +231,7 @@ def _at_least(audio: Floats, length: int) -> Floats:
 
 
 def _empty_cache(batch: int) -> Cache:
-    """The first pass computes all keys and values; what it is given only needs the right shape."""
+    """A cache for the first pass, which computes all keys and values: only its shape matters."""
     empty = np.zeros((batch, HEADS, 1, HEAD_SIZE), np.float32)
     return {
         f"past_key_values.{layer}.{side}.{part}": empty
@@ -244,13 +244,13 @@ def _empty_cache(batch: int) -> Cache:
 def _load(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # idle threads that spin would take the cores of the other stages
+    # Idle threads that spin would take the cores of the other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def weights() -> Path:
-    """Where the moonshine-voice wheel has the model.
+    """The folder in the moonshine-voice wheel that has the model.
 
     Raises:
         StartupError: the wheel is not installed.

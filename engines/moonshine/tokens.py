@@ -1,4 +1,4 @@
-"""Moonshine's vocabulary: token numbers in, text out."""
+"""Converts Moonshine's token numbers to text."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,8 +11,8 @@ START: Final = 1
 END: Final = 2
 _MARK: Final = re.compile(rb"""[.,!?;:"')-]+""")
 _SENTENCE_END: Final = re.compile(rb"""["')]*[.!?]["')]*""")
-SPACE: Final = "\u2581"  # SentencePiece's mark for a space
-FIRST_SPECIAL: Final = 32_000  # numbers from here on are the model's own marks, such as <<ST_7>>
+SPACE: Final = "\u2581"  # SentencePiece's sign for a space.
+FIRST_SPECIAL: Final = 32_000  # Numbers from here on are special tokens, such as <<ST_7>>.
 
 
 class Tokenizer:
@@ -34,16 +34,16 @@ class Tokenizer:
             raise StartupError(f"{path} is damaged; reinstall moonshine-voice==0.1.0") from None
 
     def text(self, tokens: Iterable[int]) -> str:
-        """The text of a sequence of tokens, without the model's own marks."""
+        """The text of a sequence of tokens, without special tokens."""
         pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
         return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
 
     def is_mark(self, token: int) -> bool:
-        """Whether a token is punctuation alone."""
+        """Whether a token has nothing but punctuation."""
         return END < token < FIRST_SPECIAL and _MARK.fullmatch(self._pieces[token]) is not None
 
     def sentence_ends(self) -> list[int]:
-        """The tokens that end a sentence: marks of `.`, `!` and `?`, closing quotes among them."""
+        """The tokens that end a sentence: `.`, `!` and `?`, also with closing quotes."""
         marks = (token for token in range(END + 1, FIRST_SPECIAL) if self.is_mark(token))
         return [token for token in marks if _SENTENCE_END.fullmatch(self._pieces[token])]
 

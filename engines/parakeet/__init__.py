@@ -1,1 +1,1 @@
-"""Runs Parakeet by NeMo: chunks of streams, or utterances, in, text with words out."""
+"""Runs Parakeet on NeMo: transcribes streams chunk by chunk, with words."""

@@ -1,4 +1,4 @@
-"""A checkpoint's hub name or path in; where it lies and how it can stream out, or why it can't."""
+"""Finds a checkpoint by hub name or path, and reads how it can stream, or why it can't."""
 
 import platform
 import re
@@ -17,7 +17,7 @@ EXAMPLES: Final = (
     "nvidia/nemotron-speech-streaming-en-0.6b, nvidia/parakeet-tdt-1.1b or the path of a .nemo file"
 )
 DEFAULT_CHUNK_MS: Final = 160
-"""What a cache-aware checkpoint hears in one step unless told otherwise, or what comes nearest to it."""
+"""Milliseconds of a cache-aware checkpoint's step by default, or the nearest that it was trained for."""
 UNNORMALIZED: Final = (None, "", "NA", "None")
 # fmt: off
 EUROPEAN: Final = (
@@ -26,15 +26,15 @@ EUROPEAN: Final = (
 )
 # fmt: on
 LANGUAGES: Final = {"parakeet-tdt-0.6b-v3": EUROPEAN}
-"""Those of the checkpoint's card, as its configuration does not say; others know English."""
-IN_NAME: Final = re.compile(r"^stt_([a-z]{2})_")  # as NVIDIA names checkpoints of one other language
+"""Languages by the checkpoint's card, as its configuration has none; other checkpoints know English."""
+IN_NAME: Final = re.compile(r"^stt_([a-z]{2})_")  # NVIDIA's names of checkpoints for one other language.
 
 
 @dataclass(frozen=True, slots=True)
 class NemoCheckpoint:
-    """A transducer. `contexts` are the pairs of frames that its encoder may look back and ahead.
+    """A transducer. `contexts` are pairs: the frames before and after the present one that its encoder uses.
 
-    `frame_ms` is what one of its frames stands for, `normalize` how its features are normalized.
+    `frame_ms` is the length of one frame in milliseconds, `normalize` how its features are normalized.
     """
 
     path: Path
@@ -46,10 +46,10 @@ class NemoCheckpoint:
     normalize: str | None
 
     def context_for(self, chunk_ms: int | None) -> tuple[int, int]:
-        """Of a cache-aware encoder: the context that makes steps of so many milliseconds.
+        """The context of a cache-aware encoder for steps of `chunk_ms`.
 
         Raises:
-            StartupError: it was not trained for that; says for what it was.
+            StartupError: it was not trained for these; the message says for which.
         """
         steps = {(ahead + 1) * self.frame_ms: (back, ahead) for back, ahead in self.contexts}
         nearest = min(steps, key=lambda step: abs(step - (chunk_ms or DEFAULT_CHUNK_MS)))
@@ -60,12 +60,12 @@ class NemoCheckpoint:
 
 
 def locate(model: str, kind: CheckpointKind | None = None) -> NemoCheckpoint:
-    """Find a checkpoint by path or hub name, and look how it streams unless `kind` says it.
+    """Find a checkpoint by path or hub name, and read how it streams unless `kind` says it.
 
     What is not on this machine is downloaded once into Hugging Face's cache.
 
     Raises:
-        StartupError: it is not there and can't be had, is no ASR model of NeMo's, or can't stream.
+        StartupError: it is missing and can't be downloaded, is no ASR model of NeMo's, or can't stream.
     """
     path = _find(model)
     config = _read(path, model)
@@ -106,7 +106,7 @@ def _find(model: str) -> Path:
 
 
 def _read(path: Path, model: str) -> Any:
-    """The configuration in the checkpoint; nothing else of it is unpacked."""
+    """The configuration in the checkpoint, without unpacking the weights."""
     if not hasattr(tarfile, "data_filter"):
         raise StartupError(f"NeMo needs Python 3.11.4 or newer, and this is {platform.python_version()}")
     try:
@@ -138,7 +138,7 @@ def _contexts(encoder: Any) -> tuple[tuple[int, int], ...]:
 
 
 def _streams(config: Any, contexts: tuple[tuple[int, int], ...]) -> bool:
-    """Whether the encoder sees no further than its chunk, and its features need no statistics of all."""
+    """Whether encoder and features need no audio after their chunk."""
     encoder = config.encoder
     return (
         encoder.get("att_context_style") == "chunked_limited"
@@ -149,7 +149,7 @@ def _streams(config: Any, contexts: tuple[tuple[int, int], ...]) -> bool:
 
 
 def _normalize(config: Any) -> str | None:
-    """What NeMo does where the configuration says nothing is to normalize."""
+    """How features are normalized; NeMo's default is `per_feature`."""
     found = config.preprocessor.get("normalize", "per_feature")
     return None if found is None else str(found)
 

@@ -1,7 +1,7 @@
-"""Parakeet on NeMo's streaming inference: chunks of several streams in, the texts of those streams out.
+"""Transcribes chunks of several streams with Parakeet on NeMo's streaming inference.
 
-A stream is an utterance from its first sample on. What NeMo is used for: features, encoder, decoder and
-their state (`nemo.collections.asr.inference`); where utterances begin and end is the VAD's business.
+A stream is one utterance. NeMo computes features, encoder and decoder, and keeps their state
+(`nemo.collections.asr.inference`); the VAD decides where utterances begin and end.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,37 +22,37 @@ from engines.parakeet.vocabulary import Vocabularies
 from runtime.errors import StartupError
 
 STREAMS: Final = 64
-"""Open streams unless told otherwise; one of a 0.6B cache-aware model holds some 4 MB of its device."""
+"""Open streams by default; one of a cache-aware model of 0.6B parameters needs some 4 MB of the device."""
 
 
 class NotOpen(Exception):
-    """A stream that was lost or never begun can't go on."""
+    """The stream was lost or has never begun."""
 
 
 class NoFreeStream(Exception):
-    """As many streams are open as the engine was built for."""
+    """As many streams are open as the engine was made for."""
 
 
 @dataclass(slots=True)
 class StreamTranscript:
-    """An open stream: how long it is, and the text and the words that can't change any more."""
+    """An open stream: its length, and the text and the words that are final."""
 
     samples: int = 0
     text: str = ""
     words: list[tuple[str, float, float, float]] = field(default_factory=list)
 
-    def add(self, output: Any) -> None:
-        """Take what a step has finished."""
+    def append(self, output: Any) -> None:
+        """Append what a step has finished."""
         words = [(word.text.strip(), word.start, word.end, word.conf) for word in output.final_segments]
         joined = self.text and output.final_transcript and not output.final_transcript.startswith(" ")
         if joined and self.words and words:
-            (head, start, _, sure), (tail, _, end, surer) = self.words.pop(), words[0]
-            words[0] = (head + tail, start, end, (sure + surer) / 2)
+            (head, start, _, first), (tail, _, end, second) = self.words.pop(), words[0]
+            words[0] = (head + tail, start, end, (first + second) / 2)
         self.text += output.final_transcript
         self.words += [word for word in words if word[0]]
 
     def final(self, language: str | None, *, word_timestamps: bool) -> Transcript:
-        """All that is known; times lie within the stream."""
+        """The complete transcript; its times lie within the stream."""
         end = self.samples / SAMPLE_RATE
         words = tuple(
             (text, round(min(max(start, 0.0), end), 3), round(min(max(stop, 0.0), end), 3), round(conf, 3))
@@ -70,12 +70,12 @@ class StreamTranscript:
 class Parakeet:
     """A checkpoint by hub name or path, in bfloat16 on CUDA and float32 on a CPU.
 
-    `kind` is seen from the checkpoint if it is None; `streams` may be open at a time; `chunk_ms` is what a
-    step hears of a stream: 160 ms of a cache-aware checkpoint and 800 ms of another if it is None.
-    Threads are those of a step on a CPU, and torch's of the whole process.
+    `kind` is read from the checkpoint if it is None; `streams` may be open at a time; `chunk_ms` is the
+    length of a step: 160 ms for a cache-aware checkpoint and 800 ms for another if it is None. `threads`
+    are those of a step on a CPU, and torch's of the whole process.
 
     Raises:
-        StartupError: there is no such checkpoint, it can't stream, or not in such steps.
+        StartupError: there is no such checkpoint, it can't stream, or not in steps of this length.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Parakeet:
         self.chunk_samples, self.stream_bytes = self._pipeline.chunk_samples, self._pipeline.stream_bytes
         self._checkpoint, self._streams = found, streams
         self._open: dict[int, StreamTranscript] = {}
-        self._ahead: dict[int, Transcript] = {}  # of streams that moved on in a step that others did not fit
+        self._ahead: dict[int, Transcript] = {}  # Results of a part of a step whose other part failed.
         self._vocabularies = Vocabularies(
             str(found.path), self._pipeline.tokenizer, self._pipeline.model.joint.vocabulary
         )
@@ -122,14 +122,14 @@ class Parakeet:
         """One step; the text of each stream from its beginning on.
 
         Raises:
-            OutOfMemory: the step does not fit the device; no stream has moved on.
-            NoFreeStream: one stream too many begins; no stream has moved on.
-            NotOpen: a stream goes on that is not open; no stream has moved on.
+            OutOfMemory: the step does not fit the device; no stream has changed.
+            NoFreeStream: one stream too many begins; no stream has changed.
+            NotOpen: a stream continues that is not open; no stream has changed.
             StreamsLost: the step failed half-way; its streams are not open any more.
         """
         due = {job.stream: job for job in jobs if job.stream not in self._ahead}
-        self._admit(due.values())
-        for part in self._pipeline.parts([self._frame(job) for job in due.values()]):
+        self._check(due.values())
+        for part in self._pipeline.split([self._frame(job) for job in due.values()]):
             self._ahead |= self._step(part, due)
         return [self._ahead.pop(job.stream) for job in jobs]
 
@@ -137,9 +137,9 @@ class Parakeet:
         """Free a stream that will not be finished."""
         self._ahead.pop(stream, None)
         if self._open.pop(stream, None) is not None:
-            self._pipeline.forget(stream)
+            self._pipeline.free(stream)
 
-    def _admit(self, jobs: Collection[Chunk]) -> None:
+    def _check(self, jobs: Collection[Chunk]) -> None:
         for job in jobs:
             if len(job.audio) > self.chunk_samples or not (job.last or len(job.audio) == self.chunk_samples):
                 raise ValueError(f"a chunk of {len(job.audio)} samples, not of {self.chunk_samples}")
@@ -170,15 +170,15 @@ class Parakeet:
             for frame in frames:
                 self._open.pop(frame.stream_id, None)
             raise
-        return {output.stream_id: self._take(jobs[output.stream_id], output) for output in outputs}
+        return {output.stream_id: self._transcript(jobs[output.stream_id], output) for output in outputs}
 
-    def _take(self, job: Chunk, output: Any) -> Transcript:
-        heard = self._open.setdefault(job.stream, StreamTranscript())
-        heard.samples += len(job.audio)
-        heard.add(output)
+    def _transcript(self, job: Chunk, output: Any) -> Transcript:
+        transcript = self._open.setdefault(job.stream, StreamTranscript())
+        transcript.samples += len(job.audio)
+        transcript.append(output)
         languages = self._checkpoint.languages
         language = job.language or (languages[0] if len(languages) == 1 else None)
         if job.last:
             del self._open[job.stream]
-            return heard.final(language, word_timestamps=job.word_timestamps)
-        return Transcript((heard.text + output.partial_transcript).strip(), language=language)
+            return transcript.final(language, word_timestamps=job.word_timestamps)
+        return Transcript((transcript.text + output.partial_transcript).strip(), language=language)

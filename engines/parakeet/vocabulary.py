@@ -1,4 +1,4 @@
-"""A session's vocabulary in, what NeMo boosts in its streams out."""
+"""Makes what NeMo boosts in a stream from the vocabulary of its session."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,46 +10,49 @@ from engines.parakeet.nemo import (
     BoostingTreeModelConfig,
 )
 
-WEIGHT: Final = 2.0  # 1 to 4 left alone what was said, 8 made words up (measured)
+WEIGHT: Final = 2.0  # Strength of boosting: 1 to 4 did not change what was said, 8 invented words (measured).
 KEPT: Final = 64
-"""Vocabularies whose trees are kept: building one takes 30 to 100 ms, and each utterance needs it."""
+"""Number of vocabularies whose trees stay in memory: building one takes 30 to 100 ms for each utterance."""
 
 
 class Vocabularies:
-    """Boosting trees over the tokens of one checkpoint; the newest are kept."""
+    """Boosting trees over the tokens of one checkpoint; the last ones used are kept.
 
-    def __init__(self, name: str, tokenizer: Any, tokens: Sequence[str]) -> None:
-        self._name, self._tokenizer = name, tokenizer
+    `weight` is the strength of boosting.
+    """
+
+    def __init__(self, name: str, tokenizer: Any, tokens: Sequence[str], weight: float = WEIGHT) -> None:
+        self._name, self._tokenizer, self._weight = name, tokenizer, weight
         self._only_lower = not any(c.isupper() for token in tokens if token[:1] != "<" for c in token)
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     def options(self, vocabulary: Sequence[str]) -> Any:
-        """What NeMo is told at the beginning of a stream."""
+        """NeMo's options at the beginning of a stream."""
         phrases = self.phrases(vocabulary)
         if not phrases:
             return ASRRequestOptions()
-        # a new one for each stream: NeMo writes into it where the tree lies
+        # A new one for each stream, because NeMo writes into it where the tree is.
         return ASRRequestOptions(
             biasing_cfg=BiasingRequestItemConfig(
                 BoostingTreeModelConfig(key_phrases_list=phrases, context_score=1.0, depth_scaling=2.0),
-                boosting_model_alpha=WEIGHT,
+                boosting_model_alpha=self._weight,
                 cache_key=self._keep(phrases),
             )
         )
 
     def phrases(self, vocabulary: Sequence[str]) -> list[str]:
-        """Those that the checkpoint can spell, in its own case."""
+        """The phrases that the checkpoint can spell, in its own case."""
         phrases = [" ".join(phrase.split()) for phrase in vocabulary]
         if self._only_lower:
             phrases = [phrase.lower() for phrase in phrases]
-        return [phrase for phrase in dict.fromkeys(phrases) if phrase and self._spells(phrase)]
+        return [phrase for phrase in dict.fromkeys(phrases) if phrase and self._can_spell(phrase)]
 
-    def _spells(self, phrase: str) -> bool:
+    def _can_spell(self, phrase: str) -> bool:
         unknown = getattr(self._tokenizer, "unk_id", None)
         return unknown is None or unknown not in self._tokenizer.text_to_ids(phrase)
 
     def _keep(self, phrases: Sequence[str]) -> str:
-        """The key of a tree in NeMo's cache, which never forgets by itself."""
+        """The key of a tree in NeMo's cache, from which we remove the oldest: NeMo itself removes nothing."""
         key = "\n".join([self._name, *phrases])
         self._kept[key] = None
         self._kept.move_to_end(key)

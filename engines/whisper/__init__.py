@@ -1,1 +1,1 @@
-"""Runs Whisper on CTranslate2: utterances in, text with words and confidence out."""
+"""Runs Whisper on CTranslate2: transcribes utterances, with words and confidence."""

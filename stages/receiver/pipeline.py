@@ -24,9 +24,7 @@ from stages.topology import STAGES, FanOut
 log = structlog.stdlib.get_logger(__name__)
 
 RETRY_S: Final = 0.005  # Seconds between two tries to write into a full queue, a fraction of an audio chunk.
-SILENT_S: Final = (
-    3.0  # Seconds without a heartbeat, of which one comes a second, until a process counts as gone.
-)
+SILENT_S: Final = 3.0  # Seconds without a heartbeat, which come every second, until a process is gone.
 
 
 class StagePipeline:

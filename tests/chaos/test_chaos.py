@@ -12,12 +12,12 @@ import redis
 
 from broker.store.keys import PLAIN as KEYS
 from dalston_realtime.client import Final, Partial, SessionEnd, transcribe_stream
-from tests.chaos.faults import Played, play
-from tests.chaos.formation import Cluster, cluster
-from tests.chaos.wire import wire
-from tests.chaos.words import Difference, compare
+from tests.support.chaos.faults import Played, play
+from tests.support.chaos.formation import Cluster, cluster
+from tests.support.chaos.wire import wire
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, paced
+from tests.support.words import Difference, compare
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "6"))
 FIRST = int(os.environ.get("CHAOS_FIRST", "0"))  # of the table of faults
@@ -134,7 +134,7 @@ def settled(server: Cluster, redis_url: str) -> None:
         while taken(look) or server.status()["active_sessions"]:
             assert time.monotonic() < until, "places that nobody has are taken"
             time.sleep(0.2)
-        for key in look.scan_iter(KEYS.resume("*")):
+        for key in look.scan_iter(KEYS.checkpoint("*")):
             while look.hlen(key) > 1:
                 assert time.monotonic() < until, f"more than the owner of a session that is over: {key}"
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The model: texts and features go in, a small cache-aware streaming FastConformer-RNNT comes out.
+"""Makes a small cache-aware streaming FastConformer-RNNT from texts and features.
 
 It is NeMo's `EncDecRNNTBPEModel`, of the same kind as the large streaming checkpoints (8 x causal
 subsampling, chunked attention, causal convolutions), at about 2 million parameters.

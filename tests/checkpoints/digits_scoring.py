@@ -1,4 +1,4 @@
-"""The scores: a model and spoken digits go in, word error rates and step times come out.
+"""Scores a model on spoken digits: word error rates and times of a step.
 
 Streamed scores go through NeMo's own streaming pipeline, in steps of 160 ms.
 """
@@ -116,7 +116,7 @@ class Streamed:
 
 
 def stream(pipeline: Any, utterances: list[Samples], streams: int) -> Streamed:
-    """Streams utterances, so many at a time; where one ends, the next takes its place."""
+    """Streams utterances, so many at a time; when one ends, the next one begins."""
     texts, seconds = [""] * len(utterances), []
     waiting = (frames_of(number, samples) for number, samples in enumerate(utterances))
     active = list(itertools.islice(waiting, streams))

@@ -1,4 +1,4 @@
-"""Synthetic spoken digits: a seed goes in, folders of 16 kHz WAV files with manifests come out.
+"""Makes synthetic spoken digits from a seed: folders of 16 kHz WAV files with manifests.
 
 Voices are espeak-ng's English accents crossed with its voice variants. The three splits share no
 variant, and no text of three digits or more: the texts of `train` and those of the other two are
@@ -89,7 +89,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class DigitUtterance:
     """One line of a manifest."""
 
     audio_filepath: str  # relative to the manifest
@@ -155,12 +155,12 @@ def write_split(split: Split, seed: int, data: Path, threads: int) -> None:
     rng = random.Random(f"{seed} {split.name}")
     recipes = [draw_recipe(rng, split) for _ in range(split.size)]
 
-    def write(numbered: tuple[int, Recipe]) -> Utterance:
+    def write(numbered: tuple[int, Recipe]) -> DigitUtterance:
         number, recipe = numbered
         samples = render(recipe)
         name = f"{number:05}.wav"
         soundfile.write(folder / name, samples, RATE, subtype="PCM_16")
-        return Utterance(name, len(samples) / RATE, recipe.text)
+        return DigitUtterance(name, len(samples) / RATE, recipe.text)
 
     with ThreadPoolExecutor(threads) as pool:
         utterances = list(pool.map(write, enumerate(recipes)))
@@ -180,13 +180,13 @@ def manifest_path(data: Path, name: str) -> Path:
     return data / name / "manifest.jsonl"
 
 
-def read_manifest(data: Path, name: str) -> list[Utterance]:
+def read_manifest(data: Path, name: str) -> list[DigitUtterance]:
     """The utterances of a split in the order of their making."""
     lines = manifest_path(data, name).read_text().splitlines()
-    return [Utterance(**json.loads(line)) for line in lines]
+    return [DigitUtterance(**json.loads(line)) for line in lines]
 
 
-def load_samples(data: Path, name: str, utterances: Iterable[Utterance]) -> Iterator[Samples]:
+def load_samples(data: Path, name: str, utterances: Iterable[DigitUtterance]) -> Iterator[Samples]:
     """The samples of each utterance of a split, one file at a time."""
     for utterance in utterances:
         samples, _ = soundfile.read(data / name / utterance.audio_filepath, dtype="float32")

@@ -1,4 +1,4 @@
-"""The training: a folder of spoken digits goes in, a `.nemo` file comes out.
+"""Trains a model on a folder of spoken digits and writes a `.nemo` file.
 
 First the encoder learns alone, under a CTC head that is thrown away later; then all of the model
 under the transducer loss. What is needed to go on after an interruption lies in one state file,
@@ -39,7 +39,7 @@ LEAD = 16  # frames of it at most: what the encoder sees of that time
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What to train from, where to, how long."""
 
     data: Path
@@ -63,7 +63,7 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Padded log-mels (utterances, bands, frames) and tokens, each with its lengths."""
 
     features: Tensor
@@ -85,11 +85,11 @@ def load_corpus(model: Any, data: Path, name: str) -> Corpus:
     return Corpus(features, tokens, texts)
 
 
-def collate(corpus: Corpus, chosen: list[int], lead: int) -> Batch:
+def collate(corpus: Corpus, chosen: list[int], lead: int) -> TrainingBatch:
     """The chosen utterances of a corpus as one batch, after so many frames of silence."""
     features = [pad(corpus.features[number], (lead, 0), value=SILENCE).T for number in chosen]
     tokens = [corpus.tokens[number] for number in chosen]
-    return Batch(
+    return TrainingBatch(
         features=pad_sequence(features, batch_first=True).transpose(1, 2),
         frames=torch.tensor([len(item) for item in features]),
         tokens=pad_sequence(tokens, batch_first=True),
@@ -109,7 +109,7 @@ def draw_batches(corpus: Corpus, rng: random.Random) -> list[list[int]]:
     return batches
 
 
-def batches_from(corpus: Corpus, seed: int, step: int) -> Iterator[Batch]:
+def batches_from(corpus: Corpus, seed: int, step: int) -> Iterator[TrainingBatch]:
     """Batches without end, from a step on: the same ones after an interruption."""
     epoch, done = divmod(step, math.ceil(len(corpus.texts) / BATCH))
     while True:
@@ -120,7 +120,7 @@ def batches_from(corpus: Corpus, seed: int, step: int) -> Iterator[Batch]:
         epoch, done = epoch + 1, 0
 
 
-def transducer_loss(logits: Tensor, batch: Batch, frames: Tensor) -> Tensor:
+def transducer_loss(logits: Tensor, batch: TrainingBatch, frames: Tensor) -> Tensor:
     """Mean negative log-likelihood under a transducer (Graves 2012, equations 16 to 19).
 
     `logits` is (utterances, frames, tokens + 1, vocabulary + 1) with the blank last. NeMo's numba
@@ -176,19 +176,19 @@ class Training:
         self.step = 0
         self.best = math.inf  # WER on the dev split
 
-    def ctc(self, batch: Batch, encoded: Tensor, frames: Tensor) -> Tensor:
+    def ctc(self, batch: TrainingBatch, encoded: Tensor, frames: Tensor) -> Tensor:
         """The loss of the encoder alone; `encoded` is (utterances, width, frames)."""
         scores = self.head(encoded.permute(2, 0, 1)).log_softmax(-1)
         blank = scores.shape[-1] - 1
         return ctc_loss(scores, batch.tokens, frames, batch.lengths, blank, zero_infinity=True)
 
-    def transducer(self, batch: Batch, encoded: Tensor, frames: Tensor) -> Tensor:
+    def transducer(self, batch: TrainingBatch, encoded: Tensor, frames: Tensor) -> Tensor:
         """The loss of the whole model; `encoded` is (utterances, width, frames)."""
         decoded, _, _ = self.model.decoder(targets=batch.tokens, target_length=batch.lengths)
         logits = self.model.joint.joint(encoded.transpose(1, 2), decoded.transpose(1, 2))
         return transducer_loss(logits, batch, frames)
 
-    def advance(self, batch: Batch, steps: int) -> float:
+    def advance(self, batch: TrainingBatch, steps: int) -> float:
         """One step of `steps`; gives the loss before it."""
         encoded, frames = self.model.encoder(audio_signal=batch.features, length=batch.frames)
         objective = self.ctc if self.step < CTC_STEPS else self.transducer
@@ -240,7 +240,7 @@ def export_if_best(training: Training, dev: Corpus, out: Path) -> None:
         save_model(training.model, out)
 
 
-def train(plan: Plan) -> None:
+def train(plan: TrainingPlan) -> None:
     """Trains as planned, from the saved state if there is one."""
     torch.manual_seed(plan.seed)
     model = fresh_model(plan.data)
@@ -253,7 +253,7 @@ def train(plan: Plan) -> None:
     run(training, plan, corpus, load_corpus(model, plan.data, "dev"))
 
 
-def run(training: Training, plan: Plan, corpus: Corpus, dev: Corpus) -> None:
+def run(training: Training, plan: TrainingPlan, corpus: Corpus, dev: Corpus) -> None:
     """The loop itself: steps, a line now and then, a score and a saved state every few minutes."""
     report = Report(plan.steps)
     for batch in batches_from(corpus, plan.seed, training.step):

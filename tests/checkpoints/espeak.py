@@ -1,4 +1,4 @@
-"""Texts in, speech out: espeak-ng's library from the wheel espeakng-loader, which needs no system package."""
+"""Speaks texts with espeak-ng's library from the wheel espeakng-loader, which needs no system package."""
 
 import ctypes
 import threading

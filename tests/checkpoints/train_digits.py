@@ -1,4 +1,4 @@
-"""Makes and scores the digits checkpoint: a seed goes in, a `.nemo` file comes out.
+"""Makes and scores the digits checkpoint from a seed.
 
 From the root of the repository, with espeakng-loader, torch, nemo_toolkit[asr] 3.0 and typer installed:
 
@@ -46,7 +46,7 @@ def train(
     from tests.checkpoints import digits_training
 
     torch.set_num_threads(threads)
-    digits_training.train(digits_training.Plan(data, out, steps, seed))
+    digits_training.train(digits_training.TrainingPlan(data, out, steps, seed))
 
 
 @app.command()

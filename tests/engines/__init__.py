@@ -1,1 +1,1 @@
-"""What every engine has to keep to, with real weights."""
+"""Tests what every engine must do, with real weights."""

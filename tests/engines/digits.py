@@ -1,4 +1,4 @@
-"""Spoken digits of voices that the digits checkpoint has not heard, and checkpoints made of its parts."""
+"""Makes spoken digits of voices that the digits checkpoint does not know, and checkpoints of its parts."""
 
 import random
 import tarfile

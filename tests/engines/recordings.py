@@ -1,4 +1,4 @@
-"""Real speech from the wheel moonshine-voice==0.1.0, at 16 kHz, and what engines make of it."""
+"""Reads real speech from the wheel moonshine-voice==0.1.0, at 16 kHz, and transcribes it."""
 
 import numpy as np
 

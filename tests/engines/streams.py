@@ -1,4 +1,4 @@
-"""Utterances as streams of a streaming engine."""
+"""Plays utterances as streams through a streaming engine."""
 
 from collections.abc import Sequence
 from itertools import count

@@ -1,4 +1,4 @@
-"""Every engine keeps to the same rules, with real weights."""
+"""Tests that every engine keeps to the same rules, with real weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ Offline = Callable[[list[Floats]], list[str]]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class EngineCandidate:
     """An engine, speech that it knows, and its library's own offline result.
 
     `tolerance` is the share of words in which the two may differ.
@@ -90,29 +90,29 @@ def parakeet(kind: Literal["cache_aware", "buffered"]) -> Callable[[], Engine]:
 
 CANDIDATES = (
     # the library cuts by its own VAD and often hears one word more at the beginning
-    Candidate("moonshine", from_catalog("fast=moonshine:tiny-en"), moonshine_offline, tolerance=0.10),
+    EngineCandidate("moonshine", from_catalog("fast=moonshine:tiny-en"), moonshine_offline, tolerance=0.10),
     # the library decodes with timestamps, which words depend on a little
-    Candidate("whisper", from_catalog("accurate=whisper:tiny.en"), whisper_offline, tolerance=0.05),
-    Candidate("parakeet cache-aware", parakeet("cache_aware"), nemo_offline, 0.05, digits),
-    Candidate("parakeet buffered", parakeet("buffered"), nemo_offline, 0.05, digits),
+    EngineCandidate("whisper", from_catalog("accurate=whisper:tiny.en"), whisper_offline, tolerance=0.05),
+    EngineCandidate("parakeet cache-aware", parakeet("cache_aware"), nemo_offline, 0.05, digits),
+    EngineCandidate("parakeet buffered", parakeet("buffered"), nemo_offline, 0.05, digits),
 )
 
 
 @pytest.fixture(scope="module", params=CANDIDATES, ids=lambda candidate: candidate.name)
-def candidate(request: pytest.FixtureRequest) -> Candidate:
+def candidate(request: pytest.FixtureRequest) -> EngineCandidate:
     """Each engine in turn."""
-    found: Candidate = request.param
+    found: EngineCandidate = request.param
     return found
 
 
 @pytest.fixture(scope="module")
-def engine(candidate: Candidate) -> Engine:
+def engine(candidate: EngineCandidate) -> Engine:
     """The engine, loaded once."""
     return candidate.load()
 
 
 @pytest.fixture(scope="module")
-def speech(candidate: Candidate) -> list[Floats]:
+def speech(candidate: EngineCandidate) -> list[Floats]:
     """Five utterances that it knows."""
     return candidate.speech()
 
@@ -140,7 +140,7 @@ def wants(audio: Floats) -> Job:
 
 
 def test_the_text_is_that_of_the_engines_own_library(
-    candidate: Candidate, engine: Engine, speech: list[Floats]
+    candidate: EngineCandidate, engine: Engine, speech: list[Floats]
 ) -> None:
     ours = [normalized(hear(engine, Job(x))[0].text) for x in speech]
     theirs = [normalized(text) for text in candidate.offline(speech)]

@@ -1,9 +1,8 @@
-"""Parakeet streams what NeMo hears offline; streams do not touch each other, and leave nothing behind."""
+"""Tests that Parakeet streams what NeMo transcribes offline, and that streams do not affect each other."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import jiwer
 import numpy as np
@@ -14,11 +13,12 @@ import torch
 from bench.load.gpu_load import GpuPlayback, take
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
-from engines.parakeet import vocabulary as parakeet_vocabulary
 from engines.parakeet.engine import NoFreeStream, NotOpen, Parakeet
 from engines.parakeet.pipeline import StreamsLost
+from engines.parakeet.vocabulary import Vocabularies
 from engines.silero import SileroVad
 from tests.engines.digits import DIGITS, Spoken, spoken
+from tests.engines.nemo_state import FullOnce, boosted_streams, encoder_of, open_in_nemo
 from tests.engines.streams import alone, chunks, play
 from tests.support.recordings import as_pcm
 
@@ -38,19 +38,7 @@ def nothing_stays_open(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "engine" in request.fixturenames:
         engine = request.getfixturevalue("engine")
-        assert open_in_nemo(engine) == 0
-
-
-def open_in_nemo(engine: Parakeet) -> int:
-    """Streams of which NeMo holds anything; as many slots are taken."""
-    nemo = engine._pipeline._nemo
-    if engine.info.variant == "fast":
-        taken = STREAMS - int(nemo.bufferer.available_slots.qsize())
-        assert taken == STREAMS - nemo.context_manager.free_slots.qsize()
-    else:
-        taken = len(nemo.bufferer.bufferers)
-    assert taken == len(nemo._state_pool)
-    return taken
+        assert open_in_nemo(engine, STREAMS) == 0
 
 
 def texts(transcripts: Sequence[Transcript]) -> list[str]:
@@ -155,7 +143,9 @@ def test_a_vocabulary_is_heard_in_its_own_stream_alone(
 ) -> None:
     audio = [utterance.audio for utterance in speech()[:2]]
     plain = [alone(engine, x).text for x in audio]
-    monkeypatch.setattr(parakeet_vocabulary, "WEIGHT", 25.0)  # so strong that it drowns what is said
+    pipeline = engine._pipeline
+    strong = Vocabularies("strong", pipeline.tokenizer, pipeline.model.joint.vocabulary, weight=25.0)
+    monkeypatch.setattr(engine, "_vocabularies", strong)  # so strong that it drowns what is said
     drowned = chunks(engine, audio[0], vocabulary=("nine",))
     beside = chunks(engine, audio[1])
     boosted, heard = texts(play(engine, [drowned, beside], together=2))
@@ -164,20 +154,14 @@ def test_a_vocabulary_is_heard_in_its_own_stream_alone(
     assert boosted_streams(engine) == 0
 
 
-def boosted_streams(engine: Parakeet) -> int:
-    """Of how many streams NeMo holds a boosting tree."""
-    models = engine._pipeline.model.decoding.decoding.decoding_computer.biasing_multi_model
-    return int(models.model2active.sum())
-
-
-def test_a_dropped_stream_is_gone_and_its_place_is_free(engine: Parakeet) -> None:
+def test_a_dropped_stream_is_gone_and_its_slot_is_free(engine: Parakeet) -> None:
     first = chunks(engine, speech()[0].audio, vocabulary=("nine",))
     other = chunks(engine, speech()[1].audio)
     engine.transcribe([first[0], other[0]])
     engine.drop(first[0].stream)
     engine.drop(first[0].stream)
     engine.drop(999_999)
-    assert open_in_nemo(engine) == 1
+    assert open_in_nemo(engine, STREAMS) == 1
     assert boosted_streams(engine) == 0
     with pytest.raises(NotOpen, match="not open"):
         engine.transcribe([first[1]])
@@ -185,13 +169,13 @@ def test_a_dropped_stream_is_gone_and_its_place_is_free(engine: Parakeet) -> Non
     assert final.text == alone(engine, speech()[1].audio).text
 
 
-def test_no_more_streams_are_open_than_there_are_places(engine: Parakeet) -> None:
+def test_no_more_streams_are_open_than_there_are_slots(engine: Parakeet) -> None:
     silence = np.zeros(2 * engine.chunk_samples, np.float32)
     streams = [chunks(engine, silence) for _ in range(STREAMS + 1)]
     engine.transcribe([stream[0] for stream in streams[:STREAMS]])
     with pytest.raises(NoFreeStream, match=f"{STREAMS} of {STREAMS} streams are open, 1 more"):
         engine.transcribe([streams[-1][0]])
-    # one that ends makes place for another in the same step
+    # one that ends frees its slot for another in the same step
     engine.transcribe([streams[-1][0], streams[0][1]])
     for stream in streams[1:]:
         engine.drop(stream[0].stream)
@@ -208,24 +192,6 @@ def test_chunks_out_of_order_or_of_a_wrong_size_are_refused(engine: Parakeet) ->
         with pytest.raises(ValueError, match="a chunk of"):
             engine.transcribe([replace(stream[1], audio=audio)])
     play(engine, [stream[1:]])
-
-
-class FullOnce:
-    """Stands before a method of NeMo's; the call of that number finds no memory."""
-
-    def __init__(self, method: Callable[..., Any], call: int) -> None:
-        self.method, self.left = method, call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.left -= 1
-        if self.left == 0:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
-        return self.method(*args, **kwargs)
-
-
-def encoder_of(engine: Parakeet) -> tuple[Any, str]:
-    """Where NeMo runs the encoder, and in a cache-aware pipeline the decoder."""
-    return engine._pipeline._nemo.asr_model, "stream_step" if engine.info.variant == "fast" else "encode"
 
 
 def test_a_step_that_does_not_fit_can_be_repeated(engine: Parakeet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Which checkpoints Parakeet takes, how it streams them, and what it says of the others."""
+"""Tests which checkpoints Parakeet accepts, how it streams them, and why it refuses others."""
 
 import io
 import tarfile

@@ -1,4 +1,4 @@
-"""Messages with defaults for what a test does not care about."""
+"""Builds messages, with defaults for what a test does not care about."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""The command `dalston-rt` as the tests run it."""
+"""Runs the command `dalston-rt` for the tests."""
 
 import sys
 from pathlib import Path

@@ -1,18 +1,21 @@
-"""Sessions of the library that many tests play."""
+"""Plays sessions of the library for the tests."""
 
 import asyncio
 
 import pytest
 
-from dalston_realtime.client import (
-    ClientError,
-    Event,
-    LiveSession,
-    transcribe_stream,
-)
+from dalston_realtime.client import ClientError, Event, LiveSession, ReceivedEvent, transcribe_stream
+from dalston_realtime.client.connection.received_event import decode_received
+from dalston_realtime.protocol.events import Event as KnownEvent
+from dalston_realtime.protocol.events import encode_event
 
 CHUNK = bytes(range(256)) * 12 + bytes(128)  # 3,200 bytes, 100 ms
 DEADLINE = 20.0  # s
+
+
+def received(event: KnownEvent) -> ReceivedEvent:
+    """The event as it comes from a server."""
+    return decode_received(encode_event(event))
 
 
 async def collect(session: LiveSession) -> tuple[list[Event], ClientError | None]:

@@ -1,4 +1,4 @@
-"""A scripted server of the client protocol on a free loopback port, in a thread of its own."""
+"""Runs a scripted server of the client protocol on a free loopback port, in a thread of its own."""
 
 import asyncio
 import json
@@ -10,11 +10,30 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import (
+    CLIENT_END,
+    Event,
+    Final,
+    Partial,
+    Segment,
+    ServerError,
+    SessionBegin,
+    SessionEnd,
+    SessionResumed,
+    SpeechEnd,
+    SpeechStart,
+    encode_event,
+)
+
+SESSION = "s1"
 Script = Callable[["Call"], Awaitable[None]]
 
 
@@ -38,13 +57,17 @@ class Call:
         self.socket = socket
         self.seq = 0
         self._received = 0  # bytes of audio
+        self._segments: list[Segment] = []
 
-    async def say(self, kind: str, **fields: Any) -> None:
+    async def say(self, event: Event) -> None:
         """Send an event with the next `seq`."""
         self.seq += 1
-        await self.socket.send(json.dumps({"type": kind, "seq": self.seq, **fields}))
+        if isinstance(event, Final) and event.text:
+            self._segments.append(_segment(event))
+        event = msgspec.structs.replace(event, seq=self.seq)
+        await self.socket.send(encode_event(event).decode())
 
-    async def hear(self) -> dict[str, Any] | int:
+    async def receive(self) -> dict[str, Any] | int:
         """The next message, or the number of bytes in the next audio frame."""
         frame = await self.socket.recv()
         if isinstance(frame, bytes):
@@ -56,52 +79,66 @@ class Call:
         self.server.messages.append(message)
         return message
 
-    async def hear_until(self, kind: str) -> None:
+    async def receive_until(self, kind: str) -> None:
         """Take everything up to the message of this type."""
         while True:
-            heard = await self.hear()
-            if isinstance(heard, dict) and heard["type"] == kind:
+            frame = await self.receive()
+            if isinstance(frame, dict) and frame["type"] == kind:
                 return
 
-    async def begin(self, **fields: Any) -> None:
+    async def begin(self) -> None:
         """`session.begin` as a small model would say it."""
-        known = {"session_id": "s1", "model": "tiny", "variant": "fast", "language": "en"}
-        await self.say("session.begin", **known, **fields)
+        await self.say(SessionBegin(session_id=SESSION, model="tiny", variant="fast", language="en"))
+
+    async def resume(self, last_seq: int, audio_received: float = 0.0) -> None:
+        """`session.resumed` for a client that has seen the events up to `last_seq`."""
+        await self.say(
+            SessionResumed(
+                session_id=SESSION,
+                replayed_from=last_seq + 1,
+                audio_received=audio_received,
+                messages_received=0,
+            )
+        )
 
     async def end(self, transcript: str = "") -> None:
         """`session.end`, then close 1000."""
         seconds = self._received / 32_000
         await self.say(
-            "session.end",
-            session_id="s1",
-            transcript=transcript,
-            segments=1,
-            audio_duration=seconds,
-            speech_duration=seconds,
-            reason="client_end",
+            SessionEnd(
+                session_id=SESSION,
+                transcript=transcript,
+                segments=tuple(self._segments),
+                audio_duration=seconds,
+                speech_duration=seconds,
+                reason=CLIENT_END,
+            )
         )
-        await self.socket.close(1000, "")
+        await self.socket.close(CloseCode.NORMAL, "")
 
-    async def fail(self, code: int, name: str, message: str, **fields: Any) -> None:
+    async def fail(self, code: CloseCode, message: str, retry_after: float | None = None) -> None:
         """An `error` event and its close code."""
-        await self.say("error", code=name, message=message, recoverable=False, **fields)
-        await self.socket.close(code, name)
+        await self.say(
+            ServerError(code=code.error, message=message, recoverable=False, retry_after=retry_after)
+        )
+        await self.socket.close(code, code.error)
+
+
+def _segment(final: Final) -> Segment:
+    return Segment(utterance=final.utterance or 0, text=final.text, start=final.start, end=final.end)
 
 
 async def two_utterances(call: Call) -> None:
     """A session as it should be, with timing where it was asked for."""
-    timing = {"timing": TIMING} if call.server.queries[-1].get("timing") == "true" else {}
+    timing = TIMING if call.server.queries[-1].get("timing") == "true" else None
     await call.begin()
-    await call.hear()
-    await call.say("vad.speech_start", timestamp=0.1)
-    await call.say(
-        "transcript.partial", utterance=1, text="Hello wor", stable=6, start=0.1, end=0.4, **timing
-    )
-    final = {"utterance": 1, "text": "Hello world.", "start": 0.1, "end": 0.5}
-    await call.say("transcript.final", **final, **timing)
-    await call.say("vad.speech_end", timestamp=0.5)
-    await call.hear_until("end")
-    await call.say("transcript.final", utterance=2, text="Good bye.", start=0.6, end=0.9, **timing)
+    await call.receive()
+    await call.say(SpeechStart(timestamp=0.1))
+    await call.say(Partial(utterance=1, text="Hello wor", stable=6, start=0.1, end=0.4, timing=timing))
+    await call.say(Final(utterance=1, text="Hello world.", start=0.1, end=0.5, timing=timing))
+    await call.say(SpeechEnd(timestamp=0.5))
+    await call.receive_until("end")
+    await call.say(Final(utterance=2, text="Good bye.", start=0.6, end=0.9, timing=timing))
     await call.end("Hello world. Good bye.")
 
 
@@ -173,7 +210,7 @@ async def _serve(
         return Response(status, status.phrase, headers, body)
 
     async with serve(
-        talk, "127.0.0.1", 0, process_request=answer, compression=None, max_size=1 << 20
+        talk, "127.0.0.1", 0, process_request=answer, compression=None, max_size=MAX_FRAME_BYTES
     ) as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
         server.url = f"ws://127.0.0.1:{port}"

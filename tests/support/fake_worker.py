@@ -1,4 +1,4 @@
-"""The benchmark's workers without transcription, as tests use them: they beat more often."""
+"""Starts the benchmark's workers without transcription for tests, where they beat more often."""
 
 from functools import partial
 

@@ -1,12 +1,8 @@
-"""A real gateway for tests, as a process of its own, and the ways to talk to it."""
+"""Runs a real gateway as a process, and talks to it as clients do."""
 
 import asyncio
-import os
 import re
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -17,90 +13,27 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.managed_process import DEADLINE_S, ManagedProcess, clean_environment
 from tests.support.redis_fixture import RedisServer
 
 T = TypeVar("T")
 
 PATH = "/v1/audio/transcriptions/stream"
-DEADLINE_S = 15.0
 SECRET = "the secret of the tests"
 
 
-class Process:
-    """A module of ours as a process; its lines can be waited for."""
-
-    def __init__(self, module: str, **settings: str) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")}
-        environment["DALSTON_INTERNAL_SECRET"] = SECRET
-        environment |= {f"DALSTON_{name.upper()}": value for name, value in settings.items()}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
-            env=environment | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._changed:
-                self.lines.append(line.rstrip())
-                self._changed.notify_all()
-
-    def line(self, pattern: str, skip: int = 0) -> str:
-        """The first line after `skip` lines that matches, as soon as there is one."""
-
-        def found() -> str | None:
-            return next((line for line in self.lines[skip:] if re.search(pattern, line)), None)
-
-        with self._changed:
-            self._changed.wait_for(found, DEADLINE_S)
-            line = found()
-        assert line is not None, f"no line {pattern!r} in {self.lines}"
-        return line
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
-        self._process.send_signal(number)
-
-    def wait(self, deadline: float = DEADLINE_S) -> int:
-        """Its exit code, once it has ended."""
-        code = self._process.wait(deadline)
-        self._reader.join(deadline)
-        return code
-
-    def kill(self) -> None:
-        """End it, however."""
-        self._process.kill()
-        self.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
 @contextmanager
-def process(module: str, **settings: str) -> Iterator[Process]:
-    """A process for the duration of a block."""
-    started = Process(module, **settings)
-    try:
+def process(module: str, **settings: str) -> Iterator[ManagedProcess]:
+    """A module of ours as a process for the duration of a block."""
+    env = clean_environment(**{"internal_secret": SECRET} | settings)
+    with ManagedProcess(sys.executable, "-m", module, env=env) as started:
         yield started
-    finally:
-        started.kill()
 
 
 class GatewayProcess:
     """A gateway on a free port."""
 
-    def __init__(self, started: Process) -> None:
+    def __init__(self, started: ManagedProcess) -> None:
         self.process = started
         port = re.search(r"port (\d+)", started.line("listening on"))
         assert port is not None
@@ -129,8 +62,7 @@ class GatewayProcess:
 def gateway_process(redis_url: str, **settings: str) -> Iterator[GatewayProcess]:
     """A gateway for the duration of a block."""
     defaults = {"gateway_port": "0", "heartbeat_timeout": "2", "resume_window": "0.5"}
-    settings = defaults | {"internal_secret": SECRET} | settings
-    with process("gateway", redis_url=redis_url, **settings) as started:
+    with process("gateway", redis_url=redis_url, **(defaults | settings)) as started:
         yield GatewayProcess(started)
 
 

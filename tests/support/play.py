@@ -1,4 +1,4 @@
-"""A stage without its process: a history of messages played through it with a hand-driven clock."""
+"""Plays a history of messages through a stage without its process, with a hand-driven clock."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Moment: TypeAlias = tuple[float, Message | Packet]
 M = TypeVar("M")
 
 
-class Clock:
+class ManualClock:
     """Nanoseconds that pass only where a test says so."""
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class Clock:
         self.now += round(seconds * 1e9)
 
 
-def play(stage: Stage, history: Iterable[Moment], clock: Clock | None = None) -> list[Packet]:
+def play(stage: Stage, history: Iterable[Moment], clock: ManualClock | None = None) -> list[Packet]:
     """What the stage says, in order: it takes what has come, then works once, until nothing is left.
 
     The clock jumps to the next message while the stage has nothing to do; what work takes, a test's
     engine spends on the clock.
     """
-    clock = clock or Clock()
+    clock = clock or ManualClock()
     coming, said = deque(history), list[Packet]()
     while coming or stage.busy:
         if coming and not stage.busy:

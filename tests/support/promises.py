@@ -1,4 +1,4 @@
-"""What protocol.md promises of every session, checked on the events that a client got."""
+"""Checks what protocol.md promises of every session on the events that a client got."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias

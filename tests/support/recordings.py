@@ -1,4 +1,4 @@
-"""Real recordings: those that the wheel moonshine-voice carries beside its model."""
+"""Reads the real recordings that the wheel moonshine-voice carries beside its model."""
 
 from importlib.util import find_spec
 from pathlib import Path

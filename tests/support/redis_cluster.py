@@ -1,11 +1,10 @@
-"""A real Redis Cluster for tests: three masters, and a replica of the one that has our keys."""
+"""Runs a real Redis Cluster: three masters, and a replica of the one that has our keys."""
 
 import random
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +12,8 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from broker.store.embedded import server_binary
 from broker.store.keys import CLUSTERED
-from tests.support.redis_fixture import DEADLINE_S, RedisServer
+from tests.support.redis_fixture import RedisServer, start_redis
 
 NODE_TIMEOUT_MS = 1_500  # after which the others hold a node for dead
 FORM_S = 20.0
@@ -61,10 +59,7 @@ class Node:
             "cluster-replica-validity-factor": "0",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([server_binary(), *arguments], stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        ready = any(b"eady to accept connections" in line for line in self._process.stdout)
-        assert ready, "redis-server ended instead of starting"
+        self._process = start_redis(*arguments)
 
     def client(self) -> "redis.Redis":
         """A plain client."""
@@ -86,22 +81,18 @@ class Node:
 
     def send(self, number: int) -> None:
         """A signal."""
-        self._process.send_signal(number)
+        self._process.send(number)
 
     def stop(self) -> None:
         """Kill it, as a crash would."""
         self._process.kill()
-        self._process.wait(DEADLINE_S)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 class RedisCluster:
     """All of its nodes; `master` is the one that had our keys at first."""
 
-    def __init__(self, folder: Path) -> None:
-        self.keys = CLUSTERED
-        self.nodes = [Node(folder / str(port), port) for port in free_ports(REPLICA + 1)]
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.keys, self.nodes = CLUSTERED, nodes
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
 
     @property
@@ -150,14 +141,14 @@ def until(condition: Callable[[], bool]) -> None:
 @contextmanager
 def redis_cluster() -> Iterator[RedisCluster]:
     """A cluster for the duration of a block."""
-    with TemporaryDirectory(prefix="dalston-cluster-") as folder:
-        cluster = RedisCluster(Path(folder))
-        try:
-            cluster.form()
-            yield cluster
-        finally:
-            for node in cluster.nodes:
-                node.stop()
+    with TemporaryDirectory(prefix="dalston-cluster-") as folder, ExitStack() as stack:
+        nodes = []
+        for port in free_ports(REPLICA + 1):
+            nodes.append(Node(Path(folder, str(port)), port))
+            stack.callback(nodes[-1].stop)
+        cluster = RedisCluster(nodes)
+        cluster.form()
+        yield cluster
 
 
 @pytest.fixture

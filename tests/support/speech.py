@@ -1,4 +1,4 @@
-"""Real recordings, what is said in them, and how far a transcript is from it."""
+"""Knows real recordings, what is said in them, and how far a transcript is from it."""
 
 import re
 from functools import cache

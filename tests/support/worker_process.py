@@ -1,10 +1,7 @@
-"""A real worker for tests: the receiver and its stages as processes, in a folder of their own."""
+"""Runs a real worker: the receiver and its stages as processes, in a folder of their own."""
 
 import asyncio
-import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,20 +13,14 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from runtime.local_server import free_ports
 from runtime.worker_link import PATH
 from stages.topology import STAGES, parse_fanout
 from tests.support.gateway_process import SECRET, until
+from tests.support.managed_process import EXIT_S, ManagedProcess, clean_environment
 
 START_S = 30.0
-EXIT_S = 5.0  # from the signal to the end of all processes
 BYTES_PER_FRAME = 6_400  # 200 ms
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class WorkerProcess:
@@ -45,30 +36,32 @@ class WorkerProcess:
         host: str = "127.0.0.1",
         **settings: str,
     ) -> None:
-        self.folder, self.port = folder, free_port()
+        (self.port,) = free_ports(1)
         self._prefix, self._host = prefix, host
         self.worker_id = f"w{self.port}"
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("DALSTON_")} | {
-            "DALSTON_RUN_DIR": str(folder),
-            "DALSTON_RECEIVER_PORT": str(self.port),
-            "DALSTON_REDIS_URL": redis_url,
-            "DALSTON_WORKER_ID": self.worker_id,
-            "DALSTON_FANOUT": fanout,
-            "DALSTON_INTERNAL_SECRET": SECRET,
-            **{f"DALSTON_{name.upper()}": value for name, value in settings.items()},
+        self._settings = {
+            "run_dir": str(folder),
+            "receiver_port": str(self.port),
+            "redis_url": redis_url,
+            "worker_id": self.worker_id,
+            "fanout": fanout,
+            "internal_secret": SECRET,
+            **settings,
         }
         counts = parse_fanout(fanout)
         self.names = ["receiver.1", *(f"{stage}.{k + 1}" for stage in STAGES for k in range(counts[stage]))]
-        self._processes = {name: self._start(name) for name in self.names}
+        self._processes: dict[str, ManagedProcess] = {}
 
-    def _start(self, name: str) -> "subprocess.Popen[bytes]":
-        with (self.folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", f"stages.{name.partition('.')[0]}"],
-                env=self._environment | {"HONCHO_PROCESS_NAME": name},
-                stdout=log,
-                stderr=log,
-            )
+    def start(self) -> None:
+        """Start all of its processes at once, as honcho does."""
+        for name in self.names:
+            self.start_one(name)
+
+    def start_one(self, name: str) -> None:
+        """Start a process for the first time, or again after it was killed."""
+        module = f"stages.{name.partition('.')[0]}"
+        env = clean_environment(**self._settings) | {"HONCHO_PROCESS_NAME": name}
+        self._processes[name] = ManagedProcess(*self._prefix, sys.executable, "-m", module, env=env)
 
     def get(self, path: str) -> httpx.Response:
         """What plain HTTP gets."""
@@ -102,16 +95,11 @@ class WorkerProcess:
     def kill(self, name: str) -> None:
         """End one process, as a crash would."""
         self._processes[name].kill()
-        self._processes[name].wait(EXIT_S)
-
-    def start_again(self, name: str) -> None:
-        """Start a process that was killed."""
-        self._processes[name] = self._start(name)
 
     def terminate(self) -> None:
         """Signal all processes at once, as honcho does."""
         for process in self._processes.values():
-            process.send_signal(signal.SIGTERM)
+            process.send(signal.SIGTERM)
 
     def exits(self) -> dict[str, int]:
         """All exit codes, within the time that honcho gives."""
@@ -125,11 +113,10 @@ class WorkerProcess:
         """End what still runs."""
         for process in self._processes.values():
             process.kill()
-            process.wait(EXIT_S)
 
     def logs(self) -> str:
         """What all processes logged."""
-        return "\n".join(f"{n}: {(self.folder / f'{n}.log').read_text()}" for n in self.names)
+        return "\n".join(f"{n}: {line}" for n, process in self._processes.items() for line in process.lines)
 
 
 @contextmanager
@@ -138,6 +125,7 @@ def worker_process(redis_url: str, fanout: str = "", **settings: Any) -> Iterato
     with TemporaryDirectory(prefix="dalston-w-") as folder:
         worker = WorkerProcess(Path(folder), redis_url, fanout, **settings)
         try:
+            worker.start()
             worker.wait_for_health(200, [])
             yield worker
         finally:

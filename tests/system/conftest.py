@@ -1,4 +1,4 @@
-"""A real formation for the tests that need one, started once."""
+"""Starts a real server once for the tests that need one."""
 
 from collections.abc import Iterator
 

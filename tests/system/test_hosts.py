@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.store.embedded import server_binary
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, process, run, until
+from tests.support.redis_fixture import start_redis
 from tests.support.worker_process import worker_process
 
 HERE, THERE = "10.231.77.1", "10.231.77.2"
@@ -74,14 +74,8 @@ def other_host() -> Iterator[Host]:
 def redis_for_all(folder: Path) -> Iterator[str]:
     """A Redis that the other host reaches; its URL."""
     options = ["--port", "26388", "--bind", "127.0.0.1", HERE, "--protected-mode", "no", "--save", ""]
-    command = [str(server_binary()), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder) as started:
-        try:
-            assert started.stdout is not None
-            assert any(b"Ready to accept" in line for line in started.stdout)
-            yield f"redis://{HERE}:26388"
-        finally:
-            started.kill()
+    with start_redis(*options, cwd=folder):
+        yield f"redis://{HERE}:26388"
 
 
 @pytest.mark.timeout(120)

@@ -7,10 +7,10 @@ import pytest
 
 from dalston_realtime.client import SessionEnd, SessionResumed, transcribe_stream
 from runtime.local_server import LocalServer
-from tests.chaos.wire import Wire, wire
-from tests.chaos.words import compare
+from tests.support.chaos.wire import Wire, wire
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, paced, transcribe
+from tests.support.words import compare
 
 CUTS = 20
 

@@ -8,9 +8,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from runtime.local_server import LocalServer
-from tests.chaos.words import compare
 from tests.support.speech import TWO_CITIES, samples
 from tests.support.system_sessions import END, Event, chunks, read_all, stream
+from tests.support.words import compare
 
 SECOND = 32_000  # bytes
 CUT = 7 * SECOND + SECOND // 2  # in the middle of a sentence

@@ -1,4 +1,4 @@
-"""The fixtures of the tests that use real sockets."""
+"""Collects the fixtures of the tests that use real sockets."""
 
 from tests.support.gateway_process import _shared_gateway, gateway
 from tests.support.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,9 +19,11 @@ from bench.measure.process_usage import Meter
 from bench.report.result_file import read
 from bench.request import BenchRequest
 from bench.servers.server import MeasuredServer
+from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.local_server import ROOT
 from tests.support.client_commands import rt
 from tests.support.fake_server import Call, Script, fake_server, two_utterances
+from tests.support.managed_process import ManagedProcess
 
 HELLO = Recording("hello", bytes(9_600), "Hello world. Good bye.", (("Hello", 0.0, 0.1),), 0.0, 0.2)
 TAIL_S = 0.1
@@ -74,12 +75,12 @@ def test_a_flush_goes_out_behind_the_end_of_speech() -> None:
 
 
 async def _refuse(call: Call) -> None:
-    await call.fail(4503, "no_capacity", "all places are taken", retry_after=1.0)
+    await call.fail(CloseCode.NO_CAPACITY, "all places are taken", retry_after=1.0)
 
 
 async def _hang_up(call: Call) -> None:
     await call.begin()
-    await call.hear()
+    await call.receive()
     await call.socket.close(1011, "internal")
 
 
@@ -212,12 +213,11 @@ def test_ctrl_c_keeps_what_was_measured(folder: Path) -> None:
     second, script = announced(2)  # the first one warms the server up
     with fake_server(script) as server:
         options = ["bench", "--url", server.url, "--sessions", "1,2", "--seconds", "150", "--out", str(out)]
-        run = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.PIPE, text=True)
-        assert second.wait(30)
-        run.send_signal(signal.SIGINT)
-        _, stderr = run.communicate(timeout=20)
-    assert run.returncode == 130, stderr
-    assert "Traceback" not in stderr
+        with ManagedProcess(sys.executable, "-c", code, *options) as run:
+            assert second.wait(30)
+            run.send(signal.SIGINT)
+            assert run.wait(20) == 130, run.lines
+            assert not any("Traceback" in line for line in run.lines)
     (level,) = read(out)["results"]
     assert level["interrupted"]
 

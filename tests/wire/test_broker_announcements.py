@@ -1,4 +1,4 @@
-"""A worker that is gone is announced to the gateways by a real Redis, over its losses."""
+"""Tests that a lost worker is announced to the gateways by a real Redis, also when the connection is lost."""
 
 import asyncio
 
@@ -7,15 +7,15 @@ from broker.records import WorkerRecord
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.concurrency import Bell
+from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.gateway_process import until
 from tests.support.redis_fixture import RedisServer
-from tests.wire.test_broker_registry import Both, on_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 
 
 def test_a_worker_that_is_gone_is_announced_at_once_and_after_a_loss_of_redis(own_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         lost, told, news = WorkerLost(), asyncio.Event(), Bell()
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_redis.url, it.router, lost, news))
@@ -37,7 +37,7 @@ def test_a_worker_that_is_gone_is_announced_at_once_and_after_a_loss_of_redis(ow
     on_redis(main, own_redis)
 
 
-async def _said(it: Both) -> bool:
+async def _said(it: BrokerEnds) -> bool:
     try:
         return await it.registry.offline("w1")
     except RegistryUnavailable:

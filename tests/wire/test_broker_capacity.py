@@ -1,5 +1,6 @@
-"""A device that runs out of memory: what its worker then says is what the router goes by."""
+"""Tests that as many sessions are allocated as there are slots, also when a worker's capacity shrinks."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,9 @@ from broker.registry import Registry
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
+from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.gateway_process import run
+from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
 MODEL = ModelInfo("fast", "tiny-en", "fake", ("en",), {})
@@ -39,3 +42,28 @@ def test_a_capacity_that_shrinks_ends_no_session_and_lets_no_more_in(shared_redi
         await router.close()
 
     run(main())
+
+
+def test_many_at_once_get_exactly_the_slots_there_are(any_redis: AnyRedis) -> None:
+    async def main(it: BrokerEnds) -> None:
+        other = BrokerEnds(any_redis.url)
+        for number in range(5):
+            await it.registry.heartbeat(replace(FULL, worker_id=f"w{number}", capacity=7))
+
+        async def ask(number: int) -> str | None:
+            router = (it if number % 2 else other).router
+            try:
+                slot = await router.allocate(f"s{number}", SlotRequest())
+            except NoCapacity:
+                return None
+            assert isinstance(slot, Allocation)
+            return slot.worker_id
+
+        given = [slot for slot in await asyncio.gather(*map(ask, range(100))) if slot]
+        assert sorted(given) == sorted(f"w{n}" for n in range(5) for _ in range(7))
+        sessions = await it.router.sessions()
+        await asyncio.gather(*(other.router.release(s, "ended", 0) for s in [*sessions] * 2))
+        assert [w.active_sessions for w in await it.router.workers()] == [0] * 5
+        await other.close()
+
+    on_redis(main, any_redis)

@@ -1,4 +1,4 @@
-"""Sessions' checkpoints in a real Redis: saved, changed, claimed by another gateway, deleted."""
+"""Tests checkpoints in a real Redis: saved, changed, claimed by another gateway, deleted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -91,7 +91,7 @@ def test_only_its_owner_deletes_a_checkpoint(any_redis: AnyRedis) -> None:
 
 
 def test_a_checkpoint_lives_for_its_time_from_the_last_write(shared_redis: RedisServer) -> None:
-    key = shared_redis.keys.resume("one")
+    key = shared_redis.keys.checkpoint("one")
 
     async def scenario(checkpoints: Checkpoints) -> None:
         for write in (

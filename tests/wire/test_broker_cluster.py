@@ -1,4 +1,4 @@
-"""A Redis Cluster whose master of our keys changes, dies or hangs: places and sessions go on."""
+"""Tests a Redis Cluster whose master of our keys changes, dies or hangs: slots and sessions go on."""
 
 import asyncio
 import signal
@@ -13,11 +13,11 @@ from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.concurrency import Bell
+from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, run, until
 from tests.support.redis_cluster import RedisCluster, free_ports
-from tests.wire.test_broker_registry import Both, on_redis
-from tests.wire.test_broker_trouble import server
+from tests.support.redis_fixture import configured_redis
 
 RECORD = WorkerRecord("w1", "ws://x", 2, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 
@@ -27,7 +27,7 @@ async def promoted(cluster: RedisCluster) -> None:
     await until(lambda: asyncio.to_thread(cluster.replica.says, "INFO replication", "role:master"))
 
 
-async def served(it: Both) -> bool:
+async def served(it: BrokerEnds) -> bool:
     """Whether both ends are served; each of them has to notice by itself."""
     try:
         await it.registry.heartbeat(RECORD)
@@ -38,16 +38,16 @@ async def served(it: Both) -> bool:
 
 
 def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         lost, told, news = WorkerLost(), asyncio.Event(), Bell()
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, news))
         await news.wait(5)  # rung when it is connected
         await it.registry.heartbeat(RECORD)
-        assert (await it.place("s1", SlotRequest())).worker_id == "w1"
+        assert (await it.allocate("s1", SlotRequest())).worker_id == "w1"
         own_cluster.fail_over()
         await promoted(own_cluster)
-        assert (await it.place("s1", SlotRequest())).worker_id == "w1"
+        assert (await it.allocate("s1", SlotRequest())).worker_id == "w1"
         assert set(await it.router.sessions()) == {"s1"}
         assert await it.registry.offline("w1")
         async with asyncio.timeout(5):
@@ -60,12 +60,12 @@ def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_master_that_is_lost_is_replaced(own_cluster: RedisCluster, how: signal.Signals) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         lost, told = WorkerLost(), asyncio.Event()
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, Bell()))
         await it.registry.heartbeat(RECORD)
-        await it.place("s1", SlotRequest())
+        await it.allocate("s1", SlotRequest())
         await until(lambda: copied(own_cluster))
         own_cluster.master.send(how)
         await promoted(own_cluster)
@@ -103,7 +103,7 @@ def test_running_sessions_do_not_notice_and_new_ones_are_served_again(own_cluste
                 assert (await me.event("transcript.partial"))["text"] == "100"
                 await promoted(own_cluster)
 
-                async def places_are_exact() -> bool:
+                async def slots_are_exact() -> bool:
                     with own_cluster.replica.client() as look:
                         return bool(
                             look.scard(own_cluster.keys.active) == 1
@@ -113,7 +113,7 @@ def test_running_sessions_do_not_notice_and_new_ones_are_served_again(own_cluste
                 async def serves_again() -> bool:
                     return (await asyncio.to_thread(gateway.get, "/readyz")).status_code == 200
 
-                await until(places_are_exact)
+                await until(slots_are_exact)
                 await until(serves_again)
                 async with client(gateway) as other, client(gateway) as third:
                     firsts = sorted([(await c.event())["type"] for c in (other, third)])
@@ -138,7 +138,7 @@ def test_a_cluster_under_the_url_of_a_single_redis_says_so(shared_cluster: Redis
 def test_a_single_redis_under_the_url_of_a_cluster_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         (port,) = free_ports(1)
-        with server(tmp_path, "redis", f'port {port}\nbind 127.0.0.1\nsave ""\n'):
+        with configured_redis(tmp_path, "redis", f'port {port}\nbind 127.0.0.1\nsave ""\n'):
             router = SessionRouter.connect(BrokerSettings(redis_url=f"redis+cluster://127.0.0.1:{port}"))
             with pytest.raises(RegistryUnavailable, match="cluster support disabled"):
                 await router.workers()

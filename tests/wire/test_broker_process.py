@@ -1,9 +1,8 @@
-"""`python -m broker` and `python -m broker.store` as processes."""
+"""Tests `python -m broker` and `python -m broker.store` as processes."""
 
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,15 +15,16 @@ from broker.registry import Registry
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.models import ModelInfo
-from tests.support.gateway_process import Process, process, run
+from tests.support.gateway_process import process, run
+from tests.support.managed_process import EXIT_S, ManagedProcess
 from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 4, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
 QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
 
 
-async def lose_a_worker(broker: Process, url: str, name: str, skip: int = 0) -> str:
-    """Let a worker with two sessions beat once; the line that says that it is gone."""
+async def lose_a_worker(broker: ManagedProcess, url: str, name: str, skip: int = 0) -> str:
+    """Let a worker with two sessions send one heartbeat; the line that says that it is gone."""
     registry, router = Registry.connect(url), SessionRouter.connect(BrokerSettings(redis_url=url))
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
     for number in range(2):
@@ -63,13 +63,11 @@ def test_the_broker_outlives_redis(own_redis: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_within_a_second(number: signal.Signals) -> None:
+def test_the_broker_ends_at_a_signal(number: signal.Signals) -> None:
     with process("broker", redis_url="unix:///nowhere/redis.sock") as broker:
         broker.line("watching")
-        started = time.monotonic()
         broker.send(number)
-        assert broker.wait() == 0
-        assert time.monotonic() - started < 2  # one, and what a busy machine adds
+        assert broker.wait(EXIT_S) == 0
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def folders() -> Iterator[dict[str, str]]:
         yield {"run_dir": f"{folder}/run", "data_dir": f"{folder}/data"}
 
 
-def answering(embedded: Process, folders: dict[str, str]) -> "redis.Redis":
+def answering(embedded: ManagedProcess, folders: dict[str, str]) -> "redis.Redis":
     """A client of the embedded server, once it answers."""
     embedded.line("Server initialized")
     client = redis.Redis(unix_socket_path=f"{folders['run_dir']}/redis.sock", decode_responses=True)

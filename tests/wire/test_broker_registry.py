@@ -1,68 +1,20 @@
-"""Workers and places in a real Redis, one transition at a time."""
+"""Tests workers and slots in a real Redis, one transition at a time."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
-from broker.records import Allocation, SlotRequest, WorkerInfo, WorkerRecord
+from broker.errors import NoCapacity, SessionOver
+from broker.records import Allocation, SlotRequest
 from broker.registry import HeartbeatReply, Registry
-from broker.router import LostWorker, SessionRouter, SweepResult
-from broker.settings import BrokerSettings
-from dalston_realtime.protocol.models import ModelInfo
-from tests.support.gateway_process import run, until
+from broker.router import LostWorker, SweepResult
+from tests.support.broker_ends import RECORD, BrokerEnds, on_redis
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
-TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
-LARGE = ModelInfo("accurate", "large", "whisper", ("en", "de"), {"streaming": False})
-RECORD = WorkerRecord("w1", "ws://127.0.0.1:9000", 2, (TINY, LARGE))
-
-
-class Both:
-    """A worker's registry and a gateway's router on the same Redis."""
-
-    def __init__(self, url: str, heartbeat_timeout: float = 5.0) -> None:
-        settings = BrokerSettings(redis_url=url, heartbeat_timeout=heartbeat_timeout)
-        self.registry, self.router = Registry.connect(url), SessionRouter.connect(settings)
-
-    async def worker(self, worker_id: str = "w1") -> WorkerInfo | None:
-        """What the router sees of a worker."""
-        return next((w for w in await self.router.workers() if w.worker_id == worker_id), None)
-
-    async def place(self, session: str, wanted: SlotRequest, avoid: Collection[str] = ()) -> Allocation:
-        """The place of a session, which is there at once."""
-        found = await self.router.allocate(session, wanted, avoid)
-        assert isinstance(found, Allocation)
-        return found
-
-    async def close(self) -> None:
-        """Close both."""
-        await self.registry.close()
-        await self.router.close()
-
-
-def on_redis(
-    test: Callable[[Both], Coroutine[Any, Any, None]], redis: AnyRedis, timeout: float = 5.0
-) -> None:
-    """Run a test's coroutine with both ends connected."""
-
-    async def main() -> None:
-        both = Both(redis.url, timeout)
-        try:
-            await test(both)
-        finally:
-            await both.close()
-
-    run(main())
-
 
 def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(replace(RECORD, gpu_memory_used="4.2GB", lag=1.25))
         with shared_redis.client() as look:
             fields = look.hgetall("dalston:realtime:worker:w1")
@@ -85,10 +37,10 @@ def test_a_heartbeat_writes_the_record_of_the_specification(shared_redis: RedisS
 
 
 def test_an_allocation_writes_the_records_of_the_specification(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
-        place = await it.router.allocate("s1", SlotRequest("fast", "en"))
-        assert place == Allocation("w1", "ws://127.0.0.1:9000", "tiny", "fast")
+        slot = await it.router.allocate("s1", SlotRequest("fast", "en"))
+        assert slot == Allocation("w1", "ws://127.0.0.1:9000", "tiny", "fast")
         with shared_redis.client() as look:
             assert look.smembers("dalston:realtime:worker:w1:sessions") == {"s1"}
             assert look.smembers("dalston:realtime:sessions:active") == {"s1"}
@@ -111,7 +63,7 @@ def test_an_allocation_writes_the_records_of_the_specification(shared_redis: Red
 
 
 def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         async def state() -> tuple[str, int]:
             worker = await it.worker()
             assert worker is not None
@@ -135,7 +87,7 @@ def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
 
 
 def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         first = await it.router.allocate("s1", SlotRequest())
         assert await it.router.allocate("s1", SlotRequest()) == first
@@ -150,10 +102,10 @@ def test_asking_and_giving_back_twice_changes_nothing(shared_redis: RedisServer)
     on_redis(main, shared_redis)
 
 
-def test_an_allocation_that_arrives_after_its_release_takes_no_place(
+def test_an_allocation_that_arrives_after_its_release_takes_no_slot(
     shared_redis: RedisServer,
 ) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         assert not await it.router.release("s1", "error", 0)
         with pytest.raises(SessionOver):
@@ -178,13 +130,13 @@ def test_an_allocation_that_arrives_after_its_release_takes_no_place(
         ("tiny", "fr", None),
     ],
 )
-def test_a_place_fits_by_model_and_language(
+def test_a_slot_fits_by_model_and_language(
     shared_redis: RedisServer, model: str, language: str, expected: str | None
 ) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         if expected is not None:
-            assert (await it.place("s", SlotRequest(model, language))).model == expected
+            assert (await it.allocate("s", SlotRequest(model, language))).model == expected
         else:
             with pytest.raises(NoCapacity, match="has the model"):
                 await it.router.allocate("s", SlotRequest(model, language))
@@ -192,20 +144,20 @@ def test_a_place_fits_by_model_and_language(
     on_redis(main, shared_redis)
 
 
-def test_the_larger_share_of_free_places_wins_then_the_smaller_lag(
+def test_the_larger_share_of_free_slots_wins_then_the_smaller_lag(
     shared_redis: RedisServer,
 ) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         for worker_id, capacity, lag in (("a", 4, 2.0), ("b", 2, 1.0), ("c", 2, 3.0)):
             await it.registry.heartbeat(replace(RECORD, worker_id=worker_id, capacity=capacity, lag=lag))
-        places = [(await it.place(f"s{n}", SlotRequest())).worker_id for n in range(8)]
-        assert places == ["b", "a", "c", "a", "b", "a", "c", "a"]
+        slots = [(await it.allocate(f"s{n}", SlotRequest())).worker_id for n in range(8)]
+        assert slots == ["b", "a", "c", "a", "b", "a", "c", "a"]
 
     on_redis(main, shared_redis)
 
 
 def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", SlotRequest())
         await it.registry.heartbeat(replace(RECORD, draining=True))
@@ -222,11 +174,11 @@ def test_a_worker_that_drains_gets_nothing_new(shared_redis: RedisServer) -> Non
 def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
     any_redis: AnyRedis,
 ) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         await it.registry.heartbeat(replace(RECORD, worker_id="w2", lag=1.0))
-        assert (await it.place("s", SlotRequest())).worker_id == "w1"
-        assert (await it.place("s", SlotRequest(), ["w1"])).worker_id == "w2"
+        assert (await it.allocate("s", SlotRequest())).worker_id == "w1"
+        assert (await it.allocate("s", SlotRequest(), ["w1"])).worker_id == "w2"
         assert [w.active_sessions for w in await it.router.workers()] == [0, 1]
         with pytest.raises(NoCapacity):
             await it.router.allocate("s", SlotRequest(), ["w1", "w2"])
@@ -237,10 +189,15 @@ def test_a_session_moves_away_from_a_worker_that_cannot_be_reached(
 
 
 def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", SlotRequest())
-        await until(lambda: _offline(it))
+        with shared_redis.client() as look:
+            look.hset(shared_redis.keys.worker("w1"), "heartbeat_ms", 1)
+            look.hset(shared_redis.keys.availability, "since", 1)
+        worker = await it.worker()
+        assert worker is not None
+        assert not worker.alive
         with pytest.raises(NoCapacity, match="no worker is there"):
             await it.router.allocate("s2", SlotRequest())
         assert await it.router.sweep() == SweepResult((LostWorker("w1", ("s1",)),), ())
@@ -259,16 +216,11 @@ def test_an_old_heartbeat_means_offline(shared_redis: RedisServer) -> None:
         with shared_redis.client() as look:
             assert look.ttl("dalston:realtime:worker:w1") == -1
 
-    on_redis(main, shared_redis, timeout=0.05)
-
-
-async def _offline(it: Both) -> bool:
-    worker = await it.worker()
-    return worker is not None and not worker.alive
+    on_redis(main, shared_redis)
 
 
 def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", SlotRequest())
         with shared_redis.client() as look:
@@ -281,14 +233,14 @@ def test_a_worker_whose_record_has_expired_is_forgotten(shared_redis: RedisServe
 
 
 def test_an_empty_redis_knows_the_worker_again_after_one_beat(any_redis: AnyRedis) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         with any_redis.client() as look:
             look.flushall()
             look.script_flush()
         assert await it.router.workers() == []
         await it.registry.heartbeat(RECORD)
-        assert (await it.place("s", SlotRequest())).worker_id == "w1"
+        assert (await it.allocate("s", SlotRequest())).worker_id == "w1"
 
     on_redis(main, any_redis)
 
@@ -296,7 +248,7 @@ def test_an_empty_redis_knows_the_worker_again_after_one_beat(any_redis: AnyRedi
 def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
     shared_redis: RedisServer,
 ) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         await it.router.allocate("s1", SlotRequest())
         again = Registry.connect(shared_redis.url)
@@ -315,7 +267,7 @@ def test_a_restarted_worker_starts_without_the_sessions_of_the_process_before(
 
 
 def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
+    async def main(it: BrokerEnds) -> None:
         with shared_redis.client() as look:
             look.sadd("dalston:realtime:workers", "strange")
             look.hset("dalston:realtime:worker:strange", mapping={"status": "ready", "x": "\xff"})
@@ -323,88 +275,3 @@ def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> No
         assert [w.worker_id for w in await it.router.workers()] == ["w1"]
 
     on_redis(main, shared_redis)
-
-
-def test_many_at_once_get_exactly_the_places_there_are(any_redis: AnyRedis) -> None:
-    async def main(it: Both) -> None:
-        other = Both(any_redis.url)
-        for number in range(5):
-            await it.registry.heartbeat(replace(RECORD, worker_id=f"w{number}", capacity=7))
-
-        async def ask(number: int) -> str | None:
-            router = (it if number % 2 else other).router
-            try:
-                place = await router.allocate(f"s{number}", SlotRequest())
-            except NoCapacity:
-                return None
-            assert isinstance(place, Allocation)
-            return place.worker_id
-
-        given = [place for place in await asyncio.gather(*map(ask, range(100))) if place]
-        assert sorted(given) == sorted(f"w{n}" for n in range(5) for _ in range(7))
-        sessions = await it.router.sessions()
-        await asyncio.gather(*(other.router.release(s, "ended", 0) for s in [*sessions] * 2))
-        assert [w.active_sessions for w in await it.router.workers()] == [0] * 5
-        await other.close()
-
-    on_redis(main, any_redis)
-
-
-@asynccontextmanager
-async def away(redis: RedisServer, how: str) -> AsyncIterator[None]:
-    """Redis killed, or hanging, for the duration of a block."""
-    redis.stop() if how == "killed" else redis.pause()
-    yield
-    redis.start() if how == "killed" else redis.go_on()
-
-
-@pytest.mark.parametrize("how", ["killed", "hanging"])
-def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServer, how: str) -> None:
-    async def main(it: Both) -> None:
-        await it.registry.heartbeat(RECORD)
-        async with away(own_redis, how):
-            async with asyncio.timeout(3):
-                outcomes = await asyncio.gather(
-                    *(it.router.allocate(f"s{n}", SlotRequest()) for n in range(40)),
-                    it.registry.heartbeat(RECORD),
-                    it.router.workers(),
-                    return_exceptions=True,
-                )
-            assert {type(outcome) for outcome in outcomes} == {RegistryUnavailable}
-            assert not it.router.available
-        await it.registry.heartbeat(RECORD)
-        await asyncio.gather(*(it.router.release(f"s{n}", "error", 0) for n in range(40)))
-        assert it.router.available
-        worker = await it.worker()
-        assert worker is not None
-        assert (worker.status, worker.active_sessions) == ("ready", 0)
-
-    on_redis(main, own_redis)
-
-
-def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> None:
-    async def main(it: Both) -> None:
-        await it.registry.heartbeat(RECORD)
-        with own_redis.client() as admin:
-            admin.config_set("maxmemory", "1")
-        with pytest.raises(RegistryUnavailable, match="OOM"):
-            await it.router.allocate("s", SlotRequest())
-
-    on_redis(main, own_redis)
-
-
-def test_a_call_can_be_cancelled_at_any_moment(any_redis: AnyRedis) -> None:
-    async def main(it: Both) -> None:
-        async def beat() -> None:
-            while True:
-                await it.registry.heartbeat(RECORD)
-
-        for number in range(200):
-            beating = asyncio.create_task(beat())
-            for _ in range(number % 40):
-                await asyncio.sleep(0)
-            beating.cancel()
-            await asyncio.wait([beating])
-            assert beating.cancelled()
-
-    on_redis(main, any_redis)

@@ -1,4 +1,4 @@
-"""The command line against a scripted server: what a person and a script get to see."""
+"""Checks what a person and a script get to see of the command line, against a scripted server."""
 
 import json
 from pathlib import Path

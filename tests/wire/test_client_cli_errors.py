@@ -1,4 +1,4 @@
-"""What goes wrong on the command line: one line that says it, and an exit code."""
+"""Checks that what goes wrong on the command line is one line that says it, and an exit code."""
 
 import json
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dalston_realtime.client.url import STREAM_PATH
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import Final
 from tests.support.client_commands import recording, rt
 from tests.support.fake_server import Call, fake_server
 
@@ -18,13 +20,13 @@ def talk(tmp_path: Path) -> Path:
 
 
 async def no_capacity(call: Call) -> None:
-    await call.fail(4503, "no_capacity", "all 4 places are taken", retry_after=2)
+    await call.fail(CloseCode.NO_CAPACITY, "all 4 places are taken", retry_after=2)
 
 
 async def breaks_off(call: Call) -> None:
     await call.begin()
-    await call.hear()
-    await call.say("transcript.final", utterance=1, text="So far.", start=0.0, end=0.1)
+    await call.receive()
+    await call.say(Final(utterance=1, text="So far.", start=0.0, end=0.1))
     call.socket.transport.abort()
 
 

@@ -1,4 +1,4 @@
-"""The command line as a process of its own: pipes, terminals and Ctrl-C."""
+"""Checks the command line as a process of its own: pipes, terminals and Ctrl-C."""
 
 import os
 import pty
@@ -12,9 +12,11 @@ import pytest
 import soundfile
 
 from dalston_realtime.client import rest
+from dalston_realtime.protocol.events import Final
 from tests.support.client_commands import COMMAND, DEADLINE, WORKER, recording, rt
 from tests.support.fake_server import Call, fake_server
-from tests.unit.client.test_microphone import FakeSoundDevice
+from tests.support.fake_sound_device import FakeSoundDevice
+from tests.support.managed_process import ManagedProcess
 
 
 @pytest.fixture
@@ -42,52 +44,46 @@ def test_raw_pcm_on_standard_input() -> None:
 def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(16_000 * 600), 16_000)
-    running: list[subprocess.Popen[str]] = []
+    running: list[ManagedProcess] = []
 
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
-        running[0].send_signal(signal.SIGINT)
-        await call.hear_until("end")
-        await call.say("transcript.final", utterance=1, text="Until then.", start=0.0, end=0.1)
+        await call.receive()
+        running[0].send(signal.SIGINT)
+        await call.receive_until("end")
+        await call.say(Final(utterance=1, text="Until then.", start=0.0, end=0.1))
         await call.end("Until then.")
 
     with fake_server(script) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "transcribe", str(path), str(path), "--url", server.url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        running.append(process)
-        out, err = process.communicate(timeout=DEADLINE)
+        command = [*COMMAND, "transcribe", str(path), str(path), "--url", server.url]
+        with ManagedProcess(*command, stderr=subprocess.PIPE) as process:
+            running.append(process)
+            assert process.wait(DEADLINE) == 130
 
-    assert process.returncode == 130
-    assert out == "   0:00.0  Until then.\n"
-    assert "Traceback" not in err
+    assert process.lines == ["   0:00.0  Until then."]
+    assert not any("Traceback" in line for line in process.errors)
     assert len(server.queries) == 1  # the second file is not begun
 
 
 def test_a_second_ctrl_c_waits_for_nothing(talk: Path) -> None:
-    running: list[subprocess.Popen[bytes]] = []
+    running: list[ManagedProcess] = []
 
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
-        running[0].send_signal(signal.SIGINT)
-        await call.hear_until("end")
-        running[0].send_signal(signal.SIGINT)
+        await call.receive()
+        running[0].send(signal.SIGINT)
+        await call.receive_until("end")
+        running[0].send(signal.SIGINT)
         await call.socket.wait_closed()
 
-    with fake_server(script) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "transcribe", str(talk), "--url", server.url], stderr=subprocess.PIPE
-        )
+    with (
+        fake_server(script) as server,
+        ManagedProcess(*COMMAND, "transcribe", str(talk), "--url", server.url) as process,
+    ):
         running.append(process)
-        _, err = process.communicate(timeout=DEADLINE)
+        assert process.wait(DEADLINE) == 130
 
-    assert process.returncode == 130
-    assert b"Traceback" not in err
+    assert not any("Traceback" in line for line in process.lines)
 
 
 def test_the_microphone_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -96,10 +92,10 @@ def test_the_microphone_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     async def script(call: Call) -> None:
         await call.begin()
         for _ in range(3):
-            await call.hear()
+            await call.receive()
         os.kill(os.getpid(), signal.SIGINT)
-        await call.hear_until("end")
-        await call.say("transcript.final", utterance=1, text="One two.", start=0.0, end=0.1)
+        await call.receive_until("end")
+        await call.say(Final(utterance=1, text="One two.", start=0.0, end=0.1))
         await call.end("One two.")
 
     with fake_server(script) as server:
@@ -112,37 +108,35 @@ def test_the_microphone_until_ctrl_c(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_a_reader_that_goes_away_is_no_traceback(talk: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
     with fake_server() as server:
-        process = subprocess.Popen(
-            [*COMMAND, "transcribe", "--json", str(talk), "--url", server.url],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        process.stdout.close()
-        _, err = process.communicate(timeout=DEADLINE)
+        command = [*COMMAND, "transcribe", "--json", str(talk), "--url", server.url]
+        with ManagedProcess(*command, stdout=writer, stderr=subprocess.PIPE) as process:
+            os.close(writer)
+            assert process.wait(DEADLINE) == 1
 
-    assert process.returncode == 1
-    assert err == b""
+    assert process.errors == []
 
 
 def test_a_terminal_shows_partials_in_place(talk: Path) -> None:
     ours, theirs = pty.openpty()
     with fake_server() as server:
-        process = subprocess.Popen(
-            [*COMMAND, "transcribe", str(talk), "--url", server.url],
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
-        )
-        os.close(theirs)
-        shown = read_all(ours)
-        assert process.wait(DEADLINE) == 0
+        command, env = [*COMMAND, "transcribe", str(talk), "--url", server.url], on_terminal(80)
+        with ManagedProcess(*command, env=env, stdout=theirs) as process:
+            os.close(theirs)
+            shown = read_all(ours)
+            assert process.wait(DEADLINE) == 0
 
     assert "Hello world." in shown
     assert "tiny · en" in shown
     assert shown.rindex("Good bye.") < shown.rindex("2 utterances")
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def on_terminal(columns: int) -> dict[str, str]:
+    """The environment of a program on a terminal of that width."""
+    return {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
 
 
 def read_all(fd: int) -> str:
@@ -160,19 +154,15 @@ def read_all(fd: int) -> str:
 def test_workers_on_a_terminal_until_ctrl_c() -> None:
     ours, theirs = pty.openpty()
     with fake_server(answers={rest.WORKERS: (200, {"workers": [WORKER]})}) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "workers", "--url", server.url],
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-        )
-        os.close(theirs)
-        shown = b""
-        while shown.count(b"host-9000") < 2:  # drawn, and drawn again in place
-            shown += os.read(ours, 65_536)
-        process.send_signal(signal.SIGINT)
-        shown += read_all(ours).encode()
-        assert process.wait(DEADLINE) == 130
+        command, env = [*COMMAND, "workers", "--url", server.url], on_terminal(100)
+        with ManagedProcess(*command, env=env, stdout=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            while shown.count(b"host-9000") < 2:  # drawn, and drawn again in place
+                shown += os.read(ours, 65_536)
+            process.send(signal.SIGINT)
+            shown += read_all(ours).encode()
+            assert process.wait(DEADLINE) == 130
 
     assert b"Traceback" not in shown
     assert shown.endswith(b"\x1b[?25h")  # the cursor comes back

@@ -1,4 +1,4 @@
-"""Audio and events side by side, against a scripted server on a real socket."""
+"""Checks that audio goes out while events come in, against a scripted server on a real socket."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from dalston_realtime.client import (
     SessionEnd,
     transcribe_stream,
 )
-from dalston_realtime.client.feed import Feed
-from dalston_realtime.client.pace import as_taken
+from dalston_realtime.client.audio.pacing import as_taken
+from dalston_realtime.client.streaming import AudioStreamer
 from tests.support.client_sessions import CHUNK, DEADLINE, collect
 from tests.support.fake_server import Call, fake_server
 
@@ -28,9 +28,9 @@ def test_events_wait_for_who_sends_everything_first() -> None:
     async def script(call: Call) -> None:
         await call.begin()
         for number in range(count):
-            await call.hear()
-            await call.say("transcript.final", utterance=number, text="w", start=0.0, end=0.1)
-        await call.hear_until("end")
+            await call.receive()
+            await call.say(Final(utterance=number, text="w", start=0.0, end=0.1))
+        await call.receive_until("end")
         await call.end()
 
     async def play(url: str) -> list[Event]:
@@ -53,7 +53,7 @@ def test_a_server_that_does_not_read_holds_the_sender_back_and_loses_nothing() -
     async def script(call: Call) -> None:
         await call.begin()
         await asyncio.to_thread(reading.wait)
-        await call.hear_until("end")
+        await call.receive_until("end")
         await call.end()
 
     async def play(url: str) -> int:
@@ -81,13 +81,13 @@ def test_a_server_that_does_not_read_holds_the_sender_back_and_loses_nothing() -
     assert len(server.audio) == size * whole
 
 
-def test_a_feed_sends_while_events_arrive_and_ends_the_session() -> None:
+def test_audio_goes_out_while_events_arrive_and_ends_the_session() -> None:
     progress: list[int] = []
 
     async def play(url: str) -> list[Event]:
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
-            feed = Feed(session, as_taken([CHUNK] * 3), progress.append)
-            return [event async for event in feed.events()]
+            streamer = AudioStreamer(session, as_taken([CHUNK] * 3), progress.append)
+            return [received.event async for received in streamer.received()]
 
     with fake_server() as server:
         events = asyncio.run(play(server.url))
@@ -96,7 +96,7 @@ def test_a_feed_sends_while_events_arrive_and_ends_the_session() -> None:
     assert progress == [3_200, 6_400, 9_600]
 
 
-def test_a_feed_that_is_stopped_still_gets_the_rest() -> None:
+def test_audio_that_is_stopped_still_gets_the_rest() -> None:
     async def play(url: str) -> list[Event]:
         async def endless() -> AsyncIterator[bytes]:
             while True:
@@ -105,11 +105,11 @@ def test_a_feed_that_is_stopped_still_gets_the_rest() -> None:
 
         events = []
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
-            feed = Feed(session, endless())
-            async for event in feed.events():
-                events.append(event)
-                if isinstance(event, Partial):
-                    feed.stop()
+            streamer = AudioStreamer(session, endless())
+            async for received in streamer.received():
+                events.append(received.event)
+                if isinstance(received.event, Partial):
+                    streamer.stop_audio()
         return events
 
     with fake_server() as server:
@@ -128,8 +128,8 @@ def test_audio_that_breaks_off_is_an_error_behind_what_was_said() -> None:
             raise LookupError("broken file")
 
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
-            async for event in Feed(session, broken()).events():
-                events.append(event)
+            async for received in AudioStreamer(session, broken()).received():
+                events.append(received.event)
 
     with fake_server() as server, pytest.raises(LookupError, match="broken file"):
         asyncio.run(play(server.url))
@@ -140,7 +140,7 @@ def test_audio_that_breaks_off_is_an_error_behind_what_was_said() -> None:
 def test_a_server_that_ends_before_all_audio_was_sent_is_no_success() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
+        await call.receive()
         await call.end()
 
     async def play(url: str) -> None:
@@ -150,7 +150,7 @@ def test_a_server_that_ends_before_all_audio_was_sent_is_no_success() -> None:
                 await asyncio.sleep(0)
 
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
-            async for _ in Feed(session, endless()).events():
+            async for _ in AudioStreamer(session, endless()).received():
                 pass
 
     with fake_server(script) as server, pytest.raises(SessionClosedError):

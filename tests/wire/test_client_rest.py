@@ -1,4 +1,4 @@
-"""The REST calls against a scripted server on a real socket."""
+"""Checks the REST calls against a scripted server on a real socket."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the library comes back: what it asks for, what it sends again, and when it gives up."""
+"""Checks how the library comes back: what it asks for, what it sends again, and when it gives up."""
 
 import asyncio
 
@@ -11,6 +11,7 @@ from dalston_realtime.client import (
     SessionResumed,
     transcribe_stream,
 )
+from dalston_realtime.protocol.close_codes import CloseCode
 from tests.support.client_sessions import CHUNK, DEADLINE, collect
 from tests.support.fake_server import Call, fake_server
 
@@ -35,17 +36,16 @@ async def lossy(call: Call) -> None:
     """Takes two chunks and breaks; the second time it says that one and a half have arrived."""
     if len(call.server.queries) == 1:
         await call.begin()
-        await call.hear()
-        await call.say("transcript.final", utterance=1, text="One.", start=0.0, end=0.1)
-        await call.hear()
+        await call.receive()
+        await call.say(Final(utterance=1, text="One.", start=0.0, end=0.1))
+        await call.receive()
         call.server.audio.clear()
         call.socket.transport.abort()
         return
     call.seq = 2
-    await call.say("transcript.final", utterance=2, text="Two.", start=0.1, end=0.15)
-    arrived = {"audio_received": 0.15, "messages_received": 0}
-    await call.say("session.resumed", session_id="s1", replayed_from=3, **arrived)
-    await call.hear_until("end")
+    await call.say(Final(utterance=2, text="Two.", start=0.1, end=0.15))
+    await call.resume(last_seq=2, audio_received=0.15)
+    await call.receive_until("end")
     await call.end("One. Two.")
 
 
@@ -66,11 +66,11 @@ def test_an_error_that_resuming_heals_is_no_event() -> None:
     async def restarts(call: Call) -> None:
         if len(call.server.queries) == 1:
             await call.begin()
-            await call.fail(1012, "restarting", "back soon")
+            await call.fail(CloseCode.RESTARTING, "back soon")
             return
         call.seq = 2
-        await call.say("session.resumed", session_id="s1", audio_received=0.0, messages_received=0)
-        await call.hear_until("end")
+        await call.resume(last_seq=2)
+        await call.receive_until("end")
         await call.end()
 
     with fake_server(restarts) as server:
@@ -87,8 +87,8 @@ def test_a_server_that_only_ever_fails_is_given_up() -> None:
             await call.begin()
         else:
             call.seq = 2
-            await call.say("session.resumed", session_id="s1", audio_received=0.0, messages_received=0)
-        await call.fail(1011, "internal", "broken")
+            await call.resume(last_seq=2)
+        await call.fail(CloseCode.INTERNAL, "broken")
 
     with fake_server(fails) as server:
         events, error = asyncio.run(play(server.url))

@@ -1,6 +1,7 @@
-"""The library against a scripted server on a real socket."""
+"""Checks the library against a scripted server on a real socket."""
 
 import asyncio
+import socket
 import threading
 
 from dalston_realtime.client import (
@@ -12,6 +13,8 @@ from dalston_realtime.client import (
     SpeechStart,
     transcribe_stream,
 )
+from dalston_realtime.client.connection.opening import SEND_BUFFER_BYTES, open_connection
+from dalston_realtime.client.url import stream_url
 from tests.support.client_sessions import CHUNK, DEADLINE, collect, whole_session
 from tests.support.fake_server import Call, fake_server
 
@@ -101,7 +104,7 @@ def test_any_amount_of_audio_goes_in_frames_that_the_protocol_allows() -> None:
 def test_the_round_trip_is_measured_and_the_place_to_resume_is_known() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear_until("end")
+        await call.receive_until("end")
         await call.end()
 
     async def play(url: str) -> None:
@@ -133,3 +136,20 @@ def test_leaving_the_block_early_closes_the_connection() -> None:
     with fake_server(script) as server:
         asyncio.run(play(server.url))
         assert gone.wait(DEADLINE)
+
+
+def test_the_kernel_takes_only_seconds_of_audio() -> None:
+    """The contract with websockets, whose connections have their transport as a public attribute."""
+
+    async def play(url: str) -> int:
+        connection = await open_connection(stream_url(url, {}), url, None)
+        try:
+            sock = connection.transport.get_extra_info("socket")
+            return int(sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+        finally:
+            await connection.close()
+
+    with fake_server() as server:
+        size = asyncio.run(play(server.url))
+
+    assert SEND_BUFFER_BYTES <= size <= 2 * SEND_BUFFER_BYTES  # Linux counts its own overhead as well

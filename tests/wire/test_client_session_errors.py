@@ -1,4 +1,4 @@
-"""How sessions fail: a typed error for each way, against a scripted server on a real socket."""
+"""Checks that each way in which a session fails has a typed error, on a real socket."""
 
 import asyncio
 import socket
@@ -24,6 +24,7 @@ from dalston_realtime.client import (
     transcribe_stream,
 )
 from dalston_realtime.client.url import STREAM_PATH
+from dalston_realtime.protocol.close_codes import CloseCode
 from tests.support.client_sessions import CHUNK, DEADLINE, collect, open_error, whole_session
 from tests.support.fake_server import Call, fake_server
 
@@ -87,7 +88,7 @@ def test_somebody_else_there() -> None:
 
 def test_no_capacity_says_when_to_come_back() -> None:
     async def script(call: Call) -> None:
-        await call.fail(4503, "no_capacity", "all 4 places are taken", retry_after=2)
+        await call.fail(CloseCode.NO_CAPACITY, "all 4 places are taken", retry_after=2)
 
     with fake_server(script) as server:
         events, error = whole_session(server.url)
@@ -110,9 +111,10 @@ def test_a_session_closed_on_the_way_has_a_typed_error_behind_its_events(
 ) -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
-        await call.say("transcript.final", utterance=1, text="So far.", start=0.0, end=0.1)
-        await call.fail(code, name, "why")
+        await call.receive()
+        await call.say(Final(utterance=1, text="So far.", start=0.0, end=0.1))
+        await call.say(ServerError(code=name, message="why", recoverable=False))
+        await call.socket.close(code, name)
 
     with fake_server(script) as server:
         events, error = whole_session(server.url)
@@ -125,7 +127,7 @@ def test_a_session_closed_on_the_way_has_a_typed_error_behind_its_events(
 def test_a_connection_that_breaks_is_lost() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
+        await call.receive()
         call.socket.transport.abort()
 
     with fake_server(script) as server:
@@ -138,7 +140,7 @@ def test_a_connection_that_breaks_is_lost() -> None:
 def test_a_normal_close_without_the_end_of_the_session_is_no_success() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.hear()
+        await call.receive()
 
     with fake_server(script) as server:
         _, error = whole_session(server.url)
@@ -150,7 +152,7 @@ def test_a_normal_close_without_the_end_of_the_session_is_no_success() -> None:
 def test_a_recoverable_error_does_not_explain_a_later_close() -> None:
     async def script(call: Call) -> None:
         await call.begin()
-        await call.say("error", code="invalid_message", message="odd", recoverable=True)
+        await call.say(ServerError(code="invalid_message", message="odd", recoverable=True))
         await call.socket.close(1012, "restarting")
 
     with fake_server(script) as server:
@@ -180,7 +182,7 @@ def test_a_malformed_event_ends_the_session_and_the_server_is_told(frame: str | 
 
 def test_sending_after_the_session_broke_off_raises_its_error() -> None:
     async def script(call: Call) -> None:
-        await call.fail(4503, "no_capacity", "full", retry_after=1)
+        await call.fail(CloseCode.NO_CAPACITY, "full", retry_after=1)
 
     async def play(url: str) -> None:
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:

@@ -274,7 +274,7 @@ async def _saved(redis: AnyRedis, me: Client, seconds: float) -> None:
     with redis.client() as look:
 
         async def there() -> bool:
-            key = redis.keys.resume(me.session_id)
+            key = redis.keys.checkpoint(me.session_id)
             names = [name for name in look.hkeys(key) if name[0] == "a"]
             return bool(
                 sum(look.hstrlen(key, name) for name in names) == round((seconds % 1 + OVERLAP_S) * 32_000)

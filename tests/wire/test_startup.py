@@ -1,8 +1,8 @@
 """What a process says when it can't start: one line that names what is wrong and what would be right."""
 
 import os
+import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from engines.silero import WEIGHTS
 from runtime.local_server import free_ports
+from tests.support.managed_process import ManagedProcess, clean_environment
+
+START_S = 30.0  # Seconds; the slowest imports a library of an engine before it finds what is wrong.
 
 
 @pytest.fixture
@@ -23,20 +27,12 @@ def folder() -> Iterator[Path]:
 def complaint(module: str, folder: Path, **environ: str) -> str:
     """What a process that must not start says; it ends by itself, with a code that is not 0."""
     (port,) = free_ports(1)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSTON_")}
-    settings = {"DALSTON_RUN_DIR": str(folder / "run"), "DALSTON_RECEIVER_PORT": str(port)}
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        env={**kept, **settings, **environ},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith(module.rpartition(".")[2])]
-    assert "Traceback" not in done.stderr
-    return line
+    env = clean_environment(run_dir=str(folder / "run"), receiver_port=str(port)) | environ
+    with ManagedProcess(sys.executable, "-m", module, env=env) as started:
+        assert started.wait(START_S) == 1
+        (line,) = [line for line in started.lines if line.startswith(module.rpartition(".")[2])]
+        assert not any("Traceback" in line for line in started.lines)
+        return line
 
 
 def shadow(folder: Path, package: str) -> dict[str, str]:
@@ -58,8 +54,12 @@ def test_the_models_files_are_missing(folder: Path) -> None:
 
 
 def test_the_vads_weights_are_missing(folder: Path) -> None:
-    line = complaint("stages.vad", folder, **shadow(folder, "silero_vad"))
-    assert "pip install silero-vad==6.2.3" in line
+    root = WEIGHTS.parents[2]
+    shutil.copytree(root / "engines", folder / "engines", ignore=shutil.ignore_patterns("*.npz"))
+    path = {"PYTHONPATH": f"{folder}{os.pathsep}{root}", "PYTHONSAFEPATH": "1"}
+    line = complaint("stages.vad", folder, **path)
+    assert f"weights are not at {folder}" in line
+    assert "install dalston-realtime again" in line
 
 
 def test_the_workers_port_is_taken(folder: Path) -> None:

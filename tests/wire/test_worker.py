@@ -13,10 +13,10 @@ import pytest
 import soxr
 
 from runtime.worker_link import VERSION, OpenReply, SessionRefused, decode_reply
-from tests.chaos.words import compare
 from tests.support.gateway_process import run
 from tests.support.recordings import BECKETT, as_pcm, recording
 from tests.support.redis_fixture import RedisServer, redis_server
+from tests.support.words import compare
 from tests.support.worker_process import WorkerProcess, send_audio, worker_process
 from tests.support.worker_sessions import Events, events_to_close, next_event, request, worker_session
 
@@ -292,5 +292,5 @@ def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> Non
     with worker_process(registry.url, "assembler=2") as worker:
         worker.kill("assembler.2")
         worker.wait_for_health(503, ["assembler.2"], deadline=10)
-        worker.start_again("assembler.2")
+        worker.start_one("assembler.2")
         worker.wait_for_health(200, [], deadline=10)

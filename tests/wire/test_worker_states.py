@@ -1,7 +1,6 @@
 """A real worker that is asked to drain, loses a stage, and is stopped."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,8 @@ from tests.support.gateway_process import run, until
 from tests.support.redis_fixture import RedisServer, redis_server
 from tests.support.worker_process import WorkerProcess, send_audio, worker_process
 from tests.support.worker_sessions import events_to_close, next_event, request, worker_session
+
+MISSED_BEAT_S = 2.0  # Seconds after a death; by its beats alone, a process is missed after two to three.
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +83,19 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
                 await send_audio(session, bytes(32_000))
                 assert (await next_event(session))["type"] == "session.begin"
                 worker.kill("vad.1")
-                killed = time.monotonic()
-                assert (await next_event(session))["message"] == "the worker has lost vad.1"
-                with pytest.raises(ConnectionClosed):
-                    await session.recv()
-                assert session.close_code == 1011
-                await status(registry, worker, "offline")
-                assert time.monotonic() - killed < 1.5  # far below the time of a missed beat
+                async with asyncio.timeout(MISSED_BEAT_S):
+                    assert (await next_event(session))["message"] == "the worker has lost vad.1"
+                    with pytest.raises(ConnectionClosed):
+                        await session.recv()
+                    assert session.close_code == 1011
+                    await status(registry, worker, "offline")
             async with worker.connect() as connection:
                 await connection.send(request())
                 refused = decode_reply(await connection.recv())
             assert refused == SessionRefused(version=VERSION, message="waiting for vad.1")
             said = [channel.get_message(timeout=1) for _ in range(2)]
             assert said[-1]["data"] == f"offline {worker.worker_id}"
-        worker.start_again("vad.1")
+        worker.start_one("vad.1")
         await status(registry, worker, "ready")
 
     run(main())

@@ -26,7 +26,7 @@ from bench.report.result_file import (
 )
 from bench.report.table import by, compare_tables, figures_tables
 from dalston_realtime.client.errors import OutputError, UsageError
-from dalston_realtime.client.latency import budget_rows
+from dalston_realtime.client.results.latency import budget_rows
 
 COST = Cost(10.0, 4.0, 250_000_000, None, 0.5, 0.25)
 SCORE = Score(

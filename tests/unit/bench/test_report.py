@@ -15,8 +15,8 @@ from bench.report.report import write
 from bench.report.result_file import Document, conditions, read
 from bench.scenarios.overhead import step
 from dalston_realtime.client.errors import OutputError, UsageError
-from dalston_realtime.client.latency import budget_rows
-from dalston_realtime.client.transcript import Sample
+from dalston_realtime.client.results.latency import budget_rows
+from dalston_realtime.client.results.transcript import Sample
 from tests.unit.bench.test_figures import COST, SCORE, level
 
 

@@ -1,15 +1,15 @@
-"""Where the nodes of a Redis Cluster say that a slot is, and what a URL of one says."""
+"""Tests where the nodes of a Redis Cluster say that a hash slot is, and how a URL of one is read."""
 
 import asyncio
 from typing import Any
 
 import pytest
-from redis.asyncio.connection import Connection
-from redis.exceptions import ConnectionError as NotConnected
 
-from broker.store.cluster import SlotConnection, SlotMaster, SlotTlsConnection, addresses, master_of
+from broker.store.cluster import SlotMaster, addresses, master_of
 from broker.store.connection import connect, keys_of
 from broker.store.keys import CLUSTERED, PLAIN
+from broker.store.redis_py import Address, NotConnected, SlotConnection, SlotTlsConnection
+from broker.store.url import cluster_nodes
 
 ASKED = ("asked", 7000)
 RANGES = [
@@ -35,75 +35,66 @@ def test_a_node_that_does_not_know_its_host_is_the_one_that_was_asked() -> None:
     assert list(addresses(RANGES[2][2:], ASKED)) == [("asked", 4), ("asked", 5)]
 
 
-class Nodes:
-    """Stands for connections to the nodes; `down` do not answer."""
+class FakeNodes:
+    """Answers for the nodes of a cluster; those that are `down` do not."""
 
     def __init__(self, *down: str) -> None:
         self.down, self.asked = set(down), list[str]()
 
-    def __call__(self, host: str, port: int) -> "Nodes":
-        """A connection to a node."""
+    async def ask(self, address: Address) -> Any:
+        """A node's answer to CLUSTER SLOTS."""
+        host, _ = address
         self.asked.append(host)
-        return self
-
-    async def connect(self) -> None:
-        """Fail if it is down."""
-        if self.asked[-1] in self.down:
+        if host in self.down:
             raise NotConnected("down")
-
-    async def send_command(self, *_: str) -> None:
-        """Nothing."""
-
-    async def read_response(self) -> Any:
-        """Its view."""
         return [[0, 16_383, ["m", 1, "id"], ["r", 2, "id"]]]
 
-    async def disconnect(self, nowait: bool) -> None:
-        """Nothing."""
 
-
-def find(nodes: Any, times: int) -> list[str]:
+def find(nodes: FakeNodes, times: int) -> list[str]:
     """The hosts that are asked to find the master so many times."""
-    master = SlotMaster([("a", 1), ("b", 1)], 5, nodes, {})
+    master = SlotMaster([("a", 1), ("b", 1)], 5, nodes.ask)
 
     async def main() -> None:
         for _ in range(times):
             assert await master.find() == ("m", 1)
 
     asyncio.run(main())
-    asked: list[str] = nodes.asked
-    return asked
+    return nodes.asked
 
 
 def test_another_node_is_asked_first_each_time_and_those_of_the_cluster_are_learnt() -> None:
-    assert find(Nodes(), 5) == ["b", "r", "a", "b", "m"]
+    assert find(FakeNodes(), 5) == ["b", "r", "a", "b", "m"]
 
 
 def test_nodes_that_are_down_are_passed_over() -> None:
-    assert find(Nodes("b", "r"), 2) == ["b", "a", "r", "a"]
+    assert find(FakeNodes("b", "r"), 2) == ["b", "a", "r", "a"]
 
 
 def test_where_no_node_answers_the_last_one_is_named() -> None:
     with pytest.raises(NotConnected, match="a:1: down"):
-        find(Nodes("a", "b"), 1)
+        find(FakeNodes("a", "b"), 1)
 
 
 def test_what_the_url_of_a_cluster_says() -> None:
-    client = connect("redis+cluster://me:p%40ss@a:7000,b,[::1]:7001/0", 3, 0.5)
-    pool = client.connection_pool
+    url = "redis+cluster://me:p%40ss@a:7000,b,[::1]:7001/0"
+    nodes = cluster_nodes(url)
+    assert nodes.addresses == [("a", 7000), ("b", 6379), ("::1", 7001)]
+    assert not nodes.encrypted
+    pool = connect(url, 3, 0.5).connection_pool
     assert pool.connection_class is SlotConnection
     assert pool.max_connections == 3
-    known = pool.connection_kwargs
-    assert (known["username"], known["password"]) == ("me", "p@ss")
-    assert known["find"].__self__._first == [("a", 7000), ("b", 6379), ("::1", 7001)]
-    assert known["find"].__self__._kind is Connection
+    options = pool.connection_kwargs
+    assert (options["username"], options["password"]) == ("me", "p@ss")
 
 
 def test_an_encrypted_cluster_is_asked_and_used_over_tls() -> None:
-    pool = connect("rediss+cluster://a,b?ssl_cert_reqs=none&ssl_check_hostname=false", 1, 1.0).connection_pool
+    url = "rediss+cluster://a,b?ssl_cert_reqs=none&ssl_check_hostname=false"
+    nodes = cluster_nodes(url)
+    assert nodes.encrypted
+    assert nodes.options["ssl_check_hostname"] is False
+    pool = connect(url, 1, 1.0).connection_pool
     assert pool.connection_class is SlotTlsConnection
     assert pool.connection_kwargs["ssl_cert_reqs"] == "none"
-    assert pool.connection_kwargs["find"].__self__._options["ssl_check_hostname"] is False
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Hash fields of workers, to and from; the server's command line; the key names."""
+"""Tests the hash fields of workers, the embedded server's command line and the names of the keys."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_the_keys_are_those_of_the_specification() -> None:
 def test_on_a_cluster_all_keys_lie_in_one_slot() -> None:
     keys = CLUSTERED
     named = [name for name in vars(keys).values() if name.startswith("{")]
-    named += [keys.worker("a{b}"), keys.worker_sessions("w"), keys.session("s"), keys.resume("s")]
+    named += [keys.worker("a{b}"), keys.worker_sessions("w"), keys.session("s"), keys.checkpoint("s")]
     assert len({key_slot(name.encode()) for name in named}) == 1
     assert named[0] == "{dalston:realtime}:workers"
 

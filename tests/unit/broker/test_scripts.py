@@ -1,4 +1,4 @@
-"""The names of the scripts are those of the files in broker/lua."""
+"""Tests that the names of the scripts are those of the files in broker/lua."""
 
 from importlib import resources
 from typing import get_args

@@ -1,4 +1,4 @@
-"""How long until a place comes free, from what is known."""
+"""Tests the estimate of the time until a slot comes free."""
 
 import pytest
 

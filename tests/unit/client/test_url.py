@@ -1,4 +1,4 @@
-"""A base URL in, the URLs of the endpoints out."""
+"""Checks the URLs of the endpoints."""
 
 import pytest
 

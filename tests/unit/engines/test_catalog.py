@@ -1,4 +1,4 @@
-"""The model catalog: what DALSTON_MODELS may say, what a machine runs by itself, what gets imported."""
+"""Tests what DALSTON_MODELS may say, what a machine runs by default, and what is imported."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from engines import catalog
 from engines.base import Engine
-from engines.catalog import EngineLimits, ModelSpec, default, describe, has_gpu, load, parse
+from engines.catalog import EngineLimits, ModelSpec, default, describe, has_gpu, load, parse, parse_models
 from runtime.errors import StartupError
 from runtime.settings import read_settings
 from stages.asr.loading import load_stage
@@ -49,10 +49,13 @@ def test_a_checkpoint_may_have_a_colon_and_an_equals_sign() -> None:
     ],
 )
 def test_anything_else_is_refused_with_what_is_wrong(text: str, complaint: str) -> None:
-    with pytest.raises(StartupError) as error:
+    with pytest.raises(StartupError, match=r"^DALSTON_MODELS: it ") as error:
         parse(text)
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match=r"^it ") as invalid:
+        parse_models(text)
+    assert str(error.value) == f"DALSTON_MODELS: {invalid.value}"
 
 
 def test_a_cpu_gets_the_models_that_need_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,18 +142,18 @@ def test_only_the_used_engine_is_imported(spec: ModelSpec, used: str, unused: tu
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("places", "degraded", "most"), [("4", "16", 16), ("8", "6", 8)])
-def test_an_engine_has_room_for_all_sessions_that_a_worker_takes(
-    places: str, degraded: str, most: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("slots", "degraded", "most"), [("4", "16", 16), ("8", "6", 8)])
+def test_an_engine_serves_all_sessions_that_a_worker_takes(
+    slots: str, degraded: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms: list[EngineLimits] = []
+    seen: list[EngineLimits] = []
 
-    def keep(_specs: object, room: EngineLimits) -> dict[str, Engine]:
-        rooms.append(room)
+    def keep(_specs: object, limits: EngineLimits) -> dict[str, Engine]:
+        seen.append(limits)
         return {}
 
-    monkeypatch.setenv("DALSTON_SESSIONS_PER_GPU", places)
+    monkeypatch.setenv("DALSTON_SESSIONS_PER_GPU", slots)
     monkeypatch.setenv("DALSTON_DEGRADED_SESSIONS_PER_GPU", degraded)
     monkeypatch.setattr("stages.asr.loading.load", keep)
     load_stage(read_settings(AsrSettings), cast(StageMetrics, None))
-    assert [room.sessions for room in rooms] == [most]
+    assert [limits.sessions for limits in seen] == [most]

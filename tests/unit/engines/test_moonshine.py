@@ -1,4 +1,4 @@
-"""The embedded engine with its real weights: known recordings, batches, drafts, and strange audio."""
+"""Tests Moonshine with its real weights: known recordings, batches, drafts, and strange audio."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engines.base import Floats, Job, Transcript
 from engines.moonshine.engine import FILES, Moonshine, weights
 from engines.moonshine.tokens import Tokenizer
-from engines.repetition import without_loop
+from engines.repetition import remove_repetition
 from runtime.errors import StartupError
 from stages.vad.adaptive_delay import LIKELY, UNLIKELY
 from tests.support.recordings import BECKETT, recording
@@ -199,10 +199,10 @@ class TestTokenizer:
     ],
 )
 def test_what_is_said_again_and_again_at_the_end_is_said_once(tokens: list[int], kept: list[int]) -> None:
-    assert without_loop(tokens) == kept
+    assert remove_repetition(tokens) == kept
 
 
 @given(st.lists(st.integers(3, 6), max_size=20))
-def test_a_loop_is_cut_off_at_its_end_only(tokens: list[int]) -> None:
-    kept = without_loop(tokens)
+def test_a_repetition_is_cut_off_at_the_end_only(tokens: list[int]) -> None:
+    kept = remove_repetition(tokens)
     assert tokens[: len(kept)] == kept

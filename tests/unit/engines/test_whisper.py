@@ -1,4 +1,4 @@
-"""Whisper: what its guards let through, how it finds models, how it batches, what it says of silence."""
+"""Tests how Whisper finds models, how it batches, and what it transcribes of silence and speech."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,17 +10,13 @@ import pytest
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import DeviceLost, Floats, Job, OutOfMemory
-from engines.repetition import without_loop
 from engines.whisper import checkpoint as whisper_checkpoint
 from engines.whisper.checkpoint import embedded, locate
 from engines.whisper.engine import FULL, SHORT, Whisper
-from engines.whisper.hallucination import DecodedText, is_doubtful, is_echo, is_loop, is_noise
 from engines.whisper.model import Aligned, Generated, WhisperModel
 from engines.whisper.text import MAX_VOCABULARY, Text
 from runtime.errors import StartupError
 from tests.engines.recordings import noise, utterances
-
-SURE = DecodedText("It was the best of times.", logprob=-0.1, no_speech=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -39,49 +35,6 @@ def text() -> Text:
 def languages() -> Text:
     """The same tokens as those of a model of several languages."""
     return Text.read(replace(locate("tiny.en"), english=False), multilingual=True)
-
-
-# the guards
-
-
-@pytest.mark.parametrize(
-    ("logprob", "no_speech", "noise"),
-    [
-        (-0.4, 0.95, True),  # "you" on digital silence
-        (-1.1, 0.65, True),  # openai/whisper's rule
-        (-0.9, 0.65, False),
-        (-1.1, 0.55, False),
-    ],
-)
-def test_noise_is_what_is_surely_no_speech_or_has_unlikely_words(
-    logprob: float, no_speech: float, noise: bool
-) -> None:
-    assert is_noise(DecodedText("you", logprob, no_speech)) is noise
-
-
-def test_a_loop_is_a_text_that_does_not_end_or_says_little_in_many_words() -> None:
-    assert is_loop(replace(SURE, endless=True))
-    assert is_loop(replace(SURE, text="and then I said " * 12))
-    assert not is_loop(SURE)
-
-
-def test_loops_and_unlikely_words_deserve_another_attempt_but_noise_does_not() -> None:
-    assert is_doubtful(replace(SURE, endless=True))
-    assert is_doubtful(replace(SURE, logprob=-1.2))
-    assert not is_doubtful(SURE)
-    assert not is_doubtful(DecodedText("you", logprob=-1.2, no_speech=0.9))
-
-
-@pytest.mark.parametrize(
-    ("said", "echo"), [("Nell, Nell, Nel", True), ("N", True), ("Nell came", False), ("", False)]
-)
-def test_an_echo_has_nothing_but_words_of_the_vocabulary(said: str, echo: bool) -> None:
-    assert is_echo(said, ("Nagg", "Nell")) is echo
-
-
-def test_the_repetitions_at_an_end_are_dropped() -> None:
-    assert without_loop([1, 2, 3, 4, 3, 4, 3, 4, 3, 4]) == [1, 2, 3, 4]
-    assert without_loop([1, 2, 1, 2]) == [1, 2, 1, 2]
 
 
 # finding a model
@@ -165,7 +118,7 @@ def test_a_phrase_is_text_whatever_it_says(text: Text) -> None:
     assert text.prompt("en", (" ", "Dalston", "")) == plain
 
 
-def test_phrases_come_before_the_start_as_far_as_there_is_room(text: Text) -> None:
+def test_as_many_phrases_as_fit_come_before_the_start(text: Text) -> None:
     prompt = text.prompt("en", ("Dalston", "Kubernetes"))
     assert text.text(prompt) == "Dalston, Kubernetes"
     many = text.prompt("en", [f"phrase number {n}" for n in range(100)])
@@ -192,7 +145,7 @@ def test_where_there_are_no_spaces_each_character_is_a_word(languages: Text) -> 
 
 
 class Recorder(WhisperModel):
-    """Stands in for the weights: says what it was asked, hears what it is told."""
+    """Stands in for the weights: notes its calls, and decodes what it is given."""
 
     def __init__(self, device: str, answers: Sequence[Generated]) -> None:
         self.device, self.multilingual, self.mels = device, True, 80
@@ -224,26 +177,26 @@ def quiet(seconds: float) -> Floats:
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
 
 
-HEARD = Generated((632, 373), logprob=-0.1, no_speech=0.0)
+SPOKEN = Generated((632, 373), logprob=-0.1, no_speech=0.0)
 ENDLESS = Generated((632, 373) * 112, logprob=-0.1, no_speech=0.0)
 
 
 def test_languages_are_mixed_in_one_batch_and_only_unknown_ones_identified(languages: Text) -> None:
-    engine, model = fake(languages, "cpu", HEARD, HEARD, HEARD)
+    engine, model = fake(languages, "cpu", SPOKEN, SPOKEN, SPOKEN)
     jobs = [Job(quiet(1), language="de"), Job(quiet(8)), Job(quiet(2), language="fr")]
     assert [t.language for t in engine.transcribe(jobs)] == ["de", "jv", "fr"]
     assert model.calls == [("encode", 3, SHORT), ("identify", 1, SHORT // 2), ("generate", 3, 4)]
 
 
 def test_jobs_with_a_vocabulary_of_their_own_are_decoded_apart(languages: Text) -> None:
-    engine, model = fake(languages, "cpu", HEARD, HEARD, replace(HEARD, tokens=(1,)))
+    engine, model = fake(languages, "cpu", SPOKEN, SPOKEN, replace(SPOKEN, tokens=(1,)))
     jobs = [Job(quiet(1), language="en", vocabulary=words) for words in ((), ("Dalston",), ())]
     assert [t.tokens for t in engine.transcribe(jobs)] == [(632, 373), (1,), (632, 373)]
     assert [call[:2] for call in model.calls] == [("encode", 3), ("generate", 2), ("generate", 1)]
 
 
 def test_a_doubtful_text_is_encoded_in_full_and_decoded_again(languages: Text) -> None:
-    engine, model = fake(languages, "cpu", HEARD, ENDLESS, HEARD)
+    engine, model = fake(languages, "cpu", SPOKEN, ENDLESS, SPOKEN)
     assert [t.cut_off for t in engine.transcribe([Job(quiet(1), language="en")] * 2)] == [False, False]
     assert [call for call in model.calls if call[0] == "encode"] == [
         ("encode", 2, SHORT),
@@ -251,7 +204,7 @@ def test_a_doubtful_text_is_encoded_in_full_and_decoded_again(languages: Text) -
     ]
 
 
-def test_a_text_that_never_ends_loses_its_loop_and_says_so(languages: Text) -> None:
+def test_a_text_that_never_ends_loses_its_repetition_and_says_so(languages: Text) -> None:
     engine, _ = fake(languages, "cpu", ENDLESS, ENDLESS)
     (result,) = engine.transcribe([Job(quiet(1), language="en")])
     assert result.cut_off
@@ -260,12 +213,12 @@ def test_a_text_that_never_ends_loses_its_loop_and_says_so(languages: Text) -> N
 
 @pytest.mark.parametrize(("device", "seconds"), [("cuda", 1), ("cpu", 14)])
 def test_a_gpu_and_a_long_utterance_are_encoded_in_full(languages: Text, device: str, seconds: float) -> None:
-    engine, model = fake(languages, device, HEARD)
+    engine, model = fake(languages, device, SPOKEN)
     engine.transcribe([Job(quiet(seconds), language="en")])
     assert model.calls[0] == ("encode", 1, FULL)
 
 
-def test_cuda_without_room_is_said_in_the_engines_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_cuda_become_those_of_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Whisper("tiny.en")
 
     def full(*args: object, **kwargs: object) -> None:

@@ -109,7 +109,7 @@ def test_variants_are_always_names_and_without_workers_nothing_is_judged() -> No
     view().check("anything", "fr")
 
 
-class FakeRouter:
+class ListingRouter:
     """A router whose answers are set by hand."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def directory(router: Any, times: list[float]) -> WorkerDirectory:
 
 def test_a_flood_of_questions_is_one_call_a_second() -> None:
     async def main() -> None:
-        router, times = FakeRouter(), [0.0]
+        router, times = ListingRouter(), [0.0]
         it = directory(router, times)
         views = await asyncio.gather(*(it.look() for _ in range(100)))
         assert router.calls == 1
@@ -149,7 +149,7 @@ def test_a_flood_of_questions_is_one_call_a_second() -> None:
 
 def test_an_absent_redis_is_asked_once_a_second_too() -> None:
     async def main() -> None:
-        router, times = FakeRouter(), [0.0]
+        router, times = ListingRouter(), [0.0]
         router.answer = RegistryUnavailable("away")
         it = directory(router, times)
         outcomes = await asyncio.gather(*(it.look() for _ in range(50)), return_exceptions=True)
@@ -164,7 +164,7 @@ def test_an_absent_redis_is_asked_once_a_second_too() -> None:
 
 def test_capacity_counts_only_once_a_worker_has_been_seen_to_beat() -> None:
     async def main() -> None:
-        router, times = FakeRouter(), [0.0]
+        router, times = ListingRouter(), [0.0]
         it = directory(router, times)
         assert not await it.has_capacity()
         times.append(1.0)
@@ -181,7 +181,7 @@ def test_capacity_counts_only_once_a_worker_has_been_seen_to_beat() -> None:
 
 def test_a_worker_that_comes_later_counts_at_once() -> None:
     async def main() -> None:
-        router, times = FakeRouter(), [0.0]
+        router, times = ListingRouter(), [0.0]
         it = directory(router, times)
         router.answer = []
         assert not await it.has_capacity()

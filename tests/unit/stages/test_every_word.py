@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, Features, Floats, Job, Transcript
-from engines.silero import WINDOW, VadState
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
@@ -20,7 +19,8 @@ from stages.messages import Message
 from stages.process import Stage
 from stages.vad.stage import VadStage
 from tests.support.builders import SECOND, audio, close, flush, input_timed_out, opened, pcm
-from tests.support.play import Clock, at_once, json_events, play
+from tests.support.loud_vad import LoudIsSpeech
+from tests.support.play import ManualClock, at_once, json_events, play
 
 WORD = SECOND // 4
 CHUNK = SECOND // 10
@@ -32,14 +32,6 @@ NAMES = (
     "Sierra", "Tango", "Uniform", "Victor", "Whiskey", "Xray", "Yankee", "Zulu",
 )
 # fmt: on
-
-
-class LoudIsSpeech:
-    """A VAD that takes loud windows for speech."""
-
-    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
-        windows = [np.abs(sound.reshape(-1, WINDOW)).mean(axis=1) for sound in sounds]
-        return [np.where(w > 0.2, 0.9, 0.1).astype(np.float32) for w in windows]
 
 
 def hear(sound: Floats) -> Transcript:
@@ -87,9 +79,9 @@ class Stream:
 
 def finals(engine: Any, *history: Message | Packet) -> list[dict[str, Any]]:
     """The finals that come of a history, each message dealt with before the next comes."""
-    clock = Clock()
+    clock = ManualClock()
     stages: list[Stage] = [
-        VadStage(LoudIsSpeech(), EndpointRules(), clock),
+        VadStage(LoudIsSpeech(0.2), EndpointRules(), clock),
         AsrStage({"fast": engine}, 4, WORD, clock),
         AssemblerStage(clock),
     ]
@@ -97,7 +89,7 @@ def finals(engine: Any, *history: Message | Packet) -> list[dict[str, Any]]:
     return json_events(said, "transcript.final")
 
 
-def through(stages: Sequence[Stage], message: Message | Packet, clock: Clock) -> list[Packet]:
+def through(stages: Sequence[Stage], message: Message | Packet, clock: ManualClock) -> list[Packet]:
     """What comes out of the last stage; each packet is dealt with before the next one of its stage."""
     said = play(stages[0], at_once(message), clock)
     rest = stages[1:]

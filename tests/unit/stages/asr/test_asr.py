@@ -41,7 +41,7 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import Clock, at_once, json_events, of_type, play
+from tests.support.play import ManualClock, at_once, json_events, of_type, play
 
 UNIT = SECOND // 4  # samples for which the echo says one word
 EARLY = 2 * UNIT + UNIT // 3  # where a pause behind two words is worth a first guess
@@ -53,7 +53,7 @@ class EchoEngine:
     A quarter of zeros, or less than half a quarter, is no word. `seconds` is what a pass takes.
     """
 
-    def __init__(self, clock: Clock, seconds: float = 0.0, longest_context: int = 0) -> None:
+    def __init__(self, clock: ManualClock, seconds: float = 0.0, longest_context: int = 0) -> None:
         self._clock, self._seconds = clock, seconds
         self.longest_context = longest_context
         self.batches: list[list[Job]] = []
@@ -80,11 +80,11 @@ class EchoEngine:
         return [len(batch) for batch in self.batches]
 
 
-class Bench:
+class AsrBench:
     """A stage, its engine and its clock."""
 
     def __init__(self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0) -> None:
-        self.clock = Clock()
+        self.clock = ManualClock()
         self.engine = EchoEngine(self.clock, seconds, longest_context)
         self.stage = AsrStage({"fast": self.engine}, max_batch, UNIT, self.clock)
 
@@ -116,7 +116,7 @@ def end(quarter: int, kind: str = "end", utterance: int = 1, **more: object) -> 
 
 
 def test_an_utterance_becomes_partials_and_a_final() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2), words(2, 3), end(3), close(3 * UNIT))
     assert texts(said) == [("partial", "w1 w2"), ("partial", "w1 w2 w3"), ("final", "w1 w2 w3")]
     last = of_type(Hypothesis, said)[-1]
@@ -125,7 +125,7 @@ def test_an_utterance_becomes_partials_and_a_final() -> None:
 
 
 def test_only_the_newest_partial_of_a_session_is_worth_computing() -> None:
-    bench = Bench(seconds=1.0)
+    bench = AsrBench(seconds=1.0)
     history = [(0.0, opened()), (0.0, speech_start())]
     said = play(
         bench.stage,
@@ -140,7 +140,7 @@ def test_only_the_newest_partial_of_a_session_is_worth_computing() -> None:
 
 
 def test_audio_that_is_too_short_or_brings_too_little_gets_no_partial() -> None:
-    bench = Bench()
+    bench = AsrBench()
     half = pcm(np.full(UNIT // 2, 3))
     said = bench.one_by_one(
         opened(),
@@ -155,13 +155,13 @@ def test_audio_that_is_too_short_or_brings_too_little_gets_no_partial() -> None:
 
 @pytest.mark.parametrize(("windows", "partials"), [(UNIT // WINDOW, 2), (UNIT // WINDOW - 1, 1)])
 def test_a_window_of_the_vad_that_is_not_full_yet_holds_up_no_partial(windows: int, partials: int) -> None:
-    bench = Bench()
+    bench = AsrBench()
     more = audio(2 * UNIT, pcm(np.full(windows * WINDOW, 3)))
     assert len(texts(bench.one_by_one(opened(), speech_start(), words(0, 1, 2), more))) == partials
 
 
 def test_finals_come_before_partials_and_likely_finals() -> None:
-    bench, names = Bench(max_batch=1), "abc"
+    bench, names = AsrBench(max_batch=1), "abc"
     bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
     said = bench.play(
         words(0, 1, 1, session="a"),
@@ -174,7 +174,7 @@ def test_finals_come_before_partials_and_likely_finals() -> None:
 
 
 def test_what_queued_while_the_engine_was_busy_is_one_batch() -> None:
-    bench, names = Bench(seconds=1.0, max_batch=4), "abcdef"
+    bench, names = AsrBench(seconds=1.0, max_batch=4), "abcdef"
     bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
     begin = bench.clock.now / 1e9
     play(
@@ -186,14 +186,14 @@ def test_what_queued_while_the_engine_was_busy_is_one_batch() -> None:
 
 
 def test_no_forward_pass_has_more_than_max_batch_sessions() -> None:
-    bench, names = Bench(max_batch=3), [f"s{k}" for k in range(7)]
+    bench, names = AsrBench(max_batch=3), [f"s{k}" for k in range(7)]
     bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
     bench.play(*[words(0, 1, 1, session=name) for name in names])
     assert bench.engine.sizes == [3, 3, 1]
 
 
 def test_the_result_of_a_likely_end_becomes_the_final_without_a_second_decode() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
     decodes = len(bench.engine.batches)
     said = bench.play(words(3, 0), end(2, until=3 * UNIT))
@@ -203,7 +203,7 @@ def test_the_result_of_a_likely_end_becomes_the_final_without_a_second_decode() 
 
 
 def test_a_flush_in_a_pause_takes_the_likely_end_too() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
     decodes = len(bench.engine.batches)
     said = bench.play(end(2, "flush", until=3 * UNIT, flush_id="x"))
@@ -213,7 +213,7 @@ def test_a_flush_in_a_pause_takes_the_likely_end_too() -> None:
 
 @pytest.mark.parametrize("later", [[], [end(2, "maybe", until=3 * UNIT)]], ids=["alone", "overtaken"])
 def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message]) -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "early", until=EARLY))
     decodes = len(bench.engine.batches)
     said = bench.play(*later, end(2, "flush", until=3 * UNIT if later else EARLY, flush_id="x"))
@@ -222,7 +222,7 @@ def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message])
 
 
 def test_a_guess_is_patient_where_a_shorter_pause_has_been_decoded() -> None:
-    bench = Bench()
+    bench = AsrBench()
     stage = bench.stage
     early, maybe = end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), early)
@@ -235,7 +235,7 @@ def test_a_guess_is_patient_where_a_shorter_pause_has_been_decoded() -> None:
 
 
 def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.one_by_one(
         opened(),
         speech_start(),
@@ -248,7 +248,7 @@ def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
 
 
 def test_an_engine_that_is_too_slow_for_partials_guesses_once() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.engine.info = ModelInfo("fast", "slow", "slow", ("en",), Features().flags())
     bench.stage = AsrStage({"fast": bench.engine}, 4, UNIT, bench.clock)
     pause = [end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)]
@@ -257,7 +257,7 @@ def test_an_engine_that_is_too_slow_for_partials_guesses_once() -> None:
 
 
 def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
-    bench = Bench(longest_context=20 * UNIT)
+    bench = AsrBench(longest_context=20 * UNIT)
     first: list[Message | Packet] = [speech_start(), words(0, 1, 2, 0), end(2, until=3 * UNIT)]
     second: list[Message | Packet] = [
         speech_start(2, 3 * UNIT),
@@ -269,7 +269,7 @@ def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
 
 
 def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
-    bench, names = Bench(max_batch=1), "ab"
+    bench, names = AsrBench(max_batch=1), "ab"
     bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
     said = bench.play(
         words(0, 1, 0, session="a"),
@@ -281,7 +281,7 @@ def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
 
 
 def test_speech_that_goes_on_after_a_likely_end_is_decoded_again() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.one_by_one(
         opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT), words(3, 4, 5), end(5)
     )
@@ -294,13 +294,13 @@ def test_speech_that_goes_on_after_a_likely_end_is_decoded_again() -> None:
 
 
 def test_the_final_holds_the_audio_up_to_its_end_only() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2, 0, 9), end(2, until=3 * UNIT))
     assert finals(said) == ["w1 w2"]
 
 
 def test_a_cut_carries_the_overlap_over() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.one_by_one(
         opened(),
         speech_start(),
@@ -316,7 +316,7 @@ def test_a_cut_carries_the_overlap_over() -> None:
 
 
 def test_speech_that_goes_on_behind_a_stall_is_an_utterance_that_overlaps() -> None:
-    bench = Bench()
+    bench = AsrBench()
     again = speech_start(2, at=4 * UNIT, overlaps=True)
     said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 3, 4), end(4), again)
     said += bench.one_by_one(words(3, 4, 5, 6), end(7, utterance=2))
@@ -327,14 +327,14 @@ def test_speech_that_goes_on_behind_a_stall_is_an_utterance_that_overlaps() -> N
 def test_a_degraded_session_gets_a_third_of_the_partials_and_lets_others_go_first() -> None:
     counts = []
     for degraded in (False, True):
-        bench = Bench()
+        bench = AsrBench()
         said = bench.one_by_one(
             opened(degraded=degraded), speech_start(), *[words(k, k + 1) for k in range(12)], end(12)
         )
         assert finals(said) == [" ".join(f"w{k}" for k in range(1, 13))]
         counts.append(len(texts(said)) - 1)
     assert counts == [11, 4]
-    bench = Bench(max_batch=1)
+    bench = AsrBench(max_batch=1)
     both: list[Message | Packet] = [
         opened("a", degraded=True),
         opened("b"),
@@ -346,7 +346,7 @@ def test_a_degraded_session_gets_a_third_of_the_partials_and_lets_others_go_firs
 
 
 def test_of_audio_that_was_heard_before_only_the_newest_partial_is_decoded() -> None:
-    bench = Bench()
+    bench = AsrBench()
     again = [words(k, k + 1) for k in range(8)]
     said = bench.one_by_one(opened(replayed=8 * UNIT), speech_start(), *again, words(8, 9), end(9))
     assert texts(said) == [
@@ -357,7 +357,7 @@ def test_of_audio_that_was_heard_before_only_the_newest_partial_is_decoded() -> 
 
 
 def test_a_flush_in_mid_word_is_answered_with_all_that_came() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush", flush_id="x"))
     assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", "x")]
     said = bench.play(speech_start(2), words(2, 3), end(3, "flush", utterance=2, flush_id="y"))
@@ -365,7 +365,7 @@ def test_a_flush_in_mid_word_is_answered_with_all_that_came() -> None:
 
 
 def test_an_empty_flush_and_the_close_wait_for_the_finals_before_them() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.play(opened(), speech_start(), words(0, 1, 2))
     said = bench.play(end(2), flush("x"), configure(), flush("y"), close(2 * UNIT))
     kept = [m for m, _ in said if isinstance(m, Hypothesis | Flush | Configure | Close)]
@@ -374,14 +374,14 @@ def test_an_empty_flush_and_the_close_wait_for_the_finals_before_them() -> None:
 
 
 def test_boundaries_of_speech_do_not_wait() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2, 3 * UNIT))
     kinds = [type(m) for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd | Hypothesis)]
     assert kinds == [UtteranceStart, UtteranceEnd, UtteranceStart, Hypothesis]
 
 
 def test_several_finals_of_a_session_keep_their_order() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(
         opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(2, 3), end(3, utterance=2)
     )
@@ -390,7 +390,7 @@ def test_several_finals_of_a_session_keep_their_order() -> None:
 
 
 def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.play(opened(), speech_start(), words(0, 1, 2))
     decodes = len(bench.engine.batches)
     said = bench.play(words(2, 3), end(3), close(3 * UNIT, "gone"))
@@ -405,14 +405,14 @@ def test_a_client_that_is_gone_is_forgotten_at_once() -> None:
 
 
 def test_the_end_forgets_the_session_behind_its_last_final() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(opened(), speech_start(), words(0, 1, 2), end(2, "flush"), close(2 * UNIT))
     assert isinstance(said[-1][0], Close)
     assert bench.stage._sessions == {}
 
 
 def test_progress_counts_what_has_been_dealt_with() -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.play(opened(), Silence("s", ROUTE, SECOND))
     assert [p.processed for p in of_type(AudioProcessed, said)] == [SECOND]
     said = bench.play(speech_start(2), words(4, 1, 2, 3, 4), end(6, utterance=2), words(8, 5))
@@ -420,7 +420,7 @@ def test_progress_counts_what_has_been_dealt_with() -> None:
 
 
 def test_progress_waits_for_the_oldest_final() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.play(opened(), speech_start())
     said = list(bench.stage.handle(*words(0, 1, 2, 3, 4), 0))
     assert [p.processed for p in of_type(AudioProcessed, said)] == [4 * UNIT]
@@ -433,7 +433,7 @@ def test_progress_waits_for_the_oldest_final() -> None:
 
 @pytest.mark.parametrize("interim_results", [True, False])
 def test_partials_are_the_clients_choice(interim_results: bool) -> None:
-    bench = Bench()
+    bench = AsrBench()
     said = bench.one_by_one(
         opened(interim_results=interim_results),
         speech_start(),
@@ -449,7 +449,7 @@ def test_partials_are_the_clients_choice(interim_results: bool) -> None:
 
 
 def test_a_hypothesis_that_ran_into_its_limit_is_not_shown_but_stands_as_a_final() -> None:
-    bench = Bench()
+    bench = AsrBench()
     hear = bench.engine.transcribe
     bench.engine.transcribe = lambda jobs: [  # type: ignore[method-assign]
         Transcript(t.text, t.tokens, cut_off=True) for t in hear(jobs)
@@ -459,7 +459,7 @@ def test_a_hypothesis_that_ran_into_its_limit_is_not_shown_but_stands_as_a_final
 
 
 def test_the_last_hypothesis_is_the_draft_of_the_next() -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2), words(2, 3), end(3))
     assert [job.draft for (job,) in bench.engine.batches] == [(), (1, 2), (1, 2, 3)]
 
@@ -468,9 +468,9 @@ class TestContext:
     """A short utterance is decoded together with what was said before it."""
 
     @staticmethod
-    def talk(*utterances: tuple[int, tuple[int, ...]], longest: int = 20) -> tuple[Bench, list[Packet]]:
+    def talk(*utterances: tuple[int, tuple[int, ...]], longest: int = 20) -> tuple[AsrBench, list[Packet]]:
         """Utterances of (first quarter, values), each decoded before the next begins."""
-        bench = Bench(longest_context=longest * UNIT)
+        bench = AsrBench(longest_context=longest * UNIT)
         said = bench.play(opened(interim_results=False))
         for number, (start, values) in enumerate(utterances, 1):
             last = end(start + len(values), utterance=number)
@@ -494,7 +494,7 @@ class TestContext:
         assert len(bench.engine.batches[1][0].audio) == 3 * UNIT + SECOND // 10
 
     def test_what_was_broken_off_by_a_stall_neither_has_a_context_nor_is_one(self) -> None:
-        bench = Bench(longest_context=20 * UNIT)
+        bench = AsrBench(longest_context=20 * UNIT)
         said = bench.play(opened(interim_results=False), speech_start(1), words(0, 1, 2), end(2))
         said += bench.play(speech_start(2), words(4, 3, 4), end(6, utterance=2, resume=5 * UNIT))
         said += bench.play(speech_start(3), words(7, 5), end(8, utterance=3))
@@ -525,13 +525,13 @@ class TestContext:
         assert finals(said) == ["w1 w2 w3", "w4 w5", "w6"]
 
     def test_partials_are_decoded_alone(self) -> None:
-        bench = Bench(longest_context=20 * UNIT)
+        bench = AsrBench(longest_context=20 * UNIT)
         bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2))
         bench.one_by_one(words(2, 3, 4))
         assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w3 w4"
 
     def test_a_likely_end_is_heard_in_context(self) -> None:
-        bench = Bench(longest_context=20 * UNIT)
+        bench = AsrBench(longest_context=20 * UNIT)
         bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(3, 4))
         said = bench.one_by_one(end(4, "maybe", utterance=2), end(4, utterance=2))
         assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w1 w2 w4"
@@ -549,7 +549,9 @@ class TestContext:
 
 
 def test_a_session_begins_with_what_it_gets() -> None:
-    said = Bench().play(opened(timing=True, word_timestamps=True, vocabulary=("Dalston",), enable_vad=False))
+    said = AsrBench().play(
+        opened(timing=True, word_timestamps=True, vocabulary=("Dalston",), enable_vad=False)
+    )
     (begin,) = json_events(said)
     assert begin["type"] == "session.begin"
     assert begin["session_id"] == "s"
@@ -566,13 +568,13 @@ def test_a_session_begins_with_what_it_gets() -> None:
 
 @pytest.mark.parametrize(("model", "known"), [("fast", True), ("echo", True), ("accurate", False)])
 def test_a_model_that_is_not_here_fails_the_session(model: str, known: bool) -> None:
-    said = Bench().play(opened(model=model), close(0, "gone"))
+    said = AsrBench().play(opened(model=model), close(0, "gone"))
     assert [f.code for f in of_type(SessionFailed, said)] == ([] if known else ["no_capacity"])
     assert len(said) == (3 if known else 2)
 
 
 def test_what_the_text_says_of_a_likely_end_is_told_where_the_silence_depends_on_it() -> None:
-    bench = Bench()
+    bench = AsrBench()
     history = (opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2), end(2, "maybe"))
     assert of_type(TextEnd, bench.one_by_one(*history)) == [text_end(2 * UNIT, None)]
     assert of_type(TextEnd, bench.one_by_one(configure(), words(2, 3), end(3, "maybe"))) == []
@@ -593,7 +595,7 @@ def test_what_the_text_says_of_a_likely_end_is_told_where_the_silence_depends_on
 def test_the_text_and_the_engine_say_whether_a_sentence_is_over(
     heard: Transcript, finished: float | None
 ) -> None:
-    bench = Bench()
+    bench = AsrBench()
     bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
     said = bench.one_by_one(
         opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2), end(2, "maybe")
@@ -602,7 +604,7 @@ def test_the_text_and_the_engine_say_whether_a_sentence_is_over(
 
 
 def test_an_utterance_that_ends_late_has_the_text_that_was_decided_on() -> None:
-    bench = Bench()
+    bench = AsrBench()
     history = (opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2))
     bench.one_by_one(*history, end(2, "maybe"))
     said = bench.one_by_one(words(2, 0, 0, 0), replace(end(2), decided=5 * UNIT))
@@ -611,7 +613,7 @@ def test_an_utterance_that_ends_late_has_the_text_that_was_decided_on() -> None:
 
 
 def test_stamps_and_inference_time_of_a_result() -> None:
-    bench = Bench(seconds=0.05)
+    bench = AsrBench(seconds=0.05)
     bench.play(opened(), speech_start())
     heard, payload = words(0, 1, 2)
     assert isinstance(heard, Audio)
@@ -623,7 +625,7 @@ def test_stamps_and_inference_time_of_a_result() -> None:
 
 
 def test_words_have_times_on_the_sessions_clock() -> None:
-    bench = Bench()
+    bench = AsrBench()
     hear = bench.engine.transcribe
     bench.engine.transcribe = lambda jobs: [  # type: ignore[method-assign]
         Transcript(t.text, words=(("w1", 0.0, 0.25, None), ("w2", 0.25, 0.5, 0.5))) for t in hear(jobs)
@@ -634,7 +636,7 @@ def test_words_have_times_on_the_sessions_clock() -> None:
 
 
 def test_words_lie_within_their_utterance() -> None:
-    bench = Bench()
+    bench = AsrBench()
     heard = Transcript("w1 w2", words=(("w1", -0.02, 0.25, None), ("w2", 0.6, 0.8, None)))
     bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
     said = bench.play(opened(word_timestamps=True), speech_start(), words(0, 1, 2), end(2, until=2 * UNIT))
@@ -662,7 +664,12 @@ Step = Callable[[int, int], list[Message | Packet]]
 def test_every_word_is_in_a_final_once_and_in_order(
     utterances: list[tuple[list[int], list[str], str, bool]], busy: float, longest: int
 ) -> None:
-    bench, history, at, carried = Bench(busy, 4, longest * UNIT), list[Message | Packet]([opened()]), 0, False
+    bench, history, at, carried = (
+        AsrBench(busy, 4, longest * UNIT),
+        list[Message | Packet]([opened()]),
+        0,
+        False,
+    )
     expected: list[str] = []
     for number, (values, guesses, kind, empty_flush) in enumerate(utterances, 1):
         if not carried:

@@ -38,7 +38,7 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import Clock, Moment, at_once, json_events, of_type, play
+from tests.support.play import ManualClock, Moment, at_once, json_events, of_type, play
 
 CHUNK = SECOND // 4
 
@@ -51,7 +51,7 @@ class EchoStream:
 
     chunk_samples = CHUNK
 
-    def __init__(self, clock: Clock, seconds: float = 0.0) -> None:
+    def __init__(self, clock: ManualClock, seconds: float = 0.0) -> None:
         self._clock, self._seconds = clock, seconds
         self.heard: dict[int, list[float]] = {}
         self.all: dict[int, list[float]] = {}
@@ -86,7 +86,7 @@ class EchoJobs:
 
     longest_context = 0
 
-    def __init__(self, clock: Clock, variant: str = "accurate", room: int = 99) -> None:
+    def __init__(self, clock: ManualClock, variant: str = "accurate", room: int = 99) -> None:
         self._clock, self._room = clock, room
         self.sizes: list[int] = []
         self.info = ModelInfo(variant, f"echo-{variant}", "echo", ("en",), Features().flags())
@@ -102,7 +102,7 @@ class EchoJobs:
         return [Transcript(f"{len(job.audio) / SECOND:g}") for job in jobs]
 
 
-def stage_of(*engines: Any, clock: Clock, max_batch: int = 4) -> AsrStage:
+def stage_of(*engines: Any, clock: ManualClock, max_batch: int = 4) -> AsrStage:
     return AsrStage({e.info.variant: e for e in engines}, max_batch, CHUNK, clock)
 
 
@@ -118,12 +118,12 @@ def texts(said: list[Packet]) -> list[tuple[str, str]]:
     return [("final" if h.final else "partial", h.text) for h in of_type(Hypothesis, said)]
 
 
-def run(stage: AsrStage, clock: Clock, *history: Message | Packet) -> list[Packet]:
+def run(stage: AsrStage, clock: ManualClock, *history: Message | Packet) -> list[Packet]:
     return [packet for message in history for packet in play(stage, at_once(message), clock)]
 
 
 def test_a_stream_grows_chunk_by_chunk_and_ends_with_its_rest() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock)
     stage = stage_of(engine, clock=clock)
     said = run(
@@ -147,7 +147,7 @@ def test_a_stream_grows_chunk_by_chunk_and_ends_with_its_rest() -> None:
 
 
 def test_a_stream_says_what_its_text_says_once_it_has_all_of_the_speech() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoStream(clock), clock=clock)
     begun = run(stage, clock, opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2))
     pause = [end(2, kind, until=round(k * CHUNK)) for kind, k in (("early", 2.2), ("maybe", 2.4))]
@@ -160,7 +160,7 @@ def test_a_stream_says_what_its_text_says_once_it_has_all_of_the_speech() -> Non
 
 
 def test_a_chunk_that_changes_nothing_is_no_partial() -> None:
-    clock = Clock()
+    clock = ManualClock()
 
     class Silent(EchoStream):
         def _step(self, job: Chunk) -> Transcript:
@@ -172,7 +172,7 @@ def test_a_chunk_that_changes_nothing_is_no_partial() -> None:
 
 
 def test_whoever_has_a_chunk_ready_goes_into_the_next_step() -> None:
-    clock, names = Clock(), "abcde"
+    clock, names = ManualClock(), "abcde"
     engine = EchoStream(clock, seconds=0.1)
     stage = stage_of(engine, clock=clock)
     run(stage, clock, *map(opened, names), *[speech_start(session=name) for name in names])
@@ -181,7 +181,7 @@ def test_whoever_has_a_chunk_ready_goes_into_the_next_step() -> None:
 
 
 def test_a_session_with_much_to_do_does_not_starve_another() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock, seconds=0.1)
     stage = stage_of(engine, clock=clock, max_batch=2)
     run(stage, clock, *map(opened, "ab"), *[speech_start(session=name) for name in "ab"])
@@ -191,7 +191,7 @@ def test_a_session_with_much_to_do_does_not_starve_another() -> None:
 
 
 def test_a_cut_goes_on_in_a_new_stream_from_where_it_says() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock)
     stage = stage_of(engine, clock=clock)
     cut = end(3, "cut", resume=2 * CHUNK)
@@ -206,7 +206,7 @@ def test_a_cut_goes_on_in_a_new_stream_from_where_it_says() -> None:
 
 
 def test_a_session_that_is_gone_frees_its_streams() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock)
     stage = stage_of(engine, clock=clock)
     run(stage, clock, opened(), speech_start(), words(0, 1, 2), close(reason="gone"))
@@ -215,7 +215,7 @@ def test_a_session_that_is_gone_frees_its_streams() -> None:
 
 
 def test_a_client_that_leaves_before_its_last_final_gets_none_and_frees_its_streams() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock)
     stage = stage_of(engine, clock=clock)
     run(stage, clock, opened(), speech_start(), words(0, 1, 2))
@@ -229,7 +229,7 @@ def test_a_client_that_leaves_before_its_last_final_gets_none_and_frees_its_stre
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 3 * CHUNK), min_size=1, max_size=12), st.integers(0, CHUNK))
 def test_a_stream_is_fed_every_sample_once(pieces: list[int], less: int) -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoStream(clock)
     stage = stage_of(engine, clock=clock)
     samples = (np.arange(sum(pieces)) % 30_000) + 1
@@ -246,14 +246,14 @@ def test_a_stream_is_fed_every_sample_once(pieces: list[int], less: int) -> None
 
 
 def test_progress_follows_what_the_engine_has_heard() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoStream(clock), clock=clock)
     said = run(stage, clock, opened(), speech_start(), words(0, 1, 2, 3, 4))
     assert of_type(AudioProcessed, said)[-1].processed == 4 * CHUNK
 
 
 def test_sessions_get_the_engine_of_their_model() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoStream(clock), EchoJobs(clock), clock=clock)
     said = run(stage, clock, opened("a"), opened("b", model="accurate"), opened("c", model="echo-accurate"))
     models = [e["model"] for e in json_events(said)]
@@ -263,7 +263,7 @@ def test_sessions_get_the_engine_of_their_model() -> None:
 
 
 def test_two_engines_take_turns_by_age() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stream, jobs = EchoStream(clock, seconds=0.3), EchoJobs(clock)
     stage = stage_of(stream, jobs, clock=clock)
     run(stage, clock, opened("a"), opened("b", model="accurate"), speech_start(session="a"))
@@ -275,7 +275,7 @@ def test_two_engines_take_turns_by_age() -> None:
 
 
 def test_partials_of_one_engine_wait_for_finals_of_another() -> None:
-    clock = Clock()
+    clock = ManualClock()
     fast = EchoJobs(clock, "fast")
     fast.info = replace(fast.info, features=Features(interim_results=True).flags())
     stage = stage_of(fast, EchoJobs(clock), clock=clock)
@@ -288,7 +288,7 @@ def test_partials_of_one_engine_wait_for_finals_of_another() -> None:
     assert [h.session for h in of_type(Hypothesis, said)] == ["a", "b", "a"]
 
 
-def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int = 1) -> list[Packet]:
+def say(stage: AsrStage, clock: ManualClock, session: str, first: int, utterance: int = 1) -> list[Packet]:
     """One utterance of a second that begins with a sample of that value."""
     at = (utterance - 1) * SECOND
     samples = np.full(SECOND, 5)
@@ -304,7 +304,7 @@ def say(stage: AsrStage, clock: Clock, session: str, first: int, utterance: int 
 
 @pytest.mark.parametrize(("kind", "model"), [(EchoJobs, "accurate"), (EchoStream, "fast")])
 def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kind: Any, model: str) -> None:
-    clock, heard = Clock(), list[str | None]()
+    clock, heard = ManualClock(), list[str | None]()
     engine = kind(clock)
     engine.info = replace(engine.info, languages=("de", "en"))
     transcribe = engine.transcribe
@@ -332,7 +332,7 @@ def test_the_language_that_a_client_changes_to_is_that_of_the_next_utterance(kin
 
 
 def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
     run(stage, clock, opened("a"), opened("b"))
     said = say(stage, clock, "a", 666) + say(stage, clock, "b", 1) + say(stage, clock, "a", 1, 2)
@@ -342,7 +342,7 @@ def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> No
 
 
 def test_three_failures_in_a_row_end_the_session() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
     run(stage, clock, opened())
     for utterance in (1, 2):
@@ -355,7 +355,7 @@ def test_three_failures_in_a_row_end_the_session() -> None:
 def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_cut_heard(
     kind: Any, poison: int
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(kind(clock), clock=clock)
 
     def fail(utterance: int, at: int) -> list[Packet]:
@@ -377,7 +377,7 @@ def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_c
 
 @pytest.mark.parametrize(("kind", "poison"), [(EchoJobs, 666), (EchoStream, 32_000)])
 def test_an_utterance_that_fails_before_its_end_has_ended_there(kind: Any, poison: int) -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(kind(clock), clock=clock)
     begin = opened(model="accurate" if kind is EchoJobs else "fast"), speech_start(at=SECOND)
     said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "maybe"))
@@ -397,7 +397,7 @@ def test_what_was_promised_of_an_utterance_that_fails_is_not_said_in_the_next_on
             first, *_, last = (int(word[1:]) for word in super()._step(job).text.split() * 2)
             return Transcript(" ".join(f"n{k}" for k in range(first, last + 6)))
 
-    clock = Clock()
+    clock = ManualClock()
     stage, assembler = stage_of(Counting(clock), clock=clock), AssemblerStage(clock)
     said = run(stage, clock, opened(), speech_start())
     said += run(stage, clock, *[words(k, k + 1) for k in range(5)], words(5, 32_000), end(8))
@@ -408,7 +408,7 @@ def test_what_was_promised_of_an_utterance_that_fails_is_not_said_in_the_next_on
 
 
 def test_a_success_in_between_forgives() -> None:
-    clock = Clock()
+    clock = ManualClock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
     run(stage, clock, opened())
     firsts = [666, 666, 1, 666, 666]
@@ -417,14 +417,14 @@ def test_a_success_in_between_forgives() -> None:
 
 
 def test_only_the_job_that_makes_the_engine_raise_fails() -> None:
-    inference = Inference(EchoJobs(Clock()), 4)
+    inference = Inference(EchoJobs(ManualClock()), 4)
     jobs = [Job(np.full(SECOND, value / 32768, np.float32)) for value in (1, 666, 2)]
     kinds = Counter(type(result) for result in inference.run(jobs))
     assert kinds == {Transcript: 2, Failure: 1}
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
-    engine = EchoJobs(Clock(), room=2)
+    engine = EchoJobs(ManualClock(), room=2)
     inference = Inference(engine, 8)
     jobs = [Job(np.ones(SECOND, np.float32))] * 7
     assert all(isinstance(result, Transcript) for result in inference.run(jobs))
@@ -433,7 +433,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
 
 
 def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoJobs(clock, "fast")
 
     def lose(jobs: Sequence[Job]) -> list[Transcript]:
@@ -447,7 +447,7 @@ def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
 
 
 def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
-    clock = Clock()
+    clock = ManualClock()
     engine = EchoJobs(clock, "fast")
     stage = stage_of(engine, clock=clock)
     run(stage, clock, *map(opened, "ab"))

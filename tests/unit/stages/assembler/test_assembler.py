@@ -34,11 +34,11 @@ from tests.support.builders import (
     speech_start,
     text_end,
 )
-from tests.support.play import Clock, at_once, json_events, of_type, play
+from tests.support.play import ManualClock, at_once, json_events, of_type, play
 
 
-def assemble(*history: Message | Packet, clock: Clock | None = None) -> list[Packet]:
-    clock = clock or Clock()
+def assemble(*history: Message | Packet, clock: ManualClock | None = None) -> list[Packet]:
+    clock = clock or ManualClock()
     return play(AssemblerStage(clock), at_once(*history), clock)
 
 
@@ -233,7 +233,7 @@ def test_the_end_of_a_long_session_is_an_event() -> None:
 
 
 def test_a_client_that_is_gone_gets_no_end_and_is_forgotten() -> None:
-    stage = AssemblerStage(Clock())
+    stage = AssemblerStage(ManualClock())
     said = play(stage, at_once(opened(), final("a"), close(reason="gone")))
     assert fields_of("session.end", said) == []
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
@@ -261,7 +261,7 @@ def test_sessions_do_not_mix() -> None:
 
 
 def test_results_are_stamped_in_and_out_and_events_without_a_time_are_not() -> None:
-    clock = Clock()
+    clock = ManualClock()
     clock.now = 40
     said = assemble(opened(), speech_start(), final("a", stamps=(1, 2), inference_ns=7), clock=clock)
     assert [(e.kind, e.stamps, e.inference_ns) for e in of_type(EncodedEvent, said)] == [

@@ -27,7 +27,7 @@ from stages.messages import Open
 from stages.receiver.opening import opening, read_open
 from stages.vad.vad_session import speaker_at
 from tests.support.builders import ROUTE, SECOND, close, final, hypothesis, opened
-from tests.support.play import Clock, at_once, json_events, play
+from tests.support.play import ManualClock, at_once, json_events, play
 
 PREVIOUS = ("it", "was", "the", "worst", "of")
 
@@ -202,7 +202,7 @@ def test_the_vad_begins_at_the_clock() -> None:
 
 def said(*history: object, **where: object) -> list[tuple[str, str]]:
     """Types and texts of what an assembler makes of a session that goes on."""
-    clock = Clock()
+    clock = ManualClock()
     packets = play(AssemblerStage(clock), at_once(opened(**where), *history), clock)  # type: ignore[arg-type]
     return [(e["type"], e["text"]) for e in json_events(packets) if "text" in e]
 
@@ -231,7 +231,7 @@ def test_what_was_promised_stands_and_what_was_shown_gets_its_final() -> None:
 
 
 def test_numbers_go_on() -> None:
-    clock = Clock()
+    clock = ManualClock()
     history = at_once(opened(utterance=7, start=SECOND), final("Seven."), close(2 * SECOND))
     packets = play(AssemblerStage(clock), history, clock)
     assert [e["utterance"] for e in json_events(packets, "transcript.final")] == [7]

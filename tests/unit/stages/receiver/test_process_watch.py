@@ -1,38 +1,34 @@
 """A process that held its lock file and is gone is noticed at once."""
 
 import asyncio
-import subprocess
 import sys
 from pathlib import Path
 
 from stages.receiver.process_watch import ProcessWatch
+from tests.support.managed_process import ManagedProcess
 
-HOLDER = "import sys; from pathlib import Path; from runtime.process import lock; \
-held = lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+HOLDER = "import signal, sys; from pathlib import Path; from runtime.process import lock; \
+held = lock(Path(sys.argv[1])); print('held', flush=True); signal.pause()"
 
 
-def hold(path: Path) -> "subprocess.Popen[bytes]":
-    """A process that holds a lock, once it does."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
-    return holder
+def hold(path: Path) -> ManagedProcess:
+    """A process that takes a lock; to be waited for with `line("held")`."""
+    return ManagedProcess(sys.executable, "-c", HOLDER, str(path))
 
 
 def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
     async def main() -> None:
         died: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         watch = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
-        holder = hold(tmp_path / "vad.2.lock")
-        with holder:
+        with hold(tmp_path / "vad.2.lock") as holder:
+            holder.line("held")
             for _ in range(3):
                 watch.watch_process("vad", 1)
             holder.kill()
             async with asyncio.timeout(5):
                 assert await died.get() == ("vad", 1)
         with hold(tmp_path / "vad.2.lock") as again:  # a process of that name may come back
+            again.line("held")
             watch.watch_process("vad", 1)
             again.kill()
             async with asyncio.timeout(5):
@@ -43,7 +39,7 @@ def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
-    async def main(other: "subprocess.Popen[bytes]") -> None:
+    async def main(other: ManagedProcess) -> None:
         alarms: list[str] = []
         watch = ProcessWatch(tmp_path, lambda stage, _index: alarms.append(stage))
         (tmp_path / "vad.1.lock").write_text(str(other.pid))
@@ -56,6 +52,8 @@ def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
         watch.close()
 
     with hold(tmp_path / "vad.1.lock") as holder, hold(tmp_path / "other.lock") as other:
+        holder.line("held")
+        other.line("held")
         asyncio.run(main(other))
         holder.kill()
 

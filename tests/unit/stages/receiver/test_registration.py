@@ -1,4 +1,4 @@
-"""Checks what a worker tells the registry and does for it, with a registry played by hand, in virtual time."""
+"""Checks what a worker tells the registry and does for it, with a registry that is played by hand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

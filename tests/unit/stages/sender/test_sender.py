@@ -12,7 +12,7 @@ from stages.channels import Packet
 from stages.messages import AudioProcessed, Frame, Message, SessionFailed
 from stages.sender.stage import STEPS, SenderStage, timing
 from tests.support.builders import ROUTE, close, event, opened, text_end
-from tests.support.play import Clock, Moment, at_once, play
+from tests.support.play import ManualClock, Moment, at_once, play
 
 
 def frames(said: Iterable[Packet]) -> list[dict[str, object]]:
@@ -20,7 +20,7 @@ def frames(said: Iterable[Packet]) -> list[dict[str, object]]:
 
 
 def send(*history: Message | Packet) -> list[Packet]:
-    return play(SenderStage(Clock()), at_once(*history))
+    return play(SenderStage(ManualClock()), at_once(*history))
 
 
 EVENTS: dict[str, Callable[[int], Event]] = {
@@ -82,7 +82,7 @@ def test_a_partial_that_is_overtaken_in_the_queue_is_dropped(history: list[Packe
 
 def test_a_partial_that_nothing_overtakes_is_sent_at_once() -> None:
     history: list[Moment] = [(float(k), partial(k)) for k in range(4)]
-    assert numbers(play(SenderStage(Clock()), history)) == [0, 1, 2, 3]
+    assert numbers(play(SenderStage(ManualClock()), history)) == [0, 1, 2, 3]
 
 
 def test_a_session_that_failed_is_told_why_behind_what_it_was_told_before() -> None:
@@ -115,7 +115,7 @@ def test_nothing_but_overtaken_partials_is_ever_dropped(events: list[tuple[int, 
     for number, (wait, kind, session) in enumerate(events):
         now += wait // 3  # most come together
         history.append((now, numbered(kind, number, session)))
-    said = play(SenderStage(Clock()), history)
+    said = play(SenderStage(ManualClock()), history)
     for session in "ab":
         asked = [(kind, number) for number, (_, kind, to) in enumerate(events) if to == session]
         sent = [number_in(p) for m, p in said if isinstance(m, Frame) and m.session == session]
@@ -163,7 +163,7 @@ def test_a_result_that_was_not_stamped_everywhere_has_no_timing(stamps: tuple[in
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_timing_is_the_clients_choice(wanted: bool) -> None:
-    clock = Clock()
+    clock = ManualClock()
     clock.now = 155 * MS
     result = event(Final(text="a"), stamps=STAMPS[:-1], inference_ns=30 * MS, endpoint_wait=300.0)
     (frame,) = frames(play(SenderStage(clock), at_once(opened(timing=wanted), result), clock))
@@ -178,7 +178,7 @@ def test_timing_is_the_clients_choice(wanted: bool) -> None:
 
 
 def test_a_session_that_is_over_is_forgotten() -> None:
-    stage = SenderStage(Clock())
+    stage = SenderStage(ManualClock())
     play(stage, at_once(opened(timing=True), partial(1), close()))
     assert not stage.busy
     assert stage._timed == set()

@@ -1,6 +1,5 @@
 """The VAD stage: which audio goes on, once and in order, and what is said between it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.base import Floats
-from engines.silero import WINDOW, SileroVad, VadState
+from engines.silero import WINDOW, SileroVad
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
@@ -38,28 +36,16 @@ from tests.support.builders import (
     pcm,
     text_end,
 )
-from tests.support.play import Clock, Moment, at_once, of_type, play
+from tests.support.loud_vad import LoudIsSpeech
+from tests.support.play import ManualClock, Moment, at_once, of_type, play
 from tests.support.recordings import recording
 
 CHUNK = SECOND // 10
 LOUD, QUIET = 20_000, 100
 
 
-class LoudIsSpeech:
-    """A VAD that takes loud windows for speech, and keeps how many it was given at a time."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
-        assert len(set(map(id, states))) == len(sounds)
-        self.batches.append(len(sounds))
-        windows = [sound.reshape(-1, WINDOW) for sound in sounds]
-        return [np.where(np.abs(w).mean(axis=1) > 0.3, 0.9, 0.1).astype(np.float32) for w in windows]
-
-
-def stage(vad: LoudIsSpeech | None = None, clock: Clock | None = None, **rules: Any) -> VadStage:
-    return VadStage(vad or LoudIsSpeech(), EndpointRules(**rules), clock or Clock())
+def stage(vad: LoudIsSpeech | None = None, clock: ManualClock | None = None, **rules: Any) -> VadStage:
+    return VadStage(vad or LoudIsSpeech(), EndpointRules(**rules), clock or ManualClock())
 
 
 def sound(*runs: tuple[int, int]) -> bytes:
@@ -271,7 +257,7 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
 
 
-def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packet]]:
+def maybe_ended(clock: ManualClock, silence: float) -> tuple[VadStage, int, list[Packet]]:
     """A stage with a speaker who has been silent so long (s), where the speech ended, and what was said."""
     vad_stage = stage(clock=clock)
     packets = chunks(sound((LOUD, SECOND), (QUIET, round(silence * SECOND))))
@@ -281,7 +267,7 @@ def maybe_ended(clock: Clock, silence: float) -> tuple[VadStage, int, list[Packe
 
 
 def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, said = maybe_ended(clock, 0.3)
     clock.spend(0.05)
     now = play(vad_stage, [(clock.now / 1e9, text_end(at))], clock)
@@ -295,7 +281,7 @@ def test_an_utterance_whose_sentence_is_over_ends_when_its_text_comes() -> None:
 
 @pytest.mark.parametrize("finished", [None, 0.0])
 def test_an_utterance_whose_sentence_may_go_on_goes_on(finished: float | None) -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, _ = maybe_ended(clock, 0.25)
     assert play(vad_stage, at_once(text_end(at, finished)), clock) == []
     rest = chunks(sound((QUIET, SECOND)))
@@ -309,7 +295,7 @@ def rest_of(packets: list[Packet], at: int) -> list[Moment]:
 
 
 def test_what_is_said_of_another_silence_or_session_is_nothing() -> None:
-    clock = Clock()
+    clock = ManualClock()
     vad_stage, at, _ = maybe_ended(clock, 0.3)
     others = [text_end(at - WINDOW), text_end(0), text_end(at, session="unknown")]
     assert play(vad_stage, at_once(*others), clock) == []
@@ -335,7 +321,7 @@ def test_a_long_utterance_is_cut_and_goes_on() -> None:
 
 
 def test_stamps_say_when_the_audio_that_decided_came_and_when_the_result_left() -> None:
-    clock = Clock()
+    clock = ManualClock()
     packets = [
         (Audio("s", ROUTE, message.start, (k, k + 1)), payload)
         for k, (message, payload) in enumerate(chunks(SENTENCE))
@@ -433,7 +419,9 @@ def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
     whole = bytes(3 * SECOND) + speech + bytes(4 * SECOND) + speech + bytes(2 * SECOND)
 
     def boundaries() -> list[int]:
-        said = play(VadStage(SileroVad(), EndpointRules(), Clock()), live([(opened(), b""), *chunks(whole)]))
+        said = play(
+            VadStage(SileroVad(), EndpointRules(), ManualClock()), live([(opened(), b""), *chunks(whole)])
+        )
         return [m.at for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd)]
 
     skipped = boundaries()

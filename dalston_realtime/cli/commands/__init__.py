@@ -1,0 +1,1 @@
+"""Defines the commands of `dalston-rt`, one module each."""

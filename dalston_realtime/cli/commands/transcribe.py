@@ -1,0 +1,115 @@
+"""Defines `dalston-rt transcribe`, which transcribes recordings while they play, and saves transcripts."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dalston_realtime.cli import options as opt
+from dalston_realtime.cli.display.latency_table import print_budget
+from dalston_realtime.cli.display.view import TranscriptView, make_view
+from dalston_realtime.cli.exits import ExitCode, run_command
+from dalston_realtime.cli.finish import FinishedSession, finish_session
+from dalston_realtime.cli.save import output_paths
+from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
+from dalston_realtime.client.audio.pacing import as_taken, in_real_time
+from dalston_realtime.client.audio.stdin import stdin_chunks
+from dalston_realtime.client.clock import WallClock
+from dalston_realtime.client.errors import AudioError
+from dalston_realtime.client.results.subtitles import Format
+from dalston_realtime.client.session import StreamOptions
+from dalston_realtime.client.url import DEFAULT_URL
+
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is raw PCM on stdin.")]
+Fast = Annotated[bool, typer.Option("--fast", help="As quick as the server takes it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """What to do with every recording."""
+
+    request: opt.StreamRequest
+    fast: bool
+    view: TranscriptView
+
+
+def transcribe(  # noqa: PLR0913 - one parameter for each option
+    files: Files,
+    *,
+    fast: Fast = False,
+    model: opt.Model = "fast",
+    language: opt.Language = None,
+    vocabulary: opt.Vocabulary = None,
+    min_silence_ms: opt.MinSilenceMs = None,
+    no_interim: opt.NoInterim = False,
+    word_timestamps: opt.WordTimestamps = False,
+    json: opt.Events = False,
+    timing: opt.Timing = False,
+    save: opt.Save = None,
+    output_dir: opt.OutputDir = None,
+    url: opt.Url = DEFAULT_URL,
+) -> None:
+    """Transcribe recordings, one after another, as if they were spoken now.
+
+    Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more. Standard input (-) is
+    raw 16 kHz mono s16le. Ctrl-C ends the audio and prints what was said until then.
+    """
+    request = opt.StreamRequest(
+        url,
+        model,
+        StreamOptions(
+            language=language,
+            vocabulary=vocabulary or None,
+            min_silence_ms=min_silence_ms,
+            interim_results=False if no_interim else None,
+            word_timestamps=word_timestamps or None,
+            timing=timing or None,
+        ),
+    )
+    job = FileJob(request, fast, make_view(json))
+    finished = run_command(_transcribe_all(files, job, save or (), output_dir))
+    if timing and any(session.outcome.transcript.begin for session in finished):
+        samples = [sample for session in finished for sample in session.outcome.samples]
+        print_budget(Console(stderr=json), samples)
+    raise typer.Exit(next((d.code for d in finished if d.code), ExitCode.OK))
+
+
+async def _transcribe_all(
+    files: Sequence[str], job: FileJob, formats: Sequence[Format], folder: Path | None
+) -> list[FinishedSession]:
+    """Each file by itself; after Ctrl-C none is begun."""
+    outputs = output_paths(files, formats, folder)
+    done: list[FinishedSession] = []
+    for name in files:
+        outcome = await _transcribe_one(name, job)
+        done.append(finish_session(name, outcome, outputs[name], job.view))
+        if outcome.interrupted:
+            break
+    return done
+
+
+async def _transcribe_one(name: str, job: FileJob) -> Outcome:
+    try:
+        with _opened(name, job.fast) as source:
+            return await transcribe_source(source, job.request, job.view)
+    except AudioError as error:
+        return Outcome(error=error)
+
+
+@contextmanager
+def _opened(name: str, fast: bool) -> Iterator[AudioSource]:
+    if name == "-":
+        yield AudioSource(name, _paced(stdin_chunks(), fast))
+        return
+    from dalston_realtime.client.audio.files import open_audio  # its libraries are loaded only for files
+
+    with open_audio(Path(name)) as file:
+        yield AudioSource(name, _paced(as_taken(file.chunks), fast), file.duration)
+
+
+def _paced(chunks: AsyncIterator[bytes], fast: bool) -> AsyncIterator[bytes]:
+    return chunks if fast else in_real_time(chunks, WallClock())

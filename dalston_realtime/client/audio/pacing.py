@@ -1,0 +1,27 @@
+"""Delays the chunks of a recording until a microphone would have delivered them."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Final
+
+from dalston_realtime.client.clock import AsyncClock
+from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
+
+BYTES_PER_SECOND: Final = BYTES_PER_SAMPLE * SAMPLE_RATE  # Of 16 kHz mono s16le, the form of all chunks here.
+
+
+async def as_taken(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Each chunk as soon as the one before it was taken; other tasks run in between."""
+    for chunk in chunks:
+        await asyncio.sleep(0)
+        yield chunk
+
+
+async def in_real_time(chunks: AsyncIterable[bytes], clock: AsyncClock) -> AsyncIterator[bytes]:
+    """Each chunk when its last sample would have been recorded; a late one does not delay the rest."""
+    start = clock.now()
+    sent = 0
+    async for chunk in chunks:
+        sent += len(chunk)
+        await clock.sleep(max(0.0, start + sent / BYTES_PER_SECOND - clock.now()))
+        yield chunk

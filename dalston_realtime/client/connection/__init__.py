@@ -1,0 +1,1 @@
+"""Keeps a session connected: opens WebSockets, sends, receives, and comes back after a loss."""

@@ -1,0 +1,1 @@
+"""Turns the events of a session into transcripts, subtitles and latency figures."""

@@ -1,0 +1,42 @@
+"""Starts the whole server, as `dalston-rt serve`: each line of the Procfile as often as the fan-out says."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from dalston_realtime.protocol.errors import DalstonError
+from runtime.extras import require_extra
+from runtime.procfile import honcho_command, with_env_file, with_interpreter
+from stages.topology import honcho_concurrency, parse_fanout
+
+Processes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PROCESS]...", help="Only these, such as broker and gateway.", show_default=False
+    ),
+]
+
+
+def serve(processes: Processes = None) -> None:
+    """Start the server and run it until Ctrl-C.
+
+    Settings are environment variables DALSTON_..., and lines of the file .env for what these do not name.
+    """
+    try:
+        require_extra("server", "serve")
+        _become_honcho(processes or [])
+    except DalstonError as error:
+        print(f"dalston-rt: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def _become_honcho(processes: list[str]) -> NoReturn:
+    """Go on as honcho in this very process, so that a signal to it is a signal to honcho."""
+    environment = with_env_file(os.environ, Path(".env"))
+    counts = parse_fanout(environment.get("DALSTON_FANOUT", ""))
+    command = honcho_command(concurrency=honcho_concurrency(counts), processes=processes)
+    # The programs of a wheel must not come from a folder of the same name where it is started.
+    os.execve(command[0], command, {**with_interpreter(environment), "PYTHONSAFEPATH": "1"})

@@ -1,0 +1,48 @@
+"""Makes frames that no honest peer sends, for the property tests of every decoder."""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=10**18, max_value=10**4_000)
+    | st.floats()
+    | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+"""Any JSON value, with what JSON has no word for: NaN, infinity, lone surrogates."""
+
+NESTED = "[" * 100_000, '{"a":' * 100_000, "[" * 1_500 + "]" * 1_500
+
+
+def objects(types: list[str], names: list[str]) -> st.SearchStrategy[str]:
+    """Objects of these types with these fields and others, as JSON text."""
+    fields = st.dictionaries(st.sampled_from(names) | st.text(max_size=5), JSON, max_size=8)
+    kinds = st.sampled_from(types) | JSON
+    return st.builds(_as_text, kinds, fields, st.booleans())
+
+
+def frames(types: list[str], names: list[str]) -> st.SearchStrategy[str]:
+    """Text frames: objects, and anything else."""
+    return (
+        objects(types, names)
+        | st.text(st.characters(codec=None))
+        | st.sampled_from(NESTED)
+        | st.sampled_from(NESTED).map(lambda deep: f'{{"type":"{types[0]}","{names[0]}":{deep}}}')
+        | JSON.map(json.dumps)
+    )
+
+
+def raw_frames(types: list[str], names: list[str]) -> st.SearchStrategy[str | bytes]:
+    """Frames as bytes as well, broken UTF-8 among them."""
+    text = frames(types, names)
+    return text | st.binary() | text.map(lambda frame: frame.encode(errors="surrogatepass"))
+
+
+def _as_text(kind: Any, fields: dict[str, Any], escaped: bool) -> str:
+    return json.dumps({**fields, "type": kind}, ensure_ascii=escaped)

@@ -1,0 +1,28 @@
+"""Checks the table of models."""
+
+from dalston_realtime.cli.commands.models import models_table
+from tests.support.rendering import rendered
+
+
+def test_models_are_a_table() -> None:
+    table = models_table(
+        [
+            {
+                "name": "tiny",
+                "variant": "fast",
+                "engine": "moonshine",
+                "languages": ["en", "de"],
+                "features": {"interim_results": True, "vocabulary": False},
+                "workers": 2,
+            },
+            {"name": "bare"},
+        ]
+    )
+
+    _, _, first, second = rendered(table)
+    assert first.split() == ["tiny", "fast", "moonshine", "en,", "de", "interim", "results", "2"]
+    assert second.split() == ["bare", "–", "–", "–", "–", "–"]
+
+
+def test_that_there_are_none_is_said() -> None:
+    assert "no live worker has a model" in rendered(models_table([]))[-1]

@@ -1,0 +1,34 @@
+"""Checks the table of workers."""
+
+from dalston_realtime.cli.commands.workers import workers_table
+from tests.support.rendering import rendered
+
+
+def test_workers_are_a_table_in_the_order_of_their_names() -> None:
+    table = workers_table(
+        [
+            {
+                "worker_id": "b",
+                "status": "busy",
+                "active_sessions": 4,
+                "capacity": 4,
+                "models": ["parakeet", "whisper"],
+                "lag": 0.25,
+                "gpu_memory_used": "4GB",
+                "gpu_memory_total": "24GB",
+                "endpoint": "ws://b:9000",
+            },
+            {"worker_id": "a", "status": "offline", "models": None},
+        ]
+    )
+
+    _, _, first, second, third = rendered(table)
+    assert first.split() == ["a", "offline", "–", "/", "–", "–", "–", "–"]
+    assert second.split() == [
+        *("b", "busy", "4", "/", "4", "parakeet", "0.2", "s", "4GB", "of", "24GB", "ws://b:9000")
+    ]
+    assert third.split() == ["whisper"]
+
+
+def test_that_there_are_none_is_said() -> None:
+    assert "no worker is registered" in rendered(workers_table([]))[-1]

@@ -1,0 +1,81 @@
+"""Checks what an import loads: a process has no library in its memory that it does not use."""
+
+import subprocess
+import sys
+
+import pytest
+
+SERVER = ("gateway", "broker", "stages", "runtime", "engines", "bench")
+LIBRARIES_OF_THE_SERVER = (
+    "zmq",
+    "redis",
+    "uvicorn",
+    "starlette",
+    "pydantic",
+    "prometheus_client",
+    "structlog",
+)
+HEAVY = (
+    "torch",
+    "scipy",
+    "pandas",
+    "onnxruntime",
+    "onnx",
+    "ctranslate2",
+    "faster_whisper",
+    "nemo",
+    "matplotlib",
+)
+AUDIO = ("numpy", "soundfile", "soxr", "sounddevice")
+
+
+def loaded(statement: str, *names: str) -> set[str]:
+    """Which of `names` a fresh interpreter has loaded after a statement."""
+    code = f"{statement}\nimport sys\nprint(*(name for name in {names!r} if name in sys.modules))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import dalston_realtime",
+        "import dalston_realtime.protocol",
+        "import dalston_realtime.client",
+        "from dalston_realtime import transcribe_stream",
+        "import dalston_realtime.cli.app",
+    ],
+)
+def test_the_clients_package_loads_nothing_of_the_server(statement: str) -> None:
+    assert loaded(statement, *SERVER, *LIBRARIES_OF_THE_SERVER, *HEAVY) == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["", ".protocol", ".protocol.parameters", ".protocol.close_codes", ".client"]
+)
+def test_the_libraries_of_audio_are_loaded_only_where_they_are_used(module: str) -> None:
+    assert loaded(f"import dalston_realtime{module}", *AUDIO) == set()
+
+
+def test_the_package_alone_loads_no_library_at_all() -> None:
+    assert (
+        loaded("import dalston_realtime", "websockets", "httpx", "rich", "typer", "msgspec", "orjson")
+        == set()
+    )
+
+
+@pytest.mark.parametrize("module", ["gateway.__main__", "broker.__main__", "broker.store.__main__"])
+def test_what_serves_clients_and_sessions_loads_no_pipeline(module: str) -> None:
+    assert loaded(f"import {module}", "zmq", "engines", "stages", "numpy", "soxr", *HEAVY) == set()
+
+
+@pytest.mark.parametrize("stage", ["receiver", "assembler", "sender", "vad"])
+def test_only_the_stage_of_the_models_loads_their_libraries(stage: str) -> None:
+    assert loaded(f"import stages.{stage}.__main__", *HEAVY) == set()
+
+
+@pytest.mark.parametrize("module", ["stages.serve", "bench.command"])
+def test_a_command_that_says_what_is_missing_needs_none_of_it(module: str) -> None:
+    libraries = {*LIBRARIES_OF_THE_SERVER, "honcho", "jiwer", "psutil"}
+    assert loaded(f"import {module}", *libraries, *HEAVY, "numpy") == set()
