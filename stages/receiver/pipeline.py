@@ -111,7 +111,7 @@ class StagePipeline:
     def capacity(self, slots: int) -> int:
         """Sessions that all ASR processes hold, where each is configured for `slots`."""
         alives = (self._asr.get(i) for i in range(self._counts["asr"]))
-        return sum(min(slots, alive.places) if alive and alive.places else slots for alive in alives)
+        return sum(min(slots, alive.slots) if alive and alive.slots else slots for alive in alives)
 
     def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""

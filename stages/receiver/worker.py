@@ -178,7 +178,7 @@ class Worker:
 
 
 async def _refuse(gateway: ServerConnection, refusal: SessionError) -> None:
-    log.warning("refused a session: %s", refusal.message)
+    log.warning("refused a session", why=refusal.message)
     try:
         await gateway.send(encode(SessionRefused(version=VERSION, message=refusal.message)))
         await gateway.close(refusal.code, refusal.code.error)
