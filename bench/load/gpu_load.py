@@ -23,7 +23,7 @@ from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
-    GUESSES,
+    SPECULATIVE,
     Audio,
     Close,
     EncodedEvent,
@@ -88,7 +88,7 @@ class GpuTranscript:
         if isinstance(message, Audio):
             self.ends.append(message.start + len(payload) // 2)
             self.times.append(now)
-        elif isinstance(message, UtteranceEnd) and message.kind not in GUESSES:
+        elif isinstance(message, UtteranceEnd) and message.kind not in SPECULATIVE:
             self.endpoints[message.utterance] = now
 
     def lag(self, now: int, hypothesis: Hypothesis) -> int:
