@@ -33,7 +33,7 @@ def test_what_is_not_named_has_one_process(text: str, counts: dict[str, int]) ->
     "text", ["vad", "vad=", "vad=0", "vad=65", "vad=-1", "vad=two", "vad=²", "receiver=2", "=2", "vad=1=2"]
 )
 def test_a_bad_fan_out_is_named(text: str) -> None:
-    with pytest.raises(StartupError, match="DALSTON_FANOUT=.* is not one of vad, asr") as refused:
+    with pytest.raises(StartupError, match=r"DALSTON_FANOUT=.* is not one of vad, asr") as refused:
         parse_fanout(text)
     assert text in str(refused.value)
 
