@@ -1,42 +1,41 @@
-"""`dalston-rt bench`: what a server does under load, in figures."""
+"""Defines the command `dalston-rt bench`, which measures a server under load.
 
-from collections.abc import Callable
+The scenarios are imported when a command runs, since they load libraries that `--help` does not need.
+"""
+
 from pathlib import Path
 
 import typer
 
 from bench.command_options import (
-    AtOnce,
-    Audio,
-    Bound,
-    Compare,
+    AudioFolder,
+    CombinationLimit,
     DecodeMs,
     Direct,
+    FinalBound,
     FlushAfter,
-    Idle,
-    IdleWorkers,
-    Limit,
+    IdleSessionCount,
+    IdleWorkerCount,
     MinSilenceMs,
     Model,
-    Most,
-    Out,
-    Report,
-    Rev,
-    Rounds,
+    OlderResult,
+    OutputFile,
+    ReportFile,
+    Revision,
+    RoundCount,
     Seconds,
     Seed,
     ServerPid,
-    Sessions,
-    Settings,
+    ServerSettings,
+    SessionCount,
+    SessionCounts,
+    SessionLimit,
     Silences,
     Url,
-    Workers,
+    WorkerCount,
 )
-from dalston_realtime.cli.exits import ExitCode, complain, exit_code
+from bench.command_runner import run_command
 from dalston_realtime.cli.options import min_silence
-from dalston_realtime.client.errors import ClientError
-from dalston_realtime.protocol.errors import DalstonError
-from runtime.local_server import LocalServerError
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -45,19 +44,19 @@ app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
 def bench(  # noqa: PLR0913 - one parameter for each option
     context: typer.Context,
     *,
-    sessions: Sessions = "1,2,4,8",
+    sessions: SessionCounts = "1,2,4,8",
     seconds: Seconds = 60.0,
     flush_after: FlushAfter = None,
     silence: MinSilenceMs = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
     url: Url = None,
     server_pid: ServerPid = None,
-    settings: Settings = None,
-    out: Out = Path("bench.json"),
-    report: Report = None,
-    compare: Compare = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench.json"),
+    report: ReportFile = None,
+    compare: OlderResult = None,
 ) -> None:
     """Measure a server: recordings in real time through 1, 2, 4 ... sessions at once.
 
@@ -67,73 +66,50 @@ def bench(  # noqa: PLR0913 - one parameter for each option
         return
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen, counts
+        from bench.request import BenchRequest, parse_server_settings, parse_session_counts
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.latency import measure
 
+        chosen = parse_server_settings(settings)
         request = BenchRequest(
-            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out, silence
+            url, server_pid, chosen, model, seconds, audio, flush_after, seed, out, silence
         )
-        return measure(request, counts(sessions), compare, report)
+        return measure(
+            request, parse_session_counts(sessions), compare, report, collaborators_of(context.obj)
+        )
 
-    _run(command, out, report)
-
-
-def _run(command: Callable[[], int], *outputs: Path | None) -> None:
-    """Run it; an expected error is one line on stderr and an exit code.
-
-    What the libraries or the `outputs` make impossible is said before anything is measured.
-    """
-    try:
-        from bench.extras import require
-
-        require()
-        from bench.report.result_file import check_writable
-
-        for path in filter(None, outputs):
-            check_writable(path)
-        code = command()
-    except DalstonError as error:
-        complain(error)
-        code = _exit_code(error)
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
-    raise typer.Exit(code)
-
-
-def _exit_code(error: DalstonError) -> ExitCode:
-    if isinstance(error, LocalServerError):
-        return ExitCode.UNREACHABLE
-    return exit_code(error) if isinstance(error, ClientError) else ExitCode.USAGE
+    run_command(command, out, report)
 
 
 @app.command()
 def capacity(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
-    bound: Bound = 0.9,
-    most: Most = 64,
+    bound: FinalBound = 0.9,
+    most: SessionLimit = 64,
     seconds: Seconds = 60.0,
     flush_after: FlushAfter = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
     url: Url = None,
     server_pid: ServerPid = None,
-    settings: Settings = None,
-    out: Out = Path("bench-capacity.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-capacity.json"),
+    report: ReportFile = None,
 ) -> None:
     """Search for the largest number of sessions that the server holds."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.capacity import measure
+        from bench.scenarios.collaborators import collaborators_of
 
-        request = BenchRequest(
-            url, server_pid, chosen(settings or []), model, seconds, audio, flush_after, seed, out
-        )
-        return measure(request, bound, most, report)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(url, server_pid, chosen, model, seconds, audio, flush_after, seed, out)
+        return measure(request, bound, most, report, collaborators_of(context.obj))
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
 @app.command()
@@ -142,9 +118,9 @@ def endpointing(
     *,
     decode_ms: DecodeMs = 120.0,
     model: Model = "fast",
-    audio: Audio = None,
-    settings: Settings = None,
-    out: Out = Path("bench-endpointing.json"),
+    audio: AudioFolder = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-endpointing.json"),
 ) -> None:
     """Compare waits for silence: how soon finals come, and how many sentences they cut.
 
@@ -154,129 +130,142 @@ def endpointing(
     waits = [min_silence(each) for each in silences or ("300", "400", "500", "600", "auto")]
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.endpointing import measure
 
-        request = BenchRequest(chosen=chosen(settings or []), model=model, audio=audio, out=out)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, model=model, audio=audio, out=out)
         return measure(request, waits, decode_ms / 1000)
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
 def fanout(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
-    at_once: AtOnce = 4,
-    limit: Limit = 12,
+    at_once: SessionCount = 4,
+    limit: CombinationLimit = 12,
     seconds: Seconds = 30.0,
     flush_after: FlushAfter = None,
     model: Model = "fast",
-    audio: Audio = None,
+    audio: AudioFolder = None,
     seed: Seed = 1,
-    settings: Settings = None,
-    out: Out = Path("bench-fanout.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-fanout.json"),
+    report: ReportFile = None,
 ) -> None:
     """Find the fan-out, threads, batch and cadence of partials that are best on this machine."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.fanout import measure
 
-        request = BenchRequest(
-            None, None, chosen(settings or []), model, seconds, audio, flush_after, seed, out
-        )
-        return measure(request, at_once, limit, report)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(None, None, chosen, model, seconds, audio, flush_after, seed, out)
+        return measure(request, at_once, limit, report, collaborators_of(context.obj))
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
-@app.command()
-def guard(  # noqa: PLR0913 - one parameter for each option
+@app.command("guard")
+def regression(  # noqa: PLR0913 - one parameter for each option
+    context: typer.Context,
     *,
-    rev: Rev,
-    at_once: AtOnce = 4,
-    rounds: Rounds = 5,
+    rev: Revision,
+    at_once: SessionCount = 4,
+    rounds: RoundCount = 5,
     seconds: Seconds = 30.0,
     model: Model = "fast",
     seed: Seed = 1,
-    settings: Settings = None,
-    out: Out = Path("bench-guard.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-guard.json"),
 ) -> None:
     """Compare the tree with a git revision, in turns."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.regression import measure
 
-        request = BenchRequest(None, None, chosen(settings or []), model, seconds, seed=seed, out=out)
-        return measure(request, rev, at_once, rounds)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(None, None, chosen, model, seconds, seed=seed, out=out)
+        return measure(request, rev, at_once, rounds, collaborators_of(context.obj))
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
 def noise(
+    context: typer.Context,
     *,
     seconds: Seconds = 60.0,
     model: Model = "fast",
     seed: Seed = 1,
     url: Url = None,
-    settings: Settings = None,
-    out: Out = Path("bench-noise.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-noise.json"),
 ) -> None:
     """Count the words that the server hears where nobody speaks."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.noise import measure
 
-        request = BenchRequest(url, None, chosen(settings or []), model, seconds, seed=seed, out=out)
-        return measure(request)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(url, None, chosen, model, seconds, seed=seed, out=out)
+        return measure(request, collaborators_of(context.obj))
 
-    _run(command, out)
+    run_command(command, out)
 
 
 @app.command()
 def overhead(
+    context: typer.Context,
     *,
-    sessions: Sessions = "25,50,100,200,300,400,500",
+    sessions: SessionCounts = "25,50,100,200,300,400,500",
     seconds: Seconds = 20.0,
     direct: Direct = False,
-    settings: Settings = None,
-    out: Out = Path("bench-overhead.json"),
-    report: Report = None,
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-overhead.json"),
+    report: ReportFile = None,
 ) -> None:
     """Measure what the server's own processes cost, with an engine that answers at once."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen, counts
+        from bench.request import BenchRequest, parse_server_settings, parse_session_counts
+        from bench.scenarios.collaborators import collaborators_of
         from bench.scenarios.overhead import measure
 
-        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
-        return measure(request, counts(sessions), report, direct=direct)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, seconds=seconds, out=out)
+        counts = parse_session_counts(sessions)
+        return measure(request, counts, report, collaborators_of(context.obj), direct=direct)
 
-    _run(command, out, report)
+    run_command(command, out, report)
 
 
 @app.command()
 def routing(
     *,
-    at_once: AtOnce = 100,
-    workers: Workers = 10,
-    idle: Idle = 1_000,
-    idle_workers: IdleWorkers = 20,
+    at_once: SessionCount = 100,
+    workers: WorkerCount = 10,
+    idle: IdleSessionCount = 1_000,
+    idle_workers: IdleWorkerCount = 20,
     seconds: Seconds = 20.0,
-    settings: Settings = None,
-    out: Out = Path("bench-routing.json"),
+    settings: ServerSettings = None,
+    out: OutputFile = Path("bench-routing.json"),
 ) -> None:
     """Measure what the session router costs: the way to a worker, and idle sessions."""
 
     def command() -> int:
-        from bench.request import BenchRequest, chosen
+        from bench.request import BenchRequest, parse_server_settings
         from bench.scenarios.routing import RoutingPlan, measure
 
-        request = BenchRequest(chosen=chosen(settings or []), seconds=seconds, out=out)
+        chosen = parse_server_settings(settings)
+        request = BenchRequest(server_settings=chosen, seconds=seconds, out=out)
         plans = [
             RoutingPlan(workers, at_once, seconds),
             RoutingPlan(workers, at_once, seconds, speaking=True),
@@ -284,4 +273,4 @@ def routing(
         ]
         return measure(request, plans)
 
-    _run(command, out)
+    run_command(command, out)

@@ -1,4 +1,4 @@
-"""The options of `dalston-rt bench` and its commands."""
+"""Defines the options of `dalston-rt bench` and its commands."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,31 +14,38 @@ Url = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="A server that runs; without it, one of its own.",
+        help="A running server; without it, the benchmark starts one.",
         rich_help_panel=_SERVER,
     ),
 ]
 ServerPid = Annotated[
     int | None,
-    typer.Option(metavar="PID", help="Root of the server's processes at --url.", rich_help_panel=_SERVER),
+    typer.Option(
+        metavar="PID", help="Root of the processes of the server at --url.", rich_help_panel=_SERVER
+    ),
 ]
-Settings = Annotated[
+ServerSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A setting of its own server, such as asr_threads=1; repeatable.",
+        help="A setting of the server that it starts, such as asr_threads=1; repeatable.",
         rich_help_panel=_SERVER,
     ),
 ]
-Model = Annotated[str, typer.Option(metavar="NAME", help="As clients ask for it.", rich_help_panel=_LOAD)]
-Sessions = Annotated[
-    str, typer.Option(metavar="N,N,...", help="Sessions at once, in steps.", rich_help_panel=_LOAD)
+Model = Annotated[
+    str, typer.Option(metavar="NAME", help="The model, as clients name it.", rich_help_panel=_LOAD)
+]
+SessionCounts = Annotated[
+    str, typer.Option(metavar="N,N,...", help="Numbers of simultaneous sessions.", rich_help_panel=_LOAD)
 ]
 Seconds = Annotated[
-    float, typer.Option(min=0.1, metavar="S", help="Audio that each session plays.", rich_help_panel=_LOAD)
+    float,
+    typer.Option(
+        min=0.1, metavar="S", help="Seconds of audio that each session plays.", rich_help_panel=_LOAD
+    ),
 ]
-Audio = Annotated[
+AudioFolder = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
@@ -67,31 +74,39 @@ MinSilenceMs = Annotated[
         rich_help_panel=_LOAD,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the order of the recordings.", rich_help_panel=_LOAD)]
-Out = Annotated[Path, typer.Option(metavar="FILE", help="The result, as JSON.", rich_help_panel=_OUTPUT)]
-Compare = Annotated[
+Seed = Annotated[int, typer.Option(help="Seed of the order of the recordings.", rich_help_panel=_LOAD)]
+OutputFile = Annotated[
+    Path, typer.Option(metavar="FILE", help="The result, as JSON.", rich_help_panel=_OUTPUT)
+]
+OlderResult = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Print the ratios to an older result.", rich_help_panel=_OUTPUT),
 ]
-Report = Annotated[
+ReportFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Pictures as one HTML file.", rich_help_panel=_OUTPUT),
+    typer.Option(metavar="FILE", help="Charts and tables as one HTML file.", rich_help_panel=_OUTPUT),
 ]
-Bound = Annotated[
+FinalBound = Annotated[
     float,
-    typer.Option(min=0.05, metavar="S", help="What p95 of the time to final may be.", rich_help_panel=_LOAD),
+    typer.Option(min=0.05, metavar="S", help="Limit of p95 of the time to final.", rich_help_panel=_LOAD),
 ]
-Most = Annotated[
-    int, typer.Option(min=1, max=1_000, metavar="N", help="More are not tried.", rich_help_panel=_LOAD)
+SessionLimit = Annotated[
+    int, typer.Option(min=1, max=1_000, metavar="N", help="The largest number to try.", rich_help_panel=_LOAD)
 ]
-AtOnce = Annotated[
+SessionCount = Annotated[
     int,
     typer.Option(
-        "--sessions", min=1, max=1_000, metavar="N", help="Sessions at once.", rich_help_panel=_LOAD
+        "--sessions",
+        min=1,
+        max=1_000,
+        metavar="N",
+        help="Number of simultaneous sessions.",
+        rich_help_panel=_LOAD,
     ),
 ]
-Limit = Annotated[
-    int, typer.Option(min=2, max=256, metavar="N", help="Combinations at most.", rich_help_panel=_LOAD)
+CombinationLimit = Annotated[
+    int,
+    typer.Option(min=2, max=256, metavar="N", help="Largest number of combinations.", rich_help_panel=_LOAD),
 ]
 Direct = Annotated[
     bool,
@@ -101,16 +116,18 @@ Direct = Annotated[
         rich_help_panel=_LOAD,
     ),
 ]
-Workers = Annotated[
+WorkerCount = Annotated[
     int,
-    typer.Option(min=1, max=256, metavar="N", help="Workers of its own.", rich_help_panel=_SERVER),
+    typer.Option(min=1, max=256, metavar="N", help="Number of workers.", rich_help_panel=_SERVER),
 ]
-IdleWorkers = Annotated[
+IdleWorkerCount = Annotated[
     int,
-    typer.Option(min=1, max=256, metavar="N", help="The same for idle sessions.", rich_help_panel=_SERVER),
+    typer.Option(
+        min=1, max=256, metavar="N", help="Number of workers for idle sessions.", rich_help_panel=_SERVER
+    ),
 ]
-Idle = Annotated[
-    int, typer.Option(min=1, max=4_000, metavar="N", help="Idle sessions.", rich_help_panel=_LOAD)
+IdleSessionCount = Annotated[
+    int, typer.Option(min=1, max=4_000, metavar="N", help="Number of idle sessions.", rich_help_panel=_LOAD)
 ]
 Silences = Annotated[
     list[str] | None,
@@ -118,7 +135,9 @@ Silences = Annotated[
 ]
 DecodeMs = Annotated[
     float,
-    typer.Option(min=0.0, metavar="MS", help="What a pass of the model takes.", rich_help_panel=_LOAD),
+    typer.Option(min=0.0, metavar="MS", help="Time of a pass of the model.", rich_help_panel=_LOAD),
 ]
-Rev = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
-Rounds = Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Of both.", rich_help_panel=_LOAD)]
+Revision = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
+RoundCount = Annotated[
+    int, typer.Option(min=1, max=100, metavar="N", help="Number of rounds.", rich_help_panel=_LOAD)
+]

@@ -1,4 +1,4 @@
-"""What the person who measures asked for, checked: server, load and output."""
+"""Holds what the user asked the benchmark for, checked: the server, the load and the output."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.load.playback import Target
-from bench.load.recordings import embedded, own
-from bench.measure.level import LoadPlan
-from bench.servers import settings as known
+from bench.load.load_plan import LoadPlan
+from bench.load.player import PlaybackTarget
+from bench.recordings.embedded import embedded_recordings
+from bench.recordings.own import own_recordings
+from bench.servers.settings import check_setting
 from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.parameters import MinSilence
 from runtime.settings import PREFIX
 
-MAX_SESSIONS: Final = 1_000
+MAX_SESSIONS: Final = 1_000  # Sessions at once; one client process has no time for more.
 _SETTING: Final = re.compile(r"([A-Za-z_]+)=(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """`url` None: a server of its own, with the settings `chosen`. `audio` None: the embedded recordings.
+    """What to measure, and how.
+
+    Without a `url` the benchmark starts a server of its own with `server_settings`; without `audio` it plays
+    the embedded recordings; without `min_silence_ms` sessions have the server's default.
 
     Raises:
         UsageError: the parts do not go together.
@@ -28,38 +32,38 @@ class BenchRequest:
 
     url: str | None = None
     pid: int | None = None
-    chosen: Mapping[str, str] = field(default_factory=dict)
+    server_settings: Mapping[str, str] = field(default_factory=dict)
     model: str = "fast"
     seconds: float = 60.0
     audio: Path | None = None
     flush_after: float | None = None
     seed: int = 1
     out: Path = Path("bench.json")
-    min_silence_ms: MinSilence | None = None  # None: the server's default
+    min_silence_ms: MinSilence | None = None
 
     def __post_init__(self) -> None:
-        if self.url is not None and self.chosen:
+        if self.url is not None and self.server_settings:
             raise UsageError(
                 "--set is for a server of the benchmark's own; the one at --url has its settings"
             )
         if self.url is None and self.pid is not None:
             raise UsageError("--server-pid is for a server that runs already, at --url")
 
-    def target(self, url: str = "") -> Target:
-        """How to play."""
-        return Target(url, self.model, self.flush_after, self.min_silence_ms)
+    def target(self, url: str = "") -> PlaybackTarget:
+        """The server at `url`, with the options of each session."""
+        return PlaybackTarget(url, self.model, self.flush_after, self.min_silence_ms)
 
-    def load(self) -> LoadPlan:
-        """What to play.
+    def load_plan(self) -> LoadPlan:
+        """What each session plays.
 
         Raises:
             DalstonError: there are no recordings.
         """
-        recordings = embedded() if self.audio is None else own(self.audio)
+        recordings = embedded_recordings() if self.audio is None else own_recordings(self.audio)
         return LoadPlan(recordings, self.seconds, self.seed)
 
-    def settings(self) -> dict[str, Any]:
-        """What it takes to ask the same again."""
+    def to_settings(self) -> dict[str, Any]:
+        """The part of the result file that says how to measure the same again."""
         return {
             "url": self.url,
             "model": self.model,
@@ -68,15 +72,15 @@ class BenchRequest:
             "flush_after": self.flush_after,
             "min_silence_ms": self.min_silence_ms,
             "seed": self.seed,
-            "chosen": dict(self.chosen),
+            "chosen": dict(self.server_settings),
         }
 
 
-def counts(text: str) -> list[int]:
-    """Numbers of sessions, such as `1,2,4,8`.
+def parse_session_counts(text: str) -> list[int]:
+    """Parse numbers of sessions, such as `1,2,4,8`.
 
     Raises:
-        UsageError: it has another form.
+        UsageError: the text has another form.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and 1 <= int(part) <= MAX_SESSIONS for part in parts):
@@ -86,18 +90,18 @@ def counts(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def chosen(texts: Sequence[str]) -> dict[str, str]:
-    """Settings of a server, such as `asr_threads=1` or `DALSTON_ASR_THREADS=1`.
+def parse_server_settings(texts: Sequence[str] | None) -> dict[str, str]:
+    """Parse settings of a server, such as `asr_threads=1` or `DALSTON_ASR_THREADS=1`; None: no settings.
 
     Raises:
-        UsageError: one has another form, or there is no such setting.
+        UsageError: a text has another form, or there is no such setting.
     """
-    found = {}
-    for text in texts:
+    settings = {}
+    for text in texts or ():
         match = _SETTING.fullmatch(text)
         if match is None:
             raise UsageError(f"--set {text!r} is not NAME=VALUE, as in asr_threads=1")
         name = match[1].upper().removeprefix(PREFIX).lower()
-        known.check(name)
-        found[name] = match[2]
-    return found
+        check_setting(name)
+        settings[name] = match[2]
+    return settings

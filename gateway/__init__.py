@@ -1,1 +1,1 @@
-"""Is what clients see: the WebSocket endpoint, the way to a worker, REST."""
+"""Is what clients see: it admits them, serves their sessions by workers, and answers REST."""

@@ -1,7 +1,6 @@
-"""`python -m gateway`: serves clients until the signal, and says on stdout when it can."""
+"""Runs `python -m gateway`: serves clients until the signal, and says on stdout when it can."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 from typing import Final
@@ -9,12 +8,9 @@ from typing import Final
 import structlog
 import uvloop
 
-from broker.errors import RegistryUnavailable
-from gateway.app import build_app
-from gateway.context import Gateway
-from gateway.realtime.endpoint import PATH
+from gateway.app import GatewayApp
+from gateway.http import STREAM_PATH
 from gateway.server.uvicorn_server import bind, make_server
-from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at
 from runtime.logs import configure_logging
@@ -23,9 +19,10 @@ from runtime.settings import raise_file_limit, read_settings
 
 log = structlog.stdlib.get_logger(__name__)
 
-LOOK_S: Final = 0.25
-SIGNAL_S: Final = 0.05  # how late a signal may be noticed
-DRAIN_S: Final = 1.3  # with the next three within the 3 s that a signal leaves
+LOOK_S: Final = 0.25  # Seconds between two looks for a worker, before the ready line.
+SIGNAL_S: Final = 0.05  # Seconds by which a signal may be noticed late.
+# Seconds of each step after the signal, which together leave time of the 3 s that the process has.
+DRAIN_S: Final = 1.3
 CLOSE_S: Final = 0.6
 RELEASE_S: Final = 0.3
 HAND_OVER_S: Final = 0.5
@@ -36,7 +33,7 @@ def main() -> None:
     stop = Stop()
     settings = read_settings(GatewaySettings)
     configure_logging("gateway", settings.log_level, settings.log_format)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its lines show query strings
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # Its lines show query strings.
     raise_file_limit()
     with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, sock, stop))
@@ -44,26 +41,24 @@ def main() -> None:
 
 async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> None:
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
-    gateway = Gateway(settings)
-    gateway.vault.name_address(own_address(settings, sock))
-    sessions = SessionManager(gateway)
-    server = make_server(build_app(gateway, sessions), settings)
+    gateway = GatewayApp(settings, own_address(settings, sock))
+    server = make_server(gateway.asgi, settings.handshake_timeout)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     helping, announcing = asyncio.create_task(gateway.run()), asyncio.create_task(announce(gateway, sock))
     try:
         while not (stop.requested or serving.done() or helping.done()):  # noqa: ASYNC110 - set by a signal
             await asyncio.sleep(SIGNAL_S)
         await gateway.drain(DRAIN_S)
-        await sessions.finish(HAND_OVER_S)
-        await server.finish(serving, CLOSE_S)
-        await gateway.places.finish(RELEASE_S)
+        await gateway.hand_over(HAND_OVER_S)
+        await server.end_serving(serving, CLOSE_S)
+        await gateway.release_slots(RELEASE_S)
     finally:
         for helper in (helping, announcing):
             helper.cancel()
         await asyncio.wait((helping, announcing))
         await gateway.close()
     if not helping.cancelled():
-        helping.result()  # without it no place and no session is held
+        helping.result()  # Without it no slot and no session is held.
 
 
 def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
@@ -72,20 +67,14 @@ def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
     return reached_at(host, port, settings.gateway_advertise_host)
 
 
-async def announce(gateway: Gateway, sock: socket.socket) -> None:
+async def announce(gateway: GatewayApp, sock: socket.socket) -> None:
     """Print the URL as soon as a worker can take a session."""
     host, port = sock.getsockname()[:2]
     log.info("listening on %s port %d, waiting for a worker", host, port)
-    while not await _has_capacity(gateway):  # noqa: ASYNC110 - an event of another process
+    while not await gateway.has_capacity():  # noqa: ASYNC110 - an event of another process
         await asyncio.sleep(LOOK_S)
     shown = f"[{host}]" if ":" in host else host
-    print(f"ready: ws://{shown}:{port}{PATH}", flush=True)
-
-
-async def _has_capacity(gateway: Gateway) -> bool:
-    with contextlib.suppress(RegistryUnavailable):
-        return await gateway.directory.has_capacity()
-    return False
+    print(f"ready: ws://{shown}:{port}{STREAM_PATH}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,133 @@
-"""The routes: which path is answered by what."""
+"""Puts a gateway together: makes each part, hands it what it needs, and routes each path to its part."""
 
+import asyncio
+import time
+from functools import partial
+
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
+from broker.checkpoints import Checkpoints
+from broker.errors import RegistryUnavailable
+from broker.router import SessionRouter
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.rest import RestApi
-from gateway.context import Gateway
-from gateway.realtime.endpoint import PATH, StreamEndpoint
+from gateway.capacity.announcements import WorkerLost, listen
+from gateway.capacity.directory import WorkerDirectory
+from gateway.capacity.slots import QueueLimits, SlotManager
+from gateway.http import STREAM_PATH
+from gateway.metrics import GatewayMetrics
+from gateway.realtime.admission import Admission
+from gateway.realtime.connection_count import ConnectionCount
+from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
+from gateway.realtime.resumption import SessionFinder
+from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
+from gateway.sessions.session import SessionLimits
 from gateway.sessions.session_manager import SessionManager
+from gateway.settings import GatewaySettings
+from gateway.workers.assignment import WorkerAccess
+from gateway.workers.connection import ConnectOptions, WorkerConnection
+from gateway.workers.liveness import LivenessLimits
+from runtime.secret import internal_secret
+
+log = structlog.stdlib.get_logger(__name__)
 
 
-def build_app(gateway: Gateway, sessions: SessionManager) -> Starlette:
-    """The ASGI application of one gateway; other dialects get their routes here."""
-    rest = RestApi(gateway)
+class GatewayApp:
+    """A gateway that other gateways reach at `address`; `asgi` is its application."""
+
+    def __init__(self, settings: GatewaySettings, address: str = "") -> None:
+        self._redis = settings.redis
+        self._router = SessionRouter.connect(settings)
+        metrics = GatewayMetrics()
+        metrics.redis_available.set_function(lambda: float(self._router.available))
+        self._slots = SlotManager(
+            self._router, metrics, settings.overflow, QueueLimits(settings.queue_timeout)
+        )
+        self._worker_lost = WorkerLost()
+        self._directory = WorkerDirectory(self._router, time.monotonic)
+        self._connections = ConnectionCount(settings.max_connections, metrics)
+        ttl = int(settings.resume_window) + MARGIN_S
+        checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
+        self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
+        self._sessions = self._make_sessions(settings, metrics)
+        self._endpoint = self._make_endpoint(settings, metrics)
+        self._stopping = asyncio.Event()
+        rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
+        self.asgi = make_routes(self._endpoint, rest)
+
+    def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
+        options = ConnectOptions(
+            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
+        )
+        access = WorkerAccess(
+            self._slots,
+            self._worker_lost,
+            partial(WorkerConnection.open, options=options),
+            metrics,
+            LivenessLimits(first_word=settings.worker_connect_timeout),
+        )
+        limits = SessionLimits(settings.resume_window, settings.retry_after)
+        return SessionManager(access, self._checkpoints, limits)
+
+    def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
+        return StreamEndpoint(
+            self._sessions,
+            Admission(self._directory, settings.overflow_allowed.split(",")),
+            SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
+            self._connections,
+            metrics,
+            EndpointLimits(settings.flush_timeout, settings.retry_after),
+        )
+
+    async def run(self) -> None:
+        """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._slots.run())
+            group.create_task(self._checkpoints.run())
+            group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))
+
+    async def has_capacity(self) -> bool:
+        """Whether a worker can take a session."""
+        try:
+            return await self._directory.has_capacity()
+        except RegistryUnavailable:
+            return False
+
+    async def drain(self, deadline: float) -> None:
+        """Admit nobody any more, and wait up to `deadline` seconds until all clients are told."""
+        self._stopping.set()
+        self._endpoint.stop()
+        self._sessions.drain()
+        try:
+            async with asyncio.timeout(deadline):
+                await self._connections.wait_empty()
+        except TimeoutError:
+            log.warning("connections that could not be closed in time: %d", self._connections.open)
+
+    async def hand_over(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every session is over, or left to another gateway."""
+        await self._sessions.wait_over(deadline)
+
+    async def release_slots(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every slot is released."""
+        await self._slots.wait_settled(deadline)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._router.close()
+        await self._checkpoints.close()
+
+
+def make_routes(endpoint: StreamEndpoint, rest: RestApi) -> Starlette:
+    """The ASGI application; other dialects get their routes here."""
     return Starlette(
         routes=[
-            WebSocketRoute(PATH, StreamEndpoint(gateway, sessions).__call__),
+            WebSocketRoute(STREAM_PATH, endpoint.__call__),
             WebSocketRoute("/{path:path}", unknown_socket),
-            Route(PATH, rest.upgrade_required),
+            Route(STREAM_PATH, rest.upgrade_required),
             Route("/healthz", rest.healthz),
             Route("/readyz", rest.readyz),
             Route("/v1/models", rest.models),

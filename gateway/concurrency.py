@@ -1,4 +1,4 @@
-"""Several coroutines in, the outcome of the first that ends out."""
+"""Races coroutines, and wakes tasks that wait for a change."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
-    """Run all until one returns or raises; that is the outcome, the others are cancelled and gone.
+    """Races coroutines: returns the result of the first that ends, or raises its error; cancels the rest.
 
     If several end at once, the first in order counts.
     """
@@ -24,7 +24,7 @@ async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
 
 
 class Bell:
-    """Wakes all who wait; who comes later waits for the next ring."""
+    """Wakes all tasks that wait; a task that comes later waits for the next ring."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()

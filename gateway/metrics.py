@@ -1,4 +1,4 @@
-"""The gateway's metrics, in a registry of their own."""
+"""Counts and measures what a gateway does, in a registry of its own."""
 
 from functools import partial
 from typing import Final
@@ -8,7 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 ROUTING_SECONDS: Final = (0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.01, 0.012, 0.015, 0.02, *SECONDS[4:])
-"""Fine round the 10 ms that the way to a worker may take."""
+"""Seconds; fine near the 10 ms within which a worker should be reached."""
 DEPTHS: Final = (0, 1, 2, 5, 10, 50, 100, 500, 1000, 2000)
 
 
@@ -42,8 +42,8 @@ class GatewayMetrics:
         self.undecodable = count(prefix + "undecodable", "Frames of workers that are not an event")
         self.audio = count(prefix + "audio_seconds", "Audio passed to workers")
         self.redis_available = gauge(prefix + "redis_available", "1 while Redis answers, 0 while not")
-        self.queued = gauge(prefix + "queued", "Sessions that wait for a place")
-        self.releases = gauge(prefix + "releases_waiting", "Places that wait to be given back")
+        self.queued = gauge(prefix + "queued", "Sessions that wait for a slot")
+        self.releases = gauge(prefix + "releases_waiting", "Slots that wait to be released")
 
     def scrape(self) -> bytes:
         """All of them in the Prometheus text format."""

@@ -1,4 +1,4 @@
-"""The settings of the gateway."""
+"""Reads the settings of the gateway."""
 
 from pydantic import Field
 

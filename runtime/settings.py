@@ -1,4 +1,4 @@
-"""Reads the settings of a process from environment variables, once, in its `main()`."""
+"""Reads environment variables into frozen settings, once, in the `main()` of each process."""
 
 import os
 import resource

@@ -1,87 +1,90 @@
-"""Sessions that come, stay or speak, and leave: how soon each began, and what went wrong, out."""
+"""Holds many sessions at a gateway that begin, stay idle or send audio, and end."""
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from bench.measure.score import CHUNK_S
+from bench.load.chunks import CHUNK_S
 from dalston_realtime.client.audio.chunks import CHUNK_BYTES
 from dalston_realtime.client.url import STREAM_PATH
 
-KEEPALIVE_S: Final = 20.0  # a third of the time after which a silent session is ended
-OPEN_S: Final = 30.0
+KEEPALIVE_S: Final = 20.0  # Seconds; a third of the time after which the server ends a session without input.
+OPEN_S: Final = 30.0  # Seconds for a connection; thousands are opened by one process.
 KEEPALIVE: Final = '{"type":"keepalive"}'
 END: Final = '{"type":"end"}'
-SILENCE: Final = bytes(CHUNK_BYTES)
+SILENCE: Final = bytes(CHUNK_BYTES)  # One chunk; a fake worker answers it as it does speech.
 
 
-class Unwelcome(Exception):
-    """A session did not begin."""
+class IdleSessionError(Exception):
+    """A session did not begin, or the server ended it."""
 
 
 @dataclass(slots=True)
 class IdleSessions:
-    """Sessions at the gateway at `address`; those that are `speaking` send audio in real time."""
+    """Sessions at the gateway at `address`; those that are `speaking` send silence in real time.
+
+    `began` has for each session the seconds from before the connection to `session.begin`.
+    """
 
     address: str
     speaking: bool = False
-    began: list[float] = field(default_factory=list)  # s from before the connection to session.begin
+    began: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    _present: deque[ClientConnection] = field(default_factory=deque)
+    _open: deque[ClientConnection] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __len__(self) -> int:
-        return len(self._present)
+        return len(self._open)
 
-    async def fill(self, count: int, pace: float) -> None:
-        """Let `count` come, one every `pace` seconds; returns when all have begun or failed."""
-        await self._regularly([self._come] * count, pace)
+    async def start(self, count: int, interval: float) -> None:
+        """Start `count` sessions, one every `interval` seconds; returns when all have begun or failed."""
+        await self._at_intervals([self._start_one] * count, interval)
         while len(self) + len(self.errors) < count:  # noqa: ASYNC110 - connections that have a deadline
-            await asyncio.sleep(pace)
+            await asyncio.sleep(interval)
 
-    async def change(self, count: int, pace: float) -> None:
-        """Let the oldest leave and a new one come, `count` times in turn, every `pace` seconds."""
-        known = len(self.began) + len(self.errors)
-        await self._regularly([self._go, self._come] * count, pace / 2)
-        while len(self.began) + len(self.errors) < known + count:  # noqa: ASYNC110 - the same
-            await asyncio.sleep(pace)
+    async def replace(self, count: int, interval: float) -> None:
+        """End the oldest session and start a new one, `count` times, every `interval` seconds."""
+        before = len(self.began) + len(self.errors)
+        await self._at_intervals([self._end_oldest, self._start_one] * count, interval / 2)
+        while len(self.began) + len(self.errors) < before + count:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(interval)
 
-    async def leave(self) -> None:
-        """Let all leave."""
-        while self._present:
-            self._go()
+    async def end_all(self) -> None:
+        """End all sessions."""
+        while self._open:
+            self._end_oldest()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=OPEN_S)
         for task in self._tasks:
             task.cancel()
 
-    async def _regularly(self, acts: Sequence[Callable[[], None]], pace: float) -> None:
+    async def _at_intervals(self, acts: Sequence[Callable[[], None]], interval: float) -> None:
         start = time.monotonic()
         for number, act in enumerate(acts):
-            await asyncio.sleep(max(0.0, start + number * pace - time.monotonic()))
+            await asyncio.sleep(max(0.0, start + number * interval - time.monotonic()))
             act()
 
-    def _come(self) -> None:
-        self._do(self._stay())
+    def _start_one(self) -> None:
+        self._create_task(self._run_session())
 
-    def _go(self) -> None:
-        if self._present:
-            self._do(_end(self._present.popleft()))
+    def _end_oldest(self) -> None:
+        if self._open:
+            self._create_task(_send_end(self._open.popleft()))
 
-    def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _stay(self) -> None:
+    async def _run_session(self) -> None:
         start = time.monotonic()
         try:
             async with connect(
@@ -91,40 +94,41 @@ class IdleSessions:
                 ping_interval=None,
                 open_timeout=OPEN_S,
             ) as connection:
-                await _welcome(connection)
+                await _receive_begin(connection)
                 self.began.append(time.monotonic() - start)
-                self._present.append(connection)
-                await self._serve(connection)
-        except (OSError, WebSocketException, Unwelcome, TimeoutError) as error:
+                self._open.append(connection)
+                await self._stay_open(connection)
+        except (OSError, WebSocketException, IdleSessionError, TimeoutError) as error:
             self.errors.append(str(error) or type(error).__name__)
 
-    async def _serve(self, connection: ClientConnection) -> None:
-        acting = asyncio.create_task(self._act(connection))
+    async def _stay_open(self, connection: ClientConnection) -> None:
+        """Send and receive until the connection is closed; it is an error if we did not end the session."""
+        sending = asyncio.create_task(self._send_regularly(connection))
         try:
             async for _ in connection:
                 pass
         finally:
-            acting.cancel()
-        if connection in self._present:
-            self._present.remove(connection)
-            raise Unwelcome(f"closed with {connection.close_code} {connection.close_reason}")
+            sending.cancel()
+        if connection in self._open:
+            self._open.remove(connection)
+            raise IdleSessionError(f"closed with {connection.close_code} {connection.close_reason}")
 
-    async def _act(self, connection: ClientConnection) -> None:
-        pace, frame = (CHUNK_S, SILENCE) if self.speaking else (KEEPALIVE_S, KEEPALIVE)
+    async def _send_regularly(self, connection: ClientConnection) -> None:
+        interval, frame = (CHUNK_S, SILENCE) if self.speaking else (KEEPALIVE_S, KEEPALIVE)
         due = time.monotonic()
         with suppress(ConnectionClosed):
             while True:
-                due += pace
+                due += interval
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 await connection.send(frame)
 
 
-async def _welcome(connection: ClientConnection) -> None:
+async def _receive_begin(connection: ClientConnection) -> None:
     event = orjson.loads(await connection.recv())
     if event["type"] != "session.begin":
-        raise Unwelcome(str(event.get("message", event["type"])))
+        raise IdleSessionError(str(event.get("message", event["type"])))
 
 
-async def _end(connection: ClientConnection) -> None:
+async def _send_end(connection: ClientConnection) -> None:
     with suppress(ConnectionClosed):
         await connection.send(END)

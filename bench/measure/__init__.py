@@ -1,1 +1,1 @@
-"""Turns what was played and heard into figures."""
+"""Runs a number of sessions, and turns what clients saw and processes used into figures."""

@@ -1,6 +1,6 @@
-"""What a client saw of one recording in; what a person would say of it out: delays, errors, steadiness.
+"""Scores one playback: how late the text came, how much of it is right, and how often it changed.
 
-All delays are seconds from the moment at which the chunk with the sound in question left the client.
+All delays are seconds since the chunk with the sound in question left the client.
 """
 
 import difflib
@@ -10,51 +10,30 @@ from typing import Final
 
 import numpy as np
 
-from bench.load.recordings import Recording
-from bench.measure.sentences import cut_sentences
-from bench.measure.text_errors import errors, plain
-from dalston_realtime.client.audio.chunks import CHUNK_MS
+from bench.load.chunks import CHUNK_S
+from bench.load.playback import DisplayedText, Playback
+from bench.measure.cut_sentences import cut_sentences
+from bench.measure.word_errors import word_errors
+from bench.recordings.recording import Recording
+from bench.recordings.words import normalized
 
-CHUNK_S: Final = CHUNK_MS / 1000
-LATE_S: Final = 5.0  # a text that stands later than this is of no use to anybody who waits for it
-MIN_SLOPE_S: Final = 8.0  # shorter recordings say nothing about a growing lag
-MIN_SLOPE_WORDS: Final = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What is on the screen from `at` (s since the first sample) on."""
-
-    at: float
-    final: str
-    partial: str
-
-    @property
-    def text(self) -> str:
-        """All of it."""
-        return f"{self.final} {self.partial}".strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Playback:
-    """One recording that was played, and all that came back. `began` is in seconds since the run began.
-
-    `client_late` is how late the latest chunk left: above some ms it is the client that was measured.
-    """
-
-    session: int
-    recording: Recording
-    began: float
-    shown: tuple[Shown, ...]
-    client_late: float
-    connected: float  # seconds
-    error: str | None = None
-    finals: tuple[str, ...] = ()
+LATE_S: Final = 5.0  # Seconds; a text that is complete later is of no use to somebody who waits for it.
+MIN_SLOPE_S: Final = 8.0  # Seconds; in a shorter recording one slow word looks like a growing lag.
+MIN_SLOPE_WORDS: Final = 6  # Words; through fewer points a line says nothing.
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The figures of one recording that was played; None where there is nothing to measure."""
+    """The figures of one playback; None where there is nothing to measure.
+
+    `failed`: an error, no text, or a text that still changed after `LATE_S`. `late`: not all of it was final
+    by then. `time_to_final` and `time_to_settle` are from the end of speech to the last change of the final
+    text, and of all displayed text. `first_partial` is from the start of speech to the first text.
+    `word_latency` has the delay of each word, final or not, and `word_ends` when these words end in the
+    recording. `lag_slope` is the growth of the word latency in s per s. `shown_words` and `taken_back` count
+    the words that appeared, and that disappeared again. `cut_sentences` counts finals that end inside a
+    sentence.
+    """
 
     session: int
     recording: str
@@ -64,51 +43,55 @@ class Score:
     client_late: float
     text: str
     error: str | None
-    failed: bool  # an error, no text, or one that stood later than 5 s
-    late: bool  # not marked final within 5 s
-    time_to_final: float | None = None  # last change of the final text, from the end of speech
-    time_to_settle: float | None = None  # last change of what is shown, final or not
-    first_partial: float | None = None  # first text, from the start of speech
-    word_latency: tuple[float, ...] = ()  # of each word, final or not
-    word_ends: tuple[float, ...] = ()  # when each of these words ended, in seconds of the recording
-    lag_slope: float | None = None  # growth of the word latency, s per s
-    shown_words: int = 0  # words that appeared on the screen
-    taken_back: int = 0  # words that disappeared from it again
+    failed: bool
+    late: bool
+    time_to_final: float | None = None
+    time_to_settle: float | None = None
+    first_partial: float | None = None
+    word_latency: tuple[float, ...] = ()
+    word_ends: tuple[float, ...] = ()
+    lag_slope: float | None = None
+    shown_words: int = 0
+    taken_back: int = 0
     word_errors: int | None = None
     reference_words: int | None = None
-    cut_sentences: int | None = None  # finals that end inside a sentence
+    cut_sentences: int | None = None
 
 
 def leaves_at(seconds: float) -> float:
-    """When the chunk with this moment of the recording leaves: when its last sample has been spoken."""
+    """When the chunk with this moment of the recording leaves: as soon as its last sample is recorded."""
     return (int(seconds / CHUNK_S - 1e-9) + 1) * CHUNK_S
 
 
-def score(played: Playback) -> Score:
-    """What one recording says."""
-    recording = played.recording
-    shown = [each for each in played.shown if each.text]
-    text = shown[-1].text if shown else ""
-    wrong, total = (None, None) if recording.text is None else errors(recording.text, text)
-    settled = _last_change(shown, lambda each: each.text) - leaves_at(recording.speech_end) if shown else None
-    final = _time_to_final(shown, recording) if shown else None
-    seen = list(_first_seen(recording, shown))
+def score_playback(playback: Playback) -> Score:
+    """Compute the figures of one playback."""
+    recording = playback.recording
+    displayed = [each for each in playback.displayed if each.text]
+    text = displayed[-1].text if displayed else ""
+    wrong, total = (None, None) if recording.text is None else word_errors(recording.text, text)
+    settled = (
+        _last_change(displayed, lambda each: each.text) - leaves_at(recording.speech_end)
+        if displayed
+        else None
+    )
+    final = _time_to_final(displayed, recording) if displayed else None
+    seen = list(_first_seen(recording, displayed))
     ends, delays = tuple(end for end, _ in seen), tuple(round(delay, 3) for _, delay in seen)
-    appeared, gone = steadiness([each.text for each in shown])
+    appeared, gone = count_changes([each.text for each in displayed])
     return Score(
-        session=played.session,
+        session=playback.session,
         recording=recording.name,
-        began=round(played.began, 3),
+        began=round(playback.began, 3),
         seconds=round(recording.seconds, 3),
-        connected=round(played.connected, 3),
-        client_late=round(played.client_late, 4),
+        connected=round(playback.connected, 3),
+        client_late=round(playback.client_late, 4),
         text=text,
-        error=played.error or (None if shown else "no text"),
-        failed=played.error is not None or settled is None or settled > LATE_S,
-        late=final is None or bool(shown[-1].partial) or final > LATE_S,
+        error=playback.error or (None if displayed else "no text"),
+        failed=playback.error is not None or settled is None or settled > LATE_S,
+        late=final is None or bool(displayed[-1].partial) or final > LATE_S,
         time_to_final=_rounded(final),
         time_to_settle=_rounded(settled),
-        first_partial=_rounded(shown[0].at - leaves_at(recording.speech_start) if shown else None),
+        first_partial=_rounded(displayed[0].at - leaves_at(recording.speech_start) if displayed else None),
         word_latency=delays,
         word_ends=ends,
         lag_slope=slope(ends, delays) if recording.seconds >= MIN_SLOPE_S else None,
@@ -116,42 +99,42 @@ def score(played: Playback) -> Score:
         taken_back=gone,
         word_errors=wrong,
         reference_words=total,
-        cut_sentences=cut_sentences(recording, played.finals),
+        cut_sentences=cut_sentences(recording, playback.finals),
     )
 
 
-def _time_to_final(shown: Sequence[Shown], recording: Recording) -> float:
-    """Where the end of the text was never marked final, when it was shown for good."""
-    unfinished = bool(shown[-1].partial)
-    last = _last_change(shown, lambda each: each.text if unfinished else each.final)
+def _time_to_final(displayed: Sequence[DisplayedText], recording: Recording) -> float:
+    """The time to final; where the end of the text never became final, the time to settle."""
+    unfinished = bool(displayed[-1].partial)
+    last = _last_change(displayed, lambda each: each.text if unfinished else each.final)
     return last - leaves_at(recording.speech_end)
 
 
-def _last_change(shown: Sequence[Shown], what: Callable[[Shown], str]) -> float:
-    """When `what` became what it is at the end; case and punctuation do not count."""
-    goal, since = plain(what(shown[-1])), shown[-1].at
-    for each in reversed(shown):
-        if plain(what(each)) != goal:
+def _last_change(displayed: Sequence[DisplayedText], what: Callable[[DisplayedText], str]) -> float:
+    """When `what` became as it is at the end; changes of case and punctuation do not count."""
+    goal, since = normalized(what(displayed[-1])), displayed[-1].at
+    for each in reversed(displayed):
+        if normalized(what(each)) != goal:
             break
         since = each.at
     return since
 
 
-def _first_seen(recording: Recording, shown: Sequence[Shown]) -> Iterator[tuple[float, float]]:
-    """Each word that was shown: its end, and the delay until it was first on the screen.
+def _first_seen(recording: Recording, displayed: Sequence[DisplayedText]) -> Iterator[tuple[float, float]]:
+    """Yield the end of each word that was displayed, and the delay until it was first displayed.
 
-    A word counts only from when it was spoken: what a model guesses ahead is not measured.
+    A word counts only when it has been spoken: what a model predicts is not measured.
     """
-    words = [plain(word).replace(" ", "") for word, _, _ in recording.words]
+    words = [normalized(word).replace(" ", "") for word, _, _ in recording.words]
     seen: list[float | None] = [None] * len(words)
     before: list[str] = []
-    for each in shown:
-        heard = plain(each.text).split()
-        if heard == before:
+    for each in displayed:
+        recognized = normalized(each.text).split()
+        if recognized == before:
             continue
-        before = heard
+        before = recognized
         spoken = sum(leaves_at(start) <= each.at for _, start, _ in recording.words)
-        matcher = difflib.SequenceMatcher(None, words[:spoken], heard, autojunk=False)
+        matcher = difflib.SequenceMatcher(None, words[:spoken], recognized, autojunk=False)
         for block in matcher.get_matching_blocks():
             for k in range(block.a, block.a + block.size):
                 seen[k] = each.at if seen[k] is None else seen[k]
@@ -160,12 +143,12 @@ def _first_seen(recording: Recording, shown: Sequence[Shown]) -> Iterator[tuple[
             yield end, at - leaves_at(end)
 
 
-def steadiness(texts: Sequence[str]) -> tuple[int, int]:
-    """How many words appeared on the screen, and how many of these the next text took back."""
+def count_changes(texts: Sequence[str]) -> tuple[int, int]:
+    """How many words appeared in successive texts, and how many of these the next text took back."""
     appeared = gone = 0
     before: list[str] = []
     for text in texts:
-        words = plain(text).split()
+        words = normalized(text).split()
         same = 0
         while same < min(len(words), len(before)) and words[same] == before[same]:
             same += 1
@@ -176,7 +159,7 @@ def steadiness(texts: Sequence[str]) -> tuple[int, int]:
 
 
 def slope(at: Sequence[float], delays: Sequence[float]) -> float | None:
-    """The least-squares slope of the delays, s per s; None of too few."""
+    """The least-squares slope of the delays, s per s; None for too few."""
     if len(at) < MIN_SLOPE_WORDS or max(at) - min(at) < 1.0:
         return None
     return round(float(np.polyfit(at, delays, 1)[0]), 5)

@@ -1,1 +1,1 @@
-"""Turns figures into tables, pictures, pages and files."""
+"""Turns results into tables for a terminal, charts, an HTML page, and a JSON file."""

@@ -1,4 +1,4 @@
-"""What was measured, and all that it takes to repeat it: to a JSON file and back."""
+"""Writes what was measured, and what one must know to repeat it, to a JSON file, and reads such files."""
 
 import errno
 import os
@@ -18,74 +18,79 @@ import psutil
 from dalston_realtime.client.errors import OutputError, UsageError
 from runtime.local_server import ROOT
 
-FORMAT: Final = 1
+FORMAT: Final = 1  # Version of the file's form; files of another version are refused.
 PACKAGES: Final = (
     "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-voice", "nemo_toolkit", "numpy",
     "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
 )  # fmt: skip
-"""What decides the figures, beside our own code."""
-SECRET: Final = ("internal_secret", "redis_url")  # the URL may have a password in it
+"""Packages whose versions change the figures."""
+SECRET: Final = ("internal_secret", "redis_url")  # A Redis URL may have a password in it.
 LOAD: Final = ("model", "seconds", "audio", "flush_after", "min_silence_ms", "seed")
+"""Settings that describe the load; where they differ, two results are hard to compare."""
 MACHINE: Final = ("cpu", "cores", "memory_gb")
-LEVELS: Final = ("bench", "capacity")  # commands whose results are numbers of sessions with their figures
+"""Conditions that describe the machine, likewise."""
+LEVEL_COMMANDS: Final = ("bench", "capacity")  # Their results are the figures of numbers of sessions.
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A result: which command, under what conditions, with which settings, and what came out."""
+class ResultFile:
+    """A result: the command, its settings, the conditions, the results, and the command's answer."""
 
     command: str
     settings: Mapping[str, Any]
     results: Sequence[Any]
     conditions: Mapping[str, Any]
-    answer: Any = None  # of a command that looks for one
+    answer: Any = None
 
     def save(self, path: Path) -> None:
-        """Write it whole or not at all.
+        """Write the file completely or not at all.
 
         Raises:
             OutputError: the file can't be written.
         """
         content = {"format": FORMAT, "command": self.command, "conditions": self.conditions}
-        content |= {"settings": shareable(self.settings), "answer": self.answer}
+        content |= {"settings": without_secrets(self.settings), "answer": self.answer}
         content["results"] = self.results
-        part = _part(path)
+        partial = _partial_path(path)
         try:
-            part.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-            part.replace(path)
+            partial.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            partial.replace(path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
             raise _unwritable(path, error) from None
 
 
-def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings, and settings within them, without what is nobody else's business: results are passed on."""
-    known = {name: "(not recorded)" if name in SECRET else value for name, value in settings.items()}
-    return {name: shareable(value) if isinstance(value, Mapping) else value for name, value in known.items()}
+def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, and the settings within them, without secrets: people pass result files on."""
+    shared = {name: "(not recorded)" if name in SECRET else value for name, value in settings.items()}
+    return {
+        name: without_secrets(value) if isinstance(value, Mapping) else value
+        for name, value in shared.items()
+    }
 
 
 def check_writable(path: Path) -> None:
-    """See that a file can be written there, before minutes are spent on what goes into it.
+    """Check that a file can be written there, before minutes are spent on measuring.
 
     Raises:
-        OutputError: it can't.
+        OutputError: it can't be written.
     """
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        _part(path).touch()
+        _partial_path(path).touch()
     except OSError as error:
         raise _unwritable(path, error) from None
-    _part(path).unlink()
+    _partial_path(path).unlink()
 
 
-def _whole(content: Mapping[str, Any]) -> bool:
+def _is_result(content: Mapping[str, Any]) -> bool:
     kinds = {"command": str, "conditions": dict, "settings": dict, "results": list}
-    known = all(isinstance(content.get(name), kind) for name, kind in kinds.items())
-    return known and content.get("format") == FORMAT
+    complete = all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+    return complete and content.get("format") == FORMAT
 
 
-def _part(path: Path) -> Path:
+def _partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
@@ -93,11 +98,11 @@ def _unwritable(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: can't be written ({error.strerror})")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A document that was saved.
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result file.
 
     Raises:
-        UsageError: it is not there, or not one of ours.
+        UsageError: it is not there, or is no result file.
     """
     try:
         content = orjson.loads(path.read_bytes())
@@ -105,19 +110,19 @@ def read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {error.strerror}") from None
     except orjson.JSONDecodeError:
         raise UsageError(f"{path}: not a result of the benchmark") from None
-    if not isinstance(content, dict) or not _whole(content):
+    if not isinstance(content, dict) or not _is_result(content):
         raise UsageError(f"{path}: not a result of the benchmark, or of another version of it")
     return content
 
 
 def read_levels(path: Path) -> dict[str, Any]:
-    """A document whose results are numbers of sessions with their figures.
+    """Read a result file whose results are the figures of numbers of sessions.
 
     Raises:
-        UsageError: it is not there, not one of ours, or of a command that measures something else.
+        UsageError: it is not there, is no result file, or is that of a command that measures something else.
     """
-    content = read(path)
-    if content["command"] not in LEVELS:
+    content = read_result(path)
+    if content["command"] not in LEVEL_COMMANDS:
         raise UsageError(
             f"{path}: a result of `bench {content['command']}`, which is not to be compared with this"
         )
@@ -125,14 +130,14 @@ def read_levels(path: Path) -> dict[str, Any]:
 
 
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-    """What makes two results hard to compare: the load and the machine, where they were not the same."""
+    """The differences of load and machine that make two results hard to compare."""
     pairs = [("settings", name) for name in LOAD] + [("conditions", name) for name in MACHINE]
     found = [(name, old[part].get(name), new[part].get(name)) for part, name in pairs]
     return [f"{name.replace('_', ' ')} was {a}, is {b}" for name, a, b in found if a != b]
 
 
 def conditions() -> dict[str, Any]:
-    """The machine, the versions and the revision of the code."""
+    """The conditions of a measurement: the machine, the versions and the revision of the code."""
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "revision": revision(),
@@ -147,7 +152,7 @@ def conditions() -> dict[str, Any]:
 
 
 def revision(root: Path = ROOT) -> str | None:
-    """The git revision of the code, with `+` where files were changed; None outside of a repository."""
+    """The git revision of the code, with `+` where files were changed; None outside a repository."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],  # noqa: S607 - from PATH

@@ -1,1 +1,1 @@
-"""Holds the measurements, one module each."""
+"""Holds the measurements, one module for each subcommand of `dalston-rt bench`."""

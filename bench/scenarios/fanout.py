@@ -1,8 +1,8 @@
-"""Which fan-out, threads, batch and cadence are best on this machine: a tournament of combinations.
+"""Finds the fan-out, threads, batch and interval of partials that suit this machine, by successive halving.
 
-Each round starts a server for every combination that is left, in another order each time, so that a machine
-that is slow for a while is not slow for one of them; then the worse half goes.
-The defaults stay to the end, to compare with.
+Each round measures every combination of settings that is left, in another order each time, so that a machine
+that is slow for a while is not slow for one of them; then the worse half is dropped. The defaults stay to the
+end, to compare with.
 """
 
 import random
@@ -17,48 +17,49 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure.figures import Figures, summarize
-from bench.measure.level import Level
-from bench.measure.process_usage import Cost
-from bench.report.report import tell
-from bench.report.result_file import Document, conditions
+from bench.measure.load_level import LoadLevel
+from bench.measure.process_usage import ProcessUsage
+from bench.report.html_report import announce_result
+from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
-from bench.scenarios.run import Plan, progress
-from bench.servers.server import given_settings, own_server
+from bench.scenarios.collaborators import REAL, Collaborators
+from bench.scenarios.measurement_plan import measure_on_server
+from bench.servers.measured_server import inherited_settings
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.errors import UsageError
 from runtime.settings import PREFIX
 
 Settings: TypeAlias = Mapping[str, str]
 
-MAX_THREADS: Final = 4  # of one forward pass; more bring nothing for models of this size
-MAX_ASR: Final = 8
-INTERVALS: Final = (200, 400)  # ms of new audio for a partial
-LAST: Final = 2  # combinations beside the defaults that are left at the end
+MAX_THREADS: Final = 4  # Threads of one forward pass; more bring nothing for models of this size.
+MAX_ASR: Final = 8  # ASR processes; more do not help the number of sessions that one machine plays.
+INTERVALS: Final = (200, 400)  # Milliseconds of new audio for a partial.
+FINALISTS: Final = 2  # Combinations beside the defaults that are left at the end.
+BETTER: Final = 0.95  # Of the defaults' p95; what is nearer to the defaults than that is noise.
 CAPTION: Final = "Latencies in s. Cores: of the server, for each session."
-BETTER: Final = 0.95  # of the defaults' p95: what is nearer than that is noise
 
 
 @dataclass(slots=True)
-class Candidate:
-    """A combination, and the levels that were measured with it."""
+class SettingsCombination:
+    """A combination of settings, and the levels that were measured with it."""
 
     settings: Settings
     default: bool = False
-    levels: list[Level] = field(default_factory=list)
+    levels: list[LoadLevel] = field(default_factory=list)
 
     @property
     def figures(self) -> Figures:
-        """Over all of its rounds together."""
+        """The figures of all rounds together."""
         scores = [score for level in self.levels for score in level.scores]
         seconds = sum(score.connected for score in scores)
         shares = [level.figures.cores_per_stream or 0.0 for level in self.levels]
         cpu = seconds * sum(shares) / max(1, len(shares))
         sessions = self.levels[0].sessions if self.levels else 0
-        return summarize(sessions, scores, Cost(seconds, cpu, None, None, 0.0, 0.0))
+        return summarize(sessions, scores, ProcessUsage(seconds, cpu, None, None, 0.0, 0.0))
 
     @property
     def rank(self) -> tuple[float, float]:
-        """Less is better: what failed, then the slow finals and the usual ones together."""
+        """A key by which the best is first: the share that failed, then p95 and p50 of the time to final."""
         found = self.figures
         if found.final_p95 is None or found.final_p50 is None:
             return 1.0, 0.0
@@ -66,7 +67,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What it is called in a table."""
+        """The name of the combination in a table."""
         if self.default:
             return "defaults"
         chosen = self.settings
@@ -75,17 +76,17 @@ class Candidate:
 
     @property
     def lines(self) -> str:
-        """What to put into `.env`."""
+        """The lines for `.env`."""
         return "\n".join(f"{PREFIX}{name.upper()}={value}" for name, value in self.settings.items())
 
 
-def combinations(cores: int, sessions: int, limit: int, seed: int) -> list[Candidate]:
-    """The defaults, and combinations that make sense on so many cores; a sample where there are too many."""
+def possible_combinations(cores: int, sessions: int, limit: int, seed: int) -> list[SettingsCombination]:
+    """The defaults, and combinations that fit on so many cores; a sample of more than `limit`."""
     counts = [2**k for k in range(8) if 2**k <= min(MAX_ASR, cores, sessions)]
     threads = [t for t in range(1, MAX_THREADS + 1) if t <= cores]
     batches = sorted({4, min(8, max(2, sessions))})
     found = [
-        Candidate(
+        SettingsCombination(
             {"fanout": f"asr={p}", "asr_threads": str(t), "max_batch": str(b), "partial_interval_ms": str(i)}
         )
         for p, t, b, i in product(counts, threads, batches, INTERVALS)
@@ -93,26 +94,28 @@ def combinations(cores: int, sessions: int, limit: int, seed: int) -> list[Candi
     ]
     if len(found) >= limit:
         found = random.Random(seed).sample(found, limit - 1)  # noqa: S311 - no secret
-    return [Candidate({}, default=True), *found]
+    return [SettingsCombination({}, default=True), *found]
 
 
-def tournament(
-    candidates: Sequence[Candidate], play: Callable[[Candidate, int], None], seed: int
-) -> list[Candidate]:
-    """Rounds until few are left, all of whose rounds were interleaved; the best first."""
-    order, left, number = random.Random(seed), list(candidates), 1  # noqa: S311 - no secret
+def successive_halving(
+    combinations: Sequence[SettingsCombination],
+    measure_one: Callable[[SettingsCombination, int], None],
+    seed: int,
+) -> list[SettingsCombination]:
+    """Measure in rounds, and drop the worse half after each; returns the last ones, the best first."""
+    order, left, number = random.Random(seed), list(combinations), 1  # noqa: S311 - no secret
     while True:
-        for candidate in order.sample(left, len(left)):
-            play(candidate, number)
-        defaults = [candidate for candidate in left if candidate.default]
+        for combination in order.sample(left, len(left)):
+            measure_one(combination, number)
+        defaults = [combination for combination in left if combination.default]
         others = sorted((c for c in left if not c.default), key=lambda c: c.rank)
-        if len(others) <= LAST:
+        if len(others) <= FINALISTS:
             return sorted(left, key=lambda c: c.rank)
-        left = defaults + others[: max(LAST, len(others) // 2)]
+        left = defaults + others[: max(FINALISTS, len(others) // 2)]
         number += 1
 
 
-def verdict(best: Candidate, default: Candidate) -> str:
+def verdict(best: SettingsCombination, default: SettingsCombination) -> str:
     """The answer: lines for `.env`, or that there is nothing to set."""
     before, after = default.figures.final_p95, best.figures.final_p95
     if best.default or not before or after is None or after > BETTER * before:
@@ -120,46 +123,50 @@ def verdict(best: Candidate, default: Candidate) -> str:
     return f"p95 of the time to final is {after / before:.2f} of the defaults'. Into .env:\n\n{best.lines}"
 
 
-def measure(request: BenchRequest, sessions: int, limit: int, report: Path | None = None) -> int:
-    """Play the tournament and print the best; the exit code.
+def measure(
+    request: BenchRequest,
+    sessions: int,
+    limit: int,
+    report: Path | None = None,
+    collaborators: Collaborators = REAL,
+) -> int:
+    """Find the best combination and print it; returns the exit code.
 
     Raises:
-        DalstonError: a bad file, or a server that can't be had.
+        DalstonError: a bad file, or a server does not start.
         KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     if request.url is not None:
         raise UsageError("a server that runs has its fan-out already; this needs one of its own")
-    console, load, known = Console(stderr=True), request.load(), conditions()
-    candidates = combinations(known["cores"], sessions, limit, request.seed)
-    settings = request.settings() | {"sessions": sessions, "environment": given_settings()}
+    console, load, machine = Console(stderr=True), collaborators.load_plan(request), conditions()
+    combinations = possible_combinations(machine["cores"], sessions, limit, request.seed)
+    settings = request.to_settings() | {"sessions": sessions, "environment": inherited_settings()}
 
-    def play(candidate: Candidate, number: int) -> None:
-        what = f"round {number}: {candidate.name}"
-        chosen = {**request.chosen, **candidate.settings}
-        with own_server(sessions, chosen) as running:
-            plan = Plan.for_server(running, request.target(), replace(load, seed=request.seed + number))
-            plan.warm_up()
-            with progress(console, what, plan.load, sessions) as advance:
-                level = plan.measure(sessions, advance)
+    def measure_one(combination: SettingsCombination, number: int) -> None:
+        label = f"round {number}: {combination.name}"
+        chosen = {**request.server_settings, **combination.settings}
+        plan = replace(load, seed=request.seed + number)
+        with collaborators.start_server(sessions, chosen) as server:
+            level = measure_on_server(server, request.target(), plan, sessions, label, console)
         if level.scores:
-            candidate.levels.append(level)
-        Document("fanout", settings, _results(candidates), known).save(request.out)
+            combination.levels.append(level)
+        ResultFile("fanout", settings, _results(combinations), machine).save(request.out)
         if level.interrupted:
             raise KeyboardInterrupt
 
     try:
-        ranking = tournament(candidates, play, request.seed)
-    finally:  # whatever ended it: what was measured is shown
-        if best_first(candidates):
-            Console().print(table(candidates))
-    answer = verdict(ranking[0], candidates[0])
-    Document("fanout", settings, _results(candidates), known, answer).save(request.out)
+        ranking = successive_halving(combinations, measure_one, request.seed)
+    finally:  # Also after Ctrl-C or an error, what was measured is shown.
+        if best_first(combinations):
+            Console().print(table(combinations))
+    answer = verdict(ranking[0], combinations[0])
+    ResultFile("fanout", settings, _results(combinations), machine, answer).save(request.out)
     print(answer)
-    tell(request.out, report)
+    announce_result(request.out, report)
     return ExitCode.OK
 
 
-def _results(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+def _results(combinations: Sequence[SettingsCombination]) -> list[dict[str, Any]]:
     return [
         {
             "name": c.name,
@@ -168,24 +175,24 @@ def _results(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             "figures": c.figures,
             "levels": c.levels,
         }
-        for c in best_first(candidates)
+        for c in best_first(combinations)
     ]
 
 
-def best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those that were measured: the ones that went further first, then by rank."""
-    return sorted((c for c in candidates if c.levels), key=lambda c: (-len(c.levels), c.rank))
+def best_first(combinations: Sequence[SettingsCombination]) -> list[SettingsCombination]:
+    """The combinations that were measured: those with more rounds first, then by rank."""
+    return sorted((c for c in combinations if c.levels), key=lambda c: (-len(c.levels), c.rank))
 
 
-def table(candidates: Sequence[Candidate]) -> Table:
-    """All combinations, the best first."""
+def table(combinations: Sequence[SettingsCombination]) -> Table:
+    """A table of the combinations that were measured, the best first."""
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=CAPTION, caption_justify="left")
     found.add_column("Combination")
     for name in ("Rounds", "Failed", "Final p50", "p95", "Word p50", "Cores"):
         found.add_column(name, justify="right", no_wrap=True)
-    for candidate in best_first(candidates):
-        row = candidate.figures
+    for combination in best_first(combinations):
+        row = combination.figures
         figures = (row.final_p50, row.final_p95, row.word_p50, row.cores_per_stream)
         cells = ("–" if value is None else f"{value:z.3f}" for value in figures)
-        found.add_row(candidate.name, str(len(candidate.levels)), str(row.failed), *cells)
+        found.add_row(combination.name, str(len(combination.levels)), str(row.failed), *cells)
     return found

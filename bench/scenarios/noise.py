@@ -1,4 +1,4 @@
-"""Sounds in which nobody speaks in, as fast as the server takes them; the text that comes back is false."""
+"""Plays sounds in which nobody speaks, and counts the words that come back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.load.playback import Target, chunks
-from bench.load.signals import SIGNALS, make
-from bench.report.result_file import Document, conditions
+from bench.load.chunks import chunks
+from bench.load.player import PlaybackTarget
+from bench.recordings.signals import SIGNALS, generate
+from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
-from bench.servers.server import server
+from bench.scenarios.collaborators import REAL, Collaborators
+from bench.servers.measured_server import measured_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.audio.files import to_pcm
 from dalston_realtime.client.session import LiveSession, transcribe_stream
@@ -21,27 +23,27 @@ from dalston_realtime.protocol.events import Final, SessionEnd
 
 @dataclass(frozen=True, slots=True)
 class NoiseTranscript:
-    """What was heard in one sound."""
+    """What the server made of one sound; `speech_seconds` are those that the VAD classified as speech."""
 
     signal: str
     seconds: float
-    speech_seconds: float  # what the VAD took for speech
+    speech_seconds: float
     words: int
     text: str
 
     @property
     def words_per_minute(self) -> float:
-        """False words."""
+        """Words in a minute, each of which is a false one."""
         return 60 * self.words / self.seconds
 
 
-async def listen(target: Target, signal: str, seconds: float, seed: int) -> NoiseTranscript:
-    """Play one sound; what came back.
+async def play_sound(target: PlaybackTarget, signal: str, seconds: float, seed: int) -> NoiseTranscript:
+    """Play one sound; returns what came back.
 
     Raises:
         ClientError: the session broke off.
     """
-    pcm = to_pcm(make(signal, seconds, seed))
+    pcm = to_pcm(generate(signal, seconds, seed))
     texts: list[str] = []
     speech = 0.0
     async with transcribe_stream(target.url, model=target.model, interim_results=False) as stream:
@@ -66,25 +68,26 @@ async def _send(stream: LiveSession, pcm: bytes) -> None:
     await stream.end()
 
 
-def measure(request: BenchRequest) -> int:
-    """Play every sound and print what was heard; the exit code.
+def measure(request: BenchRequest, collaborators: Collaborators = REAL) -> int:
+    """Play every sound and print the words that came back; returns the exit code.
 
     Raises:
-        DalstonError: the server can't be had, or a session broke off.
+        DalstonError: there is no server, or a session broke off.
         KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
     console, found = Console(stderr=True), list[NoiseTranscript]()
-    settings = request.settings()
-    document = Document("noise", settings, found, conditions())
-    with server(request.url, request.pid, 1, request.chosen) as running:
-        settings["server"] = dict(running.settings)
-        target = request.target(running.url)
+    settings = request.to_settings()
+    result_file = ResultFile("noise", settings, found, conditions())
+    start, chosen = collaborators.start_server, request.server_settings
+    with measured_server(request.url, request.pid, 1, chosen, start) as server:
+        settings["server"] = dict(server.settings)
+        target = request.target(server.url)
         try:
             for signal in SIGNALS:
                 with console.status(signal):
-                    found.append(asyncio.run(listen(target, signal, request.seconds, request.seed)))
-                document.save(request.out)
-        finally:  # whatever ended it: what was measured is shown
+                    found.append(asyncio.run(play_sound(target, signal, request.seconds, request.seed)))
+                result_file.save(request.out)
+        finally:  # Also after Ctrl-C or an error, what was measured is shown.
             if found:
                 Console().print(table(found))
     print(f"The whole result is in {request.out}.")
@@ -92,12 +95,12 @@ def measure(request: BenchRequest) -> int:
 
 
 def table(found: Sequence[NoiseTranscript]) -> Table:
-    """A row for each sound."""
+    """A table with a row for each sound."""
     wide = any(each.text for each in found)
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=wide)
     rows.add_column("Sound", no_wrap=True)
     rows.add_column("False words a minute", justify="right", min_width=12)
-    rows.add_column("Taken for speech, %", justify="right", min_width=12)
+    rows.add_column("Classified as speech, %", justify="right", min_width=12)
     rows.add_column("Text", overflow="ellipsis", no_wrap=True, ratio=1)
     for each in found:
         share = 100 * each.speech_seconds / each.seconds

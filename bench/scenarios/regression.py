@@ -1,15 +1,12 @@
-"""The tree against a git revision, in turns on the same machine: ratios with their spread.
+"""Compares the working tree with a git revision on the same machine, as ratios with their spread.
 
-Both play the same recordings in the same round, in an order that changes: what slows the machine down for a
-while slows both. No verdict for a pipeline: a person reads it.
+In each round both play the same recordings, in an order that changes from round to round, so that what slows
+the machine down for a while slows both. There is no verdict for a pipeline: a person reads the table.
 """
 
 import random
 import statistics
-import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -19,32 +16,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure.level import Level
-from bench.report.result_file import Document, conditions, revision
-from bench.report.table import COMPARED, by, name_of
+from bench.measure.load_level import LoadLevel
+from bench.report.result_file import ResultFile, conditions, revision
+from bench.report.tables import COMPARED, figure_name, figure_ratio
 from bench.request import BenchRequest
-from bench.scenarios.run import Plan, progress
-from bench.servers.server import given_settings, own_server
+from bench.scenarios.collaborators import REAL, Collaborators
+from bench.scenarios.measurement_plan import measure_on_server
+from bench.servers.measured_server import inherited_settings
 from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.cli.exits import ExitCode
-from dalston_realtime.client.errors import UsageError
 from runtime.local_server import ROOT
 
-CLEAR: Final = 0.05  # beyond which all rounds must be before a difference is called clear
-ENOUGH: Final = 3  # rounds before anything is called better or worse
+CLEAR: Final = 0.05  # Distance from 1 beyond which the ratios of all rounds must be; smaller ones are noise.
+MIN_ROUNDS: Final = 3  # Rounds before a figure is called better or worse; two may agree by chance.
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """The same recordings through both."""
+class ComparisonRound:
+    """What the same recordings gave on a server of the tree, and on one of the revision."""
 
-    tree: Level
-    revision: Level
+    tree: LoadLevel
+    revision: LoadLevel
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """One figure of the tree by that of the revision, over the rounds."""
+class FigureRatio:
+    """One figure of the tree divided by that of the revision, over the rounds."""
 
     figure: str
     median: float
@@ -53,93 +50,66 @@ class Ratio:
 
     @property
     def clear(self) -> bool:
-        """Whether all rounds say the same."""
+        """Whether all rounds agree on better or worse."""
         return self.most < 1 - CLEAR or self.least > 1 + CLEAR
 
 
-def ratios(rounds: Sequence[Round]) -> list[Ratio]:
-    """Of every figure that both have, each round by itself and then the median of them."""
+def ratios(rounds: Sequence[ComparisonRound]) -> list[FigureRatio]:
+    """The ratios of all figures that both sides have, computed in each round."""
     found = []
     for name in COMPARED:
         pairs = [(getattr(r.tree.figures, name), getattr(r.revision.figures, name)) for r in rounds]
-        values = [ratio for new, old in pairs if (ratio := by(new, old)) is not None]
+        values = [ratio for new, old in pairs if (ratio := figure_ratio(new, old)) is not None]
         if values:
-            found.append(Ratio(name, statistics.median(values), min(values), max(values)))
+            found.append(FigureRatio(name, statistics.median(values), min(values), max(values)))
     return found
 
 
-@contextmanager
-def worktree(rev: str) -> Iterator[Path]:
-    """The files of a revision in a folder that is gone afterwards.
+def measure(
+    request: BenchRequest, rev: str, sessions: int, rounds: int, collaborators: Collaborators = REAL
+) -> int:
+    """Play so many rounds and print the ratios; returns the exit code.
 
     Raises:
-        UsageError: git has no such revision, or this is no repository.
+        DalstonError: there is no such revision, or a server does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="dalston-guard-") as folder:
-        path = Path(folder) / "tree"
-        _git("worktree", "add", "--quiet", "--detach", str(path), f"{rev}^{{commit}}")
-        try:
-            yield path
-        finally:
-            _git("worktree", "remove", "--force", str(path))
-
-
-def _git(*arguments: str) -> None:
-    try:
-        subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603, S607
-    except FileNotFoundError:
-        raise UsageError("git is not installed") from None
-    except subprocess.CalledProcessError as error:
-        last = (error.stderr or "").strip().splitlines()[-1:] or ["no reason given"]
-        raise UsageError(f"git {arguments[0]}: {last[0]}") from None
-
-
-def measure(request: BenchRequest, rev: str, sessions: int, count: int) -> int:
-    """Play `count` rounds and print the ratios; the exit code.
-
-    Raises:
-        DalstonError: no such revision, or a server that can't be had.
-    """
-    console, rounds, load = Console(stderr=True), list[Round](), request.load()
-    settings = request.settings() | {"revision": rev, "sessions": sessions, "rounds": count}
-    settings["environment"] = given_settings()
+    console, done, load = Console(stderr=True), list[ComparisonRound](), collaborators.load_plan(request)
+    settings = request.to_settings() | {"revision": rev, "sessions": sessions, "rounds": rounds}
+    settings["environment"] = inherited_settings()
     order = random.Random(request.seed)  # noqa: S311 - no secret
 
-    def play(root: Path, what: str, seed: int) -> Level:
-        with own_server(sessions, request.chosen, root) as running:
-            plan = Plan.for_server(running, request.target(), replace(load, seed=seed))
-            plan.warm_up()
-            with progress(console, what, plan.load, sessions) as advance:
-                level = plan.measure(sessions, advance)
+    def measure_side(root: Path, side: str, number: int) -> LoadLevel:
+        with collaborators.start_server(sessions, request.server_settings, root) as server:
+            plan = replace(load, seed=request.seed + number)
+            label = f"round {number}: {side}"
+            level = measure_on_server(server, request.target(), plan, sessions, label, console)
         if level.interrupted:
             raise KeyboardInterrupt
         return level
 
     interrupted = False
-    with worktree(rev) as other:
+    with collaborators.revision_files(rev) as other:
         settings["revision"] = f"{rev} ({revision(other)})"
-        document = Document("guard", settings, rounds, conditions())
+        result_file = ResultFile("guard", settings, done, conditions())
+        roots = {"tree": ROOT, "revision": other}
         try:
-            for number in range(1, count + 1):
-                sides = {"tree": ROOT, "revision": other}
-                levels = {
-                    side: play(sides[side], f"round {number}: {side}", request.seed + number)
-                    for side in order.sample(list(sides), 2)
-                }
-                rounds.append(Round(**levels))
-                document.save(request.out)
+            for number in range(1, rounds + 1):
+                sides = order.sample(list(roots), 2)
+                levels = {side: measure_side(roots[side], side, number) for side in sides}
+                done.append(ComparisonRound(**levels))
+                result_file.save(request.out)
         except KeyboardInterrupt:
             interrupted = True
-    if rounds:
-        answer = ratios(rounds)
-        replace(document, answer=answer).save(request.out)
-        Console().print(table(answer, rev, len(rounds)))
+    if done:
+        answer = ratios(done)
+        replace(result_file, answer=answer).save(request.out)
+        Console().print(table(answer, rev, len(done)))
         print(f"The whole result is in {request.out}.")
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
-def table(found: Sequence[Ratio], rev: str, rounds: int) -> Table:
-    """A row for each figure; what all rounds agree on stands out."""
+def table(found: Sequence[FigureRatio], rev: str, rounds: int) -> Table:
+    """A table with a row for each figure; colour marks what all rounds agree on."""
     rows = Table(
         title=f"The tree by {rev}, {counted(rounds, 'round')}; less is better",
         title_justify="left",
@@ -151,9 +121,9 @@ def table(found: Sequence[Ratio], rev: str, rounds: int) -> Table:
         rows.add_column(name, justify="right")
     rows.add_column("")
     for each in found:
-        clear = each.clear and rounds >= ENOUGH
+        clear = each.clear and rounds >= MIN_ROUNDS
         style = "" if not clear else "green" if each.median < 1 else "yellow"
-        says = "" if not clear else "better" if each.median < 1 else "worse"
+        verdict = "" if not clear else "better" if each.median < 1 else "worse"
         values = [Text(f"×{value:.2f}", style=style) for value in (each.median, each.least, each.most)]
-        rows.add_row(name_of(each.figure), *values, Text(says, style=style))
+        rows.add_row(figure_name(each.figure), *values, Text(verdict, style=style))
     return rows

@@ -1,1 +1,1 @@
-"""Starts the servers that are measured."""
+"""Starts the servers that are measured, and loads the engine that one would have."""

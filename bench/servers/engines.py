@@ -1,11 +1,13 @@
-"""The engine that a server would have for a session, loaded in this process."""
+"""Loads in this process the engine that a server would have for a session."""
 
 from engines.base import Engine
 from engines.catalog import EngineLimits, default, describe, load, parse
 
 
 def engine_for(models: str | None, model: str, threads: int = 1) -> Engine | None:
-    """The engine that answers to `model` where `DALSTON_MODELS` is `models`, or unset; None if none does.
+    """Load the engine that serves `model` where `DALSTON_MODELS` is `models`; None if no engine does.
+
+    `models` None: the variable is not set.
 
     Raises:
         StartupError: `models` has another form, or one of its engines can't be loaded.

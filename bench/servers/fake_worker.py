@@ -1,7 +1,7 @@
-"""Workers without any transcription: they register, beat, and speak the internal link.
+"""Runs workers without any transcription, which register and answer gateways as real ones do.
 
-`python -m bench.servers.fake_worker COUNT PLACES` runs that many of them in one process, at the Redis of the
-settings.
+`python -m bench.servers.fake_worker COUNT SLOTS` runs COUNT of them with SLOTS each in one process, at the
+Redis of the settings.
 """
 
 import asyncio
@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
+import msgspec
 import uvloop
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -24,44 +25,69 @@ from dalston_realtime.protocol.models import ModelInfo
 from runtime.logs import configure_logging
 from runtime.process import Stop, run_main
 from runtime.settings import Settings, raise_file_limit, read_settings
+from runtime.worker_link import (
+    VERSION,
+    BadLinkMessage,
+    OpenSession,
+    SessionAccepted,
+    SessionRefused,
+    WorkerMessage,
+    decode_open,
+    encode,
+)
 from stages.receiver.registration import HeartbeatIntervals
 
-PING_S: Final = 10.0  # as the receiver does
-PONG_S: Final = 30.0
-PARTIAL_S: Final = 0.3
-FINAL_S: Final = 3.0
-SAID: Final = "some ten words of a text that nobody has said"
+PING_S: Final = 10.0  # Seconds between two pings, as in the receiver.
+PONG_S: Final = 30.0  # Seconds to wait for the answer to a ping, as in the receiver.
+PARTIAL_S: Final = 0.3  # Seconds of audio between two partials: the server's default.
+FINAL_S: Final = 3.0  # Seconds of audio in an utterance, as people speak.
+TEXT: Final = "some ten words of a text that nobody has said"
 MODEL: Final = ModelInfo("fast", "tiny-en", "fake", ("en",), {"streaming": False, "interim_results": True})
 
 Behaviour = Callable[["WorkerVisit"], Awaitable[None]]
 
 
 class WorkerVisit:
-    """One session at the worker."""
+    """One session that a gateway opened at the worker."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: ServerConnection, request: OpenSession) -> None:
         assert connection.request is not None
-        self.connection = connection
+        self.connection, self.request = connection, request
         self.path = urlsplit(connection.request.path).path
-        self.query = parse_qs(urlsplit(connection.request.path).query)
         self.received: list[bytes | str] = []
 
     @property
     def session_id(self) -> str:
         """The gateway's name for the session."""
-        return self.query["session_id"][0]
+        return self.request.session_id
 
     async def event(self, kind: str, **fields: Any) -> None:
-        """Send an event."""
-        await self.connection.send(json.dumps({"type": kind, **fields}))
+        """Send the event, or the progress, of this type.
+
+        Raises:
+            msgspec.ValidationError: there is none with such fields.
+        """
+        message: WorkerMessage = msgspec.convert({"type": kind, **fields}, WorkerMessage)
+        await self.connection.send(encode(message))
 
     async def begin(self) -> None:
         """Send `session.begin`."""
         await self.event("session.begin", session_id=self.session_id)
 
 
+async def take_request(connection: ServerConnection) -> OpenSession | None:
+    """The request in the first frame, after it was answered; None where it was refused."""
+    try:
+        request = decode_open(await connection.recv())
+    except BadLinkMessage as error:
+        await connection.send(encode(SessionRefused(version=VERSION, message=str(error))))
+        return None
+    await connection.send(encode(SessionAccepted(version=VERSION)))
+    return request
+
+
 def read_message(frame: str) -> dict[str, Any]:
-    """The client's message; one without a type for what is none."""
+    """The client's message; what is no JSON has the type None."""
     try:
         message: dict[str, Any] = json.loads(frame)
     except ValueError:
@@ -70,7 +96,7 @@ def read_message(frame: str) -> dict[str, Any]:
 
 
 async def echo(visit: WorkerVisit) -> None:
-    """A partial for each audio frame, a final for each flush, the end when asked."""
+    """Send a partial for each audio frame, a final for each flush, and the end when asked."""
     await visit.begin()
     audio = 0
     async for frame in visit.connection:
@@ -88,30 +114,30 @@ async def echo(visit: WorkerVisit) -> None:
             return
 
 
-async def hear(visit: WorkerVisit) -> None:
-    """What a session of real speech brings: a partial for each 300 ms of audio, a final for each 3 s."""
+async def answer_like_speech(visit: WorkerVisit) -> None:
+    """Send what a session of speech brings: a partial for each 300 ms of audio, a final for each 3 s."""
     await visit.begin()
-    utterance, begun, heard, shown = 1, 0.0, 0.0, 0.0
+    utterance, begun, received, last_partial = 1, 0.0, 0.0, 0.0
     async for frame in visit.connection:
         visit.received = [frame]
         if isinstance(frame, str):
             if read_message(frame)["type"] == "end":
-                await visit.event("session.end", audio_duration=heard, transcript="", segments=[])
+                await visit.event("session.end", audio_duration=received, transcript="", segments=[])
                 return
             continue
-        heard += len(frame) / 32_000
-        if heard - begun >= FINAL_S:
-            times = {"start": begun, "end": heard}
-            await visit.event("transcript.final", utterance=utterance, text=SAID, **times)
-            utterance, begun, shown = utterance + 1, heard, heard
-        elif heard - shown >= PARTIAL_S:
-            shown = heard
-            await visit.event("transcript.partial", utterance=utterance, text=SAID, start=begun)
-            await visit.event("progress", processed=heard)
+        received += len(frame) / 32_000
+        if received - begun >= FINAL_S:
+            times = {"start": begun, "end": received}
+            await visit.event("transcript.final", utterance=utterance, text=TEXT, **times)
+            utterance, begun, last_partial = utterance + 1, received, received
+        elif received - last_partial >= PARTIAL_S:
+            last_partial = received
+            await visit.event("transcript.partial", utterance=utterance, text=TEXT, start=begun)
+            await visit.event("progress", processed=received)
 
 
 class FakeWorker:
-    """A worker with a record in the registry."""
+    """A worker that is registered; `visits` are all its sessions, `open` the ids of the open ones."""
 
     def __init__(self, worker_id: str, port: int, capacity: int, models: tuple[ModelInfo, ...]) -> None:
         self.record = WorkerRecord(worker_id, f"ws://127.0.0.1:{port}", capacity, models)
@@ -119,13 +145,22 @@ class FakeWorker:
         self.open: list[str] = []
         self.server: Server
 
-    async def beat(self, registry: Registry, interval: float) -> None:
-        """Beat until cancelled, whether Redis is there or not."""
+    async def run_heartbeat(self, registry: Registry, interval: float) -> None:
+        """Send heartbeats until cancelled, whether Redis is there or not."""
         while True:
-            sessions = tuple(sorted({session.partition(".")[0] for session in self.open}))
+            sessions = tuple(sorted(set(self.open)))
             with suppress(RegistryUnavailable):
                 await registry.heartbeat(replace(self.record, sessions=sessions))
             await asyncio.sleep(interval)
+
+    async def serve(self, visit: WorkerVisit, behaviour: Behaviour) -> None:
+        """Serve a session."""
+        self.visits.append(visit)
+        self.open.append(visit.session_id)
+        try:
+            await behaviour(visit)
+        finally:
+            self.open.remove(visit.session_id)
 
 
 @asynccontextmanager
@@ -138,19 +173,14 @@ async def fake_worker(
     degraded_capacity: int = 0,
     beat: float = HeartbeatIntervals().registered,
 ) -> AsyncIterator[FakeWorker]:
-    """A registered worker for the duration of a block."""
+    """Run a registered worker for the duration of a block; it sends a heartbeat every `beat` seconds."""
     worker: FakeWorker
 
     async def handle(connection: ServerConnection) -> None:
-        visit = WorkerVisit(connection)
-        worker.visits.append(visit)
-        session = visit.query.get("session_id", [""])[0]
-        worker.open.append(session)
-        try:
-            with suppress(ConnectionClosed):
-                await behaviour(visit)
-        finally:
-            worker.open.remove(session)
+        with suppress(ConnectionClosed):
+            request = await take_request(connection)
+            if request is not None:
+                await worker.serve(WorkerVisit(connection, request), behaviour)
 
     async with serve(
         handle, "127.0.0.1", 0, compression=None, close_timeout=1, ping_interval=PING_S, ping_timeout=PONG_S
@@ -161,7 +191,7 @@ async def fake_worker(
         worker.server = server
         registry = Registry.connect(redis_url)
         await registry.heartbeat(worker.record)
-        beating = asyncio.create_task(worker.beat(registry, beat))
+        beating = asyncio.create_task(worker.run_heartbeat(registry, beat))
         try:
             yield worker
         finally:
@@ -171,20 +201,20 @@ async def fake_worker(
 
 
 def main() -> None:
-    """Run until the signal."""
+    """Run the workers until a signal stops the process."""
     stop = Stop()
     settings = read_settings(Settings)
     configure_logging("workers", settings.log_level, settings.log_format)
     raise_file_limit()
-    count, places = map(int, sys.argv[1:])
+    count, slots = map(int, sys.argv[1:])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_several(settings.redis, count, places, stop))
+        runner.run(_run_workers(settings.redis, count, slots, stop))
 
 
-async def _several(redis_url: str, count: int, places: int, stop: Stop) -> None:
+async def _run_workers(redis_url: str, count: int, slots: int, stop: Stop) -> None:
     async with AsyncExitStack() as workers:
         for number in range(count):
-            one = fake_worker(redis_url, hear, f"worker-{number + 1}", places)
+            one = fake_worker(redis_url, answer_like_speech, f"worker-{number + 1}", slots)
             await workers.enter_async_context(one)
         await stop.wait(asyncio.get_running_loop().create_future())
 

@@ -1,4 +1,4 @@
-"""The name of a setting in; whether a server reads it out, with what it may have been meant to be."""
+"""Checks whether a server reads a setting of a given name."""
 
 from difflib import get_close_matches
 from typing import Final
@@ -14,18 +14,18 @@ from stages.vad.settings import VadSettings
 KINDS: Final[tuple[type[Settings], ...]] = (
     GatewaySettings, ReceiverSettings, VadSettings, AsrSettings, WatchSettings, EmbeddedRedisSettings,
 )  # fmt: skip
-"""What the processes of a server read, together."""
+"""The classes of settings that the processes of a server read."""
 NAMES: Final = sorted({name for kind in KINDS for name in kind.model_fields})
-GIVEN: Final = ("gateway_port", "receiver_port", "run_dir", "data_dir")
+SET_BY_BENCH: Final = ("gateway_port", "receiver_port", "run_dir", "data_dir")
 
 
-def check(name: str) -> None:
-    """See that a server of the benchmark's own can be set so.
+def check_setting(name: str) -> None:
+    """Check that the user may set this for a server of the benchmark's own.
 
     Raises:
-        UsageError: it reads no such setting, or gets another value of it.
+        UsageError: a server reads no such setting, or the benchmark sets it itself.
     """
-    if name in GIVEN:
+    if name in SET_BY_BENCH:
         raise UsageError(f"--set {name}: a server of the benchmark's own takes a free port and a new folder")
     if name not in NAMES:
         close = get_close_matches(name, NAMES, 1)

@@ -1,4 +1,4 @@
-"""What is round sessions, without a model: Redis, broker, gateway, and workers that transcribe nothing."""
+"""Starts Redis, a broker, a gateway and workers that transcribe nothing."""
 
 import subprocess
 import sys
@@ -14,29 +14,29 @@ import httpx
 
 from runtime.local_server import ROOT, START_S, STOP_S, LocalServerError, environment, free_ports
 
-LOOK_S: Final = 0.05
-TAIL: Final = 1_000  # characters of the log of a process that ended
+POLL_S: Final = 0.05  # Seconds between two looks at whether the workers are registered.
+TAIL: Final = 1_000  # Characters of the log of a process that ended: enough for its last error.
 MODULES: Final = {"redis": "broker.store", "broker": "broker", "gateway": "gateway"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The gateway's address, and the process ids by name; `workers` is one process for all of them."""
+    """The gateway's address, and the process ids by name; all workers are one process."""
 
     address: str
     pids: Mapping[str, int]
 
     def get(self, path: str) -> httpx.Response:
-        """A GET to the gateway."""
+        """Send a GET request to the gateway."""
         return httpx.get(f"http://{self.address}{path}", trust_env=False)
 
 
 @contextmanager
-def stack(workers: int, places: int, chosen: Mapping[str, str]) -> Iterator[Stack]:
-    """All of it with `workers` of `places` each, ready for sessions, and stopped at the end.
+def run_stack(workers: int, slots: int, chosen: Mapping[str, str]) -> Iterator[Stack]:
+    """Run a stack with so many workers of `slots` each, set as `chosen` says, for the duration of a block.
 
     Raises:
-        FormationError: it did not become ready.
+        LocalServerError: it did not become ready.
     """
     with tempfile.TemporaryDirectory(prefix="dalston-") as name, ExitStack() as running:
         folder, (port,) = Path(name), free_ports(1)
@@ -47,13 +47,13 @@ def stack(workers: int, places: int, chosen: Mapping[str, str]) -> Iterator[Stac
             **chosen,
         }
         commands = {part: [module] for part, module in MODULES.items()}
-        commands["workers"] = ["bench.servers.fake_worker", str(workers), str(places)]
+        commands["workers"] = ["bench.servers.fake_worker", str(workers), str(slots)]
         parts = {
             part: running.enter_context(_process(command, folder / f"{part}.log", settings))
             for part, command in commands.items()
         }
         started = Stack(f"127.0.0.1:{port}", {part: process.pid for part, process in parts.items()})
-        _wait(started, parts, workers * places, folder)
+        _wait_until_ready(started, parts, workers * slots, folder)
         yield started
 
 
@@ -68,7 +68,7 @@ def _process(
             cwd=log.parent,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C in the terminal is for us, who then stop it in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops the others in order.
         )
     try:
         yield process
@@ -81,19 +81,21 @@ def _process(
             process.wait()
 
 
-def _wait(started: Stack, parts: Mapping[str, subprocess.Popen[bytes]], places: int, folder: Path) -> None:
+def _wait_until_ready(
+    started: Stack, parts: Mapping[str, subprocess.Popen[bytes]], slots: int, folder: Path
+) -> None:
     until = time.monotonic() + START_S
-    while _places(started) < places:
+    while _free_slots(started) < slots:
         for part, process in parts.items():
             if process.poll() is not None:
                 tail = (folder / f"{part}.log").read_text(errors="replace")[-TAIL:]
                 raise LocalServerError(f"the {part} ended:\n{tail}")
         if time.monotonic() > until:
             raise LocalServerError(f"no workers within {START_S:.0f} s")
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
-def _places(started: Stack) -> int:
+def _free_slots(started: Stack) -> int:
     try:
         return int(started.get("/v1/realtime/status").json()["available_capacity"])
     except httpx.TransportError:

@@ -1,5 +1,6 @@
-"""REST: what the registry says of workers and models, and whether this gateway can serve."""
+"""Answers REST requests: what the registry says of workers and models, and whether this gateway can serve."""
 
+import asyncio
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -8,67 +9,78 @@ from starlette.responses import Response
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerInfo
+from broker.router import SessionRouter
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
-from gateway.api.errors import Reply, error_reply, no_capacity_reply
-from gateway.capacity.directory import WorkerSnapshot
-from gateway.context import Gateway
+from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
+from gateway.http import Reply, error_reply, no_capacity_reply
+from gateway.metrics import GatewayMetrics
 
-DRAIN_S: Final = 300.0
-MAX_DRAIN_S: Final = 86_400
+DRAIN_S: Final = 300.0  # Seconds for a draining worker's sessions where the caller does not say.
+MAX_DRAIN_S: Final = 86_400  # Seconds: a day.
 
 
 class RestApi:
     """The endpoints of one gateway."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(
+        self,
+        router: SessionRouter,
+        directory: WorkerDirectory,
+        metrics: GatewayMetrics,
+        stopping: asyncio.Event,
+        retry_after: float,
+    ) -> None:
+        """`stopping` is set when the gateway goes away; `retry_after` holds while Redis can't say."""
+        self._router, self._directory, self._metrics = router, directory, metrics
+        self._stopping, self._default_retry_after = stopping, retry_after
 
     async def healthz(self, _request: Request) -> Reply:
         """This process is alive."""
         return Reply({"status": "alive"})
 
     async def readyz(self, _request: Request) -> Reply:
-        """A new session would get a place: 200, else 503 with the reason."""
-        if self._gateway.stopping.is_set():
+        """A new session would get a slot: 200, else 503 with the reason."""
+        if self._stopping.is_set():
             return error_reply(503, "restarting", "the gateway is going away")
         try:
-            view = await self._gateway.directory.look()
-            if await self._gateway.directory.has_capacity():
+            snapshot = await self._directory.get()
+            if await self._directory.has_capacity():
                 return Reply({"status": "ready"})
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
-        why = "all places are taken" if view.status == "at_capacity" else "no worker is there"
+        why = "all places are taken" if snapshot.status == "at_capacity" else "no worker is there"
         return no_capacity_reply(why, await self._retry_after())
 
     async def _retry_after(self) -> float:
         try:
-            return await self._gateway.places.retry_after()
+            return await self._router.retry_after()
         except RegistryUnavailable:
-            return self._gateway.settings.retry_after
+            return self._default_retry_after
 
     async def models(self, _request: Request) -> Reply:
         """Variants and concrete models, and on how many workers each is loaded."""
         try:
-            return Reply(describe_models(await self._gateway.directory.look()))
+            return Reply(describe_models(await self._directory.get()))
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
 
     async def workers(self, _request: Request) -> Reply:
         """All workers that the registry knows, those that went offline lately included."""
         try:
-            view = await self._gateway.directory.look()
+            snapshot = await self._directory.get()
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
-        return Reply({"workers": [describe_worker(w) for w in view.workers], "total": len(view.workers)})
+        workers = [describe_worker(worker) for worker in snapshot.workers]
+        return Reply({"workers": workers, "total": len(workers)})
 
     async def drain(self, request: Request) -> Reply:
-        """POST: the worker gets nothing new, and after `seconds` its sessions move. DELETE takes it back."""
+        """POST: the worker gets no new session, and after `seconds` its sessions move. DELETE undoes it."""
         worker_id, text = request.path_params["worker_id"], request.query_params.get("seconds")
         undo = request.method == "DELETE"
         try:
             seconds = None if undo else read_seconds(text)
-            known = await self._gateway.router.drain(worker_id, seconds)
+            known = await self._router.drain(worker_id, seconds)
         except InvalidParameter as error:
             return error_reply(400, "invalid_parameter", error.message, param=error.param)
         except RegistryUnavailable as error:
@@ -80,15 +92,14 @@ class RestApi:
     async def status(self, _request: Request) -> Reply:
         """The totals; a registry that is away is the status `unavailable`."""
         try:
-            view = await self._gateway.directory.look()
+            snapshot = await self._directory.get()
         except RegistryUnavailable:
-            view = WorkerSnapshot(())
-        return Reply(describe_status(view))
+            snapshot = WorkerSnapshot(())
+        return Reply(describe_status(snapshot))
 
     async def metrics(self, _request: Request) -> Response:
         """The metrics of this process in the Prometheus text format."""
-        metrics = self._gateway.metrics
-        return Response(metrics.scrape(), media_type=metrics.content_type)
+        return Response(self._metrics.scrape(), media_type=self._metrics.content_type)
 
     async def upgrade_required(self, _request: Request) -> Reply:
         """Plain HTTP on the path of the WebSocket."""
@@ -112,9 +123,9 @@ def read_seconds(text: str | None) -> float:
     return seconds
 
 
-def describe_models(view: WorkerSnapshot) -> dict[str, Any]:
+def describe_models(snapshot: WorkerSnapshot) -> dict[str, Any]:
     """The body of `/v1/models`."""
-    models = [describe_model(model, workers) for model, workers in view.models()]
+    models = [describe_model(model, workers) for model, workers in snapshot.models()]
     variants = {
         variant: [model["name"] for model in models if model["variant"] == variant]
         for variant in (*VARIANTS, *sorted({m["variant"] for m in models} - set(VARIANTS)))
@@ -135,13 +146,13 @@ def describe_worker(worker: WorkerInfo) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def describe_status(view: WorkerSnapshot) -> dict[str, Any]:
+def describe_status(snapshot: WorkerSnapshot) -> dict[str, Any]:
     """The body of `/v1/realtime/status`."""
     return {
-        "status": view.status,
-        "total_capacity": view.capacity,
-        "active_sessions": view.active,
-        "available_capacity": view.free,
-        "worker_count": len(view.alive),
-        "ready_workers": sum(worker.status == "ready" for worker in view.alive),
+        "status": snapshot.status,
+        "total_capacity": snapshot.capacity,
+        "active_sessions": snapshot.active,
+        "available_capacity": snapshot.free,
+        "worker_count": len(snapshot.alive),
+        "ready_workers": sum(worker.status == "ready" for worker in snapshot.alive),
     }

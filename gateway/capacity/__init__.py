@@ -1,1 +1,1 @@
-"""Gets, holds and gives back slots on workers, and knows which workers there are."""
+"""Allocates, holds and releases slots on workers, and knows which workers there are."""

@@ -1,4 +1,4 @@
-"""What the registry announces in, the sessions that it concerns told out."""
+"""Passes on what the registry announces to the sessions that it concerns."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Callback = Callable[[], None]
 
 
 class WorkerLost:
-    """Who wants to know that a worker is gone."""
+    """Tells who subscribed that a worker is gone."""
 
     def __init__(self) -> None:
         self._subscribed: defaultdict[str, set[Callback]] = defaultdict(set)
@@ -35,18 +35,18 @@ class WorkerLost:
             callback()
 
 
-async def listen(url: str, router: SessionRouter, lost: WorkerLost, news: Bell) -> None:
+async def listen(url: str, router: SessionRouter, lost: WorkerLost, changed: Bell) -> None:
     """Pass announcements on until cancelled; what was missed while Redis was away is looked up."""
     async for announcement in announcements(url):
         if isinstance(announcement, WorkerOffline):
             lost.announce(announcement.worker_id)
         if isinstance(announcement, ListenerConnected):
             await _catch_up(router, lost)
-        news.ring()
+        changed.ring()
 
 
 async def _catch_up(router: SessionRouter, lost: WorkerLost) -> None:
     """Only what the registry itself marked offline: after its absence no heartbeat is fresh."""
-    with suppress(RegistryUnavailable):  # then it is gone again, and so is this connection
+    with suppress(RegistryUnavailable):  # Then it is gone again, and so is this connection.
         for worker_id in await router.marked_offline():
             lost.announce(worker_id)

@@ -1,4 +1,4 @@
-"""The workers of the registry in, one recent view of them for all connections out."""
+"""Keeps one recent snapshot of the registry's workers, for all connections."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 
-MAX_AGE_S: Final = 1.0  # workers beat every second, so a newer view would say nothing new
+MAX_AGE_S: Final = 1.0  # Seconds: workers send heartbeats every second, so a newer one would say nothing new.
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class WorkerSnapshot:
 
     @property
     def capacity(self) -> int:
-        """All places of the live workers."""
+        """All slots of the live workers."""
         return sum(worker.capacity for worker in self.alive)
 
     @property
@@ -37,7 +37,7 @@ class WorkerSnapshot:
 
     @property
     def free(self) -> int:
-        """The places that new sessions could get."""
+        """The slots that new sessions could get."""
         return sum(worker.free for worker in self.alive)
 
     @property
@@ -78,17 +78,17 @@ class WorkerSnapshot:
 
 
 class WorkerDirectory:
-    """A view that is at most a second old, read once however many ask for it."""
+    """A snapshot that is at most a second old, read once however many ask for it."""
 
     def __init__(self, router: SessionRouter, clock: Callable[[], float]) -> None:
         self._router = router
         self._clock = clock
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
-        self._view: WorkerSnapshot | RegistryUnavailable = WorkerSnapshot(())
+        self._snapshot: WorkerSnapshot | RegistryUnavailable = WorkerSnapshot(())
         self._stale: dict[str, int] | None = None
 
-    async def look(self) -> WorkerSnapshot:
+    async def get(self) -> WorkerSnapshot:
         """The workers as of the last second.
 
         Raises:
@@ -96,20 +96,20 @@ class WorkerDirectory:
         """
         async with self._reading:
             if self._clock() - self._read_at >= MAX_AGE_S:
-                self._view = await self._read()
+                self._snapshot = await self._read()
                 self._read_at = self._clock()
-        if isinstance(self._view, RegistryUnavailable):
-            raise RegistryUnavailable(str(self._view))
-        return self._view
+        if isinstance(self._snapshot, RegistryUnavailable):
+            raise RegistryUnavailable(str(self._snapshot))
+        return self._snapshot
 
     async def has_capacity(self) -> bool:
-        """Whether a worker that has beaten since this gateway came up has a free place.
+        """Whether a worker that has sent a heartbeat since this gateway came up has a free slot.
 
         The entries found at the start may be those of workers that were killed seconds ago.
         """
-        view = await self.look()
+        snapshot = await self.get()
         stale = self._stale or {}
-        return any(w.free and stale.get(w.worker_id) != w.heartbeat_ms for w in view.alive)
+        return any(w.free and stale.get(w.worker_id) != w.heartbeat_ms for w in snapshot.alive)
 
     async def _read(self) -> WorkerSnapshot | RegistryUnavailable:
         try:

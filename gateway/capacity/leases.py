@@ -1,4 +1,4 @@
-"""The places of this gateway's sessions, held for as long as it lives."""
+"""Holds the slots of this gateway's sessions, by leases that it renews for as long as it lives."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from broker.router import SessionRouter
 
 log = structlog.stdlib.get_logger(__name__)
 
-RENEW_S: Final = 2.5  # three times within a lease
+RENEW_S: Final = 2.5  # Seconds between two renewals: three fit into a lease of 8 s.
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Held:
     wanted: SlotRequest
-    place: Allocation
+    slot: Allocation
     started_at: str
     started: float
 
@@ -28,21 +28,21 @@ class Leases:
 
     def __init__(self, router: SessionRouter) -> None:
         self._router = router
-        self._held: dict[str, _Place] = {}
+        self._held: dict[str, _Held] = {}
 
-    def hold(self, session_id: str, wanted: SlotRequest, place: Allocation) -> None:
+    def hold(self, session_id: str, wanted: SlotRequest, slot: Allocation) -> None:
         """Renew the session's lease from now on."""
         before = self._held.get(session_id)
         started_at = before.started_at if before else utc_now()
         started = before.started if before else asyncio.get_running_loop().time()
-        self._held[session_id] = _Place(wanted, place, started_at, started)
+        self._held[session_id] = _Held(wanted, slot, started_at, started)
 
     def drop(self, session_id: str) -> None:
         """Renew it no more."""
         self._held.pop(session_id, None)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Renew until cancelled."""
         while True:
             await asyncio.sleep(RENEW_S)
             try:
@@ -61,10 +61,10 @@ class Leases:
         unknown = await self._router.renew(list(self._held))
         forgotten = [self._record(session_id) for session_id in unknown if session_id in self._held]
         if forgotten:
-            log.info("places that the registry had lost: %d", len(forgotten))
+            log.info("slots that the registry had lost: %d", len(forgotten))
             await self._router.restore(forgotten)
 
     def _record(self, session_id: str) -> HeldSlot:
         known = self._held[session_id]
         age = asyncio.get_running_loop().time() - known.started
-        return HeldSlot(session_id, known.wanted, known.place, known.started_at, age)
+        return HeldSlot(session_id, known.wanted, known.slot, known.started_at, age)

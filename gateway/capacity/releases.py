@@ -1,9 +1,8 @@
-"""Places given back for certain, even while Redis is away for a moment."""
+"""Releases slots for certain, even while Redis is away for a moment."""
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
@@ -14,9 +13,19 @@ from gateway.metrics import GatewayMetrics
 
 log = structlog.stdlib.get_logger(__name__)
 
-RETRY_S: Final = 0.5
-KEEP_TRYING_S: Final = 300.0  # after that, the worker's or the broker's own clean-up has to do
-MAX_WAITING: Final = 10_000  # sessions that ended while Redis was away; a few MB
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLimits:
+    """How long and how many releases are tried again.
+
+    - retry: seconds between two tries.
+    - keep_trying: seconds, after which the worker's or the broker's own clean-up has to do.
+    - waiting: sessions that ended while Redis was away; they take a few MB.
+    """
+
+    retry: float = 0.5
+    keep_trying: float = 300.0
+    waiting: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +37,29 @@ class _Release:
 
 
 class Releases:
-    """Gives places back in the background, in order, until Redis has taken each."""
+    """Releases slots in the background, in order, until Redis has taken each."""
 
-    def __init__(self, router: SessionRouter, metrics: GatewayMetrics) -> None:
-        self._router, self._metrics = router, metrics
+    def __init__(
+        self, router: SessionRouter, metrics: GatewayMetrics, limits: ReleaseLimits | None = None
+    ) -> None:
+        self._router, self._metrics, self._limits = router, metrics, limits or ReleaseLimits()
         self._waiting: OrderedDict[str, _Release] = OrderedDict()
         self._some, self._none = asyncio.Event(), asyncio.Event()
         self._none.set()
 
-    def add(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
-        """Have the session's place given back soon; done when it is. `audio_duration` in seconds."""
+    def enqueue(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
+        """Have the session's slot released soon; done when it is. `audio_duration` is in seconds."""
         loop = asyncio.get_running_loop()
-        release = _Release(status, audio_duration, loop.time() + KEEP_TRYING_S, loop.create_future())
+        until = loop.time() + self._limits.keep_trying
+        release = _Release(status, audio_duration, until, loop.create_future())
         self._waiting[session_id] = release
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) > self._limits.waiting:
             self._give_up(next(iter(self._waiting)))
         self._changed()
         return release.done
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Release until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             await self._some.wait()
@@ -57,22 +69,22 @@ class Releases:
             elif clock() > release.until:
                 self._give_up(session_id)
             else:
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(self._limits.retry)
             self._changed()
 
-    async def finish(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every place is given back."""
+    async def wait_done(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every slot is released."""
         try:
             async with asyncio.timeout(deadline):
                 await self._none.wait()
         except TimeoutError:
-            log.warning("places not given back: %d", len(self._waiting))
+            log.warning("slots not released: %d", len(self._waiting))
 
     async def _try(self, session_id: str, release: _Release) -> bool:
         try:
             await self._router.release(session_id, release.status, release.audio_duration)
         except RegistryUnavailable as error:
-            log.debug("release session=%s: %s", session_id, error)
+            log.debug("not released yet: %s", error, session=session_id)
             return False
         return True
 
@@ -83,7 +95,7 @@ class Releases:
 
     def _give_up(self, session_id: str) -> None:
         self._forget(session_id)
-        log.error("gave up the release of session=%s", session_id)
+        log.error("gave up the release", session=session_id)
 
     def _changed(self) -> None:
         self._metrics.releases.set(len(self._waiting))

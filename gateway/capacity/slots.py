@@ -1,11 +1,9 @@
-"""A session in, a place on a worker out: at once, after a wait, or less than was asked for."""
+"""Allocates slots on workers to sessions: at once, after a wait, or for less than was asked for."""
 
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final
-
-import structlog
+from dataclasses import dataclass
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation, EndStatus, QueuePosition, SlotRequest
@@ -16,28 +14,38 @@ from gateway.capacity.releases import Releases
 from gateway.concurrency import Bell
 from gateway.metrics import GatewayMetrics
 
-log = structlog.stdlib.get_logger(__name__)
 
-ASK_S: Final = 1.0  # how often a session that waits says that it still does
-NEWS_S: Final = 1.0  # an expected wait that moved by less is an estimate that wavers
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """Seconds that a session waits for a slot; between two calls by which it says that it still waits; and by
+    which the expected wait must change to be told: less is an estimate that wavers."""
+
+    total: float = 30.0
+    ask: float = 1.0
+    change: float = 1.0
+
 
 OnQueued = Callable[[int, float | None], None]
 
 
 class SlotManager:
-    """All places of one gateway: taken, held under a lease, and given back for certain."""
+    """All slots of one gateway: allocated, held under a lease, and released for certain."""
 
     def __init__(
-        self, router: SessionRouter, metrics: GatewayMetrics, overflow: Overflow, queue_timeout: float
+        self,
+        router: SessionRouter,
+        metrics: GatewayMetrics,
+        overflow: Overflow,
+        limits: QueueLimits | None = None,
     ) -> None:
-        self.news = Bell()  # rung when a place may be free
+        self.changed = Bell()  # Rung when a slot may be free.
         self._router, self._metrics = router, metrics
-        self._overflow, self._queue_timeout = overflow, queue_timeout
+        self._overflow, self._limits = overflow, limits or QueueLimits()
         self._leases = Leases(router)
         self._releases = Releases(router, metrics)
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def take(
+    async def allocate(
         self,
         session_id: str,
         config: SessionConfig,
@@ -46,47 +54,47 @@ class SlotManager:
         running: bool = False,
         on_queued: OnQueued | None = None,
     ) -> Allocation:
-        """A place by the overflow strategy, held from now on until `give_back` or `hand_over`.
+        """A slot by the overflow strategy, held from now on until `release` or `hand_over`.
 
         A session that waits is told its position and the seconds until its turn (None: not known) by
         `on_queued`, at first and on every change of either. One that is `running` already, and lost its
         worker, goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
 
         Raises:
-            NoCapacity: there is no place, or none came free in time.
-            SessionOver: the session has been given back.
-            RegistryUnavailable: Redis is away; the session may hold a place.
+            NoCapacity: there is no slot, or none came free in time.
+            SessionOver: the session's slot has been released.
+            RegistryUnavailable: Redis is away; the session may hold a slot.
         """
         wanted = self._wanted(config, running)
-        place = await self._router.allocate(session_id, wanted, avoid)
-        if isinstance(place, QueuePosition):
+        slot = await self._router.allocate(session_id, wanted, avoid)
+        if isinstance(slot, QueuePosition):
             with self._metrics.queued.track_inprogress():
-                place = await self._wait(session_id, wanted, avoid, place, on_queued or (lambda *_: None))
-        self._leases.hold(session_id, wanted, place)
-        return place
+                slot = await self._wait(session_id, wanted, avoid, slot, on_queued or (lambda *_: None))
+        self._leases.hold(session_id, wanted, slot)
+        return slot
 
-    def give_back(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
-        """Have the session's place given back soon, if it holds one; done when it is.
+    def release(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
+        """Have the session's slot released soon, if it holds one; done when it is.
 
         `audio_duration` is in seconds.
         """
         self._leases.drop(session_id)
-        return self._releases.add(session_id, status, audio_duration)
+        return self._releases.enqueue(session_id, status, audio_duration)
 
     def hand_over(self, session_id: str, seconds: float) -> None:
-        """Leave the session's place, for `seconds` from now, to another gateway that takes it."""
+        """Leave the session's slot, for `seconds` from now, to another gateway that takes it."""
         self._leases.drop(session_id)
         self._in_background(self._extend(session_id, seconds))
 
     async def run(self) -> None:
-        """Renew leases and give places back until cancelled."""
+        """Renew leases and release slots until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leases.run())
             group.create_task(self._releases.run())
 
-    async def finish(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every place is given back or handed over."""
-        await self._releases.finish(deadline)
+    async def wait_settled(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every slot is released or handed over."""
+        await self._releases.wait_done(deadline)
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=deadline)
 
@@ -109,16 +117,16 @@ class SlotManager:
         on_queued: OnQueued,
     ) -> Allocation:
         clock = asyncio.get_running_loop().time
-        until, shown = clock() + self._queue_timeout, QueuePosition(0, None)
+        until, shown = clock() + self._limits.total, QueuePosition(0, None)
         try:
             while isinstance(queued, QueuePosition):
-                if _differs(queued, shown):
+                if _differs(queued, shown, self._limits.change):
                     on_queued(queued.position, queued.expected_wait)
                     shown = queued
                 if clock() >= until:
                     raise NoCapacity("no place came free in time", await self.retry_after())
-                await self.news.wait(min(ASK_S, max(0.0, until - clock())))
-                with suppress(RegistryUnavailable):  # its position is kept for a while
+                await self.changed.wait(min(self._limits.ask, max(0.0, until - clock())))
+                with suppress(RegistryUnavailable):  # Its position is kept for a while.
                     queued = await self._router.allocate(session_id, wanted, avoid)
             return queued
         finally:
@@ -126,15 +134,15 @@ class SlotManager:
                 self._in_background(self._leave(session_id))
 
     async def retry_after(self) -> float:
-        """Seconds after which a client that is refused may find a place."""
+        """Seconds after which a client that is refused may find a slot."""
         return await self._router.retry_after()
 
     async def _leave(self, session_id: str) -> None:
-        with suppress(RegistryUnavailable):  # then the position lapses
+        with suppress(RegistryUnavailable):  # Then the position lapses.
             await self._router.leave(session_id)
 
     async def _extend(self, session_id: str, seconds: float) -> None:
-        with suppress(RegistryUnavailable):  # then the lease runs out sooner
+        with suppress(RegistryUnavailable):  # Then the lease runs out sooner.
             await self._router.renew([session_id], seconds)
 
     def _in_background(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
@@ -143,9 +151,9 @@ class SlotManager:
         task.add_done_callback(self._leaving.discard)
 
 
-def _differs(queued: QueuePosition, shown: QueuePosition) -> bool:
+def _differs(queued: QueuePosition, shown: QueuePosition, change: float) -> bool:
     """Whether a client that was told `shown` wants to know of `queued`."""
     now, before = queued.expected_wait, shown.expected_wait
     if queued.position != shown.position or (now is None) != (before is None):
         return True
-    return now is not None and before is not None and abs(now - before) >= NEWS_S
+    return now is not None and before is not None and abs(now - before) >= change

@@ -1,1 +1,1 @@
-"""Serves WebSocket connections: admission, a connection's frames, the way to another gateway."""
+"""Serves WebSocket connections: admission, frames, the way to another gateway."""

@@ -1,64 +1,50 @@
-"""What is judged before the upgrade: a query string in, what the client asks for out.
+"""Judges what a client asks for before its connection is accepted.
 
-Credentials and `resume` belong here too: whatever can refuse a client does it before it is accepted.
+Whatever can refuse a client does it before the upgrade, so that the client gets a status and a reason.
 """
 
-from dataclasses import dataclass, fields
-from typing import Final, Protocol
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Collection
+from typing import Final
+from urllib.parse import parse_qsl
 
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.parameters import SessionConfig, parse_query
-from gateway.capacity.directory import WorkerSnapshot
+from dalston_realtime.protocol.parameters import PARAMETERS, SessionConfig, parse_query
+from gateway.capacity.directory import WorkerDirectory
+from gateway.http import MAX_QUERY_BYTES
 
-MAX_QUERY_BYTES: Final = 65_536  # 100 phrases of 50 characters, percent-encoded, and the rest
-MAX_FIELDS: Final = 100
-PARAMETERS: Final = tuple(field.name for field in fields(SessionConfig))
-KNOWN: Final = (*PARAMETERS, "resume")
-
-
-class WorkerViews(Protocol):
-    """Whoever knows the workers; see `Directory`."""
-
-    async def look(self) -> WorkerSnapshot:
-        """The workers of late, or `RegistryUnavailable`."""
-        ...
+MAX_FIELDS: Final = 100  # Parameters of a query string; the protocol has a dozen.
+KNOWN: Final = frozenset((*PARAMETERS, "resume"))
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRequest:
-    """The session that a client asks for, and the query string that asks a worker for the same."""
+class Admission:
+    """Admits sessions by what the live workers can serve, and by what clients may ask for."""
 
-    config: SessionConfig
-    query: str
+    def __init__(self, directory: WorkerDirectory, overflow_allowed: Collection[str]) -> None:
+        self._directory, self._overflow_allowed = directory, overflow_allowed
 
+    async def admit(self, query: dict[str, str]) -> SessionConfig:
+        """The session that a client asks for, if it could be served.
 
-async def admit(query_string: bytes, directory: WorkerViews, overflow_allowed: str) -> SessionRequest:
-    """What a client asks for, if it is a session that could be served; see the setting of that name.
-
-    Raises:
-        InvalidParameter: it is not.
-    """
-    query = read_query(query_string)
-    config = parse_query(query)
-    if config.overflow and config.overflow not in overflow_allowed.split(","):
-        raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
-    # Only what describes the session goes on: no credentials, no session id of the client's choice.
-    wish = SessionRequest(config, urlencode({name: query[name] for name in PARAMETERS if name in query}))
-    try:
-        view = await directory.look()
-    except RegistryUnavailable:
-        return wish  # nothing to judge by; the client learns that there is no capacity
-    view.check(config.model, config.language)
-    return wish
+        Raises:
+            InvalidParameter: it could not.
+        """
+        config = parse_query(query)
+        if config.overflow and config.overflow not in self._overflow_allowed:
+            raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
+        try:
+            snapshot = await self._directory.get()
+        except RegistryUnavailable:
+            return config  # There is nothing to judge by; the client learns that there is no capacity.
+        snapshot.check(config.model, config.language)
+        return config
 
 
 def read_query(query_string: bytes) -> dict[str, str]:
     """The parameters of a query string.
 
     Raises:
-        InvalidParameter: it is too long, not UTF-8, or names a parameter of ours twice.
+        InvalidParameter: it is too long, not UTF-8, or names a parameter of the protocol twice.
     """
     if len(query_string) > MAX_QUERY_BYTES:
         raise InvalidParameter("query", f"the query string is longer than {MAX_QUERY_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""A client that comes back to another gateway than its session's: frames passed on both ways."""
+"""Passes frames on both ways for a client that came to another gateway than its session's."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,17 +6,20 @@ from contextlib import suppress
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection as GatewayConnection
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Close
 
 from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 from gateway.concurrency import first_of
-from gateway.realtime.connection import raising_disconnect
+from gateway.realtime.connection import LEFT
+from gateway.workers.websockets_adapter import abort, close_within
 
-CONNECT_S: Final = 1.0  # to a gateway that lives
-CLOSE_S: Final = 0.5
-MAX_BYTES: Final = 8 << 20
-GONE: Final = 1001  # what the other gateway is told of a client that said that it is done
+CONNECT_S: Final = 1.0  # Seconds to connect to a gateway that lives.
+CLOSE_S: Final = 0.5  # Seconds for the close handshake with it.
+GONE: Final = 1001  # Close code by which the other gateway learns that the client is done.
 
 
 class ForwardRefused(Exception):
@@ -30,7 +33,7 @@ class ForwardRefused(Exception):
 class SessionForwarder:
     """A connection to the gateway that has the session."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: GatewayConnection) -> None:
         self._connection = connection
 
     @classmethod
@@ -38,7 +41,7 @@ class SessionForwarder:
         """Connect to the gateway at `address` (host:port); None if it is not there.
 
         Raises:
-            Denied: it does not take the client.
+            ForwardRefused: it does not take the client.
         """
         try:
             connection = await connect(
@@ -46,7 +49,7 @@ class SessionForwarder:
                 additional_headers=headers,
                 open_timeout=CONNECT_S,
                 close_timeout=CLOSE_S,
-                max_size=MAX_BYTES,
+                max_size=MAX_EVENT_BYTES,
                 compression=None,
                 proxy=None,
             )
@@ -59,49 +62,47 @@ class SessionForwarder:
     async def serve(self, client: WebSocket, stopping: asyncio.Event) -> None:
         """Pass frames on until one side or this gateway is gone; the other side hears how."""
         try:
-            await first_of(self._to_session(client), self._to_client(client), self._stop(client, stopping))
+            await first_of(
+                self._to_session(client), self._to_client(client), self._until_stopping(client, stopping)
+            )
         finally:
-            await self._end()
+            await close_within(self._connection, GONE, CLOSE_S)
 
     async def _to_session(self, client: WebSocket) -> None:
         while True:
             message = await client.receive()
             if message["type"] == "websocket.disconnect":
-                if "reason" in message and message["code"] in (1000, 1001, 1005):
+                if message["code"] in LEFT:
                     await self._connection.close(GONE)
                 else:
-                    self._connection.transport.abort()
+                    abort(self._connection)
                 return
             try:
                 frame = message["bytes"] if message.get("bytes") is not None else message["text"]
                 await self._connection.send(frame)
             except ConnectionClosed:
-                await asyncio.Event().wait()  # the other direction says why
+                await asyncio.Event().wait()  # The other direction says why.
 
     async def _to_client(self, client: WebSocket) -> None:
         try:
+            closed = await self._until_closed(client)
+        except WebSocketDisconnect:
+            abort(self._connection)
+            return
+        if closed is not None:  # Else the session's gateway is lost, and so is this connection.
+            await client.close(closed.code, closed.reason)
+
+    async def _until_closed(self, client: WebSocket) -> Close | None:
+        """Pass events on; how the other gateway closed, None where it is lost."""
+        try:
             while True:
                 frame = await self._connection.recv()
-                with raising_disconnect():
-                    await (client.send_bytes(frame) if isinstance(frame, bytes) else client.send_text(frame))
-        except ConnectionClosed:
-            received = self._connection.protocol.close_rcvd
-        except WebSocketDisconnect:
-            self._connection.transport.abort()
-            return
-        if received is not None:  # else the session's gateway is lost, and so is this connection
-            with raising_disconnect():
-                await client.close(received.code, received.reason)
+                await (client.send_bytes(frame) if isinstance(frame, bytes) else client.send_text(frame))
+        except ConnectionClosed as error:
+            return error.rcvd
 
-    async def _stop(self, client: WebSocket, stopping: asyncio.Event) -> None:
+    async def _until_stopping(self, client: WebSocket, stopping: asyncio.Event) -> None:
         await stopping.wait()
-        self._connection.transport.abort()  # the session waits for its client
-        with suppress(WebSocketDisconnect), raising_disconnect():
+        abort(self._connection)  # The session waits for its client.
+        with suppress(WebSocketDisconnect):
             await client.close(CloseCode.RESTARTING, CloseCode.RESTARTING.error)
-
-    async def _end(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._connection.close(GONE)
-        except TimeoutError:
-            self._connection.transport.abort()

@@ -1,25 +1,22 @@
-"""A socket, an application and a signal in, a uvicorn that drains before it ends out."""
+"""Makes the socket that clients connect to, and the uvicorn that serves it."""
 
-import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.server.http_guard import guarded_http
+from gateway.server.uvicorn_adapter import DrainingServer, UvicornSockets, guarded_http
 from gateway.settings import GatewaySettings
 from runtime.addresses import cannot_listen
 
-MAX_MESSAGE_BYTES: Final = 8 << 20  # above the protocol's 1 MiB, so that the client is told
-PING_S: Final = 20.0
-BACKLOG: Final = 2048
-# Bounds the audio that waits in the kernel, 4 s at 16 kHz, and so how late a client's end is seen; and what
-# is parsed at once, which holds up all others if it is thousands of tiny frames.
+MAX_MESSAGE_BYTES: Final = 8 << 20  # Bytes, above the protocol's 1 MiB, so that the client is told.
+PING_S: Final = 20.0  # Seconds between two pings to a client.
+BACKLOG: Final = 2048  # Connections that wait to be accepted: a burst of reconnects after a restart.
+# Bytes. Bounds the audio that waits in the kernel, 2 s at 16 kHz, and so how late a client's end is seen; and
+# what is parsed at once, which holds up all others if it is thousands of tiny frames.
 RECEIVE_BUFFER: Final = 64 << 10
-SHUTDOWN_S: Final = 1
+SHUTDOWN_S: Final = 1  # Seconds for uvicorn's own shutdown, which follows our drain.
 
 
 def bind(settings: GatewaySettings) -> socket.socket:
@@ -45,29 +42,15 @@ def bind(settings: GatewaySettings) -> socket.socket:
     return sock
 
 
-class DrainingServer(uvicorn.Server):
-    """A uvicorn that leaves the signals to whoever runs it."""
+def make_server(app: ASGIApp, head_seconds: float) -> DrainingServer:
+    """The server for `app`, to be run with `serve(sockets=[...])` and ended with `end_serving`.
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Nothing: clients are told before this server is."""
-        yield
-
-    async def finish(self, serving: asyncio.Task[None], seconds: float) -> None:
-        """End `serving`, the task of `serve`; who has not taken the close by then is cut off."""
-        self.should_exit = True
-        await asyncio.wait([serving], timeout=seconds)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await serving
-
-
-def make_server(app: ASGIApp, settings: GatewaySettings) -> DrainingServer:
-    """The server for `app`, to be run with `serve(sockets=[...])` and ended by `should_exit`."""
+    A client has `head_seconds` to send a complete request.
+    """
     return DrainingServer(
         uvicorn.Config(
-            app,
-            http=guarded_http(settings.handshake_timeout),
+            UvicornSockets(app),
+            http=guarded_http(head_seconds),
             ws="websockets-sansio",
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,

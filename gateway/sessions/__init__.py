@@ -1,1 +1,1 @@
-"""Holds what a session is over all of its connections and workers."""
+"""Runs sessions, each over all of its connections and workers, and whatever transport its client has."""

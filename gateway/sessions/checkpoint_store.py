@@ -1,94 +1,105 @@
-"""Sessions in, what another gateway needs to go on with them kept in Redis, a few writes a second out."""
+"""Saves the checkpoints of one gateway's sessions, all in one call, a few times a second."""
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
-import msgpack
 import structlog
-from redis.exceptions import RedisError
 
+from broker.checkpoint_record import OWNER
+from broker.checkpoints import CheckpointChange, Checkpoints, SaveResult
 from broker.errors import RegistryUnavailable
-from broker.store.connection import connect, keys_of
-from broker.store.scripts import Scripts
-from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.state import SessionState
 
 log = structlog.stdlib.get_logger(__name__)
 
-SAVE_S: Final = 0.25
-COMMIT_S: Final = 0.1  # for what the client is to see; a Redis that is slower does not hold it up
-LOAD_S: Final = 1.0
-EXTRA_S: Final = 30  # for which it stays in Redis beyond the resume window
-CONNECTIONS: Final = 2
+MARGIN_S: Final = 30  # Seconds for which a checkpoint stays in Redis beyond the resume window.
 
 
-class Checkpointed(Protocol):
-    """A session that can be kept."""
+@dataclass(frozen=True, slots=True)
+class CheckpointLimits:
+    """Seconds between two saves; for a save that a client waits for, as a slow Redis must not hold it up; and
+    after which a session without changes is saved again, so that Redis does not forget it."""
+
+    save: float = 0.25
+    commit: float = 0.1
+    refresh: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedSession:
+    """A session that is saved, and who is told that another gateway has it."""
+
+    state: SessionState
+    on_taken: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A gateway: its own id, and the host:port at which other gateways reach it."""
 
     id: str
-    ledger: ChangeSet
+    address: str = ""
 
-    def prepare(self) -> None:
-        """Write into the ledger what is not there yet."""
-        ...
+    @classmethod
+    def new(cls, address: str = "") -> "Owner":
+        """An owner like no other."""
+        return cls(uuid.uuid4().hex, address)
 
-    def taken_over(self) -> None:
-        """Another gateway has the session."""
-        ...
+    @classmethod
+    def read(cls, text: str) -> "Owner":
+        """The owner that a checkpoint names."""
+        name, _, address = text.partition(" ")
+        return cls(name, address)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.address}".rstrip()
 
 
 class CheckpointStore:
-    """Saves the sessions of one gateway, all in one call; `owner` names the gateway, and its address."""
+    """Saves the sessions of one gateway, which is `owner`."""
 
-    def __init__(self, scripts: Scripts, url: str, window: float) -> None:
-        self.owner = uuid.uuid4().hex
-        self._scripts = scripts
-        self._reader: Any = connect(url, CONNECTIONS, LOAD_S)
-        self._keys = keys_of(url)
-        self._ttl = int(window) + EXTRA_S
-        self._sessions: dict[str, Checkpointed] = {}
-        self._refresh: dict[str, float] = {}  # when a silent session has to be written again, to stay
-        self._unknown: set[str] = set()  # nothing of them is in Redis
+    def __init__(
+        self, checkpoints: Checkpoints, owner: Owner, limits: CheckpointLimits | None = None
+    ) -> None:
+        self.owner = owner
+        self._checkpoints, self._limits = checkpoints, limits or CheckpointLimits()
+        self._watched: dict[str, WatchedSession] = {}
+        self._refresh_at: dict[str, float] = {}
+        self._unknown: set[str] = set()  # Sessions of which Redis has nothing.
+        self._urgent: set[str] = set()  # Sessions whose clients wait for a save.
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
-        self._urgent: set[str] = set()  # those whose clients wait for it
 
-    def name_address(self, address: str) -> None:
-        """Say under which host:port other gateways reach this one."""
-        self.owner = f"{self.owner.split()[0]} {address}"
+    def watch(self, state: SessionState, on_taken: Callable[[], None]) -> None:
+        """Save a session from now on; `on_taken` is called when another gateway has it."""
+        self._watched[state.id] = WatchedSession(state, on_taken)
+        self._unknown.add(state.id)
 
-    @property
-    def address(self) -> str:
-        """The host:port of this gateway."""
-        return self.owner.partition(" ")[2]
-
-    def watch(self, session: Checkpointed) -> None:
-        """Keep a session from now on."""
-        self._sessions[session.id] = session
-        self._unknown.add(session.id)
-
-    def forget(self, session_id: str) -> None:
-        """Keep it no longer; what is in Redis stays for its time."""
-        self._sessions.pop(session_id, None)
-        self._refresh.pop(session_id, None)
+    def unwatch(self, session_id: str) -> None:
+        """Save it no longer; what is in Redis stays for its time."""
+        self._watched.pop(session_id, None)
+        self._refresh_at.pop(session_id, None)
         self._unknown.discard(session_id)
 
     async def remove(self, session_id: str) -> None:
-        """Nobody can go on with it."""
-        self.forget(session_id)
+        """Delete a checkpoint: nobody can go on with the session."""
+        self.unwatch(session_id)
         try:
-            await self._scripts.run("unkeep", session_id, self.owner)
+            await self._checkpoints.delete(session_id, str(self.owner))
         except RegistryUnavailable as error:
-            log.debug("session=%s stays until its time: %s", session_id, error)
+            log.debug("a checkpoint stays until its time: %s", error, session=session_id)
 
     async def keep_owner(self, session_id: str) -> None:
-        """It is over, and only its last events are of use, which this gateway has."""
-        self.forget(session_id)
+        """Keep of a checkpoint the owner alone: the session is over, and its last events are here."""
+        self.unwatch(session_id)
+        change = CheckpointChange(session_id, {}, complete=True)
         try:
-            await self._scripts.run("keep", self.owner, self._ttl, _packed([[session_id, "all", [], []]]))
+            await self._checkpoints.save(str(self.owner), [change])
         except RegistryUnavailable as error:
-            log.debug("session=%s: %s", session_id, error)
+            log.debug("a checkpoint stays as it is: %s", error, session=session_id)
 
     async def run(self) -> None:
         """Save until cancelled: all of them four times a second, between that those that are waited for."""
@@ -99,17 +110,17 @@ class CheckpointStore:
                 async with asyncio.timeout_at(due):
                     await self._wanted.wait()
             if clock() < due:
-                await self.save([self._sessions[name] for name in self._urgent if name in self._sessions])
+                await self.save(self._urgent)
             else:
-                due = clock() + SAVE_S
-                await self.save()
+                due = clock() + self._limits.save
+                await self.save(self._watched)
 
     async def commit(self, session_id: str) -> None:
         """Wait until all that is known now of a session is saved, but not for long."""
-        if not self._scripts.available:
+        if not self._checkpoints.available:
             return
         try:
-            async with asyncio.timeout(COMMIT_S):
+            async with asyncio.timeout(self._limits.commit):
                 saved = self._saved
                 self._urgent.add(session_id)
                 self._wanted.set()
@@ -117,84 +128,74 @@ class CheckpointStore:
         except TimeoutError:
             log.debug("Redis takes long")
 
-    async def save(self, sessions: Sequence[Checkpointed] | None = None) -> None:
-        """Save what changed of these sessions, or of all."""
+    async def save(self, session_ids: Iterable[str]) -> None:
+        """Save what changed of these sessions."""
+        sessions = [self._watched[name] for name in session_ids if name in self._watched]
         saved, self._saved = self._saved, asyncio.Event()
         self._wanted.clear()
         self._urgent.clear()
-        batch: list[Checkpointed] = []
-        kept: list[list[Any]] = []
         now = asyncio.get_running_loop().time()
-        for session in list(self._sessions.values()) if sessions is None else sessions:
-            if session.id in self._unknown:
-                session.ledger.forget_saved()
-            elif not session.ledger.dirty and now < self._refresh.get(session.id, 0.0):
-                continue
-            session.prepare()
-            self._refresh[session.id] = now + self._ttl / 3
-            if session.ledger.dirty:
-                mode = "all" if session.id in self._unknown else "changes"
-                fields, gone = session.ledger.take()
-                kept.append([session.id, mode, [item for pair in fields.items() for item in pair], gone])
-                batch.append(session)
-        if batch:
-            await self._write(batch, _packed(kept))
+        changes = [change for session in sessions if (change := self._changes_of(session.state, now))]
+        if changes:
+            await self._write(changes)
         saved.set()
 
-    async def _write(self, batch: list[Checkpointed], packed: bytes) -> None:
+    def _changes_of(self, state: SessionState, now: float) -> CheckpointChange | None:
+        """What is to be saved of a session at the time `now`."""
+        complete = state.id in self._unknown
+        if complete:
+            state.changes.mark_all_changed()
+        elif not state.changes.has_changes and now < self._refresh_at.get(state.id, 0.0):
+            return None
+        state.snapshot()
+        self._refresh_at[state.id] = now + self._limits.refresh
+        fields, removed = state.changes.take_changes()
+        return CheckpointChange(state.id, fields, removed, complete)
+
+    async def _write(self, changes: list[CheckpointChange]) -> None:
+        watched = [self._watched[change.session_id] for change in changes]
         try:
-            answers = await self._scripts.run("keep", self.owner, self._ttl, packed)
+            results = await self._checkpoints.save(str(self.owner), changes)
         except RegistryUnavailable:
-            self._unknown.update(session.id for session in batch if session.id in self._sessions)
+            self._unknown.update(c.session_id for c in changes if c.session_id in self._watched)
             return
-        for session, answer in zip(batch, answers, strict=True):
-            self._unknown.discard(session.id)
-            if answer == "taken":
-                self.forget(session.id)
-                session.taken_over()
-            elif answer == "unknown" and session.id in self._sessions:
-                self._unknown.add(session.id)
+        for session, result in zip(watched, results, strict=True):
+            name = session.state.id
+            self._unknown.discard(name)
+            if result is SaveResult.TAKEN:
+                self.unwatch(name)
+                session.on_taken()
+            elif result is SaveResult.UNKNOWN and name in self._watched:
+                self._unknown.add(name)
 
-    async def hand_over(self, session: Checkpointed) -> None:
-        """Save all of it one last time, for whoever takes it over."""
-        self.watch(session)
-        await self.save()
-        self.forget(session.id)
+    async def hand_over(self, state: SessionState) -> None:
+        """Save all of a session one last time, and leave it to whoever claims it."""
+        self.watch(state, lambda: None)
+        await self.save(list(self._watched))
+        self.unwatch(state.id)
         try:
-            await self._scripts.run("claim", session.id, self.owner, "", self._ttl)
+            await self._checkpoints.claim(state.id, str(self.owner), "")
         except RegistryUnavailable as error:
-            log.warning("session=%s is not handed over: %s", session.id, error)
+            log.warning("not handed over: %s", error)
 
-    async def load(self, session_id: str) -> dict[str, bytes]:
-        """The fields of a session, with its `owner`; none where it is not known.
+    async def load(self, session_id: str) -> tuple[dict[str, bytes], str] | None:
+        """The fields of a checkpoint and its owner; None where it is not known.
 
         Raises:
             RegistryUnavailable: Redis is away.
         """
-        try:
-            async with asyncio.timeout(LOAD_S):
-                fields: dict[bytes, bytes] = await self._reader.execute_command(
-                    "HGETALL", self._keys.resume(session_id), NEVER_DECODE=True
-                )
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RegistryUnavailable(f"Redis: {error}") from error
-        return {name.decode(): value for name, value in _pairs(fields)}
+        fields = await self._checkpoints.load(session_id)
+        owner = fields.pop(OWNER, None)
+        return None if owner is None else (fields, owner.decode(errors="replace"))
 
     async def claim(self, session_id: str, owner: str) -> bool:
-        """Take a session over from `owner`; false if it has another one by now."""
-        return bool(await self._scripts.run("claim", session_id, owner, self.owner, self._ttl))
+        """Take a session over from `owner`; false if it has another one by now.
+
+        Raises:
+            RegistryUnavailable: Redis is away.
+        """
+        return await self._checkpoints.claim(session_id, owner, str(self.owner))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._reader.aclose()
-
-
-def _packed(sessions: list[list[Any]]) -> bytes:
-    """One argument for them all: redis-py packs each by itself, in Python."""
-    return bytes(msgpack.packb(sessions, use_bin_type=False))
-
-
-def _pairs(fields: Any) -> list[tuple[bytes, bytes]]:
-    if isinstance(fields, dict):
-        return list(fields.items())
-    return list(zip(fields[::2], fields[1::2], strict=True))
+        await self._checkpoints.close()

@@ -1,188 +1,202 @@
-"""One session, over all of its client's connections and all of its workers."""
+"""Runs one session, over all of its client's connections and all of its workers."""
 
 import asyncio
-import time
-from typing import Final
+from dataclasses import dataclass
 
 import structlog
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
+from gateway.capacity.session_slot import SessionSlot
 from gateway.concurrency import first_of
-from gateway.context import Gateway
-from gateway.realtime.connection import ClientConnection
+from gateway.sessions.attachment import Attachment
+from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.failover import Failover
-from gateway.sessions.session_end import SessionOutcome
+from gateway.sessions.outcome import SessionOutcome
+from gateway.sessions.phase import PhaseTracker, SessionPhase
 from gateway.sessions.state import SessionState
+from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
 
 log = structlog.stdlib.get_logger(__name__)
 
-HANDED_OVER_S: Final = 8.0  # the other gateway renews the place's lease by then
-GIVE_BACK_S: Final = 0.1  # for Redis to take a place back; one that is slower does not hold up the end
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What holds for all sessions of a gateway.
+
+    - resume_window: seconds for which a client that lost its connection may come back; 0: not at all.
+    - retry_after: seconds after which a client may try again where Redis can't say.
+    - claimed_slot: seconds for which a slot is left to the gateway that has taken the session over; that
+      one renews the lease by then.
+    - release: seconds for Redis to take a slot back; one that is slower does not hold up the end.
+    - max_over: sessions that are over, and whose last events a client may come back for.
+    """
+
+    resume_window: float = 30.0
+    retry_after: float = 5.0
+    claimed_slot: float = 8.0
+    release: float = 0.1
+    max_over: int = 1_000
 
 
 class Session:
     """Lives from its admission to its end, with a client connected or not."""
 
-    def __init__(self, gateway: Gateway, state: SessionState, *, resumed: bool = False) -> None:
-        """`resumed` is whether another gateway began it."""
-        self.id, self.ledger = state.id, state.ledger
-        self.log, self.outbox = state.log, state.outbox
-        self.ending: SessionOutcome | None = None
-        self.turn = asyncio.Lock()  # of clients that come back
-        self._gateway, self._state = gateway, state
-        self._workers = Failover(gateway, state, self, resumed=resumed)
-        self._connection: ClientConnection | None = None
-        self._kept = self._elsewhere = False
-        self._given_back: asyncio.Future[None] | None = None  # done when the place is free
-        self._over: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
-        self._ended = asyncio.Event()
-
-    @property
-    def connection(self) -> ClientConnection | None:
-        """The client's connection, None while it is away."""
-        return self._connection
-
-    @connection.setter
-    def connection(self, connection: ClientConnection | None) -> None:
-        self._connection = connection
-        self._workers.attend()
-
-    @property
-    def is_away(self) -> bool:
-        """Whether its client is."""
-        return self._connection is None
+    def __init__(
+        self,
+        state: SessionState,
+        access: WorkerAccess,
+        checkpoints: CheckpointStore,
+        limits: SessionLimits,
+        phase: PhaseTracker,
+    ) -> None:
+        """`phase` is FAILING_OVER for a session that another gateway began."""
+        self.id, self.state, self.phase = state.id, state, phase
+        self.metrics, self.clock = access.metrics, access.clock
+        self.outcome: SessionOutcome | None = None
+        self.resuming = asyncio.Lock()  # Held while a client comes back.
+        self._checkpoints, self._limits = checkpoints, limits
+        self._slot = SessionSlot(access.slots, state.id)
+        self._failover = Failover(state, access, phase, self._begun, self._complete)
+        self._attachment: Attachment | None = None
+        self._requested_end: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
+        self._over = asyncio.Event()
+        self.input = self._failover.input
 
     @property
     def latency(self) -> float | None:
         """The round trip to the worker in seconds, if it is measured."""
-        return self._workers.latency
+        return self._failover.latency
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """The hold of the transport that is connected, None while the client is away."""
+        return self._attachment
+
+    def attach(self, attachment: Attachment | None) -> None:
+        """A transport holds the session from now on, or none."""
+        self._attachment = attachment
+        self.phase.set_attached(attachment is not None)
+        self._failover.set_present(attachment is not None)
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether a client that lost its connection may come back, now or after the end."""
+        return self.state.continuity.state.begun and self._limits.resume_window > 0
 
     async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
-        await self._ended.wait()
-        assert self.ending is not None
-        return self.ending
-
-    async def hear(self, frame: bytes | str) -> None:
-        """Take a client's frame; waits while too much is on its way to the worker."""
-        await self._workers.hear(frame)
+        await self._over.wait()
+        assert self.outcome is not None
+        return self.outcome
 
     async def commit(self) -> None:
         """See to it that what is about to be sent is known to other gateways.
 
-        Who hears of the end may begin another session at once: the place is free by then.
+        Waits for the slot's release before `session.end` is sent, because the client may reconnect at once.
         """
-        if self._given_back is not None:
-            await asyncio.wait([self._given_back], timeout=GIVE_BACK_S)
-        elif self._kept and self.ending is None:
-            await self._gateway.vault.commit(self.id)
+        if self._slot.is_released:
+            await self._slot.wait_released(self._limits.release)
+        elif self.may_resume and self.phase.is_live:
+            await self._checkpoints.commit(self.id)
 
-    def fail(self, error: SessionError) -> None:
-        """End by a fault of the client."""
-        self.finish(SessionOutcome.error(error.code, error.message))
-
-    def finish(self, ending: SessionOutcome) -> None:
+    def request_end(self, outcome: SessionOutcome) -> None:
         """End, for a reason that is no worker's."""
-        if not self._over.done():
-            self._over.set_result(ending)
-
-    def taken_over(self) -> None:
-        """Another gateway has the session: this one has nothing more to say about it."""
-        self._kept, self._elsewhere = False, True
-        self.finish(SessionOutcome.error(CloseCode.RESTARTING, "the session goes on at another gateway"))
-
-    def begun(self) -> None:
-        """A worker has it: its client learns its id, with which it may come back."""
-        if not self._kept and self._gateway.settings.resume_window:
-            self.keep()
-
-    def complete(self) -> None:
-        """Its worker has said all: its place is free."""
-        self._given_back = self._gateway.places.give_back(self.id, "ended", self.log.seconds)
-
-    @property
-    def kept(self) -> bool:
-        """Whether a client that lost its connection may come back."""
-        return self._kept
+        if not self._requested_end.done():
+            self._requested_end.set_result(outcome)
 
     def keep(self) -> None:
-        """From now on the session can be gone on with."""
-        self._kept = True
-        self._gateway.vault.watch(self)
-
-    def clear(self) -> None:
-        """It is over: nothing but its last events is of use."""
-        self._state.clear()
-
-    def prepare(self) -> None:
-        """Write the rest of what another gateway needs into the ledger."""
-        self._state.prepare()
+        """Have the session saved from now on, so that another gateway can go on with it."""
+        self._checkpoints.watch(self.state, self._taken_over)
 
     async def run(self) -> None:
         """Live; the end is told to the client, the registry, the log and the metrics."""
-        ending = SessionOutcome.error(CloseCode.INTERNAL, "cut off")
+        structlog.contextvars.bind_contextvars(session=self.id)
+        outcome = SessionOutcome.error(CloseCode.INTERNAL, "cut off")
         try:
-            ending = await self._until_end()
+            outcome = await self._until_end()
         finally:
-            self.ending = ending
-            await self._leave_place(ending)
-            self._ended.set()
-        self._report(ending)
+            self.outcome = outcome
+            await self._leave(outcome)
+            self.phase.move_to(SessionPhase.OVER)
+            self._over.set()
+        self._report(outcome)
 
-    async def _leave_place(self, ending: SessionOutcome) -> None:
-        gateway = self._gateway
-        if ending.code is CloseCode.RESTARTING and self._kept:
-            if self.connection is not None:
-                await self.connection.part(ending)
-            self.outbox.flush(time.monotonic())
-            await gateway.vault.hand_over(self)
-            gateway.places.hand_over(self.id, gateway.settings.resume_window)
-            return
-        self.outbox.end(ending.event)
-        if self._elsewhere:
-            gateway.places.hand_over(self.id, HANDED_OVER_S)
-        elif self._given_back is None:
-            self._given_back = gateway.places.give_back(self.id, ending.status, self.log.seconds)
+    def _begun(self) -> None:
+        """A worker has it: its client learns its id, with which it may come back."""
+        first = self.phase.current is SessionPhase.QUEUED
+        self.phase.worker_began()
+        if first and self.may_resume:
+            self.keep()
+
+    def _complete(self) -> None:
+        """Its worker has said all: its slot is free."""
+        self._slot.release("ended", self.state.replay.seconds)
+
+    def _taken_over(self) -> None:
+        """Another gateway has the session: this one has nothing more to say about it."""
+        if self.phase.is_live:
+            self.phase.move_to(SessionPhase.HANDED_OVER)
+            self.request_end(
+                SessionOutcome.error(CloseCode.RESTARTING, "the session goes on at another gateway")
+            )
+
+    async def _leave(self, outcome: SessionOutcome) -> None:
+        """Give up the slot, or leave it and the session to another gateway."""
+        if self.phase.current is SessionPhase.HANDED_OVER:
+            self.state.events.close(outcome.event)
+            self._slot.hand_over(self._limits.claimed_slot)
+        elif outcome.code is CloseCode.RESTARTING and self.may_resume:
+            self.phase.move_to(SessionPhase.HANDED_OVER)
+            await self._hand_over(outcome)
+        else:
+            self.phase.move_to(SessionPhase.ENDING)
+            self.state.events.close(outcome.event)
+            self._slot.release(outcome.status, self.state.replay.seconds)
+
+    async def _hand_over(self, outcome: SessionOutcome) -> None:
+        if self._attachment is not None:
+            await self._attachment.detach(outcome)
+        self.state.events.record_all_sent(self.clock())
+        await self._checkpoints.hand_over(self.state)
+        self._slot.hand_over(self._limits.resume_window)
 
     async def _until_end(self) -> SessionOutcome:
         try:
-            return await first_of(self._workers.run(), self._finished(), self._restart())
+            return await first_of(self._failover.run(), _result(self._requested_end))
         except SessionError as error:
             return SessionOutcome.error(error.code, error.message)
         except NoCapacity as refusal:
-            return _refused(refusal.message, refusal.retry_after)
+            return SessionOutcome.error(CloseCode.NO_CAPACITY, refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:
-            log.warning("session=%s no place: %s", self.id, error)
-            return _refused("no worker can be reached", self._gateway.settings.retry_after)
+            log.warning("no slot: %s", error)
+            return SessionOutcome.error(
+                CloseCode.NO_CAPACITY, "no worker can be reached", self._limits.retry_after
+            )
         except Exception:
-            log.exception("session=%s failed", self.id)
+            log.exception("a fault of ours")
             return SessionOutcome.error(CloseCode.INTERNAL, "a fault of the server")
 
-    async def _finished(self) -> SessionOutcome:
-        return await self._over
-
-    async def _restart(self) -> SessionOutcome:
-        await self._gateway.stopping.wait()
-        return SessionOutcome.error(CloseCode.RESTARTING, "the gateway is going away")
-
-    def _report(self, ending: SessionOutcome) -> None:
-        metrics = self._gateway.metrics
-        metrics.sessions.labels(ending.name).inc()
-        metrics.audio.inc(self.log.seconds)
-        metrics.dropped_partials.inc(self.outbox.dropped_partials)
+    def _report(self, outcome: SessionOutcome) -> None:
+        metrics, seconds, dropped = (
+            self.metrics,
+            self.state.replay.seconds,
+            self.state.events.dropped_partials,
+        )
+        metrics.sessions.labels(outcome.name).inc()
+        metrics.audio.inc(seconds)
+        metrics.dropped_partials.inc(dropped)
         log.info(
-            "end session=%s worker=%s audio=%.1fs close=%s reason=%s dropped_partials=%d",
-            self.id,
-            self._workers.worker_id,
-            self.log.seconds,
-            "none" if ending.code is None else int(ending.code),
-            ending.name,
-            self.outbox.dropped_partials,
+            "end",
+            worker=self._failover.worker_id,
+            audio=round(seconds, 1),
+            close="none" if outcome.code is None else int(outcome.code),
+            reason=outcome.name,
+            dropped_partials=dropped,
         )
 
 
-def _refused(message: str, retry_after: float) -> SessionOutcome:
-    return SessionOutcome.error(CloseCode.NO_CAPACITY, message, retry_after=retry_after)
+async def _result(future: "asyncio.Future[SessionOutcome]") -> SessionOutcome:
+    return await future

@@ -1,144 +1,159 @@
-"""The sessions of one gateway: begun here, found again by clients that come back, kept for a while."""
+"""Begins the sessions of one gateway, finds them for clients that come back, and keeps them for a while."""
 
 import asyncio
-import time
 import uuid
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import structlog
-from starlette.websockets import WebSocket
 
+from broker.checkpoint_record import decode_checkpoint
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.context import Gateway
-from gateway.realtime.admission import SessionRequest
-from gateway.realtime.connection import ClientConnection
-from gateway.sessions.session import Session
-from gateway.sessions.session_end import SessionOutcome
+from dalston_realtime.protocol.events import SessionResumed
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.sessions.attachment import Attachment
+from gateway.sessions.checkpoint_store import CheckpointStore
+from gateway.sessions.outcome import SessionOutcome
+from gateway.sessions.phase import PhaseTracker, SessionPhase
+from gateway.sessions.port import SessionPort
+from gateway.sessions.session import Session, SessionLimits
 from gateway.sessions.state import SessionState
+from gateway.workers.assignment import WorkerAccess
 
 log = structlog.stdlib.get_logger(__name__)
 
-MAX_OVER: Final = 1_000  # sessions that are over, and whose last events a client may come back for
+REPLACED = SessionOutcome.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
+RESTART = SessionOutcome.error(CloseCode.RESTARTING, "the gateway is going away")
 
 
 class SessionManager:
     """Every session that this gateway serves."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(
+        self,
+        access: WorkerAccess,
+        checkpoints: CheckpointStore,
+        limits: SessionLimits | None = None,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
+        self._limits = limits or SessionLimits()
+        self._draining = False
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over: dict[str, asyncio.TimerHandle] = {}
-        self._expiry: dict[str, asyncio.TimerHandle] = {}
+        self._over: dict[str, asyncio.TimerHandle] = {}  # Sessions that are over, until they are forgotten.
+        self._expiry: dict[str, asyncio.TimerHandle] = {}  # Sessions whose client is away, until they end.
 
-    def begin(self, wish: SessionRequest) -> Session:
-        """A new session."""
-        return self._start(Session(self._gateway, SessionState.new(uuid.uuid4().hex, wish)))
+    def begin(self, config: SessionConfig) -> SessionPort:
+        """Begin a session for a client that is accepted."""
+        session = self._start(SessionState.new(self._new_id(), config), PhaseTracker())
+        return self._attach(session, ())
 
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
         return self._sessions.get(session_id)
 
-    async def take_over(self, session_id: str, fields: dict[str, bytes]) -> Session | None:
-        """A session that another gateway kept; None if somebody else was faster."""
-        if not await self._gateway.vault.claim(session_id, fields["owner"].decode()):
+    async def take_over(self, session_id: str, fields: dict[str, bytes], owner: str) -> Session | None:
+        """Go on with a session that another gateway saved; None if somebody else was faster.
+
+        Raises:
+            BadCheckpoint: the fields can't be read, or are of another version; then it is not claimed.
+            RegistryUnavailable: Redis is away.
+        """
+        state = SessionState.restore(session_id, decode_checkpoint(fields), self._access.clock())
+        if not await self._checkpoints.claim(session_id, owner):
             return None
         if known := self.find(session_id):
             return known
-        log.info("session=%s taken over", session_id)
-        state = SessionState.restored(session_id, fields, time.monotonic())
-        session = Session(self._gateway, state, resumed=True)
+        log.info("taken over", session=session_id)
+        session = self._start(state, PhaseTracker(SessionPhase.FAILING_OVER))
         session.keep()
-        self._start(session)
         self._wait_for_client(session)
         return session
 
-    async def serve(self, client: WebSocket, session: Session, replay: list[bytes] | None = None) -> None:
-        """Serve an accepted client until its connection is over."""
-        connection = ClientConnection(
-            client, session, self._gateway.metrics, self._gateway.settings.flush_timeout, replay
-        )
-        session.connection = connection
-        if timer := self._expiry.pop(session.id, None):
-            timer.cancel()
-        done = False
-        try:
-            done = await connection.serve()
-        finally:
-            if session.connection is connection:
-                session.connection = None
-                self._gone(session, done)
+    async def resume(self, session: Session, last_seq: int) -> SessionPort:
+        """Attach a client that comes back; one that is still connected is let go."""
+        # In turn: else of two that come back at once one misses what the other is sent.
+        async with session.resuming:
+            while (before := session.attachment) is not None:
+                session.attach(None)
+                await before.detach(REPLACED)
+            replay, events = session.state.replay, session.state.events
+            replay.drop_partial_sample()
+            missed = events.sent_since(last_seq)
+            events.advance_to(last_seq)
+            event = SessionResumed(
+                session_id=session.id,
+                replayed_from=last_seq + 1,
+                audio_received=replay.seconds,  # Not rounded: the client goes on at this very sample.
+                messages_received=replay.messages,
+            )
+            return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
 
-    async def resume(self, client: WebSocket, session: Session, last_seq: int) -> None:
-        """Serve an accepted client that comes back; one that is still connected is let go."""
-        async with session.turn:  # else of two that come back at once one misses what the other is sent
-            while (before := session.connection) is not None:
-                session.connection = None
-                await before.part(
-                    SessionOutcome.error(
-                        CloseCode.INVALID_REQUEST, "the session goes on over another connection"
-                    )
-                )
-        session.log.break_off()
-        missed = session.outbox.since(last_seq)
-        session.outbox.skip_to(last_seq)
-        event = {
-            "type": "session.resumed",
-            "session_id": session.id,
-            "replayed_from": last_seq + 1,
-            "audio_received": session.log.seconds,  # not rounded: the client goes on at this very sample
-            "messages_received": session.log.messages,
-        }
-        resumed = session.outbox.leave(event, time.monotonic())
-        await self.serve(client, session, [*missed, resumed])
+    def drain(self) -> None:
+        """Have every session end, or go on at another gateway; new ones too."""
+        self._draining = True
+        for session in self._sessions.values():
+            session.request_end(RESTART)
 
-    def _start(self, session: Session) -> Session:
-        self._sessions[session.id] = session
-        task = asyncio.create_task(session.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: self._is_over(session))
-        return session
-
-    async def finish(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every session is handed over."""
+    async def wait_over(self, deadline: float) -> None:
+        """Wait up to `deadline` seconds until every session is over or handed over."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline)
 
-    def _gone(self, session: Session, done: bool) -> None:
+    def _start(self, state: SessionState, phase: PhaseTracker) -> Session:
+        session = Session(state, self._access, self._checkpoints, self._limits, phase)
+        self._sessions[session.id] = session
+        if self._draining:
+            session.request_end(RESTART)
+        task = self._in_background(session.run())
+        task.add_done_callback(lambda _: self._on_over(session))
+        return session
+
+    def _attach(self, session: Session, missed: tuple[bytes, ...]) -> SessionPort:
+        attachment = Attachment()
+        session.attach(attachment)
+        if timer := self._expiry.pop(session.id, None):
+            timer.cancel()
+        return SessionPort(session, attachment, missed, partial(self._on_close, session))
+
+    def _on_close(self, session: Session, attachment: Attachment, done: bool) -> None:
         """A connection is over: its session goes on for a while, unless the client is done with it."""
-        if session.ending is not None:
+        if session.attachment is not attachment:
+            return
+        session.attach(None)
+        if session.outcome is not None:
             if done:
                 self._remove(session.id)
-        elif done or not session.kept:
-            session.finish(SessionOutcome(None))
+        elif done or not (session.may_resume and session.phase.is_live):
+            session.request_end(SessionOutcome(None))
         else:
-            log.info("session=%s lost its client", session.id)
+            log.info("lost its client")
             self._wait_for_client(session)
 
     def _wait_for_client(self, session: Session) -> None:
-        window = self._gateway.settings.resume_window
+        window = self._limits.resume_window
         self._expiry[session.id] = asyncio.get_running_loop().call_later(window, self._expire, session)
 
     def _expire(self, session: Session) -> None:
         self._expiry.pop(session.id, None)
-        session.finish(SessionOutcome(None))
+        session.request_end(SessionOutcome(None))
 
-    def _is_over(self, session: Session) -> None:
-        """Keep its last events for a client that has not got them."""
-        assert session.ending is not None
-        kept, code = session.kept, session.ending.code
-        session.clear()
-        if not kept or code in (None, CloseCode.RESTARTING):
+    def _on_over(self, session: Session) -> None:
+        """Keep the last events of a session for a client that has not got them."""
+        assert session.outcome is not None
+        code = session.outcome.code
+        session.state.clear()
+        if not session.may_resume or code in (None, CloseCode.RESTARTING):
             self._remove(session.id)
-            if kept and code is None:
-                self._later(self._gateway.vault.remove(session.id))
+            if session.may_resume and code is None:
+                self._in_background(self._checkpoints.remove(session.id))
             return
-        self._later(self._gateway.vault.keep_owner(session.id))
-        window = self._gateway.settings.resume_window
+        self._in_background(self._checkpoints.keep_owner(session.id))
+        window = self._limits.resume_window
         self._over[session.id] = asyncio.get_running_loop().call_later(window, self._remove, session.id)
-        if len(self._over) > MAX_OVER:
+        if len(self._over) > self._limits.max_over:
             self._remove(next(iter(self._over)))
 
     def _remove(self, session_id: str) -> None:
@@ -146,7 +161,8 @@ class SessionManager:
         if timer := self._over.pop(session_id, None):
             timer.cancel()
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

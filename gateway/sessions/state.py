@@ -1,73 +1,78 @@
-"""What a session has heard and said: begun, kept where another gateway finds it, taken up there."""
+"""Holds what a session has received and sent, and moves it between gateways as a checkpoint."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from broker.checkpoint_record import HEADER, VERSION, Checkpoint, CheckpointHeader, encode_header
+from dalston_realtime.protocol.events import ServerWarning
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.realtime.admission import SessionRequest
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.continuity import ContinuityState, SessionContinuity
+from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.event_queue import EventQueue
-from gateway.sessions.replay_buffer import ReplayBuffer
+from gateway.sessions.replay.replay_buffer import ReplayBuffer
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """All of it; what another gateway needs is in `ledger` as well."""
+    """One session; `requested` is what its client asked for, `changes` what another gateway needs of it."""
 
     id: str
-    wish: SessionRequest
-    ledger: ChangeSet
-    log: ReplayBuffer
-    story: SessionContinuity
-    outbox: EventQueue
+    requested: SessionConfig
+    changes: ChangeSet
+    replay: ReplayBuffer
+    continuity: SessionContinuity
+    events: EventQueue
 
     @classmethod
-    def new(cls, session_id: str, wish: SessionRequest) -> "SessionState":
+    def new(cls, session_id: str, requested: SessionConfig) -> "SessionState":
         """The state of a session that begins."""
-        ledger = ChangeSet()
-        log, story = ReplayBuffer(wish.config, ledger), SessionContinuity(session_id, ledger)
-        return cls(session_id, wish, ledger, log, story, EventQueue(ledger))
+        changes = ChangeSet()
+        replay, continuity = ReplayBuffer(requested, changes), SessionContinuity(session_id, changes)
+        return cls(session_id, requested, changes, replay, continuity, EventQueue(changes))
 
     @classmethod
-    def restored(cls, session_id: str, fields: dict[str, bytes], now: float) -> "SessionState":
-        """The state that another gateway left behind in `fields`."""
-        ledger = ChangeSet({name: data for name, data in fields.items() if name not in ("owner", "meta")})
-        known = orjson.loads(fields["meta"])
-        log = ReplayBuffer.restored(_config(known["config"]), ledger, known["start"], known["ended"])
-        log.messages = known["messages"]
-        wish = SessionRequest(_config(known["asked"]), known["query"])
-        story, outbox = (
-            SessionContinuity(session_id, ledger, ContinuityState(**known["story"])),
-            EventQueue(ledger),
-        )
-        outbox.restore(now)
-        return cls(session_id, wish, ledger, log, story, outbox)
+    def restore(cls, session_id: str, checkpoint: Checkpoint, now: float) -> "SessionState":
+        """The state that another gateway left.
 
-    def prepare(self) -> None:
-        """Write into the ledger what is beside audio, events and finals."""
-        known = {
-            "query": self.wish.query,
-            "asked": self.wish.config,
-            "config": self.log.config,
-            "start": self.log.start,
-            "ended": self.log.ended,
-            "messages": self.log.messages,
-            "story": self.story.known,
-        }
-        self.ledger.set("meta", orjson.dumps(known))
+        Raises:
+            BadCheckpoint: an entry can't be read.
+        """
+        changes, header = ChangeSet(_entries(checkpoint)), checkpoint.header
+        replay = ReplayBuffer.restore(checkpoint, changes)
+        continuity = SessionContinuity.restore(session_id, changes, header.continuity, checkpoint.finals)
+        events = EventQueue(changes)
+        events.restore(checkpoint, now)
+        return cls(session_id, header.requested, changes, replay, continuity, events)
+
+    def snapshot(self) -> None:
+        """Write the header of the checkpoint; its entries are in `changes` as they come and go."""
+        header = CheckpointHeader(
+            version=VERSION,
+            requested=self.requested,
+            config=self.replay.config,
+            first_frame=self.replay.start,
+            ended=self.replay.ended,
+            messages=self.replay.messages,
+            continuity=self.continuity.state,
+        )
+        self.changes.set(HEADER, encode_header(header))
 
     def clear(self) -> None:
         """Keep nothing but the last events."""
-        self.ledger.clear()
-        self.log.clear()
+        self.changes.clear()
+        self.replay.clear()
 
     def warn(self, code: str, message: str, **figures: Any) -> None:
         """Tell the client."""
-        self.outbox.put({"type": "warning", "code": code, "message": message, **figures}, 0)
+        self.events.append(ServerWarning(code=code, message=message, **figures))
 
 
-def _config(fields: dict[str, Any]) -> SessionConfig:
-    return SessionConfig(**(fields | {"vocabulary": tuple(fields["vocabulary"])}))
+def _entries(checkpoint: Checkpoint) -> dict[str, bytes]:
+    kinds = {
+        "a": checkpoint.audio,
+        "c": checkpoint.commands,
+        "e": checkpoint.sent_events,
+        "w": checkpoint.waiting_events,
+        "f": checkpoint.finals,
+    }
+    return {f"{kind}{number}": data for kind, found in kinds.items() for number, data in found.items()}

@@ -1,1 +1,1 @@
-"""Connects a session to its worker, and watches whether both ends are alive."""
+"""Connects a session to its worker, and watches whether it is alive."""

@@ -1,90 +1,134 @@
-"""A session in, a connection to a worker that has a place for it out; at first, and when one is lost."""
+"""Finds a worker with a free slot for a session: at first, and again each time one is lost."""
 
 import asyncio
 import secrets
 import time
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import structlog
+from msgspec.structs import replace
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.capacity.slots import OnQueued
-from gateway.context import Gateway
-from gateway.realtime.admission import SessionRequest
+from gateway.capacity.announcements import WorkerLost
+from gateway.capacity.slots import OnQueued, SlotManager
+from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
-from gateway.workers.request import worker_query
+from gateway.workers.liveness import LivenessLimits
+from runtime.worker_link import VERSION, OpenSession, ResumePoint
 
 log = structlog.stdlib.get_logger(__name__)
 
-MOVE_S: Final = 8.0  # to find another worker: one that is started again needs some seconds
-RETRY_S: Final = 0.2
+OpenConnection = Callable[[Allocation, OpenSession], Awaitable[WorkerConnection]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReassignLimits:
+    """Seconds to find another worker, as one that is started again needs some; and between two tries."""
+
+    total: float = 8.0
+    retry: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAccess:
+    """What the sessions of a gateway share to get workers.
+
+    `open` connects to a worker. `new_suffix` makes the names of a session's connections
+    differ. `clock` counts seconds.
+    """
+
+    slots: SlotManager
+    worker_lost: WorkerLost
+    open: OpenConnection
+    metrics: GatewayMetrics
+    liveness: LivenessLimits = field(default_factory=LivenessLimits)
+    reassign: ReassignLimits = field(default_factory=ReassignLimits)
+    new_suffix: Callable[[], str] = lambda: secrets.token_hex(2)
+    clock: Callable[[], float] = time.monotonic
 
 
 class WorkerAssignment:
     """Where a session is served: `worker_id`, and whether it got less than it asked for."""
 
-    def __init__(self, gateway: Gateway, session_id: str, wish: SessionRequest) -> None:
+    def __init__(self, access: WorkerAccess, session_id: str, requested: SessionConfig) -> None:
         self.worker_id = "none"
         self.degraded = False
-        self._gateway, self._id, self._wish = gateway, session_id, wish
+        self._access, self._id, self._requested = access, session_id, requested
 
-    async def first(self, config: SessionConfig, on_queued: OnQueued) -> WorkerConnection:
-        """A connection to a worker with a free place; if the first can't be reached, to another.
+    async def assign(self, config: SessionConfig, on_queued: OnQueued) -> WorkerConnection:
+        """A connection to a worker with a free slot; if the first can't be reached, to another.
 
         Raises:
-            NoCapacity: there is no place.
+            NoCapacity: there is no slot.
             WorkerUnreachable: two workers can't be reached.
             RegistryUnavailable: Redis is away.
         """
-        started = time.monotonic()
-        place = await self._take((), on_queued)
+        started = self._access.clock()
+        slot = await self._allocate((), on_queued)
         try:
-            link = await self._open(place, self._id, config, "")
+            connection = await self._open(slot, self._id, config, None)
         except WorkerUnreachable as error:
-            log.warning("session=%s trying another worker: %s", self._id, error)
-            place = await self._take((place.worker_id,), on_queued)
-            link = await self._open(place, self._id, config, "")
-        self._gateway.metrics.routing.observe(time.monotonic() - started)
-        return link
+            log.warning("trying another worker: %s", error)
+            slot = await self._allocate((slot.worker_id,), on_queued)
+            connection = await self._open(slot, self._id, config, None)
+        self._access.metrics.routing.observe(self._access.clock() - started)
+        return connection
 
-    async def next(self, config: SessionConfig, seam: str, *, here: bool) -> WorkerConnection | None:
+    async def reassign(
+        self, config: SessionConfig, resume: ResumePoint, *, had_worker: bool
+    ) -> WorkerConnection | None:
         """A connection to another worker, or to the same one if it comes back first; None in the end.
 
-        `here` is whether this gateway had one before. `seam` is the query that says where to go on.
+        `had_worker` is whether this gateway had one before. `resume` says where to go on.
         """
-        avoid: tuple[str, ...] = (self.worker_id,) if here else ()
+        avoid: tuple[str, ...] = (self.worker_id,) if had_worker else ()
         clock = asyncio.get_running_loop().time
-        until = clock() + MOVE_S
+        until = clock() + self._access.reassign.total
         while clock() < until:
             try:
                 async with asyncio.timeout_at(until):
-                    place = await self._take(avoid, None)
-                    avoid = (place.worker_id,)
-                    link_id = f"{self._id}.{secrets.token_hex(2)}"  # the lost link may be half-open there
-                    return await self._open(place, link_id, config, seam)
+                    slot = await self._allocate(avoid, None)
+                    avoid = (slot.worker_id,)
+                    # A name of its own: the connection that was lost may be half-open there.
+                    link_id = f"{self._id}.{self._access.new_suffix()}"
+                    return await self._open(slot, link_id, config, resume)
             except NoCapacity:
                 avoid = ()
             except SessionOver as error:
                 log.warning("%s", error)
                 return None
             except (WorkerUnreachable, RegistryUnavailable, TimeoutError) as error:
-                log.debug("session=%s no worker yet: %s", self._id, error)
-            await asyncio.sleep(RETRY_S)
+                log.debug("no worker yet: %s", error)
+            await asyncio.sleep(self._access.reassign.retry)
         return None
 
-    async def _take(self, avoid: tuple[str, ...], on_queued: OnQueued | None) -> Allocation:
+    async def _allocate(self, avoid: tuple[str, ...], on_queued: OnQueued | None) -> Allocation:
         running = on_queued is None
-        return await self._gateway.places.take(
-            self._id, self._wish.config, avoid, running=running, on_queued=on_queued
+        return await self._access.slots.allocate(
+            self._id, self._requested, avoid, running=running, on_queued=on_queued
         )
 
     async def _open(
-        self, place: Allocation, link_id: str, config: SessionConfig, seam: str
+        self, slot: Allocation, link_id: str, config: SessionConfig, resume: ResumePoint | None
     ) -> WorkerConnection:
-        query = f"{worker_query(self._wish.query, config, place)}&{seam}".rstrip("&")
-        link = await WorkerConnection.open(place, link_id, query, self._gateway.link_terms)
-        before, self.worker_id, self.degraded = self.worker_id, place.worker_id, place.degraded
-        log.info("session=%s worker=%s model=%s before=%s", self._id, place.worker_id, place.model, before)
-        return link
+        request = OpenSession(
+            version=VERSION,
+            session_id=self._id,
+            link_id=link_id,
+            config=config_for(slot, config),
+            degraded=slot.degraded,
+            resume=resume,
+        )
+        connection = await self._access.open(slot, request)
+        before, self.worker_id, self.degraded = self.worker_id, slot.worker_id, slot.degraded
+        log.info("assigned", worker=slot.worker_id, model=slot.model, before=before)
+        return connection
+
+
+def config_for(slot: Allocation, config: SessionConfig) -> SessionConfig:
+    """What the worker is to do: the model that the slot is for, if it is less than was asked for."""
+    config = replace(config, overflow=None)  # The worker has nothing to do with it.
+    return replace(config, model=slot.model) if slot.degraded else config

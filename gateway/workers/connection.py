@@ -1,32 +1,38 @@
-"""The gateway's connection to a worker: audio and messages in, protocol events without `seq` out."""
+"""Connects one session to its worker: audio and commands go there, events and progress come from there."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
-from urllib.parse import quote
+from typing import Final, NoReturn
 
-import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.protocol import State
+from websockets.frames import Close
 
 from broker.records import Allocation
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import DalstonError
+from dalston_realtime.protocol.events import MAX_EVENT_BYTES
+from gateway.workers import websockets_adapter
 from runtime.errors import SessionError
-from runtime.worker_link import PATH
+from runtime.worker_link import (
+    PATH,
+    BadLinkMessage,
+    OpenSession,
+    SessionRefused,
+    WorkerMessage,
+    decode_reply,
+    decode_worker_message,
+    encode,
+)
 
-MAX_EVENT_BYTES: Final = 8 << 20  # session.end carries the transcript of hours
-PING_S: Final = 10.0
-# A pong waits behind the audio that the worker has not taken yet: the send buffer below and what the
-# worker's side holds, about half a minute of speech, which takes less time than that to transcribe.
+PING_S: Final = 10.0  # Seconds between two pings.
+# Seconds for the answer to a ping. It waits behind the audio that the worker has not taken yet: the send
+# buffer and what the worker's side holds, about half a minute of speech, which takes less time to transcribe.
 PONG_S: Final = 30.0
-SEND_BUFFER: Final = 256 << 10
-MEASURE_S: Final = 2.0
-CLOSE_S: Final = 0.5
+MEASURE_S: Final = 2.0  # Seconds between two measurements of the round trip.
+CLOSE_S: Final = 0.5  # Seconds for the close handshake; a worker that is busy with nothing answers in ms.
 UNAUTHORIZED: Final = 401
 
 
@@ -36,57 +42,55 @@ class WorkerUnreachable(DalstonError):
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How to connect: seconds to get a connection, seconds that a frame may take, and the shared secret."""
+    """How to connect: seconds to open a session, seconds that a frame may take, and the shared secret."""
 
     connect_timeout: float
     send_timeout: float
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerFrame:
+    """What a frame of the worker says, None where it can't be read; and its size in bytes."""
+
+    message: WorkerMessage | None
+    size: int
+
+
 class WorkerConnection:
     """One session's connection to its worker."""
 
     def __init__(self, connection: ClientConnection, send_timeout: float) -> None:
-        self.latency: float | None = None  # the last ping's round trip in seconds, if measured
+        self.latency: float | None = None  # Seconds of the last ping's round trip, if it is measured.
+        self.closed: Close | None = None  # How the worker closed, None while it has not or where it was lost.
         self._connection = connection
         self._send_timeout = send_timeout
 
     @classmethod
     async def open(
-        cls,
-        allocation: Allocation,
-        session_id: str,
-        query: str,
-        terms: ConnectOptions,
+        cls, allocation: Allocation, request: OpenSession, options: ConnectOptions
     ) -> "WorkerConnection":
-        """Connect to the allocated worker for the session that `query` describes.
+        """Connect to the allocated worker, and have it accept the session.
 
         Raises:
             WorkerUnreachable: it refuses or does not answer in time.
         """
-        uri = f"{allocation.endpoint}{PATH}?session_id={quote(session_id)}&{query}".rstrip("&")
         try:
-            connection = await connect(
-                uri,
-                open_timeout=terms.connect_timeout,
-                additional_headers={"Authorization": f"Bearer {terms.secret}"},
-                close_timeout=CLOSE_S,
-                ping_interval=PING_S,
-                ping_timeout=PONG_S,
-                max_size=MAX_EVENT_BYTES,
-                compression=None,
-                proxy=None,
-                user_agent_header=None,
-            )
+            async with asyncio.timeout(options.connect_timeout):
+                connection = await _connect(allocation, options)
+                try:
+                    await _request(connection, request)
+                except BaseException:
+                    websockets_adapter.abort(connection)
+                    raise
         except InvalidStatus as error:
-            raise WorkerUnreachable(_refused(allocation.worker_id, error.response.status_code)) from error
-        except (OSError, WebSocketException, ValueError) as error:
-            raise WorkerUnreachable(f"worker {allocation.worker_id}: {error}") from error
-        raw_socket = connection.transport.get_extra_info("socket")
-        raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        return cls(connection, terms.send_timeout)
+            raise WorkerUnreachable(_refusal(allocation.worker_id, error.response.status_code)) from error
+        except (OSError, WebSocketException, ValueError, DalstonError) as error:
+            why = str(error) or "no answer in time"
+            raise WorkerUnreachable(f"worker {allocation.worker_id}: {why}") from error
+        return cls(connection, options.send_timeout)
 
-    async def measure(self) -> NoReturn:
+    async def measure_latency(self) -> NoReturn:
         """Keep `latency` up to date; not by the connection's own pings, whose clock counts in ms."""
         while True:
             started = time.perf_counter()
@@ -98,19 +102,11 @@ class WorkerConnection:
             await asyncio.sleep(MEASURE_S)
 
     def send_at_once(self, frame: bytes | str) -> bool:
-        """Pass a client's frame on if that needs no waiting; whether it did."""
-        protocol, transport = self._connection.protocol, self._connection.transport
-        if protocol.state is not State.OPEN or transport.get_write_buffer_size():
-            return False
-        if isinstance(frame, str):
-            protocol.send_text(frame.encode())
-        else:
-            protocol.send_binary(frame)
-        transport.write(b"".join(protocol.data_to_send()))
-        return True
+        """Send a frame if that needs no waiting; whether it was sent."""
+        return websockets_adapter.write_frame(self._connection, frame)
 
     async def send(self, frame: bytes | str) -> bool:
-        """Pass a client's frame on; waits while the worker takes none. False if it has closed.
+        """Send a frame; waits while the worker takes none. False if it has closed.
 
         Raises:
             SessionError: the worker takes none for too long.
@@ -126,50 +122,65 @@ class WorkerConnection:
             raise SessionError(CloseCode.INTERNAL, "the worker takes no audio") from None
         return True
 
-    async def frames(self) -> AsyncIterator[bytes | str]:
-        """The worker's frames, until the connection is closed."""
+    async def frames(self) -> AsyncIterator[WorkerFrame]:
+        """What the worker says, until the connection is closed; then `closed` is known."""
         try:
             while True:
-                yield await self._connection.recv()
-        except ConnectionClosed:
-            return
-
-    @property
-    def close_code(self) -> int | None:
-        """The code that the worker closed with, None while it has not or where it was lost."""
-        frame = self._connection.protocol.close_rcvd
-        return frame.code if frame else None
-
-    @property
-    def close_reason(self) -> str:
-        """The reason that came with it."""
-        return self._connection.close_reason or ""
+                frame = await self._connection.recv()
+                yield WorkerFrame(_read(frame), len(frame))
+        except ConnectionClosed as error:
+            self.closed = error.rcvd
 
     def abort(self) -> None:
         """Break the connection to a worker that is lost."""
-        self._connection.transport.abort()
+        websockets_adapter.abort(self._connection)
 
     async def close(self, code: int) -> None:
         """Close, within `CLOSE_S` seconds; a worker that takes nothing any more is cut off."""
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._connection.close(code)
-        except TimeoutError:
-            self.abort()
+        await websockets_adapter.close_within(self._connection, code, CLOSE_S)
 
 
-def _refused(worker_id: str, status: int) -> str:
+async def _connect(allocation: Allocation, options: ConnectOptions) -> ClientConnection:
+    connection = await connect(
+        f"{allocation.endpoint}{PATH}",
+        open_timeout=None,  # The caller has a time-out for this and the worker's answer together.
+        additional_headers={"Authorization": f"Bearer {options.secret}"},
+        close_timeout=CLOSE_S,
+        ping_interval=PING_S,
+        ping_timeout=PONG_S,
+        max_size=MAX_EVENT_BYTES,
+        compression=None,
+        proxy=None,
+        user_agent_header=None,
+    )
+    websockets_adapter.bound_send_buffer(connection)
+    return connection
+
+
+async def _request(connection: ClientConnection, request: OpenSession) -> None:
+    """Have the worker accept the session.
+
+    Raises:
+        WorkerUnreachable: it refuses.
+        BadLinkMessage: its answer can't be read.
+        ConnectionClosed: it closes instead of answering, as a worker of another version may.
+    """
+    await connection.send(encode(request))
+    reply = decode_reply(await connection.recv())
+    if isinstance(reply, SessionRefused):
+        raise WorkerUnreachable(f"{reply.message} (it speaks version {reply.version} of the link)")
+
+
+def _refusal(worker_id: str, status: int) -> str:
     if status == UNAUTHORIZED:
         return f"worker {worker_id} has another DALSTON_INTERNAL_SECRET"
     return f"worker {worker_id} refused with HTTP {status}"
 
 
-def decode_event(frame: bytes | str) -> dict[str, Any] | None:
-    """The event in a worker's frame, or None if it is not one."""
+def _read(frame: bytes | str) -> WorkerMessage | None:
     if isinstance(frame, bytes):
         return None
     try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
+        return decode_worker_message(frame)
+    except BadLinkMessage:
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None

@@ -1,86 +1,104 @@
-"""Whether the two ends of a session are there: its worker, as the session hears it, and its client."""
+"""Watches whether a session's worker is alive, and tells the worker whether the client is there."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
-from gateway.sessions.session_end import SessionOutcome
+from dalston_realtime.protocol.commands import KeepaliveCommand, encode_command
 from gateway.workers.connection import WorkerConnection
 from runtime.errors import SessionError
-from runtime.worker_link import AWAY, BACK
+from runtime.worker_link import ClientPresence, encode
 
-KEEPALIVE_S: Final = 10.0  # while the client is away
-KEEPALIVE: Final = '{"type":"keepalive"}'
-PRESENCE: Final = {True: f'{{"type":"{AWAY}"}}', False: f'{{"type":"{BACK}"}}'}
-# A worker that gets audio says something every 0.5 s at the latest, however busy its stages are. One
-# that is looked at after LOOK_S and then says nothing for HUNG_S hangs, or its host is cut off.
-LOOK_S: Final = 0.5
-HUNG_S: Final = 1.75
-AGAIN_S: Final = 0.05  # a gateway that was held up itself reads first
+KEEPALIVE: Final = encode_command(KeepaliveCommand())
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessLimits:
+    """Seconds after which a worker is given up, and between two signs of an absent client.
+
+    A worker that gets audio says something every 0.5 s at the latest, however busy its stages are. One
+    that is looked at after `look` and then says nothing for `hung` hangs, or its host is cut off.
+
+    - first_word: for a worker that takes over a session to say something.
+    - recheck: before the verdict; a gateway that was held up itself reads what has come meanwhile.
+    - keepalive: between two keepalives for a client that is away.
+    """
+
+    first_word: float = 2.0
+    look: float = 0.5
+    hung: float = 1.75
+    recheck: float = 0.05
+    keepalive: float = 10.0
 
 
 class Liveness:
-    """Outlives the workers of a session. Each watcher returns None when the worker of now is lost."""
+    """Outlives the workers of a session. Each watcher returns when the worker of now is lost."""
 
-    def __init__(self) -> None:
-        self._heard = asyncio.Event()  # something of the worker of now
-        self._spoken = asyncio.Event()  # audio came
-        self._attendance = asyncio.Event()  # the client came or went
+    def __init__(self, limits: LivenessLimits | None = None) -> None:
+        self._limits = limits or LivenessLimits()
+        self._event = asyncio.Event()  # The worker of now said something.
+        self._audio = asyncio.Event()  # Audio came for it.
+        self._presence = asyncio.Event()  # The client came or went.
+        self._present = False
 
-    def another(self) -> None:
+    def reset(self) -> None:
         """Another worker is next."""
-        self._heard.clear()
+        self._event.clear()
 
-    def hear(self) -> None:
+    def on_event(self) -> None:
         """The worker said something."""
-        self._heard.set()
+        self._event.set()
 
-    def speak(self) -> None:
+    def on_audio(self) -> None:
         """Audio came, which the worker gets."""
-        self._spoken.set()
+        self._audio.set()
 
-    def attend(self) -> None:
+    def on_presence(self, present: bool) -> None:
         """The client came or went."""
-        self._attendance.set()
+        self._present = present
+        self._presence.set()
 
-    async def silent(self, seconds: float) -> SessionOutcome | None:
-        """A worker whose stages are dying takes a session and never begins it."""
+    async def until_silent(self) -> None:
+        """Returns if the worker says nothing at first: its stages may be dying."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._heard.wait()
+            async with asyncio.timeout(self._limits.first_word):
+                await self._event.wait()
         except TimeoutError:
-            return None
+            return
         await asyncio.Event().wait()
-        return None
 
-    async def hung(self) -> SessionOutcome | None:
-        """A worker that gets audio and says nothing; its heartbeats say so later, or never."""
-        await self._heard.wait()
+    async def until_hung(self) -> None:
+        """Returns if the worker gets audio and says nothing; its heartbeats say so later, or never."""
+        await self._event.wait()
         while True:
-            await asyncio.sleep(LOOK_S)
-            self._spoken.clear()
-            self._heard.clear()
-            await self._spoken.wait()
+            await asyncio.sleep(self._limits.look)
+            self._audio.clear()
+            self._event.clear()
+            await self._audio.wait()
             try:
-                async with asyncio.timeout(HUNG_S):
-                    await self._heard.wait()
+                async with asyncio.timeout(self._limits.hung):
+                    await self._event.wait()
             except TimeoutError:
-                await asyncio.sleep(AGAIN_S)
-                if not self._heard.is_set():
-                    return None
+                await asyncio.sleep(self._limits.recheck)
+                if not self._event.is_set():
+                    return
 
-    async def client(self, link: WorkerConnection, is_away: Callable[[], bool]) -> SessionOutcome | None:
-        """A client that is away ends nothing that it says, and the worker does not count the time."""
-        told = False
+    async def report_presence(self, worker: WorkerConnection) -> None:
+        """Tells the worker when the client is away: then neither input time-out nor idle time-out runs.
+
+        Returns if the worker takes nothing.
+        """
+        told = True
         with suppress(SessionError):
             while True:
-                self._attendance.clear()
-                away = is_away()
-                if away or told:
-                    await link.send(PRESENCE[away] if away != told else KEEPALIVE)
-                told = away
+                self._presence.clear()
+                present = self._present
+                if present != told:
+                    await worker.send(encode(ClientPresence(present=present)))
+                elif not present:
+                    await worker.send(KEEPALIVE)
+                told = present
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(KEEPALIVE_S if away else None):
-                        await self._attendance.wait()
-        return None
+                    async with asyncio.timeout(None if present else self._limits.keepalive):
+                        await self._presence.wait()

@@ -10,7 +10,8 @@ import psutil
 import pytest
 import torch
 
-from bench.load.gpu_load import GpuPlayback, take
+from bench.load.engine_playback import EnginePlayback
+from bench.load.vad_trace import trace_vad
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
 from engines.parakeet.engine import NoFreeStream, NotOpen, Parakeet
@@ -248,8 +249,8 @@ def test_streams_of_a_step_that_fails_half_way_are_closed(
 
 def test_four_sessions_behind_our_vad_hear_what_was_said(engine: Parakeet) -> None:
     vad = SileroVad()
-    takes = [take(said.text, as_pcm(said.audio), vad) for said in speech()]
-    load = GpuPlayback(engine, takes, sessions=4, seconds=10).run()
+    traces = [trace_vad(said.text, as_pcm(said.audio), vad) for said in speech()]
+    load = EnginePlayback(engine, traces, sessions=4, seconds=10).run()
     true, heard = zip(*load.pairs, strict=True)
     assert jiwer.wer(list(true), [text.lower() for text in heard]) <= 0.05
 

@@ -15,8 +15,9 @@ SECOND = bytes(32_000)
 async def recorder(visit: WorkerVisit) -> None:
     """Takes everything; one final for each second of audio, which begins where the worker began."""
     await visit.begin()
-    begun = int(visit.query.get("clock", ["0"])[0]) / 16_000
-    number = int(visit.query.get("utterance", ["1"])[0])
+    resume = visit.request.resume
+    begun = resume.clock / 16_000 if resume else 0.0
+    number = resume.utterance if resume else 1
     async for frame in visit.connection:
         visit.received.append(frame)
         if isinstance(frame, bytes):
@@ -66,9 +67,10 @@ def test_another_worker_goes_on_behind_the_last_final(
             await me.send(bytes(24_000))
             assert await finals(me, 1) == ["w3"]
             (visit,) = second.visits
-            assert visit.query["clock"] == ["32000"]
-            assert visit.query["utterance"] == ["3"]
-            assert visit.query["min_silence_ms"] == ["500"]
+            assert visit.request.resume is not None
+            assert visit.request.resume.clock == 32_000
+            assert visit.request.resume.utterance == 3
+            assert visit.request.config.min_silence_ms == 500
             await me.send({"type": "end"})
             ended = (await me.rest())[-1]
             assert ended["transcript"] == "w1 w2 w3"
@@ -89,10 +91,7 @@ def test_an_answered_flush_is_not_asked_for_again_and_an_open_one_is(
         await visit.begin()
         async for frame in visit.connection:
             visit.received.append(frame)
-            if isinstance(frame, str) and read_message(frame).get("id") in (
-                "a",
-                visit.query.get("utterance"),
-            ):
+            if isinstance(frame, str) and read_message(frame).get("id") == "a":
                 await visit.event("transcript.final", utterance=1, text="", flush_id="a")
 
     async def main() -> None:

@@ -173,8 +173,8 @@ def test_degraded_sessions_get_a_smaller_model_and_then_less_of_it(
             assert [b["type"] for b in begins] == ["session.begin"] * 3 + ["error"]
             assert [b.get("degraded", False) for b in begins] == [False, True, True, False]
             assert [len(worker.visits) for worker in served] == [1, 2]
-            assert served[1].visits[0].query["model"] == ["tiny-en"]
-            assert [v.query.get("degraded") for w in served for v in w.visits] == [None, ["true"], ["true"]]
+            assert served[1].visits[0].request.config.model == "tiny-en"
+            assert [v.request.degraded for w in served for v in w.visits] == [False, True, True]
             _, kind = await first_event(stack, gateway, "overflow=reject")
             assert kind == "error"
 
@@ -194,7 +194,7 @@ def test_a_worker_with_the_wanted_feature_comes_first(
             )
             for query in ("word_timestamps=true", "word_timestamps=true", ""):
                 assert (await first_event(stack, gateway, query))[1] == "session.begin"
-            assert [visit.query.get("word_timestamps") for visit in worker.visits] == [["true"]]
+            assert [visit.request.config.word_timestamps for visit in worker.visits] == [True]
 
     run(main())
 

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -12,29 +11,18 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from broker.checkpoint_record import HEADER
+from broker.checkpoints import Checkpoints
 from broker.store.scripts import Scripts
-from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.checkpoint_store import CheckpointStore
-from gateway.sessions.continuity import OVERLAP_S
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.sessions.checkpoint_store import CheckpointStore, Owner
+from gateway.sessions.state import SessionState
+from runtime.worker_link import MAX_OVERLAP_S, ClientPresence, encode
 from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
-
-
-@dataclass
-class Stored:
-    """A session as the vault sees it."""
-
-    ledger: ChangeSet
-    id: str = "f" * 32
-
-    def prepare(self) -> None:
-        """Nothing more."""
-
-    def taken_over(self) -> None:
-        """Not in these tests."""
 
 
 async def lost(me: Client) -> str:
@@ -97,26 +85,26 @@ def test_the_worker_hears_that_its_client_is_away_and_back_and_only_from_the_gat
         with kept_gateway(shared_redis) as gateway:
             async with fake_worker(shared_redis.url, recorder) as worker, client(gateway) as first:
                 await begun(first)
-                await first.send({"type": "away"})
+                await first.send({"type": "presence", "present": False})
                 await first.send(SECOND)
                 assert await finals(first, 1) == ["w1"]
                 visit = worker.visits[0]
                 assert visit.received == ["{}", SECOND]
                 token = await lost(first)
-                await until(lambda: _is_last(visit, "away"))
+                await until(lambda: _is_last(visit, present=False))
                 me = await resumed(gateway, token, [], 1.0)
-                await until(lambda: _is_last(visit, "back"))
+                await until(lambda: _is_last(visit, present=True))
                 await lost(me)
-                await until(lambda: _is_last(visit, "away"))
+                await until(lambda: _is_last(visit, present=False))
                 lose(worker, None)
                 await until(lambda: _visits(worker, 2))
-                await until(lambda: _is_last(worker.visits[1], "away"))
+                await until(lambda: _is_last(worker.visits[1], present=False))
 
     run(main())
 
 
-async def _is_last(visit: WorkerVisit, kind: str) -> bool:
-    return visit.received[-1:] == [f'{{"type":"{kind}"}}']
+async def _is_last(visit: WorkerVisit, *, present: bool) -> bool:
+    return visit.received[-1:] == [encode(ClientPresence(present=present))]
 
 
 async def _visits(worker: FakeWorker, count: int) -> bool:
@@ -264,7 +252,8 @@ def test_another_gateway_goes_on_with_the_session(
                 assert len(worker.visits) == (1 if happens is _nothing else 2)
                 if happens is not _nothing:
                     assert ended["transcript"] == "w1 w2 w3"
-                    assert worker.visits[1].query["clock"] == ["32000"]
+                    assert worker.visits[1].request.resume is not None
+                    assert worker.visits[1].request.resume.clock == 32_000
 
     run(main())
 
@@ -277,7 +266,8 @@ async def _saved(redis: AnyRedis, me: Client, seconds: float) -> None:
             key = redis.keys.checkpoint(me.session_id)
             names = [name for name in look.hkeys(key) if name[0] == "a"]
             return bool(
-                sum(look.hstrlen(key, name) for name in names) == round((seconds % 1 + OVERLAP_S) * 32_000)
+                sum(look.hstrlen(key, name) for name in names)
+                == round((seconds % 1 + MAX_OVERLAP_S) * 32_000)
             )
 
         await until(there)
@@ -343,18 +333,22 @@ def test_thousands_of_fields_of_any_bytes_are_kept_as_they_are(any_redis: AnyRed
 
     async def main() -> None:
         scripts = Scripts(any_redis.url)
-        vault, session = CheckpointStore(scripts, any_redis.url, 30.0), Stored(ChangeSet())
-        vault.watch(session)
+        store = CheckpointStore(Checkpoints(scripts, any_redis.url, 60), Owner.new())
+        state = SessionState.new("f" * 32, SessionConfig())
+        store.watch(state, lambda: None)
         for name, data in fields.items():
-            session.ledger.set(name, data)
-        await vault.save()
+            state.changes.set(name, data)
+        await store.save([state.id])
         for number in range(0, 5_000, 2):
-            session.ledger.delete(f"a{number}")
-        await vault.save()
-        loaded = await vault.load(session.id)
-        assert loaded.pop("owner").decode() == vault.owner
+            state.changes.delete(f"a{number}")
+        await store.save([state.id])
+        found = await store.load(state.id)
+        assert found is not None
+        loaded, owner = found
+        assert owner == str(store.owner)
+        assert loaded.pop(HEADER) == state.changes.fields[HEADER]
         assert loaded == {name: data for name, data in fields.items() if int(name[1:]) % 2}
-        await vault.close()
+        await store.close()
         await scripts.close()
 
     run(main())

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -74,10 +73,10 @@ def test_the_worker_gets_the_clients_parameters_and_frames_as_they_are(
             await me.event()
             visit = worker.visits[0]
             assert visit.path == "/v1/session"
-            assert len(visit.query["session_id"]) == 1
             assert visit.session_id != "mine"
-            assert visit.query["vocabulary"] == ['["Grüße you"]']
-            assert visit.query["sample_rate"] == ["8000"]
+            assert visit.request.link_id == visit.session_id
+            assert visit.request.config.vocabulary == ("Grüße you",)
+            assert visit.request.config.sample_rate == 8_000
             await me.send({"type": "end"})
             await me.rest()
             assert visit.received[:2] == [b"\x01\x02", "not JSON"]
@@ -426,14 +425,15 @@ def test_what_the_worker_sends_and_is_no_event_is_dropped_and_counted(
     gateway: GatewayProcess, shared_redis: RedisServer
 ) -> None:
     async def garbles(visit: WorkerVisit) -> None:
-        for frame in (b"\0", "{", "[]", '{"type": 3}', '{"text": "x"}', json.dumps({"type": "ok"})):
+        for frame in (b"\0", "{", "[]", '{"type": 3}', '{"text": "x"}', '{"type": "unknown"}'):
             await visit.connection.send(frame)
+        await visit.event("warning", code="ok", message="an event")
 
     async def main() -> None:
         before = gateway.metric("dalston_gateway_undecodable_total")
         async with fake_worker(shared_redis.url, garbles), client(gateway) as me:
-            assert [e["type"] for e in await me.rest()] == ["ok"]
-        assert gateway.metric("dalston_gateway_undecodable_total") == before + 5
+            assert [e.get("code") for e in await me.rest()] == ["ok"]
+        assert gateway.metric("dalston_gateway_undecodable_total") == before + 6
 
     run(main())
 

@@ -1,0 +1,35 @@
+"""Holds what all HTTP rooms share: the path of the stream, a limit, and JSON answers of one shape."""
+
+import math
+from typing import Any, Final
+
+import orjson
+from starlette.responses import JSONResponse
+
+STREAM_PATH: Final = "/v1/audio/transcriptions/stream"
+MAX_QUERY_BYTES: Final = 65_536  # Bytes: 100 phrases of 50 characters, percent-encoded, and the rest.
+
+
+class Reply(JSONResponse):
+    """A JSON answer."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return orjson.dumps(content)
+
+
+def error_reply(status: int, code: str, message: str, **more: Any) -> Reply:
+    """The answer that says what is wrong."""
+    return Reply({"error": {"code": code, "message": message} | more}, status)
+
+
+def unavailable_reply(code: str, message: str, retry_after: float) -> Reply:
+    """503 for a client that may try again in `retry_after` seconds."""
+    reply = error_reply(503, code, message, retry_after=retry_after)
+    reply.headers["Retry-After"] = str(math.ceil(retry_after))
+    return reply
+
+
+def no_capacity_reply(message: str, retry_after: float) -> Reply:
+    """503 for a client that may find a slot in `retry_after` seconds."""
+    return unavailable_reply("no_capacity", message, retry_after)

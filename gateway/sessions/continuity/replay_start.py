@@ -1,0 +1,80 @@
+"""Computes where another worker has to begin, so that no word is lost and none is said twice.
+
+All times are seconds on the session's clock.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from broker.checkpoint_record import ContinuityState
+from gateway.sessions.continuity.speech_spans import SAME_S
+from runtime.worker_link import MAX_OVERLAP_S, MAX_UTTERANCE_S, PREROLL_S, WINDOW_S, ResumePoint
+
+LEAD_S: Final = 0.5  # Seconds before an utterance that a VAD without memory needs to find its start.
+LONGEST_S: Final = MAX_UTTERANCE_S + 1.0  # Seconds: older audio is part of no utterance without a final.
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStart:
+    """The time `at` where the next worker begins, and what it has to know of the session so far."""
+
+    at: float
+    utterance: int
+    previous_words: tuple[str, ...]
+    overlaps: bool
+    stable_words: tuple[str, ...]
+    partial_shown: bool
+
+    def resume_point(self, clock: int, replayed: int) -> ResumePoint:
+        """The same for the worker: the audio begins at sample `clock`, and what is older than `replayed`
+        comes at once; both at 16 kHz."""
+        return ResumePoint(
+            clock=clock,
+            replayed=replayed,
+            utterance=self.utterance,
+            previous_words=self.previous_words,
+            overlaps=self.overlaps,
+            stable_words=self.stable_words,
+            partial_shown=self.partial_shown,
+        )
+
+
+def find_replay_start(state: ContinuityState, first_start: float | None) -> ReplayStart:
+    """Where the next worker begins; `first_start` is that of the first utterance without a final."""
+    at, overlaps = _start(state, first_start)
+    return ReplayStart(
+        _align(at, state.end, overlaps),
+        state.utterance,
+        tuple(state.previous_words.split()),
+        overlaps,
+        tuple(state.stable_words.split()),
+        state.partial_start is not None,
+    )
+
+
+def replay_from(state: ContinuityState, first_start: float | None) -> float:
+    """No worker will need the audio before this time, whatever comes next."""
+    at = _start(state, first_start)[0]
+    return at if at > state.end + SAME_S else max(0.0, at - MAX_OVERLAP_S)
+
+
+def _start(state: ContinuityState, first_start: float | None) -> tuple[float, bool]:
+    """The time, and whether it lies within the last final."""
+    if state.partial_start is not None:
+        if state.partial_start < state.end - SAME_S:
+            return state.partial_start, True
+        return max(state.end, state.partial_start - LEAD_S), False
+    goes_on = first_start is not None and first_start <= state.end + SAME_S and state.previous_words
+    if state.cut or goes_on:
+        return max(0.0, state.end - MAX_OVERLAP_S), True
+    at = max(state.end, state.processed - LONGEST_S)
+    if first_start is not None:
+        at = max(at, first_start - PREROLL_S - LEAD_S)
+    return at, False
+
+
+def _align(at: float, last_end: float, overlaps: bool) -> float:
+    """`at`, or up to a window earlier, so that the next VAD sees the same windows as the one before."""
+    aligned = math.floor((at + SAME_S / 2) / WINDOW_S) * WINDOW_S
+    return aligned if overlaps or aligned >= last_end - SAME_S / 2 else at

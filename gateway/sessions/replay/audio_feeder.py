@@ -1,0 +1,129 @@
+"""Feeds a session's audio and commands to its worker, no faster than the worker deals with them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.sessions.continuity.session_continuity import SessionContinuity
+from gateway.sessions.replay.replay_buffer import ReplayBuffer
+from gateway.sessions.replay.replay_entries import AudioSegment, Entry
+from gateway.workers.connection import WorkerConnection
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """How much may wait for a worker; the client is not read while more does.
+
+    - in_flight: seconds of audio that a worker has got and not dealt with.
+    - unsent: seconds of audio that no worker has got.
+    - unsent_at_first: the same before the first worker is connected. We keep reading for long, so that a
+      disconnect is seen.
+    - unsent_frames: audio frames of whatever size that no worker has got: 60 s in frames of 10 ms.
+    - unsent_controls: text frames that no worker has got.
+    - open_flushes: flushes that are sent and not answered.
+    """
+
+    in_flight: float = 15.0
+    unsent: float = 10.0
+    unsent_at_first: float = 50.0
+    unsent_frames: int = 6_000
+    unsent_controls: int = 100
+    open_flushes: int = 200
+
+
+class AudioFeeder:
+    """Feeds one worker after the other from the replay buffer."""
+
+    def __init__(
+        self, buffer: ReplayBuffer, continuity: SessionContinuity, limits: FeedLimits | None = None
+    ) -> None:
+        self._buffer, self._continuity = buffer, continuity
+        self._limits = limits or FeedLimits()
+        self._cursor = buffer.first()
+        self._max_unsent = self._limits.unsent_at_first
+        self._changed = asyncio.Event()
+        self._idle: WorkerConnection | None = None  # A worker that has got all there is.
+
+    def wake(self) -> None:
+        """Look again: something came, was sent, or was dealt with."""
+        self._changed.set()
+
+    def rewind(self) -> None:
+        """Begin again with the first entry that the buffer keeps."""
+        self._cursor = self._buffer.first()
+
+    async def feed_audio(self, data: bytes) -> float:
+        """Add a client's audio, once not too much waits; the seconds of older audio that were lost."""
+        lost, step = 0.0, self._buffer.rate * self._buffer.frame_bytes
+        for at in range(0, len(data), step):
+            await self._until(self._has_room)
+            lost += self._buffer.store_audio(data[at : at + step])
+            self._forward()
+        return lost
+
+    async def feed_control(self, add: Callable[[], None]) -> None:
+        """Have `add` append a client's message to the buffer, once not too many wait."""
+        await self._until(self._may_control)
+        add()
+        self._forward()
+
+    async def run(self, worker: WorkerConnection) -> None:
+        """Feed a worker until it has closed.
+
+        Raises:
+            SessionError: it takes no audio.
+        """
+        self._max_unsent = self._limits.unsent
+        while True:
+            await self._until_more(worker)
+            entry = self._buffer.entry(self._cursor)
+            if entry is not None:
+                await self._until(partial(self._is_due, entry))
+                if not await worker.send(_frame(entry)):
+                    return
+            self._advance()
+            self.wake()
+
+    def _advance(self) -> None:
+        self._buffer.mark_sent(self._cursor)
+        self._cursor += 1
+
+    def _has_room(self) -> bool:
+        frames = self._buffer.next - self._cursor
+        waits_little = self._buffer.unsent_seconds(self._cursor) <= self._max_unsent
+        return frames < self._limits.unsent_frames and waits_little
+
+    def _may_control(self) -> bool:
+        buffer, limits = self._buffer, self._limits
+        return buffer.open_flushes < limits.open_flushes and buffer.unsent_controls < limits.unsent_controls
+
+    async def _until_more(self, worker: WorkerConnection) -> None:
+        self._idle = worker
+        try:
+            await self._until(lambda: self._cursor < self._buffer.next)
+        finally:
+            self._idle = None
+
+    def _forward(self) -> None:
+        """Send what has just come, or wake `run` for it: a task less to switch to for each frame."""
+        entry, worker = self._buffer.entry(self._cursor), self._idle
+        alone = self._cursor + 1 == self._buffer.next
+        if worker and entry and alone and self._is_due(entry) and worker.send_at_once(_frame(entry)):
+            self._advance()
+        else:
+            self.wake()
+
+    def _is_due(self, entry: Entry) -> bool:
+        """Whether the worker has dealt with enough of what came before."""
+        at = entry.start / self._buffer.rate if isinstance(entry, AudioSegment) else 0.0
+        return self._continuity.state.processed >= at - self._limits.in_flight
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def _frame(entry: Entry) -> bytes | str:
+    return entry.data if isinstance(entry, AudioSegment) else entry.text

@@ -1,0 +1,192 @@
+"""The snapshot of the workers: what is judged by it, and how often it is read."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.errors import RegistryUnavailable
+from broker.records import WorkerInfo
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.models import ModelInfo
+from gateway.api.rest import describe_models, describe_status, describe_worker
+from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
+
+TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
+LARGE = ModelInfo("accurate", "large", "whisper", ("de", "en"), {"streaming": True})
+WORKER = WorkerInfo(
+    worker_id="w1",
+    endpoint="ws://w1:9000",
+    status="ready",
+    capacity=4,
+    active_sessions=1,
+    models=(TINY,),
+    lag=0.0,
+    last_heartbeat="2025-01-28T12:00:00Z",
+    heartbeat_ms=1,
+    version="",
+    gpu_memory_used=None,
+    gpu_memory_total=None,
+)
+BUSY = replace(WORKER, worker_id="w2", status="busy", active_sessions=4, models=(TINY, LARGE))
+DRAINING = replace(WORKER, worker_id="w3", status="draining")
+OFFLINE = replace(WORKER, worker_id="w4", status="offline", models=(LARGE,))
+
+
+def view(*workers: WorkerInfo) -> WorkerSnapshot:
+    """A view of these workers."""
+    return WorkerSnapshot(workers)
+
+
+@pytest.mark.parametrize(
+    ("workers", "status"),
+    [
+        ((), "unavailable"),
+        ((OFFLINE,), "unavailable"),
+        ((BUSY, OFFLINE), "at_capacity"),
+        ((DRAINING,), "at_capacity"),
+        ((BUSY, WORKER), "ready"),
+    ],
+)
+def test_the_status_of_all_workers(workers: tuple[WorkerInfo, ...], status: str) -> None:
+    assert view(*workers).status == status
+
+
+def test_the_totals_count_live_workers_only() -> None:
+    assert describe_status(view(WORKER, BUSY, DRAINING, OFFLINE)) == {
+        "status": "ready",
+        "total_capacity": 12,
+        "active_sessions": 6,
+        "available_capacity": 3,
+        "worker_count": 3,
+        "ready_workers": 1,
+    }
+
+
+def test_models_are_listed_with_the_workers_that_have_them() -> None:
+    described = describe_models(view(WORKER, BUSY, OFFLINE))
+    assert [(m["name"], m["streaming"], m["workers"]) for m in described["models"]] == [
+        ("large", True, 1),
+        ("tiny", False, 2),
+    ]
+    assert described["variants"] == {"fast": ["tiny"], "accurate": ["large"]}
+    assert describe_models(view())["variants"] == {"fast": [], "accurate": []}
+
+
+def test_what_is_not_known_of_a_worker_is_left_out() -> None:
+    described = describe_worker(WORKER)
+    assert not {"version", "gpu_memory_used", "gpu_memory_total"} & set(described)
+    assert describe_worker(replace(WORKER, gpu_memory_used="4GB"))["gpu_memory_used"] == "4GB"
+    assert described["lag"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("model", "language"),
+    [("fast", "auto"), ("fast", "en"), ("tiny", "en"), ("large", "de"), ("accurate", "de")],
+)
+def test_what_a_live_worker_can_serve_is_right(model: str, language: str) -> None:
+    view(WORKER, BUSY).check(model, language)
+
+
+@pytest.mark.parametrize(
+    ("model", "language", "param", "says"),
+    [
+        ("huge", "auto", "model", "there are fast, accurate, large, tiny"),
+        ("fast", "de", "language", "it knows auto, en"),
+        ("large", "fr", "language", "it knows auto, de, en"),
+    ],
+)
+def test_what_no_live_worker_can_serve_is_named(model: str, language: str, param: str, says: str) -> None:
+    with pytest.raises(InvalidParameter, match=says) as refused:
+        view(WORKER, BUSY).check(model, language)
+    assert refused.value.param == param
+
+
+def test_variants_are_always_names_and_without_workers_nothing_is_judged() -> None:
+    view(WORKER).check("accurate", "fr")
+    view(OFFLINE).check("large", "fr")
+    view().check("anything", "fr")
+
+
+class ListingRouter:
+    """A router whose answers are set by hand."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.answer: list[WorkerInfo] | RegistryUnavailable = [WORKER]
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The answer of the moment."""
+        self.calls += 1
+        await asyncio.sleep(0)
+        if isinstance(self.answer, RegistryUnavailable):
+            raise self.answer
+        return self.answer
+
+
+def directory(router: Any, times: list[float]) -> WorkerDirectory:
+    """A directory on a clock that shows the last of `times`."""
+    return WorkerDirectory(router, lambda: times[-1])
+
+
+def test_a_flood_of_questions_is_one_call_a_second() -> None:
+    async def main() -> None:
+        router, times = ListingRouter(), [0.0]
+        it = directory(router, times)
+        views = await asyncio.gather(*(it.get() for _ in range(100)))
+        assert router.calls == 1
+        assert all(found.workers == (WORKER,) for found in views)
+        times.append(0.9)
+        await it.get()
+        assert router.calls == 1
+        times.append(1.0)
+        await it.get()
+        assert router.calls == 2
+
+    asyncio.run(main())
+
+
+def test_an_absent_redis_is_asked_once_a_second_too() -> None:
+    async def main() -> None:
+        router, times = ListingRouter(), [0.0]
+        router.answer = RegistryUnavailable("away")
+        it = directory(router, times)
+        outcomes = await asyncio.gather(*(it.get() for _ in range(50)), return_exceptions=True)
+        assert router.calls == 1
+        assert all(isinstance(outcome, RegistryUnavailable) for outcome in outcomes)
+        router.answer = [WORKER]
+        times.append(1.0)
+        assert (await it.get()).free == 3
+
+    asyncio.run(main())
+
+
+def test_capacity_counts_only_once_a_worker_has_been_seen_to_beat() -> None:
+    async def main() -> None:
+        router, times = ListingRouter(), [0.0]
+        it = directory(router, times)
+        assert not await it.has_capacity()
+        times.append(1.0)
+        assert not await it.has_capacity()
+        times.append(2.0)
+        router.answer = [replace(WORKER, heartbeat_ms=2)]
+        assert await it.has_capacity()
+        times.append(3.0)
+        router.answer = [BUSY]
+        assert not await it.has_capacity()
+
+    asyncio.run(main())
+
+
+def test_a_worker_that_comes_later_counts_at_once() -> None:
+    async def main() -> None:
+        router, times = ListingRouter(), [0.0]
+        it = directory(router, times)
+        router.answer = []
+        assert not await it.has_capacity()
+        times.append(1.0)
+        router.answer = [WORKER]
+        assert await it.has_capacity()
+
+    asyncio.run(main())

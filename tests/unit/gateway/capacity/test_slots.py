@@ -1,0 +1,178 @@
+"""Slots by the overflow strategy, with a router that is played by hand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from broker.errors import NoCapacity, RegistryUnavailable
+from broker.records import Allocation, QueuePosition, SlotRequest
+from broker.store.announcements import ListenerConnected, SlotsChanged, WorkerOffline, read
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.capacity.announcements import WorkerLost
+from gateway.capacity.slots import QueueLimits, SlotManager
+from gateway.metrics import GatewayMetrics
+from tests.support.virtual_time import VirtualClock, run_virtually
+
+SLOT = Allocation("w1", "ws://x", "tiny", "fast")
+Answer = Allocation | QueuePosition | Exception
+
+
+class FakeRouter:
+    """A router whose next answers are set by hand; the last one stays."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.asked: list[SlotRequest] = []
+        self.left: list[str] = []
+        self.renewed: list[tuple[list[str], float]] = []
+
+    async def allocate(self, _session: str, wanted: SlotRequest, _avoid: Any) -> Allocation | QueuePosition:
+        """The next answer."""
+        self.asked.append(wanted)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def leave(self, session_id: str) -> bool:
+        """Note that it left."""
+        self.left.append(session_id)
+        return True
+
+    async def retry_after(self) -> float:
+        """Any."""
+        return 7.0
+
+    async def renew(self, sessions: list[str], seconds: float) -> set[str]:
+        """Note it."""
+        self.renewed.append((sessions, seconds))
+        return set()
+
+
+def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: float = 30.0) -> None:
+    """Run a test, in no time, on slots whose overflow strategy is `queue`."""
+
+    async def main(_clock: VirtualClock) -> None:
+        slots = SlotManager(router, GatewayMetrics(), "queue", QueueLimits(timeout))
+        async with asyncio.timeout(60):
+            await test(slots)
+            await slots.wait_settled(1)
+
+    run_virtually(main)
+
+
+def test_every_change_is_told_and_trouble_is_waited_out() -> None:
+    told: list[tuple[int, float | None]] = []
+    away = RegistryUnavailable("away")
+    waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
+    answers: list[Answer] = [
+        *(QueuePosition(2, wait) for wait in waits),
+        away,
+        QueuePosition(1, 5.5),
+        QueuePosition(1, None),
+        SLOT,
+    ]
+    router = FakeRouter(*answers)
+
+    async def main(slots: SlotManager) -> None:
+        slot = await slots.allocate("s", SessionConfig(), on_queued=lambda *event: told.append(event))
+        assert slot == SLOT
+
+    play(router, main)
+    assert told == [(2, None), (2, 5.0), (2, 6.0), (1, 5.5), (1, None)]
+    assert router.left == []
+
+
+def test_who_waits_too_long_leaves_the_queue() -> None:
+    router = FakeRouter(QueuePosition(1, None))
+
+    async def main(slots: SlotManager) -> None:
+        with pytest.raises(NoCapacity) as refused:
+            await slots.allocate("s", SessionConfig())
+        assert refused.value.retry_after == 7.0
+
+    play(router, main, timeout=0.0)
+    assert router.left == ["s"]
+
+
+def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
+    router = FakeRouter(QueuePosition(1, None))
+
+    async def main(slots: SlotManager) -> None:
+        queued: asyncio.Queue[int] = asyncio.Queue()
+        waiting = asyncio.create_task(
+            slots.allocate("s", SessionConfig(), on_queued=lambda position, _: queued.put_nowait(position))
+        )
+        assert await queued.get() == 1
+        router.answers = [QueuePosition(3, None)]
+        slots.changed.ring()
+        assert await queued.get() == 3
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    play(router, main)
+    assert router.left == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("config", "running", "wanted"),
+    [
+        (SessionConfig(), False, SlotRequest(overflow="queue")),
+        (SessionConfig(overflow="reject"), True, SlotRequest(overflow="reject", first=True)),
+        (
+            SessionConfig(model="accurate", language="en", word_timestamps=True, vocabulary=("x",)),
+            False,
+            SlotRequest("accurate", "en", ("word_timestamps", "vocabulary"), "queue"),
+        ),
+    ],
+)
+def test_what_is_asked_for(config: SessionConfig, running: bool, wanted: SlotRequest) -> None:
+    router = FakeRouter(SLOT)
+
+    async def main(slots: SlotManager) -> None:
+        await slots.allocate("s", config, running=running)
+
+    play(router, main)
+    assert router.asked == [wanted]
+
+
+def test_a_slot_that_is_handed_over_is_held_a_while_longer() -> None:
+    router = FakeRouter(SLOT)
+
+    async def main(slots: SlotManager) -> None:
+        await slots.allocate("s", SessionConfig())
+        slots.hand_over("s", 30.0)
+
+    play(router, main)
+    assert router.renewed == [(["s"], 30.0)]
+
+
+def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
+    lost, told = WorkerLost(), list[str]()
+    stop = lost.subscribe("w1", lambda: told.append("a"))
+    lost.subscribe("w1", lambda: told.append("b"))
+    lost.subscribe("w2", lambda: told.append("c"))
+    lost.announce("w1")
+    lost.announce("w3")
+    assert sorted(told) == ["a", "b"]
+    stop()
+    stop()
+    lost.announce("w1")
+    assert sorted(told) == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    ("message", "announcement"),
+    [
+        ({"type": "subscribe", "data": 1}, ListenerConnected()),
+        ({"type": "message", "data": "offline w 1"}, WorkerOffline("w 1")),
+        ({"type": "message", "data": "places"}, SlotsChanged()),
+        ({"type": "message", "data": "offline"}, None),
+        ({"type": "message", "data": "news"}, None),
+        ({"type": "pong", "data": ""}, None),
+    ],
+)
+def test_announcements_are_read(message: dict[str, Any], announcement: object) -> None:
+    assert read(message) == announcement

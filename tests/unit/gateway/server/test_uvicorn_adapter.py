@@ -1,0 +1,190 @@
+"""The contract with the private parts of uvicorn: another version that breaks it fails here."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import websockets.http11
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import connect
+
+from gateway.server.uvicorn_adapter import MAX_HEAD_BYTES, DrainingServer, UvicornSockets
+from gateway.server.uvicorn_server import make_server
+
+Test = Callable[[int], Awaitable[None]]
+
+
+async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
+    """An application that says no."""
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def running(
+    app: ASGIApp, head_seconds: float = 5.0
+) -> AsyncIterator[tuple[DrainingServer, "asyncio.Task[None]", int]]:
+    """An application in a real uvicorn, for ten seconds at most: the server, its task and its port."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        server = make_server(app, head_seconds)
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        try:
+            async with asyncio.timeout(10):
+                while not server.started:
+                    await asyncio.sleep(0.01)
+                yield server, serving, sock.getsockname()[1]
+        finally:
+            await server.end_serving(serving, 0.1)
+
+
+def serve(app: ASGIApp, test: Test, head_seconds: float = 5.0) -> None:
+    """Run a test, which gets the port, against an application in a real uvicorn."""
+
+    async def main() -> None:
+        async with running(app, head_seconds) as (_server, _serving, port):
+            await test(port)
+
+    asyncio.run(main())
+
+
+async def answer(port: int, data: bytes) -> bytes:
+    """What comes back for these bytes until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_a_request_that_does_not_come_is_cut_off(data: bytes) -> None:
+    async def test(port: int) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            assert await answer(port, data) == b""
+
+    serve(refuse, test, head_seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n" + b"x: y\r\n" * 200 + b"\r\n",
+    ],
+)
+def test_a_head_that_is_too_long_is_answered(head: bytes) -> None:
+    async def test(port: int) -> None:
+        reply = await answer(port, head)
+        assert reply.startswith(b"HTTP/1.1 400 ")
+        assert b'"code":"invalid_parameter"' in reply
+
+    serve(refuse, test)
+
+
+def test_websockets_takes_a_request_line_of_our_length() -> None:
+    make_server(refuse, 1.0)
+    assert websockets.http11.MAX_LINE_LENGTH == MAX_HEAD_BYTES
+
+
+def test_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def test(_port: int) -> None:
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    serve(refuse, test)
+
+
+def ended_with(leave: Callable[[Any], Awaitable[None]]) -> int:
+    """The code of the disconnect that the application sees when a client leaves like this."""
+    codes: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client = WebSocket(scope, receive, send)
+        await client.accept()
+        while (message := await client.receive())["type"] != "websocket.disconnect":
+            pass
+        codes.append(message["code"])
+        seen.set()
+
+    async def test(port: int) -> None:
+        async with connect(f"ws://127.0.0.1:{port}/", proxy=None) as connection:
+            await leave(connection)
+            await seen.wait()
+
+    seen = asyncio.Event()
+    serve(app, test)
+    return codes[0]
+
+
+def test_a_connection_that_broke_is_told_from_one_that_was_closed() -> None:
+    async def close(connection: Any) -> None:
+        await connection.close(1000)
+
+    async def close_without_a_code(connection: Any) -> None:
+        connection.protocol.send_close()
+        connection.transport.write(b"".join(connection.protocol.data_to_send()))
+
+    async def break_off(connection: Any) -> None:
+        connection.transport.abort()
+
+    assert [ended_with(how) for how in (close, close_without_a_code, break_off)] == [1000, 1005, 1006]
+
+
+def test_a_send_after_uvicorn_has_closed_is_a_disconnect() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client = WebSocket(scope, receive, send)
+        await client.accept()
+        await send({"type": "websocket.close", "code": 1000})  # behind starlette's back, as uvicorn does
+        with pytest.raises(WebSocketDisconnect) as gone:
+            await client.send_text("too late")
+        codes.append(gone.value.code)
+
+    async def test(port: int) -> None:
+        async with connect(f"ws://127.0.0.1:{port}/", proxy=None) as connection:
+            await connection.wait_closed()
+
+    codes: list[int] = []
+    serve(app, test)
+    assert codes == [1006]
+
+
+def test_what_is_no_websocket_passes_as_it_is() -> None:
+    async def main() -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append((receive, send))
+
+        receive: Any = object()
+        send: Any = object()
+        await UvicornSockets(app)({"type": "http"}, receive, send)
+        assert seen == [(receive, send)]
+
+    seen: list[Any] = []
+    asyncio.run(main())
+
+
+def test_a_client_that_takes_no_close_is_cut_off() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        client = WebSocket(scope, receive, send)
+        await client.accept()
+        await client.receive()
+
+    async def main() -> None:
+        async with running(app) as (server, serving, port):
+            connection: Any = await connect(f"ws://127.0.0.1:{port}/", proxy=None)
+            connection.transport.pause_reading()
+            await server.end_serving(serving, 0.01)
+            connection.transport.abort()
+            await connection.wait_closed()
+
+    asyncio.run(main())

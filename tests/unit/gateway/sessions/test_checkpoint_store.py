@@ -1,0 +1,115 @@
+"""The sessions of one gateway, saved in one call whatever happens to them meanwhile."""
+
+import asyncio
+
+import pytest
+
+from broker.checkpoint_record import HEADER
+from broker.checkpoints import CheckpointChange
+from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.checkpoint_store import Owner
+from gateway.sessions.state import SessionState
+from tests.support.gateway_parts import MemoryCheckpoints, checkpoint_store
+from tests.support.virtual_time import VirtualClock, run_virtually
+
+
+def session(name: str) -> SessionState:
+    """A session without anything yet."""
+    return SessionState.new(name, SessionConfig())
+
+
+def test_a_session_that_ends_between_two_saves_does_not_keep_others_from_theirs() -> None:
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        over, lives = session("over"), session("lives")
+        for state in (over, lives):
+            store.watch(state, lambda: None)
+            state.changes.set("a0", b"audio")
+        await store.save(["over", "lives"])
+        for state in (over, lives):
+            state.changes.set("a1", b"more")
+            state.changes.delete("a0")
+        over.changes.clear()
+        await store.save(["over", "lives"])
+        await store.close()
+        return checkpoints.calls
+
+    first, second = run_virtually(main)
+    assert [(change.session_id, change.complete) for change in first] == [("over", True), ("lives", True)]
+    (change,) = second
+    assert (change.session_id, change.complete, change.removed) == ("lives", False, ["a0"])
+    assert change.fields.keys() == {"a1", HEADER}
+    assert change.fields["a1"] == b"more"
+
+
+def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> None:
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        states = [session("a"), session("b")]
+        for state in states:
+            store.watch(state, lambda: None)
+        saving = asyncio.create_task(store.run())
+        await store.commit("a")  # the first of all saves is of both
+        for state in states:
+            state.changes.set("w0", b"event")
+        await store.commit("a")
+        await store.commit("nobody")
+        await asyncio.sleep(1)
+        saving.cancel()
+        await store.close()
+        return checkpoints.calls
+
+    both, one, rest = run_virtually(main)
+    names = [[change.session_id for change in call] for call in (both, one, rest)]
+    assert names == [["a", "b"], ["a"], ["b"]]
+
+
+def test_a_session_without_changes_is_saved_again_before_redis_forgets_it() -> None:
+    async def main(_clock: VirtualClock) -> int:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        store.watch(session("silent"), lambda: None)
+        saving = asyncio.create_task(store.run())
+        await asyncio.sleep(70)
+        saving.cancel()
+        return len(checkpoints.calls)
+
+    assert run_virtually(main) == 4
+
+
+def test_what_redis_has_forgotten_is_saved_as_a_whole() -> None:
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints, state = MemoryCheckpoints(), session("s")
+        store = checkpoint_store(checkpoints)
+        store.watch(state, lambda: None)
+        state.changes.set("a0", b"audio")
+        await store.save(["s"])
+        checkpoints.stored.clear()
+        state.changes.set("a1", b"more")
+        await store.save(["s"])
+        await store.save(["s"])
+        return checkpoints.calls
+
+    calls = run_virtually(main)
+    assert [[change.complete for change in call] for call in calls] == [[True], [False], [True]]
+    assert calls[-1][0].fields.keys() == {"a0", "a1", HEADER}
+
+
+def test_changes_that_are_cleared_leave_nothing_to_save() -> None:
+    changes = ChangeSet({"a": b"1"})
+    changes.set("b", b"2")
+    changes.delete("a")
+    changes.clear()
+    assert not changes.has_changes
+    assert changes.take_changes() == ({}, [])
+    changes.set("c", b"3")
+    assert changes.take_changes() == ({"c": b"3"}, [])
+
+
+@pytest.mark.parametrize(("text", "address"), [("", ""), ("id", ""), ("id host:80", "host:80")])
+def test_an_owner_is_read_as_it_was_written(text: str, address: str) -> None:
+    assert str(Owner.read(text)) == text
+    assert Owner.read(text).address == address

@@ -1,0 +1,117 @@
+"""The contract with the private parts of websockets: another version that breaks it fails here."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from gateway.workers.websockets_adapter import (
+    SEND_BUFFER,
+    abort,
+    bound_send_buffer,
+    close_within,
+    write_frame,
+)
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+@asynccontextmanager
+async def connected(handler: Handler) -> AsyncIterator[ClientConnection]:
+    """A connection to a server that does this."""
+    async with (
+        serve(handler, "127.0.0.1", 0, compression=None, close_timeout=1) as server,
+        asyncio.timeout(10),
+    ):
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}", compression=None, proxy=None) as connection:
+            yield connection
+
+
+async def deaf(connection: ServerConnection) -> None:
+    """Read nothing."""
+    connection.transport.pause_reading()
+    await connection.wait_closed()
+
+
+def test_frames_that_are_sent_at_once_arrive_as_they_are_among_others() -> None:
+    received: list[bytes | str] = []
+
+    async def note(connection: ServerConnection) -> None:
+        async for frame in connection:
+            received.append(frame)
+
+    async def main() -> None:
+        async with connected(note) as connection:
+            assert write_frame(connection, "grüße")
+            await connection.send(b"between")
+            assert write_frame(connection, b"\0\1\2")
+            await connection.close()
+            assert not write_frame(connection, b"too late")
+
+    asyncio.run(main())
+    assert received == ["grüße", b"between", b"\0\1\2"]
+
+
+def test_nothing_is_sent_at_once_while_something_waits() -> None:
+    async def main() -> None:
+        async with connected(deaf) as connection:
+            bound_send_buffer(connection)
+            sent = 0
+            while write_frame(connection, bytes(1 << 16)):
+                sent += 1
+            assert 0 < sent < 1_000
+            assert not write_frame(connection, b"\0")
+            abort(connection)
+
+    asyncio.run(main())
+
+
+def test_the_send_buffer_is_bounded() -> None:
+    async def main() -> None:
+        async with connected(deaf) as connection:
+            bound_send_buffer(connection)
+            raw = connection.transport.get_extra_info("socket")
+            assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SEND_BUFFER  # as Linux counts
+            abort(connection)
+
+    asyncio.run(main())
+
+
+def test_an_aborted_connection_is_over_at_once_and_has_no_close_frame() -> None:
+    async def main() -> None:
+        async with connected(deaf) as connection:
+            abort(connection)
+            with pytest.raises(ConnectionClosed) as closed:
+                await connection.recv()
+            assert closed.value.rcvd is None
+
+    asyncio.run(main())
+
+
+def test_a_peer_that_does_not_answer_the_close_is_cut_off() -> None:
+    async def main() -> None:
+        async with connected(deaf) as connection:
+            await close_within(connection, 1001, 0.01)
+            await connection.wait_closed()
+
+    asyncio.run(main())
+
+
+def test_the_close_of_the_peer_is_known() -> None:
+    async def closes(connection: ServerConnection) -> None:
+        await connection.close(4010, "lag_exceeded")
+
+    async def main() -> None:
+        async with connected(closes) as connection:
+            with pytest.raises(ConnectionClosed) as closed:
+                await connection.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4010, "lag_exceeded")
+
+    asyncio.run(main())
