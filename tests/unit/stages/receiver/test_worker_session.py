@@ -27,12 +27,12 @@ from stages.receiver.audio_intake import LEAST, SLICE
 from stages.receiver.lag import CREDIT, LagLimits
 from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
-from stages.receiver.worker_session import SessionLimits, WorkerSession
+from stages.receiver.worker_session import WorkerSessionLimits, WorkerSession
 from tests.support.builders import ROUTE, text_end
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 GONE = ConnectionClosedOK(None, None)
-PATIENT = SessionLimits(idle_s=5, session_s=5)
+PATIENT = WorkerSessionLimits(idle_s=5, session_s=5)
 
 
 class ScriptedSocket:
@@ -103,7 +103,7 @@ class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
     def __init__(
-        self, config: SessionConfig, limits: SessionLimits, processes: bool, clock: VirtualClock
+        self, config: SessionConfig, limits: WorkerSessionLimits, processes: bool, clock: VirtualClock
     ) -> None:
         self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
         asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
@@ -138,7 +138,7 @@ Act = Callable[[SessionBench], Awaitable[None]]
 def serve(
     *frames: str | bytes | dict[str, Any] | Exception,
     config: SessionConfig | None = None,
-    limits: SessionLimits = PATIENT,
+    limits: WorkerSessionLimits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
 ) -> SessionBench:
@@ -281,7 +281,7 @@ def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() 
 
 
 def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
-    bench = serve(SECOND, limits=SessionLimits(idle_s=0.05, session_s=5))
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=0.05, session_s=5))
     assert bench.closed == (4008, "idle_timeout")
     assert bench.told[-1]["code"] == "idle_timeout"
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
@@ -392,7 +392,7 @@ def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
 
 
 def test_a_session_has_a_longest_duration() -> None:
-    bench = serve(SECOND, limits=SessionLimits(idle_s=5, session_s=0.05))
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=5, session_s=0.05))
     assert bench.closed == (4009, "session_too_long")
     assert bench.told[-1]["code"] == "session_too_long"
 
@@ -432,7 +432,7 @@ def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
 
 
 def test_results_that_fall_behind_are_warned_about_and_then_end_it() -> None:
-    limits = SessionLimits(5, 5, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    limits = WorkerSessionLimits(5, 5, LagLimits(warn=0.1, end=2.3, end_after=0.2))
     bench = serve(*[SECOND] * 3, limits=limits, processes=False)
     assert bench.told[0]["type"] == "warning"
     assert bench.told[0]["code"] == "processing_lag"
