@@ -10,7 +10,7 @@ import typer
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.extras import require_extra
 from runtime.procfile import honcho_command, with_env_file, with_interpreter
-from stages.topology import honcho_concurrency, named_fanout
+from stages.topology import honcho_concurrency, parse_fanout
 
 Processes = Annotated[
     list[str] | None,
@@ -36,7 +36,7 @@ def serve(processes: Processes = None) -> None:
 def _become_honcho(processes: list[str]) -> NoReturn:
     """Go on as honcho in this very process, so that a signal to it is a signal to honcho."""
     environment = with_env_file(os.environ, Path(".env"))
-    counts = named_fanout(environment.get("DALSTON_FANOUT", ""))
+    counts = parse_fanout(environment.get("DALSTON_FANOUT", ""))
     command = honcho_command(concurrency=honcho_concurrency(counts), processes=processes)
     # The programs of a wheel must not come from a folder of the same name where it is started.
     os.execve(command[0], command, {**with_interpreter(environment), "PYTHONSAFEPATH": "1"})

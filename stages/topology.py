@@ -21,7 +21,19 @@ MAX_PROCESSES: Final = 64  # Processes of one stage: more on one host are a typi
 
 
 def parse_fanout(text: str) -> FanOut:
-    """Processes of each stage; those not named have one.
+    """What `DALSTON_FANOUT` says: processes of each stage; those not named have one.
+
+    Raises:
+        StartupError: an unknown stage, or not a whole number from 1 to 64.
+    """
+    try:
+        return validate_fanout(text)
+    except ValueError as error:
+        raise StartupError(f"DALSTON_FANOUT={text!r}: {error}") from None
+
+
+def validate_fanout(text: str) -> FanOut:
+    """The same, as a validator of settings calls it.
 
     Raises:
         ValueError: an unknown stage, or not a whole number from 1 to 64.
@@ -76,22 +88,10 @@ class ProcessAllocator:
         return index
 
 
-def named_fanout(text: str) -> FanOut:
-    """The fan-out that the variable DALSTON_FANOUT says.
-
-    Raises:
-        StartupError: it is none; the message names the variable.
-    """
-    try:
-        return parse_fanout(text)
-    except ValueError as error:
-        raise StartupError(f"DALSTON_FANOUT={text!r}: {error}") from None
-
-
 def main() -> None:
     """Print the concurrency for honcho: `honcho start -c "$(python -m stages.topology vad=2)"`."""
     try:
-        print(honcho_concurrency(named_fanout(",".join(sys.argv[1:]))))
+        print(honcho_concurrency(parse_fanout(",".join(sys.argv[1:]))))
     except StartupError as error:
         sys.exit(str(error))
 

@@ -14,7 +14,7 @@ from dalston_realtime.cli.exits import complain
 from dalston_realtime.client.errors import UsageError
 from runtime.local_server import ROOT, formation, reason
 from runtime.settings import PREFIX
-from stages.topology import honcho_concurrency, named_fanout
+from stages.topology import honcho_concurrency, parse_fanout
 
 NOT_INHERITED: Final = (
     "gateway_host", "gateway_port", "receiver_host", "receiver_port", "run_dir", "data_dir", "redis_url",
@@ -60,7 +60,7 @@ def settings_for(sessions: int, chosen: Mapping[str, str]) -> dict[str, str]:
         UsageError: `sessions_per_gpu` is not a number.
         StartupError: the fan-out has another form.
     """
-    asr = named_fanout(chosen.get("fanout", ""))["asr"]
+    asr = parse_fanout(chosen.get("fanout", ""))["asr"]
     batch = chosen.get("sessions_per_gpu", "4")
     if not batch.isdecimal():
         raise UsageError(f"{PREFIX}SESSIONS_PER_GPU={batch!r} is no number of sessions")
@@ -87,7 +87,7 @@ def own_server(sessions: int, chosen: Mapping[str, str], root: Path = ROOT) -> I
         UsageError: another setting has a bad value.
     """
     settings = settings_for(sessions, {**inherited_settings(), **chosen})
-    concurrency = honcho_concurrency(named_fanout(settings.get("fanout", "")))
+    concurrency = honcho_concurrency(parse_fanout(settings.get("fanout", "")))
     with formation(concurrency, root, **settings) as started:
         yield MeasuredServer(
             started.url, started.process.pid, settings, f"ws://127.0.0.1:{started.worker_port}"

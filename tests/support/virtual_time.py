@@ -58,3 +58,8 @@ def run_virtually(main: Callable[[VirtualClock], Coroutine[Any, Any, T]]) -> T:
     clock = VirtualClock()
     with asyncio.Runner(loop_factory=lambda: _VirtualTimeLoop(clock)) as runner:
         return runner.run(main(clock))
+
+
+async def pass_time(seconds: float) -> None:
+    """Let so many virtual seconds pass."""
+    await asyncio.sleep(seconds)

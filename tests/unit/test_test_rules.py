@@ -5,14 +5,11 @@ import ast
 from tests.support.repository import PACKAGES, PythonFile, python_files
 
 # Files that still sleep, or still patch a constant. These lists only get shorter.
-SLEEPERS = {"test_checkpoint_store.py", "test_liveness.py", "test_worker_session.py"}
+SLEEPERS = {"test_checkpoint_store.py", "test_liveness.py"}
 PATCHERS = {
     "test_liveness.py",
     "test_parts.py",
-    "test_registration.py",
     "test_slots.py",
-    "test_vad.py",
-    "test_worker_session.py",
 }
 
 
