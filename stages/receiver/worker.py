@@ -30,7 +30,7 @@ from stages.metrics import open_metrics
 from stages.receiver.opening import connection_key, opening, read_open
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
-from stages.receiver.worker_session import WorkerSessionLimits, WorkerSession
+from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from stages.settings import default_worker_id
 from stages.topology import ProcessAllocator
 

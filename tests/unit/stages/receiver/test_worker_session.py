@@ -27,7 +27,7 @@ from stages.receiver.audio_intake import LEAST, SLICE
 from stages.receiver.lag import CREDIT, LagLimits
 from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
-from stages.receiver.worker_session import WorkerSessionLimits, WorkerSession
+from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
