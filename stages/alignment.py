@@ -1,14 +1,14 @@
-"""Words against words: where two pieces of a transcript overlap, and how a frozen prefix goes on."""
+"""Aligns words with words: finds where two transcripts overlap, and how stable words go on."""
 
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
-REACH: Final = 8  # words; the overlap of two pieces is at most 1.2 s of speech, about 5
-STRAY: Final = 1  # words at a cut that only one side has: half a word, misheard
-ENDING: Final = 3  # letters that half a word shares with the whole one
-ALIKE: Final = 0.75  # difflib ratio from which two words count as the same one, misheard
+REACH: Final = 8  # Words that are compared: an overlap is at most 1.2 s of speech, which is about 5 words.
+STRAY: Final = 1  # Words at a cut that only one side has: half a word, which was transcribed as another one.
+ENDING: Final = 3  # Letters that half a word shares with the whole one; fewer may be chance.
+ALIKE: Final = 0.75  # The difflib ratio from which one of two words counts as an error for the other.
 
 _NOT_WORD = re.compile(r"[^\w']+")
 
@@ -19,7 +19,7 @@ def normal(word: str) -> str:
 
 
 def same(a: str, b: str) -> bool:
-    """Whether two words are the same, or so alike that one is the other misheard."""
+    """Whether two words are the same, or so alike that one is a recognition error of the other."""
     a, b = normal(a), normal(b)
     if a == b:
         return True
@@ -31,13 +31,14 @@ def _are_other_numbers(a: str, b: str) -> bool:
     return a.isdigit() and b.isdigit() and len(a) == len(b) and a != b
 
 
-def repeated(before: Sequence[str], after: Sequence[str]) -> int:
-    """How many words at the start of `after` repeat the end of `before`.
+def repeated(previous: Sequence[str], following: Sequence[str]) -> int:
+    """How many words at the start of `following` repeat the end of `previous`.
 
     The longest run of words counts that both have, if at most one stray word stands between it and the
-    cut on either side: half a word, misheard. The first word of `after` may be the end of one of `before`.
+    cut on either side, which is half a word. The first word of `following` may be the rest of one of
+    `previous`.
     """
-    tail, head = before[-REACH:], after[:REACH]
+    tail, head = previous[-REACH:], following[:REACH]
     best, words = 0, 0
     for i in range(len(tail)):
         for j in range(min(STRAY + 1, len(head))):
@@ -77,16 +78,16 @@ def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
     return count
 
 
-def continuation(frozen: Sequence[str], words: Sequence[str]) -> int:
-    """Where in `words` the text goes on behind what `frozen` says of the same speech.
+def continuation(stable: Sequence[str], words: Sequence[str]) -> int:
+    """Where in `words` the text goes on behind what `stable` says of the same speech.
 
-    The split that leaves the least edit distance between `frozen` and the words before it; of equal
-    ones the one closest to the length of `frozen`.
+    The split with the least edit distance between `stable` and the words before it; of equal ones the one
+    closest to the length of `stable`.
     """
     row = list(range(len(words) + 1))
-    for i, said in enumerate(frozen, 1):
+    for i, said in enumerate(stable, 1):
         above, row = row, [i]
         for j, word in enumerate(words, 1):
             substitute = above[j - 1] + (normal(said) != normal(word))
             row.append(min(substitute, above[j] + 1, row[j - 1] + 1))
-    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(frozen))))
+    return min(range(len(row)), key=lambda j: (row[j], abs(j - len(stable))))

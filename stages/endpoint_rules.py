@@ -29,11 +29,12 @@ class EndpointRules:
     silence: float = 0.35  # one below this is silence; between the two nothing changes
     min_speech: int = samples(64)  # shorter sounds are no speech
     preroll: int = samples(PREROLL_S * 1000)  # decoded before the first speech window: soft onsets
-    # Silences after which the likely final is decoded ahead. With the first it is heard worse (in A Tale of
-    # Two Cities 6 wrong words of 119, not 3): that is for a flush that comes before the other is decoded.
-    early: int = samples(64)
-    maybe: int = samples(96)
+    # Silences after which a speculative final is decoded. The eager one has more errors (in A Tale of Two
+    # Cities 6 wrong words of 119, not 3): it serves a flush that comes before the likely one is decoded.
+    eager: int = samples(64)
+    likely: int = samples(96)
     max_utterance: int = samples(12_000)  # then it is cut, so that nobody pays for talking long
     cut_search: int = samples(3_000)  # the quietest point is looked for in the last part of it
     overlap: tuple[int, int] = (samples(300), samples(MAX_OVERLAP_S * 1000))  # before a cut in speech
+    clear_silence: float = 2.0**-11  # peak (-66 dB of full scale) up to which nobody can be heard
     pause: float = 0.01  # energy against the utterance's median (-20 dB) below which a point is a pause

@@ -24,8 +24,10 @@ Stamps: TypeAlias = tuple[int, ...]
 TimedWord: TypeAlias = tuple[str, int, int, float | None]
 """A word, the samples at which it begins and ends, and the engine's confidence in it from 0 to 1."""
 
-EndKind = Literal["early", "maybe", "end", "cut", "flush"]
-GUESSES: Final[tuple[EndKind, ...]] = ("early", "maybe")  # the kinds that decide nothing
+EndKind = Literal["eager", "likely", "end", "cut", "flush"]
+
+SPECULATIVE: Final[tuple[EndKind, ...]] = ("eager", "likely")
+"""The kinds of ends that decide nothing: a speculative final is decoded for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +99,10 @@ class UtteranceStart:
 class UtteranceEnd:
     """The speech of an utterance ends at sample `at`; decode the audio up to `until`.
 
-    `maybe` says that it looks like the end, so that the likely final is decoded ahead of time; nothing
-    more comes of it if speech goes on. `early` says so of a shorter silence, which is enough for a client
-    that says flush, but not to be the end. `end`, `cut` and `flush` are decisions. After a `cut` the next
-    utterance begins at `resume`, which is before `until` where the two overlap. `decided` is how much
-    audio the decision took.
+    `likely` says that it looks like the end, so that a speculative final is decoded; it is dropped if speech
+    goes on. `eager` says so of a shorter silence, which is enough for a client that says flush, but not to be
+    the end. `end`, `cut` and `flush` are decisions. After a `cut` the next utterance begins at `resume`,
+    which is before `until` where the two overlap. `decided` is the sample at which the decision was taken.
     """
 
     session: str
@@ -120,8 +121,8 @@ class UtteranceEnd:
 class TextEnd:
     """How likely a sentence is over where speech may have ended at sample `at`: what the text says of it.
 
-    It goes from the ASR stage round to the VAD stage. It is of use for a moment only: one that is lost or
-    late changes nothing.
+    It goes from the ASR stage through the receiver to the VAD stage. It is of use for a moment only: one that
+    is lost or late changes nothing.
     """
 
     session: str
@@ -239,14 +240,14 @@ class SessionFailed:
 class Alive:
     """A stage process is up; sent to the receiver every second.
 
-    From `asr` only: `models` is JSON, `places` how many sessions its device holds (0: it has no say),
+    From `asr` only: `models` is JSON, `slots` how many sessions its device holds (0: it has no say),
     `gpu_used` and `gpu_total` are bytes (0: no GPU).
     """
 
     stage: str
     index: int
     models: str = ""
-    places: int = 0
+    slots: int = 0
     gpu_used: int = 0
     gpu_total: int = 0
 

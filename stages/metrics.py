@@ -1,4 +1,4 @@
-"""The worker's metrics: every stage process writes its own files, one scrape of the receiver adds them up.
+"""Counts and measures what a worker does: each process writes files, a scrape of the receiver adds them up.
 
 prometheus-client decides on import whether it works across processes, so this module imports it only
 after `open_metrics` has named the folder.

@@ -7,11 +7,11 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from runtime.settings import DAY_S, Settings
-from stages.topology import FanOut, parse_fanout
+from stages.topology import FanOut, validate_fanout
 
 
 def _parse_fanout(value: Any) -> Any:
-    return parse_fanout(value) if isinstance(value, str) else value
+    return validate_fanout(value) if isinstance(value, str) else value
 
 
 class WorkerSettings(Settings):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from runtime.errors import StartupError
 from stages.messages import Route
 
 FanOut: TypeAlias = Mapping[str, int]
@@ -20,7 +21,19 @@ MAX_PROCESSES: Final = 64  # Processes of one stage: more on one host are a typi
 
 
 def parse_fanout(text: str) -> FanOut:
-    """Processes of each stage; those not named have one.
+    """What `DALSTON_FANOUT` says: processes of each stage; those not named have one.
+
+    Raises:
+        StartupError: an unknown stage, or not a whole number from 1 to 64.
+    """
+    try:
+        return validate_fanout(text)
+    except ValueError as error:
+        raise StartupError(f"DALSTON_FANOUT={text!r}: {error}") from None
+
+
+def validate_fanout(text: str) -> FanOut:
+    """The same, as a validator of settings calls it.
 
     Raises:
         ValueError: an unknown stage, or not a whole number from 1 to 64.
@@ -77,11 +90,10 @@ class ProcessAllocator:
 
 def main() -> None:
     """Print the concurrency for honcho: `honcho start -c "$(python -m stages.topology vad=2)"`."""
-    text = ",".join(sys.argv[1:])
     try:
-        print(honcho_concurrency(parse_fanout(text)))
-    except ValueError as error:
-        sys.exit(f"DALSTON_FANOUT={text!r}: {error}")
+        print(honcho_concurrency(parse_fanout(",".join(sys.argv[1:]))))
+    except StartupError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
 from stages.endpoint_rules import samples
-from stages.messages import GUESSES, Audio, EncodedEvent, Hypothesis, Message, Open, UtteranceEnd
+from stages.messages import SPECULATIVE, Audio, EncodedEvent, Hypothesis, Message, Open, UtteranceEnd
 
 GIVE_UP: Final = 10 * SECOND  # Nanoseconds of lag at which a run ends: the engine will not catch up.
 STAGGER_S: Final = 0.618  # Seconds between two session starts, modulo 2: starts spread evenly over 2 s.
@@ -44,7 +44,7 @@ class EngineTranscript:
         if isinstance(message, Audio):
             self.audio_ends.append(message.start + len(payload) // 2)
             self.arrivals.append(now)
-        elif isinstance(message, UtteranceEnd) and message.kind not in GUESSES:
+        elif isinstance(message, UtteranceEnd) and message.kind not in SPECULATIVE:
             self.endpoints[message.utterance] = now
 
     def lag(self, now: int, hypothesis: Hypothesis) -> int:

@@ -1,4 +1,4 @@
-"""Which sessions go into the next forward pass: work that waits in, a batch out. Pure, no clock."""
+"""Chooses which sessions go into the next forward pass, of all the work that waits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class WorkKind(IntEnum):
     """Work in order of precedence."""
 
     FINAL = 0  # somebody waits for it
-    AHEAD = 1  # the likely final, decoded before the end is sure
+    SPECULATIVE = 1  # a speculative final, decoded before the end is sure
     PARTIAL = 2  # only the newest of a session is worth computing
     STEP = 3  # the next chunk of a streaming engine, which knows no other kind
 
@@ -25,8 +25,8 @@ Reason: TypeAlias = Literal["full", "drained"]
 class Work(Generic[T]):
     """Something to decode for one session, waiting since `since` (ns).
 
-    What `yields` lets others of its kind go first. What is `patient` lets a message that is just coming be
-    heard first.
+    Work that `yields` lets others of its kind go first. Work that is `patient` lets a message that is just
+    coming be handled first.
     """
 
     item: T

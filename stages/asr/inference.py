@@ -1,4 +1,4 @@
-"""One batch on one engine: what fails is told apart from what does not, and a full device gets less."""
+"""Runs batches on one engine: finds the job that fails, and sends smaller batches to a full device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class Inference:
             return list(self.engine.transcribe(jobs))
         except OutOfMemory as error:
             if len(jobs) == 1:
-                log.error("one session alone does not fit the device: %s", error)
+                log.error("one session alone does not fit the device", error=str(error))
                 return [Failure("the device has too little memory for this utterance")]
             half = (len(jobs) + 1) // 2
             if half < self.max_batch:
-                log.warning("out of memory with %d sessions in a step, %d from here on", len(jobs), half)
+                log.warning("out of memory: fewer sessions in a step", sessions=len(jobs), from_here_on=half)
                 self.max_batch, self.shrunk = half, True
             return [*self.run(jobs[:half]), *self.run(jobs[half:])]
         except DeviceLost:

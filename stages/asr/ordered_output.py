@@ -1,4 +1,4 @@
-"""What the ASR stage says of one session, in order: what must follow a final waits behind it."""
+"""Keeps the messages of one session in order: what must follow a final waits behind it."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -47,17 +47,17 @@ class OutputText:
 
 @dataclass(slots=True)
 class OrderedOutput(Generic[T]):
-    """The session's way out. What the client asks for may change at any time."""
+    """The messages of a session on their way out. What the client asks for may change at any time."""
 
     opened: Open
     interim_results: bool
     min_silence: MinSilence
     language: str = field(init=False)  # of the utterances that begin from now on
-    _asked: str = field(init=False)  # the language as the client said last, whether the model knows it or not
+    _asked_language: str = field(init=False)  # as the client said last, whether the model knows it or not
     queue: deque[Packet | Pending[T]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.language = self._asked = self.opened.language
+        self.language = self._asked_language = self.opened.language
 
     @property
     def spoken(self) -> str | None:
@@ -68,37 +68,37 @@ class OrderedOutput(Generic[T]):
         """Do from here on what the client asks for, as far as the model can."""
         self.interim_results = message.interim_results and model.features["interim_results"]
         self.min_silence = message.min_silence_ms
-        if message.language != self._asked:
-            self._asked = message.language
+        if message.language != self._asked_language:
+            self._asked_language = message.language
             self._change_language(message.language, model)
-        self.say(message)
+        self.emit(message)
 
     def _change_language(self, language: str, model: ModelInfo) -> None:
         if model.speaks(language):
             self.language = language
         else:
             why = f"{model.name} does not know {language}; it knows auto, {', '.join(model.languages)}"
-            self.queue.append(self._error("invalid_message", why))
+            self.emit(*self._error("invalid_message", why))
 
-    def say(self, message: Message) -> None:
-        """Pass a message on behind the finals that are still to come."""
-        self.queue.append((message, b""))
+    def emit(self, message: Message, payload: bytes = b"") -> None:
+        """Send a message behind the finals that are still to come."""
+        self.queue.append((message, payload))
 
-    def await_final(self, utterance: T, end: UtteranceEnd, since: int) -> None:
-        """Keep the place of a final."""
+    def reserve_final(self, utterance: T, end: UtteranceEnd, since: int) -> None:
+        """Keep the place of a final that is still to be decoded."""
         self.queue.append(Pending(utterance, end, since))
 
-    def give_up(self, end: UtteranceEnd) -> None:
+    def abandon(self, end: UtteranceEnd) -> None:
         """An utterance ends that the engine has failed on: a flush still gets its answer."""
         if end.flush_id is not None:
-            self.say(Flush(self.opened.session, self.opened.route, end.flush_id, end.stamps))
+            self.emit(Flush(self.opened.session, self.opened.route, end.flush_id, end.stamps))
 
     @property
     def head(self) -> Pending[T] | None:
         """The final that is to come next, if all before it has left."""
         return self.queue[0] if self.queue and isinstance(self.queue[0], Pending) else None
 
-    def settle(self, *packets: Packet) -> None:
+    def resolve(self, *packets: Packet) -> None:
         """Put what has become of the head into its place."""
         self.queue.popleft()
         self.queue.extendleft(reversed(packets))
@@ -117,25 +117,25 @@ class OrderedOutput(Generic[T]):
         """The sample up to which the oldest final that is to come goes; asked at every message."""
         return next((item.end.until for item in self.queue if isinstance(item, Pending)), otherwise)
 
-    def partial(
+    def emit_partial(
         self, said: OutputText, transcript: Transcript, until: int, stamps: Stamps, inference_ns: int
     ) -> None:
-        """Say an unfinished utterance, up to sample `until`, if it is worth showing."""
+        """Emit an unfinished utterance, up to sample `until`, if it is worth showing."""
         if self.interim_results and transcript.text and not transcript.cut_off:
             message = self._hypothesis(said, transcript, inference_ns)
-            self.say(replace(message, end=until, decided=until, stamps=stamps))
+            self.emit(replace(message, end=until, decided=until, stamps=stamps))
 
-    def text_end(self, at: int, transcript: Transcript) -> None:
-        """Say how likely a sentence is over where speech may have ended, if the wait depends on it."""
+    def emit_text_end(self, at: int, transcript: Transcript) -> None:
+        """Emit how likely a sentence is over where speech may have ended, if the delay depends on it."""
         if self.min_silence == "auto":
             language = transcript.language or self.language
             finished = likelihood(transcript.text, transcript.finished, language)
-            self.say(TextEnd(self.opened.session, self.opened.route, at, finished))
+            self.emit(TextEnd(self.opened.session, self.opened.route, at, finished))
 
-    def final(
+    def make_final(
         self, said: OutputText, end: UtteranceEnd, transcript: Transcript, inference_ns: int
     ) -> Hypothesis:
-        """The message that says a finished utterance, in whose time its words lie."""
+        """The message of a finished utterance, in whose time its words lie."""
         hypothesis, last = self._hypothesis(said, transcript, inference_ns), max(said.start, end.at)
         return replace(
             hypothesis,
@@ -150,22 +150,21 @@ class OrderedOutput(Generic[T]):
             stamps=end.stamps,
         )
 
-    def failed(self, why: str) -> Packet:
-        """The message that says that an utterance is lost; the session goes on."""
+    def _failure(self, why: str) -> Packet:
         return self._error("transcription_failed", why)
 
-    def lose_head(self, said: OutputText, why: str) -> None:
-        """Say that the final that was to come next, of utterance `said`, is lost."""
+    def fail_head(self, said: OutputText, why: str) -> None:
+        """Tell the client that the final that was to come next, of utterance `said`, is lost."""
         assert self.head is not None
-        nothing = self.final(said, self.head.end, Transcript(""), 0)
-        self.settle(self.failed(why), (nothing, b""))
+        nothing = self.make_final(said, self.head.end, Transcript(""), 0)
+        self.resolve(self._failure(why), (nothing, b""))
 
-    def lose(self, said: OutputText, until: int, why: str) -> None:
-        """Say that an utterance is lost before its end: what its partials promised is its final."""
+    def fail(self, said: OutputText, until: int, why: str) -> None:
+        """Tell the client that an utterance is lost before its end; its stable words become its final."""
         nothing = self._hypothesis(said, Transcript(""), 0)
-        self.queue.append(self.failed(why))
+        self.emit(*self._failure(why))
         last = max(said.start, until)
-        self.say(replace(nothing, end=last, decided=last, final=True))
+        self.emit(replace(nothing, end=last, decided=last, final=True))
 
     def _error(self, code: str, why: str) -> Packet:
         error = ServerError(code=code, message=why, recoverable=True)

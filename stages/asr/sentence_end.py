@@ -7,8 +7,8 @@ _WORDS: Final = (
     "a an the my your our their every and or but nor because if unless although while whereas than as"
     " of to for from with by at into onto upon about i he she we they who which whose um uh er erm"
 )
-HANGING: Final = frozenset(_WORDS.split())
-"""English words that ask for another one: few sentences end on them."""
+UNFINISHED: Final = frozenset(_WORDS.split())
+"""English words that need another one behind them: few sentences end on them."""
 
 _SENTENCE_END: Final = re.compile(r"[.!?。！？][\"'”’)\]]*$")
 _BREAK: Final = re.compile(r"(?:[,;:、，；：–—-]|\.\.|…)[\"'”’)\]]*$")
@@ -23,7 +23,7 @@ def likelihood(text: str, finished: float | None, language: str) -> float | None
     if not text:
         return None
     word = _LAST_WORD.search(text)
-    if language == "en" and word is not None and word[1].lower() in HANGING:
+    if language == "en" and word is not None and word[1].lower() in UNFINISHED:
         return 0.0
     if finished is not None:
         return finished

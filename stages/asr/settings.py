@@ -5,24 +5,18 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from engines.catalog import ModelSpec, parse
-from runtime.errors import StartupError
+from engines.catalog import ModelSpec, parse_models
 from stages.settings import WorkerSettings
 
 
-def _parse_models(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value)
-    except StartupError as error:
-        raise ValueError(str(error).removeprefix("DALSTON_MODELS ")) from None
+def _parse(value: Any) -> Any:
+    return parse_models(value) if isinstance(value, str) else value
 
 
 class AsrSettings(WorkerSettings):
     """What the ASR stage reads."""
 
-    models: Annotated[tuple[ModelSpec, ...] | None, NoDecode, BeforeValidator(_parse_models)] = Field(
+    models: Annotated[tuple[ModelSpec, ...] | None, NoDecode, BeforeValidator(_parse)] = Field(
         None,
         description="variants and what serves them, such as"
         " fast=moonshine:tiny-en,accurate=whisper:small.en; unset: by the hardware and what is installed",

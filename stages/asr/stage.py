@@ -1,4 +1,4 @@
-"""The ASR stage: utterances' audio of many sessions in, hypotheses out, batched over the sessions."""
+"""Makes hypotheses of the audio of many sessions' utterances, in batches over the sessions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from stages.asr.utterance_session import UtteranceSession
 from stages.channels import Packet
 from stages.endpoint_rules import samples
 from stages.messages import (
-    GUESSES,
+    SPECULATIVE,
     Audio,
     AudioProcessed,
     Close,
@@ -35,20 +35,21 @@ from stages.messages import (
 )
 from stages.metrics import StageMetrics
 
-MAX_FAILURES: Final = 3  # utterances in a row that the engine fails on, then the session ends
-# A worker takes half as many sessions again beyond its places: with a third of their partials they cost what
-# a sixth more would, and their finals, which are as quick as anybody's, have room.
+MAX_FAILURES: Final = 3  # Utterances in a row that the engine fails on, then the session ends.
 DEGRADED_INTERVALS: Final = 3
-PROGRESS: Final = samples(250)  # the receiver hears this often how far the audio has been dealt with
+"""How many times longer the interval between the partials of a degraded session is. A worker takes half as
+many sessions again beyond its slots: with a third of the partials they cost what a sixth more would."""
 
-AnyListener: TypeAlias = UtteranceSession | StreamingSession
+PROGRESS: Final = samples(250)  # Samples after which the receiver hears how far the audio is processed.
+
+EngineSession: TypeAlias = UtteranceSession | StreamingSession
 
 
 @dataclass(slots=True)
 class ServedSession:
     """One session, the model that it asked for, and the engine that serves it."""
 
-    listener: AnyListener
+    session: EngineSession
     info: ModelInfo
     inference: Inference
     reported: int  # the receiver knows that all audio up to here has been dealt with
@@ -77,8 +78,8 @@ class AsrStage:
         self._waiting: dict[Inference, dict[str, Work[ServedSession]]] = {i: {} for i in self._inferences}
 
     @property
-    def places(self) -> int:
-        """Sessions that the device holds, as found out the hard way; 0 while there was no trouble."""
+    def slots(self) -> int:
+        """Sessions that the device holds, as found out by running out of memory; 0 while it has not."""
         return min((i.max_batch for i in self._inferences if i.shrunk), default=0)
 
     @property
@@ -91,25 +92,25 @@ class AsrStage:
         """Whether all that is to be decoded can wait for a message that is just coming."""
         return all(work.patient for works in self._waiting.values() for work in works.values())
 
-    def _look(self, served: ServedSession) -> None:
+    def _update_waiting(self, served: ServedSession) -> None:
         """Note what waits in a session that something has happened to."""
-        session, waiting = served.listener.replies.opened.session, self._waiting[served.inference]
-        work = served.listener.waiting() if session in self._sessions else None
+        session, waiting = served.session.output.opened.session, self._waiting[served.inference]
+        work = served.session.next_work() if session in self._sessions else None
         if work is None:
             waiting.pop(session, None)
         else:
             waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
-        """Take one message."""
+        """Handle one message."""
         if isinstance(message, Open):
             yield from self._open(message)
         elif isinstance(message, SessionFailed):
             yield message, b""
         elif served := self._sessions.get(getattr(message, "session", "")):
-            yield from self._hear(served, message, payload, now)
-            yield from self._flush(served)
-            self._look(served)
+            yield from self._handle(served, message, payload, now)
+            yield from self._emit_ready(served)
+            self._update_waiting(served)
         elif isinstance(message, Close):  # of a session from before this process: others have it still
             yield message, b""
 
@@ -120,27 +121,27 @@ class AsrStage:
         if not ready:
             return
         inference, batch = min(ready, key=lambda pair: (pair[1].kind is WorkKind.PARTIAL, pair[1].since))
-        jobs = [served.listener.job(batch.kind) for served in batch.items]
+        jobs = [served.session.make_job(batch.kind) for served in batch.items]
         before = self._clock()
         results = inference.run(jobs)
         spent = self._clock() - before
         self._measure(batch, spent)
         for served, job, result in zip(batch.items, jobs, results, strict=True):
-            yield from self._take(served, batch.kind, job, result, spent)
-            yield from self._flush(served)
-            self._look(served)
+            yield from self._handle_result(served, batch.kind, job, result, spent)
+            yield from self._emit_ready(served)
+            self._update_waiting(served)
 
-    def _take(
+    def _handle_result(
         self, served: ServedSession, kind: WorkKind, job: Any, result: Transcript | Failure, spent: int
     ) -> Iterator[Packet]:
         if isinstance(result, Transcript):
             served.failures = 0
-            served.listener.take(kind, job, result, spent)
+            served.session.handle_transcript(kind, job, result, spent)
             return
         served.failures += 1
-        served.listener.fail(kind, result.why)
+        served.session.fail_work(kind, result.why)
         if served.failures >= MAX_FAILURES:
-            opened = served.listener.replies.opened
+            opened = served.session.output.opened
             text = f"{MAX_FAILURES} utterances in a row could not be transcribed"
             yield SessionFailed(opened.session, opened.route, CloseCode.INTERNAL.error, text), b""
 
@@ -161,67 +162,67 @@ class AsrStage:
         engine, start, silence = inference.engine, opened.start, opened.min_silence_ms
         partials = info.features["interim_results"]
         interim = opened.interim_results and partials
-        listener: AnyListener
+        session: EngineSession
         if info.features["streaming"]:
             streaming = cast(StreamingEngine, engine)
-            replies = OrderedOutput[StreamProgress](opened, interim, silence)
-            listener = StreamingSession(replies, streaming.chunk_samples, streaming.drop, start)
+            output = OrderedOutput[StreamProgress](opened, interim, silence)
+            session = StreamingSession(output, streaming.chunk_samples, streaming.drop, start)
         else:
             context = cast(UtteranceEngine, engine).longest_context
             interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
-            listener = UtteranceSession(
+            session = UtteranceSession(
                 OrderedOutput(opened, interim, silence), interval, context, start, partials
             )
-        return ServedSession(listener, info, inference, start)
+        return ServedSession(session, info, inference, start)
 
-    def _hear(self, served: ServedSession, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
-        listener = served.listener
+    def _handle(self, served: ServedSession, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
+        session = served.session
         match message:
             case Audio():
-                listener.hear(message.start, payload, (*message.stamps, now), now)
+                session.append_audio(message.start, payload, (*message.stamps, now), now)
             case Silence():
-                listener.received = max(listener.received, message.end)
+                session.received = max(session.received, message.end)
             case UtteranceStart():
-                listener.begin(message.utterance, overlaps=message.overlaps)
+                session.begin_utterance(message.utterance, overlaps=message.overlaps)
                 yield message, b""
             case UtteranceEnd():
-                yield from self._speech_end(listener, message, now)
+                yield from self._speech_end(session, message, now)
             case Flush():
-                listener.replies.say(replace(message, stamps=(*message.stamps, now)))
+                session.output.emit(replace(message, stamps=(*message.stamps, now)))
             case Configure():
-                listener.replies.configure(message, served.info)
+                session.output.configure(message, served.info)
             case Close():
-                yield from self._close(listener, message, now)
+                yield from self._close(session, message, now)
 
-    def _speech_end(self, listener: AnyListener, message: UtteranceEnd, now: int) -> Iterator[Packet]:
+    def _speech_end(self, session: EngineSession, message: UtteranceEnd, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
-        if message.kind in GUESSES:
-            listener.maybe(message, now)
+        if message.kind in SPECULATIVE:
+            session.expect_end(message, now)
             return
-        listener.finish(message, now)
+        session.end_utterance(message, now)
         if message.kind != "cut":
             yield message, b""
 
-    def _close(self, listener: AnyListener, message: Close, now: int) -> Iterator[Packet]:
+    def _close(self, session: EngineSession, message: Close, now: int) -> Iterator[Packet]:
         message = replace(message, stamps=(*message.stamps, now))
         if message.reason == "gone":
-            listener.abandon()
+            session.close()
             del self._sessions[message.session]
             yield message, b""
         else:
-            listener.replies.say(message)
+            session.output.emit(message)
 
-    def _flush(self, served: ServedSession) -> Iterator[Packet]:
+    def _emit_ready(self, served: ServedSession) -> Iterator[Packet]:
         """What may leave now, stamped; and how far the session has got."""
-        listener = served.listener
-        for message, payload in listener.replies.ready():
+        session = served.session
+        for message, payload in session.output.ready():
             if isinstance(message, Hypothesis | Flush | Close):
                 yield replace(message, stamps=(*message.stamps, self._clock())), payload
             else:
                 yield message, payload
             if isinstance(message, Close):
                 del self._sessions[message.session]
-        processed, opened = listener.processed, listener.replies.opened
+        processed, opened = session.processed, session.output.opened
         if processed - served.reported >= PROGRESS:
             served.reported = processed
             yield AudioProcessed(opened.session, opened.route, processed), b""
@@ -231,4 +232,4 @@ class AsrStage:
             kind = batch.kind.name.lower()
             self._metrics.inference.labels(kind).observe(spent / 1e9)
             self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
-            self._metrics.places.set(self.places)
+            self._metrics.places.set(self.slots)

@@ -1,4 +1,4 @@
-"""One session of a streaming engine: the audio of its utterances, chunk by chunk."""
+"""Holds one session of a streaming engine, and feeds it the audio of utterances chunk by chunk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,11 @@ from stages.asr.ordered_output import OrderedOutput, OutputText
 from stages.endpoint_rules import EndpointRules
 from stages.messages import Stamps, UtteranceEnd
 
-OVERLAP: Final = EndpointRules().overlap[1]  # samples that are heard again behind a cut, at most
-KEEP: Final = 2 * SAMPLE_RATE  # samples kept before what is not fed yet: an overlap and more
-DOUBT: Final = SAMPLE_RATE  # samples after which a silence is over, or has ended the utterance
+OVERLAP: Final = EndpointRules().overlap[1]  # Samples that are decoded again behind a cut, at most.
+KEEP: Final = 2 * SAMPLE_RATE  # Samples kept before what is not fed yet: an overlap and more.
+OPEN_FOR: Final = SAMPLE_RATE  # Samples after which a silence is over, or has ended the utterance.
 
-_streams = count(1)  # numbers of streams are never used twice in a process
+_streams = count(1)  # Numbers of streams are never used twice in a process.
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class StreamProgress:
     base: int = 0
     fed: int = 0  # the engine has all samples up to here
     opened: bool = False  # the engine knows the stream
-    maybe: UtteranceEnd | None = None  # its speech may have ended here
+    possible_end: UtteranceEnd | None = None  # its speech may have ended here
     text: str = ""
     since: int = 0  # when the audio that is not fed yet began to wait (ns)
     stamps: Stamps = ()
@@ -66,14 +66,14 @@ class StreamProgress:
 class StreamingSession:
     """The session; `chunk` is the engine's step in samples, `drop` frees a stream of the engine."""
 
-    replies: OrderedOutput[StreamProgress]
+    output: OrderedOutput[StreamProgress]
     chunk: int
     drop: Callable[[int], None]
     received: int  # all audio up to here has come
     stream: StreamProgress | None = None
 
-    def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
-        """Take audio of the utterance that is being said."""
+    def append_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+        """Append audio of the utterance that is being said."""
         audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self.received = max(self.received, at + len(audio))
         if self.stream is not None:
@@ -82,99 +82,101 @@ class StreamingSession:
             self.stream.stamps = stamps
             self.stream.append(at, audio)
 
-    def begin(self, number: int, *, overlaps: bool = False) -> None:
+    def begin_utterance(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.stream = StreamProgress(number, overlaps=overlaps, language=self.replies.spoken)
+        self.stream = StreamProgress(number, overlaps=overlaps, language=self.output.spoken)
 
-    def maybe(self, end: UtteranceEnd, now: int) -> None:
+    def expect_end(self, end: UtteranceEnd, now: int) -> None:
         """The utterance may have ended: the text says more once the engine has all of its audio."""
-        if self.stream is not None and end.kind == "maybe":
-            self.stream.maybe = end
+        if self.stream is not None and end.kind == "likely":
+            self.stream.possible_end = end
 
-    def finish(self, end: UtteranceEnd, now: int) -> None:
+    def end_utterance(self, end: UtteranceEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
         if stream is None or stream.start < 0:
-            self.replies.give_up(end)
+            self.output.abandon(end)
             if end.kind == "cut":
-                self.begin(end.utterance + 1)
+                self.begin_utterance(end.utterance + 1)
             return
         if end.kind == "cut":
-            end = _cut_where_heard(stream, end)
+            end = _move_cut_to_fed(stream, end)
             self._carry_over(stream, end, now)
-        self.replies.await_final(stream, end, now)
+        self.output.reserve_final(stream, end, now)
 
     def _carry_over(self, before: StreamProgress, cut: UtteranceEnd, now: int) -> None:
         """The utterance behind a cut begins, with the audio that has come of it."""
-        self.begin(cut.utterance + 1, overlaps=cut.resume < cut.until)
+        self.begin_utterance(cut.utterance + 1, overlaps=cut.resume < cut.until)
         assert self.stream is not None
         self.stream.since, self.stream.stamps = now, cut.stamps
         self.stream.append(cut.resume, before.slice(cut.resume, before.end))
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """The session is gone: free its streams."""
-        pending = [item.utterance for item in self.replies.pending()]
+        pending = [item.utterance for item in self.output.pending()]
         for stream in [*pending, self.stream]:
             if stream is not None and stream.opened:
                 self.drop(stream.id)
 
-    def waiting(self) -> Work["StreamingSession"] | None:
+    def next_work(self) -> Work["StreamingSession"] | None:
         """The next step of this session, if there is one."""
-        if head := self.replies.head:
+        if head := self.output.head:
             return Work(self, WorkKind.STEP, head.since)
         stream = self.stream
         if stream is not None and stream.end - stream.fed >= self.chunk:
             return Work(self, WorkKind.STEP, stream.since)
         return None
 
-    def job(self, kind: WorkKind) -> Chunk:
+    def make_job(self, kind: WorkKind) -> Chunk:
         """The next chunk: of the oldest utterance that is over, else of the one that is being said."""
         stream, until = self._due()
         end = min(stream.fed + self.chunk, until)
-        opened = self.replies.opened
+        opened = self.output.opened
         return Chunk(
             stream.id,
             stream.slice(stream.fed, end),
             first=not stream.opened,
-            last=self.replies.head is not None and end >= until,
+            last=self.output.head is not None and end >= until,
             language=stream.language,
             vocabulary=opened.vocabulary,
             word_timestamps=opened.word_timestamps,
         )
 
-    def take(self, kind: WorkKind, job: Chunk, transcript: Transcript, inference_ns: int) -> None:
-        """Queue what becomes of the result of `job`."""
+    def handle_transcript(
+        self, kind: WorkKind, job: Chunk, transcript: Transcript, inference_ns: int
+    ) -> None:
+        """Emit what becomes of the result of `job`."""
         stream, _ = self._due()
         stream.opened, stream.fed = not job.last, stream.fed + len(job.audio)
         if job.last:
-            assert self.replies.head is not None
-            end = self.replies.head.end
-            self.replies.settle((self.replies.final(stream.said, end, transcript, inference_ns), b""))
-        elif self.replies.head is None:  # else its final is a step or two away
-            self._show(stream, transcript, inference_ns)
+            assert self.output.head is not None
+            end = self.output.head.end
+            self.output.resolve((self.output.make_final(stream.said, end, transcript, inference_ns), b""))
+        elif self.output.head is None:  # else its final is a step or two away
+            self._emit_partial(stream, transcript, inference_ns)
 
-    def _show(self, stream: StreamProgress, transcript: Transcript, inference_ns: int) -> None:
-        maybe = stream.maybe
-        if maybe is not None and 0 <= stream.fed - maybe.until <= DOUBT:
-            self.replies.text_end(maybe.at, transcript)
+    def _emit_partial(self, stream: StreamProgress, transcript: Transcript, inference_ns: int) -> None:
+        end = stream.possible_end
+        if end is not None and 0 <= stream.fed - end.until <= OPEN_FOR:
+            self.output.emit_text_end(end.at, transcript)
         if transcript.text != stream.text:
             stream.text = transcript.text
-            self.replies.partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
+            self.output.emit_partial(stream.said, transcript, stream.fed, stream.stamps, inference_ns)
 
-    def fail(self, kind: WorkKind, why: str) -> None:
+    def fail_work(self, kind: WorkKind, why: str) -> None:
         """The engine can't go on with what is due: the utterance is given up."""
         stream, _ = self._due()
         if stream.opened:
             self.drop(stream.id)
-        if self.replies.head:
-            self.replies.lose_head(stream.said, why)
+        if self.output.head:
+            self.output.fail_head(stream.said, why)
         else:
             self.stream = None
-            self.replies.lose(stream.said, stream.fed, why)
+            self.output.fail(stream.said, stream.fed, why)
 
     def _due(self) -> tuple[StreamProgress, int]:
         """The stream whose step is next, and up to where it goes."""
-        if head := self.replies.head:
+        if head := self.output.head:
             return head.utterance, max(head.end.until, head.utterance.fed)
         assert self.stream is not None
         return self.stream, self.stream.end
@@ -185,13 +187,13 @@ class StreamingSession:
         behind = self.received
         if self.stream is not None and self.stream.end - self.stream.fed >= self.chunk:
             behind = self.stream.fed
-        return min(behind, self.replies.earliest_pending(behind))
+        return min(behind, self.output.earliest_pending(behind))
 
 
-def _cut_where_heard(stream: StreamProgress, cut: UtteranceEnd) -> UtteranceEnd:
-    """The cut as it can be: what the engine has heard behind it can't be taken back.
+def _move_cut_to_fed(stream: StreamProgress, cut: UtteranceEnd) -> UtteranceEnd:
+    """The cut, moved to where the engine is if it is further: what it was fed can't be taken back.
 
-    The next utterance then begins in what was heard, however quiet it was further back: an overlap
+    The next utterance then begins in what was fed, however quiet it was further back: an overlap
     that is longer than words are compared over would say them twice.
     """
     if stream.fed <= cut.until:

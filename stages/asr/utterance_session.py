@@ -1,4 +1,4 @@
-"""One session in the ASR stage: the audio of its utterances, and what is still to be decoded."""
+"""Holds one session of an engine that decodes whole utterances, and says what is to be decoded next."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -13,20 +13,21 @@ from stages.asr.batcher import Work, WorkKind
 from stages.asr.ordered_output import OrderedOutput, OutputText
 from stages.messages import Stamps, UtteranceEnd
 
-FIRST_PARTIAL: Final = SAMPLE_RATE // 2  # less audio than this gives no words worth showing
-COST_PER_LENGTH: Final = 24  # an utterance gets a partial at most every 1/24 of its length
-GAP: Final = SAMPLE_RATE // 10  # samples of silence between a context and an utterance
-MAX_PAUSE: Final = SAMPLE_RATE * 2  # a longer pause makes what was said before no context any more
-KEEP_CONTEXT: Final = 0.6  # a context grows by the next utterance up to this share of the longest
-# Silence behind an utterance that is broken off: without it Moonshine ran on repeating itself at 35 of 152
-# places of a recording, with it at none (measured).
+FIRST_PARTIAL: Final = SAMPLE_RATE // 2  # Samples: less audio than this gives no words worth showing.
+PARTIALS_PER_LENGTH: Final = 24  # A partial comes at most every 1/24 of the utterance: long ones cost more.
+GAP: Final = SAMPLE_RATE // 10  # Samples of silence between a context and an utterance.
+MAX_PAUSE: Final = SAMPLE_RATE * 2  # Samples: what was said before a longer pause is no context any more.
+KEEP_CONTEXT: Final = 0.6  # Share of the longest context up to which a context grows by the next utterance.
 REST: Final = SAMPLE_RATE * 3 // 10
-GROWTH: Final = SAMPLE_RATE * 4  # samples by which a buffer grows
+"""Samples of silence behind an utterance that stops inside a word. Without them Moonshine repeated itself at
+35 of 152 places of a recording, with them at none (measured)."""
+
+GROWTH: Final = SAMPLE_RATE * 4  # Samples by which a buffer grows, so that it is copied every 4 s only.
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What was said until sample `end`: heard together with it, a short utterance is heard right."""
+    """What was said until sample `end`: decoded together with it, a short utterance has fewer errors."""
 
     audio: Floats
     words: tuple[str, ...]
@@ -43,20 +44,20 @@ class ContextualTranscript:
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """What an utterance is heard as that maybe ended."""
+class SpeculativeFinal:
+    """The transcript of an utterance that may have ended."""
 
     end: UtteranceEnd
-    heard: ContextualTranscript
+    result: ContextualTranscript
 
     def is_of(self, end: UtteranceEnd) -> bool:
-        """Whether it is of the same silence."""
+        """Whether it was decoded for the same silence."""
         return self.end.at == end.at
 
-    def serves(self, decided: UtteranceEnd) -> bool:
+    def fits(self, decided: UtteranceEnd) -> bool:
         """Whether it is the final of the utterance that was now decided to end.
 
-        Who says flush waits for the text: one that has less of the silence behind it will do.
+        A client that says flush waits for the text, so a transcript with less of the silence will do.
         """
         return self.is_of(decided) and (decided.kind == "flush" or self.end.until == decided.until)
 
@@ -69,13 +70,13 @@ class Utterance:
     start: int = -1  # its first audio says
     overlaps: bool = False
     language: str | None = None  # as the client said when it began
-    broken_off: bool = False  # in the middle of a word: what it is heard as says little about its neighbours
+    broken_off: bool = False  # its audio stopped inside a word, so it is no context for the next utterance
     draft: tuple[int, ...] = ()  # tokens of the newest partial
-    ahead: tuple[int, ...] = ()  # tokens of a newer guess, of all that was decoded for it
+    speculative_tokens: tuple[int, ...] = ()  # of a newer speculative final, with its context
     decoded: int = 0  # samples in the newest hypothesis
-    maybe: UtteranceEnd | None = None  # decode up to here: it may be the end
-    guess: Guess | None = None  # what that gave
-    since: int = 0  # when the audio or the maybe-end that is not decoded yet came (ns)
+    possible_end: UtteranceEnd | None = None  # a speculative final is to be decoded up to here
+    speculative: SpeculativeFinal | None = None  # the last one that was decoded
+    since: int = 0  # when the audio or the possible end that is not decoded yet came (ns)
     stamps: Stamps = ()
     length: int = 0
     _audio: Floats = field(default_factory=lambda: np.empty(GROWTH, np.float32))
@@ -111,16 +112,16 @@ class Utterance:
 class UtteranceSession:
     """A session of an engine that decodes whole utterances, and their beginnings for partials."""
 
-    replies: OrderedOutput[Utterance]
+    output: OrderedOutput[Utterance]
     partial_interval: int  # samples between two partials
     longest_context: int  # samples of a context and an utterance together
     received: int  # all audio up to here has come
-    guesses_early: bool  # else a pass costs too much for one that only a flush would need
+    decodes_eagerly: bool  # else a pass costs too much for one that only a flush would need
     utterance: Utterance | None = None
     context: Context | None = None
 
-    def hear(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
-        """Take audio of the utterance that is being said."""
+    def append_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+        """Append audio of the utterance that is being said."""
         audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self.received = max(self.received, at + len(audio))
         utterance = self.utterance
@@ -131,60 +132,61 @@ class UtteranceSession:
         utterance.stamps = stamps
         utterance.append(at, audio)
 
-    def begin(self, number: int, *, overlaps: bool = False) -> None:
+    def begin_utterance(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
-        self.utterance = Utterance(number, overlaps=overlaps, language=self.replies.spoken)
+        self.utterance = Utterance(number, overlaps=overlaps, language=self.output.spoken)
 
-    def maybe(self, end: UtteranceEnd, now: int) -> None:
-        """The utterance may have ended: what it would then be is decoded ahead."""
-        if self.utterance is not None and (end.kind == "maybe" or self.guesses_early):
-            self.utterance.maybe, self.utterance.since = end, now
+    def expect_end(self, end: UtteranceEnd, now: int) -> None:
+        """The utterance may have ended: a speculative final is to be decoded."""
+        if self.utterance is not None and (end.kind == "likely" or self.decodes_eagerly):
+            self.utterance.possible_end, self.utterance.since = end, now
 
-    def finish(self, end: UtteranceEnd, now: int) -> None:
-        """The end is decided: its final is next, ready if it was guessed right."""
+    def end_utterance(self, end: UtteranceEnd, now: int) -> None:
+        """The end is decided: its final is next, and ready if a speculative one fits."""
         utterance, self.utterance = self.utterance, None
         if utterance is None:
-            self.replies.give_up(end)
+            self.output.abandon(end)
             if end.kind == "cut":
-                self.begin(end.utterance + 1)
+                self.begin_utterance(end.utterance + 1)
             return
         utterance.broken_off = end.kind == "end" and end.resume < end.until
         if end.kind == "cut":
             self._carry_over(utterance, end)
-        if utterance.guess is not None and utterance.guess.serves(end):
-            heard = utterance.guess.heard
-            self.context = heard.context
-            self.replies.say(self.replies.final(utterance.said, end, heard.transcript, 0))
+        if utterance.speculative is not None and utterance.speculative.fits(end):
+            result = utterance.speculative.result
+            self.context = result.context
+            self.output.emit(self.output.make_final(utterance.said, end, result.transcript, 0))
         else:
-            self.replies.await_final(utterance, end, now)
+            self.output.reserve_final(utterance, end, now)
 
     def _carry_over(self, before: Utterance, cut: UtteranceEnd) -> None:
         overlaps = cut.resume < cut.until
-        after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.replies.spoken)
+        after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.output.spoken)
         after.append(cut.resume, before.audio(before.end)[cut.resume - before.start :])
         after.stamps = cut.stamps
         self.utterance = after
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """The session is gone: nothing outside of this object remembers it."""
 
-    def waiting(self) -> Work["UtteranceSession"] | None:
+    def next_work(self) -> Work["UtteranceSession"] | None:
         """The most urgent work of this session, if there is any."""
-        if head := self.replies.head:
+        if head := self.output.head:
             return Work(self, WorkKind.FINAL, head.since)
         utterance = self.utterance
         if utterance is None:
             return None
-        if maybe := utterance.maybe:
+        if end := utterance.possible_end:
             # a flush right behind the audio has its text already, if it need not wait for this pass
-            guessed = utterance.guess is not None and utterance.guess.is_of(maybe)
-            return Work(self, WorkKind.AHEAD, utterance.since, yields=maybe.kind == "early", patient=guessed)
+            decoded = utterance.speculative is not None and utterance.speculative.is_of(end)
+            eager = end.kind == "eager"
+            return Work(self, WorkKind.SPECULATIVE, utterance.since, yields=eager, patient=decoded)
         if self._partial_is_due(utterance):
-            return Work(self, WorkKind.PARTIAL, utterance.since, yields=self.replies.opened.degraded)
+            return Work(self, WorkKind.PARTIAL, utterance.since, yields=self.output.opened.degraded)
         return None
 
-    def job(self, kind: WorkKind) -> Job:
-        """What to decode for the work that `waiting` named."""
+    def make_job(self, kind: WorkKind) -> Job:
+        """What to decode for the work that `next_work` named."""
         utterance, until = self._due(kind)
         audio, draft = utterance.audio(until), utterance.draft
         if utterance.broken_off:
@@ -192,62 +194,62 @@ class UtteranceSession:
         if kind is not WorkKind.PARTIAL and (context := self._context_for(utterance, audio)):
             audio = np.concatenate([context.audio, _gap(context, utterance), audio])
             draft = (*context.tokens, *draft)
-        if kind is not WorkKind.PARTIAL and utterance.ahead:
-            draft = utterance.ahead
-        opened = self.replies.opened
+        if kind is not WorkKind.PARTIAL and utterance.speculative_tokens:
+            draft = utterance.speculative_tokens
+        opened = self.output.opened
         return Job(audio, draft, utterance.language, opened.vocabulary, opened.word_timestamps)
 
-    def take(self, kind: WorkKind, job: Job, transcript: Transcript, inference_ns: int) -> None:
-        """Queue what becomes of the result of `job`."""
+    def handle_transcript(self, kind: WorkKind, job: Job, transcript: Transcript, inference_ns: int) -> None:
+        """Emit what becomes of the result of `job`."""
         utterance, until = self._due(kind)
         if kind is WorkKind.PARTIAL:
-            utterance.draft, utterance.ahead = transcript.tokens, ()
+            utterance.draft, utterance.speculative_tokens = transcript.tokens, ()
             utterance.decoded = until - utterance.start
-            self.replies.partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
+            self.output.emit_partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
             return
-        heard = self._hear_in_context(utterance, job, transcript, until)
+        result = self._separate_context(utterance, job, transcript, until)
         if kind is WorkKind.FINAL:
-            assert self.replies.head is not None
-            end = self.replies.head.end
-            self.context = None if utterance.broken_off else heard.context
-            final = self.replies.final(utterance.said, end, heard.transcript, inference_ns)
-            self.replies.settle((final, b""))
+            assert self.output.head is not None
+            end = self.output.head.end
+            self.context = None if utterance.broken_off else result.context
+            final = self.output.make_final(utterance.said, end, result.transcript, inference_ns)
+            self.output.resolve((final, b""))
             return
-        assert utterance.maybe is not None
-        maybe, utterance.maybe = utterance.maybe, None
-        utterance.guess, utterance.ahead = Guess(maybe, heard), transcript.tokens
+        assert utterance.possible_end is not None
+        end, utterance.possible_end = utterance.possible_end, None
+        utterance.speculative, utterance.speculative_tokens = SpeculativeFinal(end, result), transcript.tokens
         utterance.decoded = until - utterance.start
-        if maybe.kind == "maybe":
-            self.replies.text_end(maybe.at, heard.transcript)
-        self.replies.partial(utterance.said, heard.transcript, until, maybe.stamps, inference_ns)
+        if end.kind == "likely":
+            self.output.emit_text_end(end.at, result.transcript)
+        self.output.emit_partial(utterance.said, result.transcript, until, end.stamps, inference_ns)
 
-    def fail(self, kind: WorkKind, why: str) -> None:
+    def fail_work(self, kind: WorkKind, why: str) -> None:
         """The engine can't decode what is due: the utterance is given up."""
-        if head := self.replies.head:
-            self.replies.lose_head(head.utterance.said, why)
+        if head := self.output.head:
+            self.output.fail_head(head.utterance.said, why)
         else:
             assert self.utterance is not None
-            self.replies.lose(self.utterance.said, self.utterance.end, why)
+            self.output.fail(self.utterance.said, self.utterance.end, why)
             self.utterance = None
 
     def _partial_is_due(self, utterance: Utterance) -> bool:
-        """Only the newest counts: none is decoded while audio that was heard before is still coming."""
-        if not self.replies.interim_results or self.received < self.replies.opened.replayed:
+        """Only the newest counts: none is decoded while audio that was processed before is still coming."""
+        if not self.output.interim_results or self.received < self.output.opened.replayed:
             return False
         new = utterance.length - utterance.decoded
-        often = max(self.partial_interval, utterance.length // COST_PER_LENGTH)
+        often = max(self.partial_interval, utterance.length // PARTIALS_PER_LENGTH)
         # it comes in whole windows of the VAD: one that is not full yet is no reason to wait for a chunk more
         return utterance.length > FIRST_PARTIAL - WINDOW and new > often - WINDOW
 
     def _due(self, kind: WorkKind) -> tuple[Utterance, int]:
         """The utterance to decode, and up to where."""
         if kind is WorkKind.FINAL:
-            head = self.replies.head
+            head = self.output.head
             assert head is not None
             return head.utterance, head.end.until
         assert self.utterance is not None
-        maybe = self.utterance.maybe
-        return self.utterance, self.utterance.end if maybe is None else maybe.until
+        end = self.utterance.possible_end
+        return self.utterance, self.utterance.end if end is None else end.until
 
     def _context_for(self, utterance: Utterance, audio: Floats) -> Context | None:
         context = self.context
@@ -257,10 +259,10 @@ class UtteranceSession:
         fits = len(context.audio) + GAP + len(audio) <= self.longest_context
         return context if near and fits else None
 
-    def _hear_in_context(
+    def _separate_context(
         self, utterance: Utterance, job: Job, transcript: Transcript, until: int
     ) -> ContextualTranscript:
-        """Take from the joined transcript what belongs to the utterance.
+        """Separate what belongs to the utterance from the transcript of context and utterance together.
 
         The context goes on growing while it is short; then it is the last utterance alone.
         """
@@ -279,7 +281,7 @@ class UtteranceSession:
     @property
     def processed(self) -> int:
         """All audio up to here has been dealt with, but for the oldest final that is to come."""
-        return self.replies.earliest_pending(self.received)
+        return self.output.earliest_pending(self.received)
 
 
 def _gap(context: Context, utterance: Utterance) -> Floats:

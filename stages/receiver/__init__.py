@@ -1,1 +1,1 @@
-"""Is the worker's WebSocket server: audio of gateways in, pipeline messages out, finished frames back."""
+"""Is the worker's WebSocket server: fills the pipeline with audio, and hands gateways the results."""

@@ -24,9 +24,7 @@ from stages.topology import STAGES, FanOut
 log = structlog.stdlib.get_logger(__name__)
 
 RETRY_S: Final = 0.005  # Seconds between two tries to write into a full queue, a fraction of an audio chunk.
-SILENT_S: Final = (
-    3.0  # Seconds without a heartbeat, of which one comes a second, until a process counts as gone.
-)
+SILENT_S: Final = 3.0  # Seconds without a heartbeat, which come every second, until a process is gone.
 
 
 class StagePipeline:
@@ -113,7 +111,7 @@ class StagePipeline:
     def capacity(self, slots: int) -> int:
         """Sessions that all ASR processes hold, where each is configured for `slots`."""
         alives = (self._asr.get(i) for i in range(self._counts["asr"]))
-        return sum(min(slots, alive.places) if alive and alive.places else slots for alive in alives)
+        return sum(min(slots, alive.slots) if alive and alive.slots else slots for alive in alives)
 
     def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""

@@ -29,9 +29,7 @@ PING_S: Final = 10.0  # Seconds: a gateway that is gone without a close is notic
 # Seconds. A pong waits behind the audio that has not been read: the two ends' buffers, some 20 s of speech,
 # which takes less time than that to transcribe.
 PONG_S: Final = 30.0
-CLOSE_S: Final = (
-    0.5  # Seconds for the answer to a close, which stands behind audio that is not read any more.
-)
+CLOSE_S: Final = 0.5  # Seconds for the answer to a close, which stands behind audio that nobody reads.
 RECEIVE_BUFFER: Final = 128 << 10  # Bytes, 4 s of a session: more would hide a lag from the gateway.
 DRAIN_S: Final = 2.0  # Seconds for the pipeline to run empty, within the grace of the signal.
 

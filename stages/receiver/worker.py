@@ -30,7 +30,7 @@ from stages.metrics import open_metrics
 from stages.receiver.opening import connection_key, opening, read_open
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
-from stages.receiver.worker_session import SessionLimits, WorkerSession
+from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from stages.settings import default_worker_id
 from stages.topology import ProcessAllocator
 
@@ -48,7 +48,7 @@ class Worker:
         self._processes = ProcessAllocator(settings.fanout)
         self._sessions: dict[str, WorkerSession] = {}
         self._opening: set[asyncio.Timeout] = set()  # the deadlines of connections without a request yet
-        self._limits = SessionLimits(settings.idle_timeout, settings.max_session)
+        self._limits = WorkerSessionLimits(settings.idle_timeout, settings.max_session)
         self.worker_id = settings.worker_id or default_worker_id(settings.receiver_port)
         self.died = pipeline.died
         self.idle = asyncio.Event()
@@ -178,7 +178,7 @@ class Worker:
 
 
 async def _refuse(gateway: ServerConnection, refusal: SessionError) -> None:
-    log.warning("refused a session: %s", refusal.message)
+    log.warning("refused a session", why=refusal.message)
     try:
         await gateway.send(encode(SessionRefused(version=VERSION, message=refusal.message)))
         await gateway.close(refusal.code, refusal.code.error)

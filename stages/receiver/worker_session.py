@@ -46,7 +46,7 @@ CloseReason: TypeAlias = Literal["end", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
+class WorkerSessionLimits:
     """How long a session may be idle, and how long it may be, in seconds; and how far it may lag."""
 
     idle_s: float
@@ -63,7 +63,7 @@ class WorkerSession:
         opened: Open,
         config: SessionConfig,
         pipeline: StagePipeline,
-        limits: SessionLimits,
+        limits: WorkerSessionLimits,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._socket, self._pipeline, self._limits, self._clock = socket, pipeline, limits, clock

@@ -1,1 +1,1 @@
-"""Finds utterances: audio in, audio with the boundaries of speech out."""
+"""Finds the utterances in the audio of many sessions."""

@@ -1,4 +1,4 @@
-"""Speech probabilities in, the boundaries of utterances out: the state machine of one session."""
+"""Finds the boundaries of one session's utterances from speech probabilities, as a state machine."""
 
 import math
 from collections import deque
@@ -17,7 +17,7 @@ from stages.vad.adaptive_delay import AdaptiveEndpointDelay
 class Started:
     """Speech began at `at`; its audio is to be decoded from `start` on.
 
-    That `overlaps` the utterance before where speech goes on behind a stall.
+    That `overlaps` the utterance before where speech goes on behind an input time-out.
     """
 
     at: int
@@ -27,7 +27,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Speech ended, or maybe ended, at `at`; decode up to `until`.
+    """Speech ended, or may have ended, at `at`; decode up to `until`.
 
     A `cut` goes on with the next utterance at `resume`; after an end none begins before.
     """
@@ -46,41 +46,41 @@ class Endpointer:
     """Finds the utterances of one session, window by window. `min_silence` may change at any time."""
 
     rules: EndpointRules
-    min_silence: int | None  # samples of silence that end an utterance; None: as `patience` has it
+    min_silence: int | None  # samples of silence that end an utterance; None: it follows the speaker
     in_speech: bool = False
     position: int = 0  # end of the last window
     decoded: int = 0  # what an earlier utterance has decoded is not decoded again
     _start: int = 0  # of the utterance's audio
     _candidate: int | None = None  # where speech may have begun
     _silent_from: int | None = None
-    _early_until: int | None = None
-    _maybe_until: int | None = None
-    _resume: int | None = None  # where an utterance begins that goes on behind a stall
+    _eager_until: int | None = None
+    _likely_until: int | None = None
+    _resume: int | None = None  # where an utterance begins that goes on behind an input time-out
     _energies: deque[tuple[int, float]] = field(default_factory=deque)  # window start, energy
-    _patience: AdaptiveEndpointDelay = field(default_factory=AdaptiveEndpointDelay)
+    _delay: AdaptiveEndpointDelay = field(default_factory=AdaptiveEndpointDelay)
     _needed: int | None = None  # samples that the silence has to last, once its text is known
-    _open_since: int | None = None  # where the speech ended of an utterance that looked as if it went on
+    _unfinished_at: int | None = None  # where the last utterance ended, if its sentence seemed unfinished
 
     def feed(self, probability: float, energy: float) -> list[Boundary]:
         """Take the next window: its speech probability and its mean square, in any unit."""
         start, self.position = self.position, self.position + WINDOW
         if not self.in_speech:
             return self._feed_idle(start, probability)
-        self._remember(start, energy)
+        self._append_energy(start, energy)
         if probability >= self.rules.speech:
-            self._go_on(start)
+            self._on_speech(start)
         elif probability < self.rules.silence and self._silent_from is None:
             self._silent_from = start
         return self._feed_silence() if self._silent_from is not None else self._feed_speech()
 
-    def read(self, at: int, finished: float | None) -> list[Boundary]:
-        """Take how likely the sentence before the silence since `at` is over: it may be long enough already.
+    def on_text_end(self, at: int, finished: float | None) -> list[Boundary]:
+        """The sentence before the silence since `at` is over so likely: that may end it already.
 
         What is said of another silence changes nothing.
         """
         if self._silent_from != at:
             return []
-        self._needed = self._patience.wait(finished)
+        self._needed = self._delay.required_silence(finished)
         return self._feed_silence()
 
     def flush(self, position: int) -> list[Boundary]:
@@ -90,9 +90,9 @@ class Endpointer:
             return []
         if self._silent_from is None:
             return [self._end(position, position, "flush")]
-        return [self._end(self._silent_from, self._maybe_until or self._early_until or position, "flush")]
+        return [self._end(self._silent_from, self._likely_until or self._eager_until or position, "flush")]
 
-    def stall(self, position: int) -> list[Boundary]:
+    def end_without_input(self, position: int) -> list[Boundary]:
         """End what is being said, since no audio comes behind `position`; nothing if nothing is said.
 
         Speech that goes on there when audio comes again was ended in the middle of a word: the next
@@ -102,14 +102,14 @@ class Endpointer:
         if not self.in_speech:
             return []
         if self._silent_from is not None:
-            return [self._end(self._silent_from, self._maybe_until or position, "end")]
+            return [self._end(self._silent_from, self._likely_until or position, "end")]
         resume = max(self._start, self._overlap(position))
         end = self._end(position, position, "end")
         self._resume = resume
         return [replace(end, resume=resume)]
 
-    def part(self) -> None:
-        """What comes now does not go on with what was said before a stall."""
+    def drop_resume(self) -> None:
+        """What comes now does not go on with what was said before the input time-out."""
         self._resume = None
 
     def _feed_idle(self, start: int, probability: float) -> list[Boundary]:
@@ -123,8 +123,8 @@ class Endpointer:
         return [self._begin(at)]
 
     def _begin(self, at: int) -> Started:
-        if self._open_since is not None:
-            self._patience.paused(at - self._open_since)
+        if self._unfinished_at is not None:
+            self._delay.append_pause(at - self._unfinished_at)
         resume, self._resume = self._resume, None
         self._start = max(at - self.rules.preroll, self.decoded, 0)
         if resume is None or at - self.rules.preroll > self.decoded:
@@ -135,29 +135,29 @@ class Endpointer:
     def _feed_silence(self) -> list[Boundary]:
         assert self._silent_from is not None
         silence = self.position - self._silent_from
-        if silence >= self._enough() or self._too_long():
-            return [self._end(self._silent_from, self._maybe_until or self.position, "end")]
-        if silence >= self.rules.maybe and self._maybe_until is None:
-            self._maybe_until = self.position
-            return [Ended(self._silent_from, self.position, "maybe", self.position)]
-        if silence >= self.rules.early and self._early_until is None:
-            self._early_until = self.position
-            return [Ended(self._silent_from, self.position, "early", self.position)]
+        if silence >= self._required_silence() or self._is_too_long():
+            return [self._end(self._silent_from, self._likely_until or self.position, "end")]
+        if silence >= self.rules.likely and self._likely_until is None:
+            self._likely_until = self.position
+            return [Ended(self._silent_from, self.position, "likely", self.position)]
+        if silence >= self.rules.eager and self._eager_until is None:
+            self._eager_until = self.position
+            return [Ended(self._silent_from, self.position, "eager", self.position)]
         return []
 
-    def _enough(self) -> int:
+    def _required_silence(self) -> int:
         if self.min_silence is not None:
             return self.min_silence - WINDOW // 2  # it began within the last window of speech
         return UNREAD if self._needed is None else self._needed
 
-    def _go_on(self, at: int) -> None:
+    def _on_speech(self, at: int) -> None:
         """Speech goes on after a silence, if there was one."""
-        if self._silent_from is not None and self._maybe_until is not None:
-            self._patience.paused(at - self._silent_from)  # shorter ones lie within words
-        self._forget_silence()
+        if self._silent_from is not None and self._likely_until is not None:
+            self._delay.append_pause(at - self._silent_from)  # shorter ones lie within words
+        self._reset_silence()
 
     def _feed_speech(self) -> list[Boundary]:
-        if not self._too_long():
+        if not self._is_too_long():
             return []
         # not further back, so that an overlap behind the cut still gets on
         search = min(self.rules.cut_search, self.rules.max_utterance // 4)
@@ -173,7 +173,7 @@ class Endpointer:
         nearest, farthest = self.rules.overlap
         return self._quietest(cut - farthest, cut - nearest)[0]
 
-    def _too_long(self) -> bool:
+    def _is_too_long(self) -> bool:
         return self.position - self._start >= self.rules.max_utterance
 
     def _quietest(self, low: int, high: int) -> tuple[int, float]:
@@ -184,7 +184,7 @@ class Endpointer:
         energy, at = min((a[1] + b[1], b[0]) for a, b in pairwise(inside))
         return at, energy / 2
 
-    def _remember(self, start: int, energy: float) -> None:
+    def _append_energy(self, start: int, energy: float) -> None:
         self._energies.append((start, energy))
         keep = self.rules.cut_search + self.rules.overlap[1]
         while self._energies[0][0] < start - keep:
@@ -192,12 +192,12 @@ class Endpointer:
 
     def _end(self, at: int, until: int, kind: Literal["end", "flush"]) -> Ended:
         self.in_speech = False
-        looks_open = kind == "end" and self._needed is not None and self._needed > SILENT
-        self._open_since = at if looks_open else None
-        self._forget_silence()
+        seems_unfinished = kind == "end" and self._needed is not None and self._needed > SILENT
+        self._unfinished_at = at if seems_unfinished else None
+        self._reset_silence()
         self.decoded = until
         self._energies.clear()
         return Ended(at, until, kind, until)
 
-    def _forget_silence(self) -> None:
-        self._silent_from = self._early_until = self._maybe_until = self._needed = None
+    def _reset_silence(self) -> None:
+        self._silent_from = self._eager_until = self._likely_until = self._needed = None

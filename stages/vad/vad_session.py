@@ -1,4 +1,4 @@
-"""One session in the VAD stage: its audio around the present moment, its model's state, its endpointer."""
+"""Holds one session of the VAD stage: its recent audio, its model's state and its endpointer."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,10 +13,11 @@ from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import Open, Route, Stamps
 from stages.vad.endpointer import Endpointer
 
-AT_ONCE: Final = 8  # windows of one session in a batch: who has a backlog does not hold up the others
-CLEAR_SILENCE: Final = 2.0**-11  # peak (-66 dB of full scale) up to which nobody can be heard
-SETTLED: Final = samples(1_000)  # of it after which the model's state hardly moves any more
-KEEP: Final = samples(1_600)  # samples kept before the position: pre-roll, overlap, the speech not yet sure
+AT_ONCE: Final = 8  # Windows of one session in a batch: a session with a backlog does not hold up the others.
+SETTLED: Final = samples(1_000)
+"""Samples of clear silence after which the VAD's recurrent state is stable: windows may then be skipped."""
+
+KEEP: Final = samples(1_600)  # Samples kept before the position, for pre-roll, overlap and unsure speech.
 
 
 @dataclass(slots=True)
@@ -31,10 +32,15 @@ class VadSession:
     received: int = 0
     utterance: int = 0  # number of the utterance that is being said, or was said last
     sent: int = 0  # the ASR stage has this utterance's audio up to here
-    told: int = 0  # the ASR stage knows of all audio up to here
+    reported: int = 0  # the ASR stage knows of all audio up to here
     muted: int = 0  # samples of clear silence up to now
     stamps: Stamps = ()
-    stalled: int = 0  # when its audio stopped coming (ns); 0: it comes
+    timed_out_at: int = 0  # when its audio stopped coming (ns); 0: it comes
+
+    @property
+    def key(self) -> str:
+        """The name of the session in the pipeline."""
+        return self.opened.session
 
     @property
     def route(self) -> Route:
@@ -47,7 +53,7 @@ class VadSession:
         return (self.received - self.endpointer.position) // WINDOW
 
     def append(self, pcm: bytes, stamps: Stamps) -> None:
-        """Take samples that arrived."""
+        """Append samples that arrived."""
         self.audio += pcm
         self.received += len(pcm) // BYTES_PER_SAMPLE
         self.stamps = stamps
@@ -65,13 +71,13 @@ class VadSession:
 
     def is_muted(self, sound: Floats) -> bool:
         """Whether the next windows are clear silence, as those of the last second were."""
-        if self.endpointer.in_speech or sound.max() > CLEAR_SILENCE or sound.min() < -CLEAR_SILENCE:
+        if self.endpointer.in_speech or max(sound.max(), -sound.min()) > self.endpointer.rules.clear_silence:
             self.muted = 0
             return False
         self.muted += len(sound)
         return self.muted > SETTLED
 
-    def forget(self) -> None:
+    def trim(self) -> None:
         """Drop the audio that nothing can ask for any more."""
         needed = self.endpointer.position - KEEP
         if self.endpointer.in_speech:
@@ -82,13 +88,13 @@ class VadSession:
             self.base += surplus
 
 
-def speaker_at(opened: Open, rules: EndpointRules) -> VadSession:
+def vad_session_from(opened: Open, rules: EndpointRules) -> VadSession:
     """A session at the sample with which it begins here."""
     at = opened.start
     endpointer = Endpointer(rules, silence_of(opened.min_silence_ms), position=at, decoded=at)
-    return VadSession(opened, endpointer, base=at, received=at, sent=at, told=at)
+    return VadSession(opened, endpointer, base=at, received=at, sent=at, reported=at)
 
 
 def silence_of(min_silence: MinSilence) -> int | None:
-    """What a client asks for, in samples; None leaves it to the endpointer's patience."""
+    """What a client asks for, in samples; None leaves it to the endpointer."""
     return None if min_silence == "auto" else samples(min_silence)

@@ -5,12 +5,8 @@ import ast
 from tests.support.repository import PACKAGES, PythonFile, python_files
 
 # Files that still sleep, or still patch a constant. These lists only get shorter.
-SLEEPERS = {"test_worker_session.py"}
-PATCHERS = {
-    "test_registration.py",
-    "test_vad.py",
-    "test_worker_session.py",
-}
+SLEEPERS: set[str] = set()
+PATCHERS: set[str] = set()
 
 
 def sleeps(file: PythonFile) -> bool:

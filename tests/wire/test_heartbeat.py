@@ -13,13 +13,12 @@ from stages.heartbeat import Heartbeat, HeartbeatTimes
 from stages.messages import Alive
 
 ALIVE = Alive("asr", 0)
-EVERY_S = 0.005  # Seconds between two beats, so that a test sees many of them.
 
 
 TIMES = HeartbeatTimes(interval=0.005)
 
 
-class SecondsClock:
+class SteppedClock:
     """Seconds that pass only where a test says so."""
 
     now = 100.0
@@ -29,7 +28,7 @@ class SecondsClock:
 
 
 @contextmanager
-def beating(clock: SecondsClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
+def beating(clock: SteppedClock, alive: Alive | Exception = ALIVE) -> Iterator[tuple[Heartbeat, Inbox]]:
     def say() -> Alive:
         if isinstance(alive, Exception):
             raise alive
@@ -49,7 +48,7 @@ def beating(clock: SecondsClock, alive: Alive | Exception = ALIVE) -> Iterator[t
 
 
 def test_a_process_beats_while_it_is_at_work() -> None:
-    clock = SecondsClock()
+    clock = SteppedClock()
     with beating(clock) as (_, inbox):
         for _ in range(5):
             clock.now += TIMES.hung / 6  # it does not look at its messages
@@ -57,7 +56,7 @@ def test_a_process_beats_while_it_is_at_work() -> None:
 
 
 def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
-    clock = SecondsClock()
+    clock = SteppedClock()
     with beating(clock) as (heartbeat, inbox):
         assert inbox.receive(5_000, 1)
         clock.now += TIMES.hung
@@ -68,7 +67,7 @@ def test_a_process_that_hangs_does_not_until_it_goes_on() -> None:
 
 
 def test_what_goes_wrong_in_a_beat_ends_the_process() -> None:
-    with beating(SecondsClock(), OSError("the device is gone")) as (heartbeat, _):
+    with beating(SteppedClock(), OSError("the device is gone")) as (heartbeat, _):
         heartbeat._thread.join(5)
         with pytest.raises(OSError, match="the device is gone"):
             heartbeat.on_turn()

@@ -24,7 +24,7 @@ def folder() -> Iterator[Path]:
 
 
 def after(folder: Path, *beats: Alive) -> tuple[list[str], str, int, GpuMemory | None]:
-    """What the pipeline says is missing, which models and how many places of four, and its GPU memory."""
+    """What the pipeline says is missing, which models and how many slots of four, and its GPU memory."""
 
     async def listen() -> tuple[list[str], str, int, GpuMemory | None]:
         pipeline = StagePipeline(folder, COUNTS)
@@ -54,7 +54,7 @@ def test_a_worker_is_whole_when_all_its_processes_beat(folder: Path) -> None:
 
 
 def test_a_device_that_ran_out_of_memory_lowers_the_capacity(folder: Path) -> None:
-    first = Alive("asr", 0, "[]", places=2, gpu_used=3_000, gpu_total=10_000)
+    first = Alive("asr", 0, "[]", slots=2, gpu_used=3_000, gpu_total=10_000)
     second = Alive("asr", 1, "[]", gpu_used=1_000, gpu_total=10_000)
     _, _, capacity, memory = after(folder, first, second)
     assert capacity == 2 + 4

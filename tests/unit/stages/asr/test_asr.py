@@ -166,7 +166,7 @@ def test_finals_come_before_partials_and_likely_finals() -> None:
     said = bench.play(
         words(0, 1, 1, session="a"),
         words(0, 2, 2, session="b"),
-        end(2, "maybe", session="b"),
+        end(2, "likely", session="b"),
         words(0, 3, 3, session="c"),
         end(2, session="c"),
     )
@@ -194,7 +194,7 @@ def test_no_forward_pass_has_more_than_max_batch_sessions() -> None:
 
 def test_the_result_of_a_likely_end_becomes_the_final_without_a_second_decode() -> None:
     bench = AsrBench()
-    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "likely", until=3 * UNIT))
     decodes = len(bench.engine.batches)
     said = bench.play(words(3, 0), end(2, until=3 * UNIT))
     assert texts(said) == [("final", "w1 w2")]
@@ -204,17 +204,17 @@ def test_the_result_of_a_likely_end_becomes_the_final_without_a_second_decode() 
 
 def test_a_flush_in_a_pause_takes_the_likely_end_too() -> None:
     bench = AsrBench()
-    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT))
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "likely", until=3 * UNIT))
     decodes = len(bench.engine.batches)
     said = bench.play(end(2, "flush", until=3 * UNIT, flush_id="x"))
     assert [(h.text, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", "x")]
     assert len(bench.engine.batches) == decodes
 
 
-@pytest.mark.parametrize("later", [[], [end(2, "maybe", until=3 * UNIT)]], ids=["alone", "overtaken"])
+@pytest.mark.parametrize("later", [[], [end(2, "likely", until=3 * UNIT)]], ids=["alone", "overtaken"])
 def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message]) -> None:
     bench = AsrBench()
-    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "early", until=EARLY))
+    bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), end(2, "eager", until=EARLY))
     decodes = len(bench.engine.batches)
     said = bench.play(*later, end(2, "flush", until=3 * UNIT if later else EARLY, flush_id="x"))
     assert [(h.text, h.end, h.flush_id) for h in of_type(Hypothesis, said)] == [("w1 w2", 2 * UNIT, "x")]
@@ -224,7 +224,7 @@ def test_a_flush_takes_what_was_guessed_in_a_shorter_pause(later: list[Message])
 def test_a_guess_is_patient_where_a_shorter_pause_has_been_decoded() -> None:
     bench = AsrBench()
     stage = bench.stage
-    early, maybe = end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)
+    early, maybe = end(2, "eager", until=EARLY), end(2, "likely", until=3 * UNIT)
     bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), early)
     list(stage.handle(maybe, b"", 0))
     assert (stage.busy, stage.patient) == (True, True)
@@ -240,8 +240,8 @@ def test_an_end_does_not_take_what_was_guessed_in_a_shorter_pause() -> None:
         opened(),
         speech_start(),
         words(0, 1, 2, 8),
-        end(2, "early", until=EARLY),
-        end(2, "maybe", until=3 * UNIT),
+        end(2, "eager", until=EARLY),
+        end(2, "likely", until=3 * UNIT),
         end(2, until=3 * UNIT),
     )
     assert texts(said)[-3:] == [("partial", "w1 w2"), ("partial", "w1 w2 w8"), ("final", "w1 w2 w8")]
@@ -251,7 +251,7 @@ def test_an_engine_that_is_too_slow_for_partials_guesses_once() -> None:
     bench = AsrBench()
     bench.engine.info = ModelInfo("fast", "slow", "slow", ("en",), Features().flags())
     bench.stage = AsrStage({"fast": bench.engine}, 4, UNIT, bench.clock)
-    pause = [end(2, "early", until=EARLY), end(2, "maybe", until=3 * UNIT)]
+    pause = [end(2, "eager", until=EARLY), end(2, "likely", until=3 * UNIT)]
     said = bench.one_by_one(opened(), speech_start(), words(0, 1, 2, 0), *pause, end(2, until=3 * UNIT))
     assert (texts(said), bench.engine.sizes) == ([("final", "w1 w2")], [1])
 
@@ -262,7 +262,7 @@ def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
     second: list[Message | Packet] = [
         speech_start(2, 3 * UNIT),
         words(3, 3, 0),
-        *(end(4, k, 2, until=5 * UNIT) for k in ("early", "maybe")),
+        *(end(4, k, 2, until=5 * UNIT) for k in ("eager", "likely")),
     ]
     bench.one_by_one(opened(), *first, *second)
     assert bench.engine.batches[-1][0].draft == (1, 2, 3)
@@ -273,9 +273,9 @@ def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
     bench.play(*map(opened, names), *[speech_start(session=name) for name in names])
     said = bench.play(
         words(0, 1, 0, session="a"),
-        end(1, "early", until=2 * UNIT, session="a"),
+        end(1, "eager", until=2 * UNIT, session="a"),
         words(0, 2, 0, session="b"),
-        end(1, "maybe", until=2 * UNIT, session="b"),
+        end(1, "likely", until=2 * UNIT, session="b"),
     )
     assert texts(said) == [("partial", "w2"), ("partial", "w1")]
 
@@ -283,7 +283,7 @@ def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
 def test_speech_that_goes_on_after_a_likely_end_is_decoded_again() -> None:
     bench = AsrBench()
     said = bench.one_by_one(
-        opened(), speech_start(), words(0, 1, 2, 0), end(2, "maybe", until=3 * UNIT), words(3, 4, 5), end(5)
+        opened(), speech_start(), words(0, 1, 2, 0), end(2, "likely", until=3 * UNIT), words(3, 4, 5), end(5)
     )
     assert texts(said) == [
         ("partial", "w1 w2"),
@@ -438,7 +438,7 @@ def test_partials_are_the_clients_choice(interim_results: bool) -> None:
         opened(interim_results=interim_results),
         speech_start(),
         words(0, 1, 2),
-        end(2, "maybe"),
+        end(2, "likely"),
         configure(interim_results=not interim_results),
         words(2, 3),
         end(3),
@@ -533,7 +533,7 @@ class TestContext:
     def test_a_likely_end_is_heard_in_context(self) -> None:
         bench = AsrBench(longest_context=20 * UNIT)
         bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(3, 4))
-        said = bench.one_by_one(end(4, "maybe", utterance=2), end(4, utterance=2))
+        said = bench.one_by_one(end(4, "likely", utterance=2), end(4, utterance=2))
         assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w1 w2 w4"
         assert texts(said) == [("partial", "w4"), ("final", "w4")]
 
@@ -575,10 +575,10 @@ def test_a_model_that_is_not_here_fails_the_session(model: str, known: bool) -> 
 
 def test_what_the_text_says_of_a_likely_end_is_told_where_the_silence_depends_on_it() -> None:
     bench = AsrBench()
-    history = (opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2), end(2, "maybe"))
+    history = (opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2), end(2, "likely"))
     assert of_type(TextEnd, bench.one_by_one(*history)) == [text_end(2 * UNIT, None)]
-    assert of_type(TextEnd, bench.one_by_one(configure(), words(2, 3), end(3, "maybe"))) == []
-    again = bench.one_by_one(configure(min_silence_ms="auto"), words(3, 4), end(4, "maybe"))
+    assert of_type(TextEnd, bench.one_by_one(configure(), words(2, 3), end(3, "likely"))) == []
+    again = bench.one_by_one(configure(min_silence_ms="auto"), words(3, 4), end(4, "likely"))
     assert of_type(TextEnd, again) == [text_end(4 * UNIT, None)]
 
 
@@ -598,7 +598,7 @@ def test_the_text_and_the_engine_say_whether_a_sentence_is_over(
     bench = AsrBench()
     bench.engine.transcribe = lambda jobs: [heard for _ in jobs]  # type: ignore[method-assign]
     said = bench.one_by_one(
-        opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2), end(2, "maybe")
+        opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2), end(2, "likely")
     )
     assert of_type(TextEnd, said) == [text_end(2 * UNIT, finished)]
 
@@ -606,7 +606,7 @@ def test_the_text_and_the_engine_say_whether_a_sentence_is_over(
 def test_an_utterance_that_ends_late_has_the_text_that_was_decided_on() -> None:
     bench = AsrBench()
     history = (opened(min_silence_ms="auto", interim_results=False), speech_start(), words(0, 1, 2))
-    bench.one_by_one(*history, end(2, "maybe"))
+    bench.one_by_one(*history, end(2, "likely"))
     said = bench.one_by_one(words(2, 0, 0, 0), replace(end(2), decided=5 * UNIT))
     assert finals(said) == ["w1 w2"]
     assert bench.engine.sizes == [1]
@@ -652,7 +652,7 @@ Step = Callable[[int, int], list[Message | Packet]]
     utterances=st.lists(
         st.tuples(
             st.lists(st.integers(1, 9), min_size=2, max_size=8),
-            st.sampled_from([[], ["early"], ["maybe"], ["early", "maybe"]]),  # guesses before its end
+            st.sampled_from([[], ["eager"], ["likely"], ["eager", "likely"]]),  # guesses before its end
             st.sampled_from(["end", "flush", "cut"]),
             st.booleans(),  # an empty flush behind it
         ),

@@ -26,12 +26,16 @@ def test_nothing_waits() -> None:
             Batch(("a",), WorkKind.PARTIAL, "drained"),
         ),
         (
-            [Work("a", WorkKind.PARTIAL, 1), Work("b", WorkKind.AHEAD, 2), Work("c", WorkKind.FINAL, 3)],
+            [
+                Work("a", WorkKind.PARTIAL, 1),
+                Work("b", WorkKind.SPECULATIVE, 2),
+                Work("c", WorkKind.FINAL, 3),
+            ],
             Batch(("c",), WorkKind.FINAL, "drained"),
         ),
         (
-            [Work("a", WorkKind.PARTIAL, 1), Work("b", WorkKind.AHEAD, 2)],
-            Batch(("b",), WorkKind.AHEAD, "drained"),
+            [Work("a", WorkKind.PARTIAL, 1), Work("b", WorkKind.SPECULATIVE, 2)],
+            Batch(("b",), WorkKind.SPECULATIVE, "drained"),
         ),
         (
             [

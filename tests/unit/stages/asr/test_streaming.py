@@ -150,7 +150,7 @@ def test_a_stream_says_what_its_text_says_once_it_has_all_of_the_speech() -> Non
     clock = ManualClock()
     stage = stage_of(EchoStream(clock), clock=clock)
     begun = run(stage, clock, opened(min_silence_ms="auto"), speech_start(), words(0, 1, 2))
-    pause = [end(2, kind, until=round(k * CHUNK)) for kind, k in (("early", 2.2), ("maybe", 2.4))]
+    pause = [end(2, kind, until=round(k * CHUNK)) for kind, k in (("eager", 2.2), ("likely", 2.4))]
     said = run(stage, clock, *pause, words(2, 3))
     assert of_type(TextEnd, begun) == []
     assert of_type(TextEnd, said) == [text_end(2 * CHUNK, None)]
@@ -360,7 +360,7 @@ def test_an_utterance_that_failed_has_its_flush_answered_and_speech_behind_its_c
 
     def fail(utterance: int, at: int) -> list[Packet]:
         beginning = speech_start(utterance, at), audio(at, pcm(np.full(SECOND, poison)))
-        return run(stage, clock, *beginning, speech_end(at + 100, "maybe", utterance=utterance))
+        return run(stage, clock, *beginning, speech_end(at + 100, "likely", utterance=utterance))
 
     model = "accurate" if kind is EchoJobs else "fast"
     said = [*run(stage, clock, opened(model=model)), *fail(1, 0)]
@@ -380,7 +380,7 @@ def test_an_utterance_that_fails_before_its_end_has_ended_there(kind: Any, poiso
     clock = ManualClock()
     stage = stage_of(kind(clock), clock=clock)
     begin = opened(model="accurate" if kind is EchoJobs else "fast"), speech_start(at=SECOND)
-    said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "maybe"))
+    said = run(stage, clock, *begin, audio(SECOND, pcm(np.full(SECOND, poison))), end(4.4, "likely"))
     kinds = [type(m) for m, _ in said if isinstance(m, EncodedEvent | Hypothesis)]
     assert kinds == [EncodedEvent, EncodedEvent, Hypothesis]
     (last,) = of_type(Hypothesis, said)
@@ -451,7 +451,7 @@ def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
     engine = EchoJobs(clock, "fast")
     stage = stage_of(engine, clock=clock)
     run(stage, clock, *map(opened, "ab"))
-    assert stage.places == 0
+    assert stage.slots == 0
     said = say(stage, clock, "a", 667) + say(stage, clock, "b", 1)
     assert "too little memory" in json_events(said)[0]["message"]
     assert [h.text for h in of_type(Hypothesis, said)] == ["", "1"]

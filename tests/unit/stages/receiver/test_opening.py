@@ -25,7 +25,7 @@ from stages.codec import encode as encode_message
 from stages.endpoint_rules import EndpointRules
 from stages.messages import Open
 from stages.receiver.opening import opening, read_open
-from stages.vad.vad_session import speaker_at
+from stages.vad.vad_session import vad_session_from
 from tests.support.builders import ROUTE, SECOND, close, final, hypothesis, opened
 from tests.support.play import ManualClock, at_once, json_events, play
 
@@ -194,7 +194,7 @@ def test_any_text_behind_it_is_a_message_or_a_bad_command(text: str) -> None:
 
 
 def test_the_vad_begins_at_the_clock() -> None:
-    speaker = speaker_at(opened(start=5_120), EndpointRules())
+    speaker = vad_session_from(opened(start=5_120), EndpointRules())
     speaker.append(bytes(2 * 512), ())
     assert (speaker.received, speaker.endpointer.position, speaker.windows) == (5_632, 5_120, 1)
     assert speaker.slice(5_120, 5_632) == bytes(1_024)

@@ -1,4 +1,4 @@
-"""Checks what a worker tells the registry and does for it, against a scripted registry, in virtual time."""
+"""Checks what a worker tells the registry and does for it, with a registry that is played by hand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from broker.records import WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
 from stages.receiver.registration import Registration
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 
 class StagedWorker:
@@ -97,7 +97,7 @@ def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard() -> None
         registry.answer = HeartbeatReply(0, None)
         await registry.until("offline")  # it is heard
         registry.count()
-        await asyncio.sleep(10)
+        await pass_time(10)
         assert registry.count() == 0
         worker.gone = []
         await registry.until("heartbeat")
@@ -108,7 +108,7 @@ def test_a_stage_that_dies_is_said_at_once_and_again_until_it_is_heard() -> None
 def test_a_worker_that_never_was_whole_says_nothing() -> None:
     async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
         worker.gone = ["asr.1"]  # before the first look
-        await asyncio.sleep(10)
+        await pass_time(10)
         assert (registry.count(), worker.closed) == (0, [])
         worker.gone = []
         await registry.until("heartbeat")
@@ -119,7 +119,7 @@ def test_a_worker_that_never_was_whole_says_nothing() -> None:
 def test_a_registered_worker_says_every_second_that_it_is_there() -> None:
     async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
         await registry.until("heartbeat")
-        await asyncio.sleep(10.5)
+        await pass_time(10.5)
         assert registry.count() == 10
 
     play(main)
@@ -128,7 +128,7 @@ def test_a_registered_worker_says_every_second_that_it_is_there() -> None:
 def test_a_worker_that_is_not_registered_yet_tries_more_often() -> None:
     async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
         registry.answer = None
-        await asyncio.sleep(1.9)
+        await pass_time(1.9)
         assert registry.count() == 10
 
     play(main)
@@ -137,14 +137,14 @@ def test_a_worker_that_is_not_registered_yet_tries_more_often() -> None:
 def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back() -> None:
     async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
         registry.answer = HeartbeatReply(0, 5.0)
-        await asyncio.sleep(4)
+        await pass_time(4)
         registry.answer = HeartbeatReply(0, None)
-        await asyncio.sleep(10)
+        await pass_time(10)
         assert worker.closed == []
         registry.answer = HeartbeatReply(0, 5.0)
-        await asyncio.sleep(5)
+        await pass_time(5)
         assert worker.closed == []
-        await asyncio.sleep(2)
+        await pass_time(2)
         assert worker.closed[0] == (CloseCode.RESTARTING, "the worker is going away")
 
     play(main)

@@ -27,12 +27,12 @@ from stages.receiver.audio_intake import LEAST, SLICE
 from stages.receiver.lag import CREDIT, LagLimits
 from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
-from stages.receiver.worker_session import SessionLimits, WorkerSession
+from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 GONE = ConnectionClosedOK(None, None)
-PATIENT = SessionLimits(idle_s=5, session_s=5)
+PATIENT = WorkerSessionLimits(idle_s=5, session_s=5)
 
 
 class ScriptedSocket:
@@ -103,7 +103,7 @@ class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
     def __init__(
-        self, config: SessionConfig, limits: SessionLimits, processes: bool, clock: VirtualClock
+        self, config: SessionConfig, limits: WorkerSessionLimits, processes: bool, clock: VirtualClock
     ) -> None:
         self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
         asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
@@ -138,7 +138,7 @@ Act = Callable[[SessionBench], Awaitable[None]]
 def serve(
     *frames: str | bytes | dict[str, Any] | Exception,
     config: SessionConfig | None = None,
-    limits: SessionLimits = PATIENT,
+    limits: WorkerSessionLimits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
 ) -> SessionBench:
@@ -281,7 +281,7 @@ def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() 
 
 
 def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
-    bench = serve(SECOND, limits=SessionLimits(idle_s=0.05, session_s=5))
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=0.05, session_s=5))
     assert bench.closed == (4008, "idle_timeout")
     assert bench.told[-1]["code"] == "idle_timeout"
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
@@ -313,7 +313,7 @@ def test_what_is_no_audio_does_not_hold_up_the_time_out(frame: bytes | dict[str,
     async def stop(bench: SessionBench) -> None:
         for _ in range(200):
             bench.frames(frame)
-            await asyncio.sleep(0.01)  # virtual time
+            await pass_time(0.01)
             if timeouts(bench):
                 break
         bench.frames(END)
@@ -323,7 +323,7 @@ def test_what_is_no_audio_does_not_hold_up_the_time_out(frame: bytes | dict[str,
 
 def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
     async def leave(bench: SessionBench) -> None:
-        await asyncio.sleep(4)  # virtual time, far beyond the time-out
+        await pass_time(4)  # far beyond the time-out
         assert timeouts(bench) == 0
         bench.frames(present(True))
         await bench.pipe.until(lambda: timeouts(bench) == 1)
@@ -337,7 +337,7 @@ def test_a_client_that_is_away_stops_nothing_until_it_is_back() -> None:
 def test_audio_that_is_not_read_has_not_stopped() -> None:
     async def hold(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: len(bench.pipe.audio) // 2 >= CREDIT)
-        await asyncio.sleep(2)  # virtual time, beyond the time-out
+        await pass_time(2)  # beyond the time-out
         assert timeouts(bench) == 0
         bench.session.handle_result(AudioProcessed("s", ROUTE, 10 * CREDIT), b"")
         await bench.pipe.until(lambda: timeouts(bench) == 1)
@@ -350,7 +350,7 @@ def test_audio_that_is_not_read_has_not_stopped() -> None:
 
 def test_a_change_of_the_silence_counts_for_the_wall_clock() -> None:
     async def change(bench: SessionBench) -> None:
-        await asyncio.sleep(1.9)  # virtual time, below 1,500 ms and the margin of 500 ms
+        await pass_time(1.9)  # below 1,500 ms and the margin of 500 ms
         assert timeouts(bench) == 0
         await bench.pipe.until(lambda: timeouts(bench) == 1)
         bench.frames(END)
@@ -363,7 +363,7 @@ def test_while_nothing_arrives_the_lag_is_assessed_and_nothing_is_owed() -> None
         await bench.pipe.until(lambda: len(bench.pipe.audio) >= len(SECOND))
         bench.session.intake.lag.debt = 4.0
         assert bench.session.lag_s >= 4.0
-        await asyncio.sleep(0.3)  # virtual time, in which nothing comes
+        await pass_time(0.3)  # in which nothing comes
         assert bench.session.intake.lag.debt == 0
         bench.frames(END)
 
@@ -392,7 +392,7 @@ def test_a_gateway_that_sends_audio_hears_that_its_worker_lives() -> None:
 
 
 def test_a_session_has_a_longest_duration() -> None:
-    bench = serve(SECOND, limits=SessionLimits(idle_s=5, session_s=0.05))
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=5, session_s=0.05))
     assert bench.closed == (4009, "session_too_long")
     assert bench.told[-1]["code"] == "session_too_long"
 
@@ -432,7 +432,7 @@ def test_what_is_sent_faster_than_it_is_processed_is_not_read() -> None:
 
 
 def test_results_that_fall_behind_are_warned_about_and_then_end_it() -> None:
-    limits = SessionLimits(5, 5, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    limits = WorkerSessionLimits(5, 5, LagLimits(warn=0.1, end=2.3, end_after=0.2))
     bench = serve(*[SECOND] * 3, limits=limits, processes=False)
     assert bench.told[0]["type"] == "warning"
     assert bench.told[0]["code"] == "processing_lag"

@@ -16,7 +16,7 @@ def after(*pauses: int) -> AdaptiveEndpointDelay:
     """The patience with a speaker who has paused so often, for so long (samples)."""
     patience = AdaptiveEndpointDelay()
     for pause in pauses:
-        patience.paused(pause)
+        patience.append_pause(pause)
     return patience
 
 
@@ -67,38 +67,38 @@ def test_any_text_has_a_likelihood_or_none(text: str, finished: float | None, la
 
 def test_a_sentence_that_is_over_is_not_waited_for_and_one_that_is_not_is() -> None:
     patience = AdaptiveEndpointDelay()
-    assert patience.wait(1.0) == patience.wait(LIKELY) == OVER
-    assert patience.wait(0.0) == patience.wait(UNLIKELY) == 600 * MS
-    assert patience.wait(None) == SILENT
+    assert patience.required_silence(1.0) == patience.required_silence(LIKELY) == OVER
+    assert patience.required_silence(0.0) == patience.required_silence(UNLIKELY) == 600 * MS
+    assert patience.required_silence(None) == SILENT
     assert OVER < SILENT < UNREAD
 
 
 @pytest.mark.parametrize(("pause", "wait"), [(100, 300), (250, 500), (350, 700), (900, 800)])
 def test_a_speakers_pauses_say_how_long_to_wait_within_a_sentence(pause: int, wait: int) -> None:
     patience = after(*[pause * MS] * 10)
-    assert patience.wait(0.0) == wait * MS
-    assert patience.wait(1.0) == OVER
+    assert patience.required_silence(0.0) == wait * MS
+    assert patience.required_silence(1.0) == OVER
 
 
 def test_one_long_pause_is_not_typical_and_old_ones_are_forgotten() -> None:
-    assert after(*[250 * MS] * 8, 700 * MS).wait(0.0) < 650 * MS
-    assert after(*[700 * MS] * 20, *[250 * MS] * 16).wait(0.0) == 500 * MS
+    assert after(*[250 * MS] * 8, 700 * MS).required_silence(0.0) < 650 * MS
+    assert after(*[700 * MS] * 20, *[250 * MS] * 16).required_silence(0.0) == 500 * MS
 
 
 def test_after_a_very_long_pause_something_new_is_said() -> None:
-    assert after(*[LONGEST + 1] * 16).wait(0.0) == AdaptiveEndpointDelay().wait(0.0)
+    assert after(*[LONGEST + 1] * 16).required_silence(0.0) == AdaptiveEndpointDelay().required_silence(0.0)
 
 
 @given(pauses, st.none() | likelihoods)
 def test_no_wait_is_shorter_or_longer_than_allowed(pauses: list[int], finished: float | None) -> None:
-    assert LEAST <= after(*pauses).wait(finished) <= MOST
+    assert LEAST <= after(*pauses).required_silence(finished) <= MOST
     assert LEAST <= UNREAD <= MOST
 
 
 @given(pauses, likelihoods, likelihoods)
 def test_the_likelier_a_sentence_is_over_the_shorter_the_wait(pauses: list[int], a: float, b: float) -> None:
     patience = after(*pauses)
-    assert patience.wait(max(a, b)) <= patience.wait(min(a, b))
+    assert patience.required_silence(max(a, b)) <= patience.required_silence(min(a, b))
 
 
 @given(st.lists(st.tuples(st.integers(0, LONGEST), st.integers(0, LONGEST)), max_size=40), likelihoods)
@@ -106,4 +106,4 @@ def test_the_longer_a_speakers_pauses_the_longer_the_wait(
     pauses: list[tuple[int, int]], finished: float
 ) -> None:
     short, long = (after(*(choose(pair) for pair in pauses)) for choose in (min, max))
-    assert short.wait(finished) <= long.wait(finished)
+    assert short.required_silence(finished) <= long.required_silence(finished)

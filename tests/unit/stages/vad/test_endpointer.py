@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engines.silero import WINDOW
 from stages.endpoint_rules import MOST, EndpointRules, samples
-from stages.messages import GUESSES
+from stages.messages import SPECULATIVE
 from stages.vad.endpointer import Boundary, Ended, Endpointer, Started
 
 RULES = EndpointRules()
@@ -48,21 +48,21 @@ def in_windows(boundaries: Sequence[Boundary]) -> list[tuple[str, float, float]]
         ("..ss", [("start", 2, 0)]),  # no more than there is
         ("..........s~", [("start", 10, 2)]),  # doubtful goes on with what there was
         ("..........~ss", [("start", 11, 3)]),
-        ("ss..", [("start", 0, 0), ("early", 2, 4)]),
+        ("ss..", [("start", 0, 0), ("eager", 2, 4)]),
         ("ss.s", [("start", 0, 0)]),
-        ("ss...", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
-        ("ss...ss", [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
+        ("ss...", [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5)]),
+        ("ss...ss", [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5)]),
         (
             "ss...ss...",
-            [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("early", 7, 9), ("maybe", 7, 10)],
+            [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5), ("eager", 7, 9), ("likely", 7, 10)],
         ),
-        ("ss" + "." * 8, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5)]),
-        ("ss" + "." * 9, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5)]),
-        ("ss" + ".~" * 5, [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5)]),
+        ("ss" + "." * 8, [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5)]),
+        ("ss" + "." * 9, [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5), ("end", 2, 5)]),
+        ("ss" + ".~" * 5, [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5), ("end", 2, 5)]),
         ("ss" + "~" * 50, [("start", 0, 0)]),  # doubtful does not end it
         (
             "ss" + "." * 10 + "ss",  # the pre-roll does not reach into what is decoded already
-            [("start", 0, 0), ("early", 2, 4), ("maybe", 2, 5), ("end", 2, 5), ("start", 12, 5)],
+            [("start", 0, 0), ("eager", 2, 4), ("likely", 2, 5), ("end", 2, 5), ("start", 12, 5)],
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None
     for finished, windows in ((1.0, 7), (None, 10), (0.0, 19)):
         endpoints = endpointer(None)
         hear(endpoints, "ss...")
-        assert endpoints.read(2 * WINDOW, finished) == []
+        assert endpoints.on_text_end(2 * WINDOW, finished) == []
         assert hear(endpoints, "." * (windows - 4)) == []
         assert in_windows(hear(endpoints, ".")) == [("end", 2, 5)]
 
@@ -95,39 +95,39 @@ def test_a_sentence_that_is_over_ends_sooner_and_one_that_is_not_later() -> None
 def test_until_the_text_is_known_it_is_waited_for() -> None:
     assert in_windows(hear(endpointer(None), "ss" + "." * 16)) == [
         ("start", 0, 0),
-        ("early", 2, 4),
-        ("maybe", 2, 5),
+        ("eager", 2, 4),
+        ("likely", 2, 5),
         ("end", 2, 5),
     ]
-    assert in_windows(hear(endpointer(None), "ss" + "." * 15))[-1][0] == "maybe"
+    assert in_windows(hear(endpointer(None), "ss" + "." * 15))[-1][0] == "likely"
 
 
 def test_a_silence_that_is_long_enough_ends_when_the_text_is_known() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss" + "." * 8)
-    assert in_windows(endpoints.read(2 * WINDOW, 1.0)) == [("end", 2, 5)]
-    assert endpoints.read(2 * WINDOW, 1.0) == []
+    assert in_windows(endpoints.on_text_end(2 * WINDOW, 1.0)) == [("end", 2, 5)]
+    assert endpoints.on_text_end(2 * WINDOW, 1.0) == []
 
 
 def test_what_is_known_of_another_silence_does_not_count() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...ss" + "." * 8)
-    assert endpoints.read(2 * WINDOW, 1.0) == []
-    assert in_windows(endpoints.read(7 * WINDOW, 1.0)) == [("end", 7, 10)]
+    assert endpoints.on_text_end(2 * WINDOW, 1.0) == []
+    assert in_windows(endpoints.on_text_end(7 * WINDOW, 1.0)) == [("end", 7, 10)]
 
 
 def test_what_is_known_of_a_silence_does_not_count_for_the_next_one() -> None:
     endpoints = endpointer(None)
     hear(endpoints, "ss...")
-    endpoints.read(2 * WINDOW, 1.0)
-    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("early", 7, 9), ("maybe", 7, 10)]
+    endpoints.on_text_end(2 * WINDOW, 1.0)
+    assert in_windows(hear(endpoints, "ss" + "." * 15)) == [("eager", 7, 9), ("likely", 7, 10)]
 
 
 def test_a_fixed_silence_does_not_depend_on_the_text() -> None:
     endpoints = endpointer(300)
     hear(endpoints, "ss" + "." * 8)
-    assert endpoints.read(2 * WINDOW, 1.0) == []
-    assert endpoints.read(2 * WINDOW, 0.0) == []
+    assert endpoints.on_text_end(2 * WINDOW, 1.0) == []
+    assert endpoints.on_text_end(2 * WINDOW, 0.0) == []
     assert in_windows(hear(endpoints, "..")) == [("end", 2, 5)]
 
 
@@ -136,11 +136,11 @@ def test_a_speaker_who_makes_long_pauses_is_given_longer_ones() -> None:
     for _ in range(10):
         at = endpoints.position + 2 * WINDOW
         hear(endpoints, "ss...")
-        endpoints.read(at, 0.0)
+        endpoints.on_text_end(at, 0.0)
         hear(endpoints, "." * 10)  # 416 ms in all
     at = endpoints.position + 2 * WINDOW
     hear(endpoints, "ss...")
-    endpoints.read(at, 0.0)
+    endpoints.on_text_end(at, 0.0)
     assert hear(endpoints, "." * 21) == []
     assert in_windows(hear(endpoints, "."))[0][0] == "end"
 
@@ -151,11 +151,11 @@ def test_a_pause_that_was_too_long_counts_where_the_sentence_looked_open(finishe
     for _ in range(10):
         at = endpoints.position + 2 * WINDOW
         hear(endpoints, "ss...")
-        endpoints.read(at, finished)
+        endpoints.on_text_end(at, finished)
         assert "end" in [kind for kind, _, _ in in_windows(hear(endpoints, "." * 22))]
     at = endpoints.position + 2 * WINDOW
     hear(endpoints, "ss...")
-    endpoints.read(at, 0.0)
+    endpoints.on_text_end(at, 0.0)
     ended = hear(endpoints, "." * 17)  # 640 ms in all
     assert (ended == []) is more
 
@@ -205,22 +205,22 @@ def test_a_stall_ends_what_is_being_said_with_all_its_audio() -> None:
     endpoints = endpointer()
     hear(endpoints, "ssss")
     position = 4 * WINDOW + 100
-    assert endpoints.stall(position) == [Ended(position, position, "end", 0)]
-    assert endpoints.stall(position) == []
+    assert endpoints.end_without_input(position) == [Ended(position, position, "end", 0)]
+    assert endpoints.end_without_input(position) == []
     assert not endpoints.in_speech
 
 
 def test_a_stall_in_a_pause_is_the_end_that_was_guessed() -> None:
     endpoints = endpointer()
     hear(endpoints, "ss......")
-    assert endpoints.stall(8 * WINDOW) == [Ended(2 * WINDOW, 5 * WINDOW, "end", 5 * WINDOW)]
+    assert endpoints.end_without_input(8 * WINDOW) == [Ended(2 * WINDOW, 5 * WINDOW, "end", 5 * WINDOW)]
     assert hear(endpoints, "ss") == [Started(8 * WINDOW, 5 * WINDOW)]
 
 
 def test_a_stall_with_nothing_said_says_nothing() -> None:
     endpoints = endpointer()
     hear(endpoints, "....s")
-    assert endpoints.stall(5 * WINDOW) == []
+    assert endpoints.end_without_input(5 * WINDOW) == []
     assert hear(endpoints, "s") == []  # and speech has to begin anew
 
 
@@ -229,10 +229,10 @@ def stalled(history: str, then: str) -> list[Boundary]:
     endpoints = endpointer()
     for window in range(62):
         endpoints.feed(0.9, 0.1 if window in (31, 32) else 1.0)
-    endpoints.stall(62 * WINDOW + 10)
+    endpoints.end_without_input(62 * WINDOW + 10)
     hear(endpoints, history)
-    if then == "part":
-        endpoints.part()
+    if then == "drop_resume":
+        endpoints.drop_resume()
     return hear(endpoints, "ss")
 
 
@@ -241,7 +241,7 @@ def test_speech_that_goes_on_behind_a_stall_overlaps_it() -> None:
     assert stalled("", "") == [Started(at, 32 * WINDOW, overlaps=True)]
     assert stalled("." * 8, "") == [Started(70 * WINDOW, 32 * WINDOW, overlaps=True)]
     assert stalled("." * 9, "") == [Started(71 * WINDOW, 63 * WINDOW)]
-    assert stalled("", "part") == [Started(at, at)]
+    assert stalled("", "drop_resume") == [Started(at, at)]
 
 
 def test_long_speech_is_cut_at_its_quietest_point_and_overlaps_there() -> None:
@@ -263,8 +263,8 @@ def test_a_cut_in_a_pause_needs_no_overlap() -> None:
 def test_a_pause_at_the_maximum_ends_the_utterance_without_a_cut() -> None:
     assert in_windows(hear(endpointer(3_000), "s" * 370 + "." * 5)) == [
         ("start", 0, 0),
-        ("early", 370, 372),
-        ("maybe", 370, 373),
+        ("eager", 370, 372),
+        ("likely", 370, 373),
         ("end", 370, 373),
     ]
 
@@ -274,7 +274,7 @@ runs = st.lists(
         st.sampled_from([0.0, 0.2, 0.4, 0.5, 0.95]) | st.floats(0, 1),
         st.integers(1, 12) | st.integers(1, 500),
         st.sampled_from([0.0, 0.001, 1.0]) | st.floats(0, 1),
-        st.sampled_from(["", "flush", "stall", "part"]),
+        st.sampled_from(["", "flush", "stall", "drop_resume"]),
         st.sampled_from([None, 0.0, 0.5, 1.0]),
     ),
     max_size=25,
@@ -303,11 +303,11 @@ def test_what_holds_for_all_histories(
             assert endpoints.in_speech == (checked.start is not None)
             silences += [b.at for b in boundaries if isinstance(b, Ended)]
         at = data.draw(st.sampled_from(silences[-3:]))
-        checked.see(endpoints.read(at, finished), endpoints.position)
-        if then == "part":
-            endpoints.part()
+        checked.see(endpoints.on_text_end(at, finished), endpoints.position)
+        if then == "drop_resume":
+            endpoints.drop_resume()
         elif then:
-            end = endpoints.flush if then == "flush" else endpoints.stall
+            end = endpoints.flush if then == "flush" else endpoints.end_without_input
             position = endpoints.position + windows % WINDOW
             checked.see(end(position), position)
             assert end(position) == []
@@ -325,8 +325,8 @@ def test_an_utterance_always_ends_at_last(
             endpoints.feed(probability, energy)
     for _ in range(MOST // WINDOW + 1):
         for boundary in endpoints.feed(0.0, 0.0):
-            if isinstance(boundary, Ended) and boundary.kind == "maybe":
-                endpoints.read(boundary.at, finished)
+            if isinstance(boundary, Ended) and boundary.kind == "likely":
+                endpoints.on_text_end(boundary.at, finished)
     assert not endpoints.in_speech
 
 
@@ -362,7 +362,7 @@ class Checked:
         assert self.start is not None
         assert self.start < boundary.at <= boundary.until <= position
         assert boundary.until - self.start < self.longest + 2 * WINDOW
-        if boundary.kind in GUESSES:
+        if boundary.kind in SPECULATIVE:
             return
         self.decoded, self.told, self.resume = boundary.until, boundary.at, boundary.resume
         if boundary.kind == "cut":

@@ -11,7 +11,7 @@ from engines.silero import WINDOW, SileroVad
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
-    GUESSES,
+    SPECULATIVE,
     Audio,
     Close,
     Configure,
@@ -91,13 +91,13 @@ def heard(said: list[Packet]) -> dict[int, tuple[int, bytes]]:
             assert start <= message.resume <= message.until
             number = message.utterance + 1
             found[number] = message.resume, before[(message.resume - start) * 2 :]
-        elif isinstance(message, UtteranceEnd) and message.kind not in GUESSES:
+        elif isinstance(message, UtteranceEnd) and message.kind not in SPECULATIVE:
             number = None
     return found
 
 
 SENTENCE = sound((QUIET, SECOND), (LOUD, SECOND), (QUIET, SECOND))
-SPOKEN = ("Audio", "early", "Audio", "maybe", "Audio")  # what is said of it until its end
+SPOKEN = ("Audio", "eager", "Audio", "likely", "Audio")  # what is said of it until its end
 
 
 def test_an_utterance_is_its_start_its_audio_and_its_end() -> None:
@@ -175,7 +175,7 @@ def test_a_flush_in_a_pause_is_answered_with_what_was_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
     _, maybe, end = of_type(UtteranceEnd, said)
-    assert (maybe.kind, end.kind) == ("maybe", "flush")
+    assert (maybe.kind, end.kind) == ("likely", "flush")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
 
@@ -183,7 +183,7 @@ def test_a_flush_in_a_shorter_pause_is_answered_with_what_was_guessed_of_that() 
     data = sound((LOUD, SECOND), (QUIET, 2 * WINDOW + 300))
     said = play(stage(), live([(opened(), b""), *chunks(data), (flush("x"), b"")]))
     early, end = of_type(UtteranceEnd, said)
-    assert (early.kind, end.kind) == ("early", "flush")
+    assert (early.kind, end.kind) == ("eager", "flush")
     assert (early.at, early.until) == (end.at, end.until)
 
 
@@ -200,7 +200,7 @@ def test_audio_that_stops_coming_in_a_pause_ends_it_as_guessed() -> None:
     data = sound((LOUD, SECOND), (QUIET, SECOND // 5))
     said = play(stage(), live([(opened(), b""), *chunks(data), (input_timed_out(), b"")]))
     _, maybe, end = of_type(UtteranceEnd, said)
-    assert (maybe.kind, end.kind) == ("maybe", "end")
+    assert (maybe.kind, end.kind) == ("likely", "end")
     assert (maybe.at, maybe.until) == (end.at, end.until)
 
 
@@ -238,7 +238,7 @@ def test_a_client_that_is_gone_is_forgotten_without_an_end() -> None:
     assert [c.reason for c in of_type(Close, said)] == ["gone"]
     others = play(vad_stage, at_once(audio(0, SECOND), flush(), configure(), close()))
     assert [message for message, _ in others] == [close()]  # another stage may know it still
-    assert vad_stage._speakers == {}
+    assert vad_stage._sessions == {}
     assert not vad_stage.busy
 
 
@@ -253,7 +253,7 @@ def test_configure_changes_the_silence_from_here_on() -> None:
     packets = chunks(data)
     history: list[Packet] = [(opened(), b""), *packets[:20], (configure(min_silence_ms=2_000), b"")]
     said = play(stage(), live([*history, *packets[20:]]))
-    assert [end.kind for end in of_type(UtteranceEnd, said)] == ["early", "maybe", "end", "early", "maybe"]
+    assert [end.kind for end in of_type(UtteranceEnd, said)] == ["eager", "likely", "end", "eager", "likely"]
     assert of_type(Configure, said) == [configure(min_silence_ms=2_000)]
 
 
@@ -305,7 +305,7 @@ def test_the_silence_may_become_that_of_the_text_and_fixed_again() -> None:
     vad_stage = stage()
     packets = chunks(sound((LOUD, SECOND), (QUIET, SECOND * 3 // 10)))
     play(vad_stage, live([(opened(), b""), (configure(min_silence_ms="auto"), b""), *packets]))
-    endpointer = vad_stage._speakers["s"].endpointer
+    endpointer = vad_stage._sessions["s"].endpointer
     assert (endpointer.min_silence, endpointer.in_speech) == (None, True)
     play(vad_stage, at_once(configure(min_silence_ms=700)))
     assert endpointer.min_silence == samples(700)
@@ -315,7 +315,7 @@ def test_a_long_utterance_is_cut_and_goes_on() -> None:
     data = sound((LOUD, 8 * SECOND), (QUIET, SECOND))
     said = play(stage(max_utterance=samples(5_000)), live([(opened(), b""), *chunks(data)]))
     kinds = [(end.utterance, end.kind) for end in of_type(UtteranceEnd, said)]
-    assert kinds == [(1, "cut"), (2, "early"), (2, "maybe"), (2, "end")]
+    assert kinds == [(1, "cut"), (2, "eager"), (2, "likely"), (2, "end")]
     for start, piece in heard(said).values():
         assert piece == data[2 * start : 2 * start + len(piece)]
 
@@ -383,7 +383,7 @@ def check_boundaries(said: list[Packet], audio_of: dict[int, tuple[int, bytes]])
         start, data = audio_of[end.utterance]
         assert free <= start < end.until <= start + len(data) // 2
         assert end.until <= end.decided
-        if end.kind not in GUESSES:
+        if end.kind not in SPECULATIVE:
             free = end.resume
             decided.append(end.utterance)
     assert decided == list(range(1, len(decided) + 1))
@@ -399,8 +399,8 @@ def test_memory_stays_flat_over_hours(loudness: int) -> None:
     play(vad_stage, at_once(opened()))
     for k in range(2 * 3_600 // 8 // 4):  # half an hour: what grows, has grown
         play(vad_stage, at_once(audio(k * 8 * SECOND, chunk)))
-        kept = max(kept, len(vad_stage._speakers["s"].audio))
-        assert len(vad_stage._speakers["s"].endpointer._energies) < 200
+        kept = max(kept, len(vad_stage._sessions["s"].audio))
+        assert len(vad_stage._sessions["s"].endpointer._energies) < 200
     assert kept <= len(chunk) + 2 * 2 * SECOND + 2 * WINDOW
 
 
@@ -413,17 +413,15 @@ def test_a_muted_microphone_is_no_work() -> None:
 
 @pytest.mark.parametrize("name", ["beckett.wav", "two_cities.wav"])
 def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str,
 ) -> None:
     speech = pcm((recording(name)[: 8 * SECOND] * 32_767).astype(int))
     whole = bytes(3 * SECOND) + speech + bytes(4 * SECOND) + speech + bytes(2 * SECOND)
 
-    def boundaries() -> list[int]:
-        said = play(
-            VadStage(SileroVad(), EndpointRules(), ManualClock()), live([(opened(), b""), *chunks(whole)])
-        )
+    def boundaries(rules: EndpointRules) -> list[int]:
+        said = play(VadStage(SileroVad(), rules, ManualClock()), live([(opened(), b""), *chunks(whole)]))
         return [m.at for m, _ in said if isinstance(m, UtteranceStart | UtteranceEnd)]
 
-    skipped = boundaries()
-    monkeypatch.setattr("stages.vad.vad_session.CLEAR_SILENCE", -1.0)
-    assert all(abs(a - b) <= WINDOW for a, b in zip(boundaries(), skipped, strict=True))
+    skipped = boundaries(EndpointRules())
+    every = boundaries(EndpointRules(clear_silence=-1.0))
+    assert all(abs(a - b) <= WINDOW for a, b in zip(every, skipped, strict=True))
