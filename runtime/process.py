@@ -18,8 +18,8 @@ from runtime.errors import StartupError
 
 log = structlog.stdlib.get_logger(__name__)
 
-GRACE_S: Final = 3.0  # from the signal to the end; honcho kills 5 s after the first process stopped
-POLL_S: Final = 0.1  # how late an asyncio process may notice the signal
+GRACE_S: Final = 3.0  # Seconds from the signal to the end: honcho kills 5 s after the first process stopped.
+POLL_S: Final = 0.1  # Seconds by which an asyncio process may notice the signal late.
 
 
 class Stop:
@@ -53,7 +53,7 @@ class Stop:
             signal.setitimer(signal.ITIMER_REAL, self._grace)
 
     def _expire(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        log.error("not drained within %.1f s after the signal", self._grace)
+        log.error("not drained in time after the signal", seconds=self._grace)
         logging.shutdown()
         os._exit(1)
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from stages.channels import Inbox
 
+# Seconds that a step of the pipeline may take: results are noticed as late from some 0.3 s on.
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
+# Sessions in a forward pass, up to what a GPU takes.
 BATCH_SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 

@@ -26,7 +26,7 @@ class Inference:
         self.max_batch = max_batch
         self.shrunk = False  # the device has shown that it holds no more than `max_batch`
 
-    def run(self, jobs: Sequence[Any]) -> list[Transcript | Failure]:
+    def run_batch(self, jobs: Sequence[Any]) -> list[Transcript | Failure]:
         """The results of the jobs, in order.
 
         A batch that does not fit is halved, and no larger one is tried again. One that raises is
@@ -45,11 +45,11 @@ class Inference:
             if half < self.max_batch:
                 log.warning("out of memory: fewer sessions in a step", sessions=len(jobs), from_here_on=half)
                 self.max_batch, self.shrunk = half, True
-            return [*self.run(jobs[:half]), *self.run(jobs[half:])]
+            return [*self.run_batch(jobs[:half]), *self.run_batch(jobs[half:])]
         except DeviceLost:
             raise
         except Exception as error:
             if len(jobs) == 1:
                 log.exception("the engine failed on one session's audio")
                 return [Failure(f"the engine failed on this utterance: {type(error).__name__}")]
-            return [result for job in jobs for result in self.run([job])]
+            return [result for job in jobs for result in self.run_batch([job])]

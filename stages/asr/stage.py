@@ -123,7 +123,7 @@ class AsrStage:
         inference, batch = min(ready, key=lambda pair: (pair[1].kind is WorkKind.PARTIAL, pair[1].since))
         jobs = [served.session.make_job(batch.kind) for served in batch.items]
         before = self._clock()
-        results = inference.run(jobs)
+        results = inference.run_batch(jobs)
         spent = self._clock() - before
         self._measure(batch, spent)
         for served, job, result in zip(batch.items, jobs, results, strict=True):
@@ -179,7 +179,7 @@ class AsrStage:
         session = served.session
         match message:
             case Audio():
-                session.append_audio(message.start, payload, (*message.stamps, now), now)
+                session.append_utterance_audio(message.start, payload, (*message.stamps, now), now)
             case Silence():
                 session.received = max(session.received, message.end)
             case UtteranceStart():

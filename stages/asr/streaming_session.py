@@ -49,7 +49,7 @@ class StreamProgress:
         """The sample after the last one that is here."""
         return self.base + len(self.audio)
 
-    def append(self, at: int, audio: Floats) -> None:
+    def extend(self, at: int, audio: Floats) -> None:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
         if self.start < 0:
             self.start = self.base = self.fed = at
@@ -72,7 +72,7 @@ class StreamingSession:
     received: int  # all audio up to here has come
     stream: StreamProgress | None = None
 
-    def append_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+    def append_utterance_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
         """Append audio of the utterance that is being said."""
         audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self.received = max(self.received, at + len(audio))
@@ -80,7 +80,7 @@ class StreamingSession:
             if self.stream.end - self.stream.fed < self.chunk:
                 self.stream.since = now
             self.stream.stamps = stamps
-            self.stream.append(at, audio)
+            self.stream.extend(at, audio)
 
     def begin_utterance(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
@@ -109,7 +109,7 @@ class StreamingSession:
         self.begin_utterance(cut.utterance + 1, overlaps=cut.resume < cut.until)
         assert self.stream is not None
         self.stream.since, self.stream.stamps = now, cut.stamps
-        self.stream.append(cut.resume, before.slice(cut.resume, before.end))
+        self.stream.extend(cut.resume, before.slice(cut.resume, before.end))
 
     def close(self) -> None:
         """The session is gone: free its streams."""

@@ -91,7 +91,7 @@ class Utterance:
         """The sample after the last one that is here."""
         return self.start + self.length
 
-    def append(self, at: int, audio: Floats) -> None:
+    def extend(self, at: int, audio: Floats) -> None:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
         if self.start < 0:
             self.start = at
@@ -120,7 +120,7 @@ class UtteranceSession:
     utterance: Utterance | None = None
     context: Context | None = None
 
-    def append_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
+    def append_utterance_audio(self, at: int, pcm: bytes, stamps: Stamps, now: int) -> None:
         """Append audio of the utterance that is being said."""
         audio = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
         self.received = max(self.received, at + len(audio))
@@ -130,7 +130,7 @@ class UtteranceSession:
         if utterance.length <= utterance.decoded:
             utterance.since = now
         utterance.stamps = stamps
-        utterance.append(at, audio)
+        utterance.extend(at, audio)
 
     def begin_utterance(self, number: int, *, overlaps: bool = False) -> None:
         """An utterance begins; its audio may overlap the one before."""
@@ -162,7 +162,7 @@ class UtteranceSession:
     def _carry_over(self, before: Utterance, cut: UtteranceEnd) -> None:
         overlaps = cut.resume < cut.until
         after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.output.spoken)
-        after.append(cut.resume, before.audio(before.end)[cut.resume - before.start :])
+        after.extend(cut.resume, before.audio(before.end)[cut.resume - before.start :])
         after.stamps = cut.stamps
         self.utterance = after
 

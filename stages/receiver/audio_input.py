@@ -25,7 +25,7 @@ class AudioInput:
             self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
 
-    def feed(self, data: bytes) -> bytes:
+    def decode_bytes(self, data: bytes) -> bytes:
         """The samples that `data` completes."""
         data = self._rest + data if self._rest else data
         whole = len(data) - len(data) % self._frame_bytes

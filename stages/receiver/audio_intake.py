@@ -102,7 +102,7 @@ class AudioIntake:
     async def _send_audio(self, piece: bytes, arrived: int, *, waited: bool) -> None:
         held_s = await self._wait_for_credit()
         start = self.lag.received
-        self.lag.on_audio(len(piece) // BYTES_PER_SAMPLE, held_s, waited=waited)
+        self.lag.on_read(len(piece) // BYTES_PER_SAMPLE, held_s, waited=waited)
         stamps = (arrived, self._clock())
         await self._pipeline.send(Audio(self._session, self._route, start, stamps), piece)
         self.check_lag()

@@ -56,7 +56,7 @@ class EventWriter:
             self._code = code
         self._news.set()
 
-    def stop(self) -> None:
+    def stop_writing(self) -> None:
         """Write nothing more: the socket is gone."""
         self._stopped = True
         self._news.set()

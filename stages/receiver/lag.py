@@ -54,7 +54,7 @@ class Lag:
         """Whether more audio may be read."""
         return self.received - self.processed < CREDIT
 
-    def on_audio(self, samples: int, held_s: float, *, waited: bool) -> None:
+    def on_read(self, samples: int, held_s: float, *, waited: bool) -> None:
         """Audio was read after not reading for `held_s`; `waited` if the socket had nothing waiting."""
         self.received += samples
         if waited:

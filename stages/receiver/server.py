@@ -72,10 +72,10 @@ async def serve_worker(settings: ReceiverSettings, stop: Stop) -> None:
     worker = Worker(settings, pipeline)
     registry = Registry.connect(settings.redis)
     async with listening(worker, settings) as server:
-        pipeline.start(worker.handle_result)
+        pipeline.start(worker.dispatch_result)
         registration = Registration(worker, registry)
         heartbeats = loop.create_task(registration.run())
-        alive_reports = loop.create_task(worker.report_alive())
+        alive_reports = loop.create_task(worker.run_alive_reports())
         await stop.wait(heartbeats)
         await registration.drain(settings.drain_timeout)
         heartbeats.cancel()

@@ -55,7 +55,7 @@ class Worker:
         self.idle.set()
         self.metrics = open_metrics(settings.sockets / "metrics")
 
-    def handle_result(self, message: Message, payload: bytes) -> None:
+    def dispatch_result(self, message: Message, payload: bytes) -> None:
         """Hand what a sender says to its session, if it is still here."""
         if session := self._sessions.get(getattr(message, "session", "")):
             session.handle_result(message, payload)
@@ -120,7 +120,7 @@ class Worker:
             self.metrics.sessions.dec()
             self.metrics.audio.inc(session.new_audio_s)
 
-    async def report_alive(self) -> NoReturn:
+    async def run_alive_reports(self) -> NoReturn:
         """Let gateways hear that the worker lives however busy its stages are, until cancelled."""
         while True:
             await asyncio.sleep(ALIVE_S)

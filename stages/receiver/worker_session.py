@@ -151,7 +151,7 @@ class WorkerSession:
             return True
         self._owes_progress = True
         for at in range(0, len(frame), DECODE):
-            pcm = self._input.feed(frame[at : at + DECODE])
+            pcm = self._input.decode_bytes(frame[at : at + DECODE])
             await self.intake.append_audio(pcm, arrived, waited=waited and at == 0)
         self._timeout.on_audio(self._now())
         return True
@@ -241,7 +241,7 @@ class WorkerSession:
             raise SessionError(
                 CloseCode.INTERNAL, f"the transcript was not complete after {END_S:.0f} s"
             ) from None
-        self.writer.stop()
+        self.writer.stop_writing()
 
     async def _send_close(self, reason: CloseReason) -> None:
         if not self._is_complete and self._close_sent != reason:

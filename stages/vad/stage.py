@@ -63,7 +63,7 @@ class VadStage:
                 self._sessions[message.session] = vad_session_from(message, self._rules)
                 yield message, b""
             case Audio() if session := self._sessions.get(message.session):
-                session.append(payload, (*message.stamps, now))
+                session.append_samples(payload, (*message.stamps, now))
                 _on_input(session, now)
                 if session.windows:
                     self._waiting[message.session] = session

@@ -52,7 +52,7 @@ class VadSession:
         """How many whole windows wait to be looked at."""
         return (self.received - self.endpointer.position) // WINDOW
 
-    def append(self, pcm: bytes, stamps: Stamps) -> None:
+    def append_samples(self, pcm: bytes, stamps: Stamps) -> None:
         """Append samples that arrived."""
         self.audio += pcm
         self.received += len(pcm) // BYTES_PER_SAMPLE

@@ -274,10 +274,11 @@ def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, 
     with worker_process(registry.url, "sender=2") as worker:
 
         async def speak_until_the_end() -> tuple[Events, int | None]:
-            async with worker_session(worker) as session:
+            async with worker.connect() as silent, worker_session(worker) as session:
                 await send_audio(session, beckett)
                 begin = await next_event(session)
                 worker.terminate()
+                assert isinstance(decode_reply(await silent.recv()), SessionRefused)
                 return [begin, *await events_to_close(session)], session.close_code
 
         events, code = run(speak_until_the_end())

@@ -419,7 +419,7 @@ def test_a_success_in_between_forgives() -> None:
 def test_only_the_job_that_makes_the_engine_raise_fails() -> None:
     inference = Inference(EchoJobs(ManualClock()), 4)
     jobs = [Job(np.full(SECOND, value / 32768, np.float32)) for value in (1, 666, 2)]
-    kinds = Counter(type(result) for result in inference.run(jobs))
+    kinds = Counter(type(result) for result in inference.run_batch(jobs))
     assert kinds == {Transcript: 2, Failure: 1}
 
 
@@ -427,7 +427,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
     engine = EchoJobs(ManualClock(), room=2)
     inference = Inference(engine, 8)
     jobs = [Job(np.ones(SECOND, np.float32))] * 7
-    assert all(isinstance(result, Transcript) for result in inference.run(jobs))
+    assert all(isinstance(result, Transcript) for result in inference.run_batch(jobs))
     assert (inference.max_batch, inference.shrunk) == (2, True)
     assert engine.sizes == [7, 4, 2, 2, 3, 2, 1]
 

@@ -24,7 +24,7 @@ FORMATS: list[tuple[Encoding, int, int]] = [
 def convert(data: bytes, encoding: Encoding = "pcm_s16le", rate: int = 16_000, channels: int = 1) -> bytes:
     """All at once."""
     source = AudioInput(encoding, rate, channels)
-    return source.feed(data) + source.finish()
+    return source.decode_bytes(data) + source.finish()
 
 
 def samples_of(data: bytes) -> npt.NDArray[np.int64]:
@@ -43,7 +43,7 @@ def test_a_frame_may_end_anywhere_in_a_sample(encoding: Encoding, channels: int)
     whole = convert(data, encoding, channels=channels)
     for split in range(len(data) + 1):
         source = AudioInput(encoding, 16_000, channels)
-        assert source.feed(data[:split]) + source.feed(data[split:]) == whole
+        assert source.decode_bytes(data[:split]) + source.decode_bytes(data[split:]) == whole
 
 
 @settings(max_examples=100, deadline=None)
@@ -53,9 +53,9 @@ def test_any_chunks_give_the_same_audio(
 ) -> None:
     source, at, pieces = AudioInput(*form), 0, list[bytes]()
     for split in sorted(splits):
-        pieces.append(source.feed(data[at:split]))
+        pieces.append(source.decode_bytes(data[at:split]))
         at = max(at, split)
-    pieces += [source.feed(data[at:]), source.finish()]
+    pieces += [source.decode_bytes(data[at:]), source.finish()]
     assert b"".join(pieces) == convert(data, *form)
     assert all(len(piece) % 2 == 0 for piece in pieces)
 
@@ -115,7 +115,7 @@ def test_a_tone_keeps_its_length_its_pitch_and_its_loudness(rate: int) -> None:
     source = AudioInput("pcm_f32le", rate, 1)
     data = tone.astype("<f4").tobytes()
     step = rate // 10 * 4 + 3  # 100 ms and a piece of a sample
-    pieces = [source.feed(data[at : at + step]) for at in range(0, len(data), step)]
+    pieces = [source.decode_bytes(data[at : at + step]) for at in range(0, len(data), step)]
     heard = samples_of(b"".join(pieces) + source.finish())
     assert abs(len(heard) - seconds * 16_000) <= 1
     spectrum = np.abs(np.fft.rfft(heard[:32_000] * np.hanning(32_000)))
@@ -132,5 +132,5 @@ def test_what_the_lower_rate_cannot_hold_is_filtered_out() -> None:
 
 def test_resampling_does_not_hold_much_back() -> None:
     source = AudioInput("pcm_s16le", 48_000, 1)
-    given_back = len(source.feed(bytes(2 * 48_000))) // 2
+    given_back = len(source.decode_bytes(bytes(2 * 48_000))) // 2
     assert 16_000 - given_back < 1_600  # 100 ms

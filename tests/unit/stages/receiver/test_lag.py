@@ -47,7 +47,7 @@ class World:
                 self.judge(self.now - self.held_since)
                 return
             held = 0.0 if self.held_since is None else self.now - self.held_since
-            self.lag.on_audio(CHUNK, held, waited=waited and held == 0.0)
+            self.lag.on_read(CHUNK, held, waited=waited and held == 0.0)
             self.held_since, waited = None, False
             self.judge(0.0)
 
@@ -122,9 +122,9 @@ def test_audio_in_seconds() -> None:
 
 def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
     lag = Lag()
-    lag.on_audio(CHUNK, 3.0, waited=False)
+    lag.on_read(CHUNK, 3.0, waited=False)
     assert lag.debt == pytest.approx(2.9)
-    lag.on_audio(CHUNK, 0.0, waited=True)
+    lag.on_read(CHUNK, 0.0, waited=True)
     assert lag.debt == 0.0
 
 
@@ -132,7 +132,7 @@ def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
 def test_a_lag_is_never_less_than_what_is_in_the_pipeline(reads: list[tuple[int, float, bool]]) -> None:
     lag = Lag()
     for samples, held, waited in reads:
-        lag.on_audio(samples, held, waited=waited)
+        lag.on_read(samples, held, waited=waited)
         assert lag.debt >= 0
         assert lag.seconds() >= (lag.received - lag.processed) / SAMPLE_RATE
         lag.processed = lag.received // 2

@@ -195,7 +195,7 @@ def test_any_text_behind_it_is_a_message_or_a_bad_command(text: str) -> None:
 
 def test_the_vad_begins_at_the_clock() -> None:
     speaker = vad_session_from(opened(start=5_120), EndpointRules())
-    speaker.append(bytes(2 * 512), ())
+    speaker.append_samples(bytes(2 * 512), ())
     assert (speaker.received, speaker.endpointer.position, speaker.windows) == (5_632, 5_120, 1)
     assert speaker.slice(5_120, 5_632) == bytes(1_024)
 

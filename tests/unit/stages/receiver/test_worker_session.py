@@ -274,7 +274,7 @@ def test_a_client_that_leaves_before_all_has_come_is_forgotten_behind_its_end() 
         bench.pipe.ends = False
         bench.frames(END)
         await bench.pipe.until(lambda: any(isinstance(m, Close) for m in bench.pipe.messages))
-        bench.session.writer.stop()
+        bench.session.writer.stop_writing()
 
     bench = serve(SECOND, act=leave)
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["end", "gone"]
