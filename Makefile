@@ -54,8 +54,8 @@ bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --h
 bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make bench-guard REV=HEAD
 	@dalston-rt bench guard --rev '$(or $(REV),HEAD)' $(ARGS)
 
-test: $(TESTED)  ## run all tests; make test SEED=1 gives the property tests the examples of that seed
-	@python -m pytest $(if $(SEED),--hypothesis-seed=$(SEED))
+test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tests' examples of that seed
+	@python -m pytest $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
@@ -64,12 +64,12 @@ fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more 
 	@for round in $$(seq $(or $(ROUNDS),3)); do \
 		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
 
-check: $(TESTED)  ## format, lint, types, floors, tests
+check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit with one ring of the tests
 	@ruff format --check $(CODE)
 	@ruff check $(CODE)
 	@mypy
 	@lint-imports
-	@python -m pytest
+	@python -m pytest $(if $(RING),tests/$(RING))
 
 gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
 	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')

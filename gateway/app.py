@@ -24,7 +24,7 @@ from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
-from gateway.sessions.session import SessionLimits
+from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
 from gateway.workers.assignment import WorkerAccess
@@ -69,7 +69,7 @@ class GatewayApp:
             metrics,
             LivenessLimits(first_word=settings.worker_connect_timeout),
         )
-        limits = SessionLimits(settings.resume_window, settings.retry_after)
+        limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(access, self._checkpoints, limits)
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:

@@ -77,18 +77,19 @@ class StageReplay:
     def _deliver(self, message: Message, payload: bytes = b"") -> None:
         """Give a message to the VAD stage, and what it sends on to the ASR stage."""
         for each, audio in _outputs(self._vad, message, payload, self._clock()):
-            for result, _ in self._asr.handle(each, audio, self._clock()):
-                self._handle_result(result, max(self._now, self._pass_ends))
+            for packet in self._asr.handle(each, audio, self._clock()):
+                self._handle_result(packet, max(self._now, self._pass_ends))
             while self._asr.busy:
                 self._pass_ends = self._now + self._decode_s
-                for result, _ in self._asr.work(self._clock()):
-                    self._handle_result(result, self._pass_ends)
+                for packet in self._asr.work(self._clock()):
+                    self._handle_result(packet, self._pass_ends)
 
-    def _handle_result(self, result: Message, at: float) -> None:
+    def _handle_result(self, packet: Packet, at: float) -> None:
+        result, encoded = packet
         if isinstance(result, TextEnd):
             heapq.heappush(self._text_ends, (at, len(self._text_ends), result))
             return
-        for message, payload in _outputs(self._assembler, result, b"", self._clock()):
+        for message, payload in _outputs(self._assembler, result, encoded, self._clock()):
             if isinstance(message, EncodedEvent) and isinstance(event := decode_event(payload), FinalEvent):
                 assert isinstance(result, Hypothesis)
                 self._finals.append(event.text)

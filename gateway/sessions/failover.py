@@ -163,7 +163,7 @@ class Failover:
         elif isinstance(message, FinalEvent):
             self.input.on_final()
             if message.flush_id is not None:
-                state.replay.flush_answered(message.flush_id)
+                state.replay.entries.flush_answered(message.flush_id)
         state.replay.trim_before(state.continuity.replay_from)
         self._feeder.wake()
         if shown is not None:

@@ -1,4 +1,4 @@
-"""Gives a transport its port to a session: audio and commands in, events out, whatever the transport is."""
+"""Is what a transport holds of a session, whatever the transport is: it takes input and gives out events."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLimits:
+class SessionPolicy:
     """What holds for all sessions of a gateway.
 
     - resume_window: seconds for which a client that lost its connection may come back; 0: not at all.
@@ -49,7 +49,7 @@ class Session:
         state: SessionState,
         access: WorkerAccess,
         checkpoints: CheckpointStore,
-        limits: SessionLimits,
+        limits: SessionPolicy,
         phase: PhaseTracker,
     ) -> None:
         """`phase` is FAILING_OVER for a session that another gateway began."""

@@ -17,7 +17,7 @@ from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
 from gateway.sessions.port import SessionPort
-from gateway.sessions.session import Session, SessionLimits
+from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 
@@ -34,11 +34,11 @@ class SessionManager:
         self,
         access: WorkerAccess,
         checkpoints: CheckpointStore,
-        limits: SessionLimits | None = None,
+        limits: SessionPolicy | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
-        self._limits = limits or SessionLimits()
+        self._limits = limits or SessionPolicy()
         self._draining = False
         self._sessions: dict[str, Session] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -14,7 +14,7 @@ from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slots import SlotManager
 from gateway.metrics import GatewayMetrics
 from gateway.sessions.checkpoint_store import CheckpointStore, Owner
-from gateway.sessions.session import SessionLimits
+from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.workers.assignment import OpenConnection, WorkerAccess
 from gateway.workers.connection import WorkerConnection, WorkerFrame, WorkerUnreachable
@@ -179,7 +179,7 @@ def session_manager(
     open_connection: OpenConnection = unreachable,
     metrics: GatewayMetrics | None = None,
     store: CheckpointStore | None = None,
-    limits: SessionLimits | None = None,
+    limits: SessionPolicy | None = None,
 ) -> SessionManager:
     """The sessions of a gateway."""
     access = WorkerAccess(

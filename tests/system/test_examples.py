@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Desk:
 
     folder: Path
     port: int
+    run_dir: str  # A short one: a socket's path has 107 bytes at most.
 
     def text(self, block: CodeBlock) -> str:
         """The example as printed; only where a printed port is taken on this machine, with another one."""
@@ -50,7 +52,7 @@ class Desk:
         """The environment of a command: a server that it starts does not get in the way of this one."""
         gateway, receiver = free_ports(2)
         settings = {"gateway_port": str(gateway), "receiver_port": str(receiver)}
-        settings |= {"run_dir": str(self.folder / "run"), "data_dir": str(self.folder / "data")}
+        settings |= {"run_dir": self.run_dir, "data_dir": str(self.folder / "data")}
         return environment(ROOT, settings | {"url": f"ws://127.0.0.1:{self.port}"})
 
     def clone(self) -> Path:
@@ -87,9 +89,10 @@ def running() -> Iterator[int]:
 
 
 @pytest.fixture
-def desk(running: int, tmp_path: Path) -> Desk:
+def desk(running: int, tmp_path: Path) -> Iterator[Desk]:
     write_wav(tmp_path / "talk.wav", samples("beckett.wav"))
-    return Desk(tmp_path, running)
+    with tempfile.TemporaryDirectory(prefix="dalston-") as run_dir:
+        yield Desk(tmp_path, running, run_dir)
 
 
 def folder_of(block: CodeBlock, desk: Desk) -> Path:

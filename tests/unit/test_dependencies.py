@@ -18,7 +18,7 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "engines/whisper": "whisper",
     "engines/parakeet": "parakeet",
     "engines/weights/extract.py": "dev",
-    "dalston_realtime/client/microphone.py": "mic",
+    "dalston_realtime/client/audio/microphone.py": "mic",
 }
 BROUGHT = {  # what a library of ours brings and is of no use without it
     "faster-whisper": {"ctranslate2", "tokenizers"},

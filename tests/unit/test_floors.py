@@ -1,9 +1,11 @@
-"""Checks what an import loads: a process has no library in its memory that it does not use."""
+"""Checks that no floor imports upward, and that an import loads no library that the process does not use."""
 
 import subprocess
 import sys
 
 import pytest
+
+from runtime.local_server import ROOT
 
 SERVER = ("gateway", "broker", "stages", "runtime", "engines", "bench")
 LIBRARIES_OF_THE_SERVER = (
@@ -35,6 +37,16 @@ def loaded(statement: str, *names: str) -> set[str]:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
+
+
+def test_the_floors_of_the_import_linter_hold() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(

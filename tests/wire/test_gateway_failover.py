@@ -5,46 +5,10 @@ import json
 
 import pytest
 
-from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker, read_message
+from tests.support.fake_worker import WorkerVisit, fake_worker, read_message
 from tests.support.gateway_process import Client, GatewayProcess, client, run
+from tests.support.gateway_sessions import SECOND, finals, lose, recorder
 from tests.support.redis_fixture import RedisServer
-
-SECOND = bytes(32_000)
-
-
-async def recorder(visit: WorkerVisit) -> None:
-    """Takes everything; one final for each second of audio, which begins where the worker began."""
-    await visit.begin()
-    resume = visit.request.resume
-    begun = resume.clock / 16_000 if resume else 0.0
-    number = resume.utterance if resume else 1
-    async for frame in visit.connection:
-        visit.received.append(frame)
-        if isinstance(frame, bytes):
-            heard = begun + sum(len(f) for f in visit.received if isinstance(f, bytes)) / 32_000
-            await visit.event("progress", processed=heard)
-            while number <= int(heard):
-                text = f"w{number}"
-                start = {"start": number - 1.0, "end": float(number)}
-                await visit.event("transcript.final", utterance=number, text=text, **start)
-                number += 1
-        elif read_message(frame).get("type") == "end":
-            await visit.event("session.end", transcript="?", audio_duration=heard, speech_duration=0.0)
-            await visit.connection.close(1000)
-            return
-
-
-def lose(worker: FakeWorker, code: int | None) -> None:
-    """End the worker's connections: by a code, or without a word."""
-    for visit in worker.visits:
-        if code is None:
-            visit.connection.transport.abort()
-        else:
-            asyncio.get_running_loop().create_task(visit.connection.close(code))
-
-
-async def finals(me: Client, count: int) -> list[str]:
-    return [(await me.event("transcript.final"))["text"] for _ in range(count)]
 
 
 @pytest.mark.parametrize("code", [None, 1001, 1011, 1012])

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -20,39 +19,9 @@ from gateway.sessions.state import SessionState
 from runtime.worker_link import MAX_OVERLAP_S, ClientPresence, encode
 from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
+from tests.support.gateway_sessions import SECOND, begun, finals, kept_gateway, lose, lost, recorder, resumed
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
-from tests.wire.test_gateway_failover import SECOND, finals, lose, recorder
-
-
-async def lost(me: Client) -> str:
-    """Break the client's connection; the token with which it comes back."""
-    me.connection.transport.abort()
-    return f"{me.session_id}:{me.seq}"
-
-
-async def begun(me: Client) -> None:
-    me.session_id = (await me.event("session.begin"))["session_id"]
-
-
-async def resumed(gateway: GatewayProcess, token: str, replayed: list[str], audio: float) -> Client:
-    """Come back, and check what is said first."""
-    connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
-    me = Client(connection, int(token.split(":")[1]))
-    me.session_id = token.split(":", maxsplit=1)[0]
-    assert [await me.event() for _ in replayed] == [
-        {"type": "transcript.final", "utterance": int(w[1:]), "text": w, "start": int(w[1:]) - 1.0}
-        | {"end": float(w[1:]), "seq": me.seq - len(replayed) + n + 1}
-        for n, w in enumerate(replayed)
-    ]
-    event = await me.event()
-    assert (event["type"], event["session_id"]) == ("session.resumed", me.session_id)
-    assert event["audio_received"] == audio
-    return me
-
-
-def kept_gateway(redis: AnyRedis) -> AbstractContextManager[GatewayProcess]:
-    return gateway_process(redis.url, resume_window="20")
 
 
 def test_events_that_were_missed_come_again_and_the_session_goes_on(shared_redis: RedisServer) -> None:

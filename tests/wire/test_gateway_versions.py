@@ -13,9 +13,8 @@ from broker.checkpoint_record import HEADER
 from runtime.worker_link import SessionRefused, encode
 from tests.support.fake_worker import fake_worker, strange_worker
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, run
+from tests.support.gateway_sessions import SECOND, begun, finals, kept_gateway, recorder, resumed
 from tests.support.redis_fixture import RedisServer
-from tests.wire.test_gateway_failover import SECOND, finals, recorder
-from tests.wire.test_gateway_resume import begun, kept_gateway, resumed
 
 
 async def newer(connection: ServerConnection) -> None:

@@ -28,7 +28,7 @@ def test_the_end_of_the_block_ends_a_process_and_its_children() -> None:
     with ManagedProcess(*python(PARENT)) as parent:
         child = psutil.Process(int(parent.line("child").split()[1]))
     assert not parent.is_running
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    child.wait(10)  # It is killed; the kernel needs a moment to end it.
 
 
 def test_a_test_that_fails_leaves_no_process() -> None:

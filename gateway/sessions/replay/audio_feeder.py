@@ -38,9 +38,9 @@ class AudioFeeder:
     def __init__(
         self, buffer: ReplayBuffer, continuity: SessionContinuity, limits: FeedLimits | None = None
     ) -> None:
-        self._buffer, self._continuity = buffer, continuity
+        self._buffer, self._entries, self._continuity = buffer, buffer.entries, continuity
         self._limits = limits or FeedLimits()
-        self._cursor = buffer.first()
+        self._cursor = buffer.entries.first()
         self._max_unsent = self._limits.unsent_at_first
         self._changed = asyncio.Event()
         self._idle: WorkerConnection | None = None  # A worker that has got all there is.
@@ -51,7 +51,7 @@ class AudioFeeder:
 
     def rewind(self) -> None:
         """Begin again with the first entry that the buffer keeps."""
-        self._cursor = self._buffer.first()
+        self._cursor = self._entries.first()
 
     async def feed_audio(self, data: bytes) -> float:
         """Add a client's audio, once not too much waits; the seconds of older audio that were lost."""
@@ -77,7 +77,7 @@ class AudioFeeder:
         self._max_unsent = self._limits.unsent
         while True:
             await self._until_more(worker)
-            entry = self._buffer.entry(self._cursor)
+            entry = self._entries.get(self._cursor)
             if entry is not None:
                 await self._until(partial(self._is_due, entry))
                 if not await worker.send(_frame(entry)):
@@ -86,29 +86,29 @@ class AudioFeeder:
             self.wake()
 
     def _advance(self) -> None:
-        self._buffer.mark_sent(self._cursor)
+        self._entries.mark_sent(self._cursor)
         self._cursor += 1
 
     def _has_room(self) -> bool:
-        frames = self._buffer.next - self._cursor
+        frames = self._entries.next - self._cursor
         waits_little = self._buffer.unsent_seconds(self._cursor) <= self._max_unsent
         return frames < self._limits.unsent_frames and waits_little
 
     def _may_control(self) -> bool:
-        buffer, limits = self._buffer, self._limits
-        return buffer.open_flushes < limits.open_flushes and buffer.unsent_controls < limits.unsent_controls
+        entries, limits = self._entries, self._limits
+        return entries.open_flushes < limits.open_flushes and entries.unsent_controls < limits.unsent_controls
 
     async def _until_more(self, worker: WorkerConnection) -> None:
         self._idle = worker
         try:
-            await self._until(lambda: self._cursor < self._buffer.next)
+            await self._until(lambda: self._cursor < self._entries.next)
         finally:
             self._idle = None
 
     def _forward(self) -> None:
         """Send what has just come, or wake `run` for it: a task less to switch to for each frame."""
-        entry, worker = self._buffer.entry(self._cursor), self._idle
-        alone = self._cursor + 1 == self._buffer.next
+        entry, worker = self._entries.get(self._cursor), self._idle
+        alone = self._cursor + 1 == self._entries.next
         if worker and entry and alone and self._is_due(entry) and worker.send_at_once(_frame(entry)):
             self._advance()
         else:

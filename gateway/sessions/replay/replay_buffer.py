@@ -42,16 +42,11 @@ class ReplayBuffer:
         self.start = 0  # Sample frame of the first audio that is kept.
         self.end = 0  # Sample frames received.
         self.messages = 0  # Text frames received.
+        self.entries = ReplayEntries(changes)
         self.ended = False  # The client has said that no more audio comes.
-        self._entries = ReplayEntries(changes)
         self._limit = round(limit_s * self.rate)
         self._last_change: int | None = None  # Entry of a `config` that is followed by nothing yet.
         self._partial_sample = b""  # The first bytes of a sample whose rest has not come.
-
-    @property
-    def next(self) -> int:
-        """The number of the next entry."""
-        return self._entries.next
 
     @property
     def seconds(self) -> float:
@@ -76,7 +71,7 @@ class ReplayBuffer:
         step = round(SLICE_S * self.rate) * self.frame_bytes
         for at in range(0, whole, step):
             piece = data[at : min(at + step, whole)]
-            self._entries.append(AudioSegment(self.end, piece))
+            self.entries.append(AudioSegment(self.end, piece))
             self._last_change = None
             self.end += len(piece) // self.frame_bytes
         return self._enforce_limits()
@@ -96,48 +91,22 @@ class ReplayBuffer:
         else:
             self._append(control_of(command))
 
-    def mark_sent(self, number: int) -> None:
-        """A worker has got this entry."""
-        self._entries.mark_sent(number)
-
-    def flush_answered(self, flush_id: str) -> None:
-        """A final has answered the first open flush of this id."""
-        self._entries.flush_answered(flush_id)
-
-    def entry(self, number: int) -> Entry | None:
-        """An entry, None where it is not kept any more or not there yet."""
-        return self._entries.get(number)
-
-    def first(self) -> int:
-        """The number of the first entry that a new worker has to get."""
-        return self._entries.first()
-
     def trim_before(self, seconds: float) -> None:
         """Drop the audio before `seconds` and the commands among it, except open flushes."""
         self._trim(min(int(seconds * self.rate), self.end))
 
     def clear(self) -> None:
         """Drop all entries."""
-        self._entries.drop_all()
+        self.entries.drop_all()
 
     def unsent_seconds(self, number: int) -> float:
         """Seconds of audio from entry `number` on."""
-        while number < self.next:
-            entry = self._entries.get(number)
+        while number < self.entries.next:
+            entry = self.entries.get(number)
             if isinstance(entry, AudioSegment):
                 return (self.end - entry.start) / self.rate
             number += 1
         return 0.0
-
-    @property
-    def unsent_controls(self) -> int:
-        """How many control messages no worker has got."""
-        return self._entries.unsent_controls
-
-    @property
-    def open_flushes(self) -> int:
-        """How many flushes are not answered."""
-        return self._entries.open_flushes
 
     @classmethod
     def restore(cls, checkpoint: Checkpoint, changes: ChangeSet) -> "ReplayBuffer":
@@ -146,10 +115,10 @@ class ReplayBuffer:
         buffer = cls(header.config, changes)
         buffer.start = buffer.end = header.first_frame
         for number in sorted(checkpoint.audio.keys() | checkpoint.commands.keys()):
-            buffer._entries.next = number
+            buffer.entries.next = number
             if number in checkpoint.audio:
                 data = checkpoint.audio[number]
-                buffer._entries.append(AudioSegment(buffer.end, data))
+                buffer.entries.append(AudioSegment(buffer.end, data))
                 buffer._last_change = None
                 buffer.end += len(data) // buffer.frame_bytes
             else:
@@ -161,25 +130,25 @@ class ReplayBuffer:
         if isinstance(control.command, ConfigCommand):
             control = control_of(self._merged(control.command))
         self.ended = self.ended or isinstance(control.command, EndCommand)
-        number = self._entries.append(control)
+        number = self.entries.append(control)
         if control.command is not None:
             self._last_change = number if isinstance(control.command, ConfigCommand) else None
 
     def _merged(self, command: ConfigCommand) -> ConfigCommand:
         """The command, with what the `config` right before it said: one entry has them both."""
         number = self._last_change
-        before = None if number is None else self._entries.get(number)
+        before = None if number is None else self.entries.get(number)
         if number is None or not isinstance(before, ControlMessage):
             return command
         assert isinstance(before.command, ConfigCommand)
-        self._entries.drop(number)
+        self.entries.drop(number)
         return merge_changes(before.command, command)
 
     def _enforce_limits(self) -> float:
         before = self.start
         if self.end - self._limit > before:
             self._trim(self.end - self._limit)
-        while len(self._entries) > MAX_ENTRIES and (oldest := self._entries.first_audio()):
+        while len(self.entries) > MAX_ENTRIES and (oldest := self.entries.first_audio()):
             self._trim(oldest.start + len(oldest.data) // self.frame_bytes)
         return (self.start - before) / self.rate
 
@@ -188,18 +157,18 @@ class ReplayBuffer:
         if at <= self.start:
             return
         place, self.start = self.start, at
-        for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), self._entries.items())):
+        for number, entry in list(takewhile(lambda item: _begins_before(at, item[1]), self.entries.items())):
             if isinstance(entry, ControlMessage):
                 if place < at and isinstance(entry.command, ConfigCommand):
                     self.config = apply_config(self.config, entry.command)
-                    self._entries.drop(number)
+                    self.entries.drop(number)
                 continue
             place = entry.start + len(entry.data) // self.frame_bytes
             if place <= at:
-                self._entries.drop(number)
+                self.entries.drop(number)
             else:
                 rest = entry.data[(at - entry.start) * self.frame_bytes :]
-                self._entries.put(number, AudioSegment(at, rest))
+                self.entries.replace_audio(number, AudioSegment(at, rest))
 
 
 def _begins_before(at: int, entry: Entry) -> bool:

@@ -100,21 +100,23 @@ class ReplayEntries:
 
     def append(self, entry: Entry) -> int:
         """Add an entry behind all others; its number."""
-        number, self.next = self.next, self.next + 1
-        self.put(number, entry)
-        if isinstance(entry, ControlMessage):
-            self._unsent.add(number)
-        return number
-
-    def put(self, number: int, entry: Entry) -> None:
-        """Set the entry of a number."""
+        number = self.next
+        self.next = number + 1
         self._entries[number] = entry
         if isinstance(entry, AudioSegment):
             self._changes.set(f"a{number}", entry.data)
-        elif entry.command is not None:
+            return number
+        self._unsent.add(number)
+        if entry.command is not None:
             self._changes.set(f"c{number}", entry.text.encode())
-            if isinstance(entry.command, FlushCommand):
-                self._flushes[number] = entry.command.id
+        if isinstance(entry.command, FlushCommand):
+            self._flushes[number] = entry.command.id
+        return number
+
+    def replace_audio(self, number: int, segment: AudioSegment) -> None:
+        """Keep of an entry the end of its audio alone."""
+        self._entries[number] = segment
+        self._changes.set(f"a{number}", segment.data)
 
     def get(self, number: int) -> Entry | None:
         """An entry, None where it is not kept any more or not there yet."""

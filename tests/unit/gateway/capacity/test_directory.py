@@ -9,34 +9,8 @@ import pytest
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerInfo
 from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.models import ModelInfo
-from gateway.api.rest import describe_models, describe_status, describe_worker
-from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
-
-TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
-LARGE = ModelInfo("accurate", "large", "whisper", ("de", "en"), {"streaming": True})
-WORKER = WorkerInfo(
-    worker_id="w1",
-    endpoint="ws://w1:9000",
-    status="ready",
-    capacity=4,
-    active_sessions=1,
-    models=(TINY,),
-    lag=0.0,
-    last_heartbeat="2025-01-28T12:00:00Z",
-    heartbeat_ms=1,
-    version="",
-    gpu_memory_used=None,
-    gpu_memory_total=None,
-)
-BUSY = replace(WORKER, worker_id="w2", status="busy", active_sessions=4, models=(TINY, LARGE))
-DRAINING = replace(WORKER, worker_id="w3", status="draining")
-OFFLINE = replace(WORKER, worker_id="w4", status="offline", models=(LARGE,))
-
-
-def view(*workers: WorkerInfo) -> WorkerSnapshot:
-    """A view of these workers."""
-    return WorkerSnapshot(workers)
+from gateway.capacity.directory import WorkerDirectory
+from tests.support.workers import BUSY, DRAINING, OFFLINE, WORKER, view
 
 
 @pytest.mark.parametrize(
@@ -51,34 +25,6 @@ def view(*workers: WorkerInfo) -> WorkerSnapshot:
 )
 def test_the_status_of_all_workers(workers: tuple[WorkerInfo, ...], status: str) -> None:
     assert view(*workers).status == status
-
-
-def test_the_totals_count_live_workers_only() -> None:
-    assert describe_status(view(WORKER, BUSY, DRAINING, OFFLINE)) == {
-        "status": "ready",
-        "total_capacity": 12,
-        "active_sessions": 6,
-        "available_capacity": 3,
-        "worker_count": 3,
-        "ready_workers": 1,
-    }
-
-
-def test_models_are_listed_with_the_workers_that_have_them() -> None:
-    described = describe_models(view(WORKER, BUSY, OFFLINE))
-    assert [(m["name"], m["streaming"], m["workers"]) for m in described["models"]] == [
-        ("large", True, 1),
-        ("tiny", False, 2),
-    ]
-    assert described["variants"] == {"fast": ["tiny"], "accurate": ["large"]}
-    assert describe_models(view())["variants"] == {"fast": [], "accurate": []}
-
-
-def test_what_is_not_known_of_a_worker_is_left_out() -> None:
-    described = describe_worker(WORKER)
-    assert not {"version", "gpu_memory_used", "gpu_memory_total"} & set(described)
-    assert describe_worker(replace(WORKER, gpu_memory_used="4GB"))["gpu_memory_used"] == "4GB"
-    assert described["lag"] == 0.0
 
 
 @pytest.mark.parametrize(

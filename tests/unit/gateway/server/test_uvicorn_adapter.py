@@ -39,7 +39,7 @@ async def running(
         try:
             async with asyncio.timeout(10):
                 while not server.started:
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0)
                 yield server, serving, sock.getsockname()[1]
         finally:
             await server.end_serving(serving, 0.1)

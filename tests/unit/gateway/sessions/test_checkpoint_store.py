@@ -11,7 +11,7 @@ from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.checkpoint_store import Owner
 from gateway.sessions.state import SessionState
 from tests.support.gateway_parts import MemoryCheckpoints, checkpoint_store
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 
 def session(name: str) -> SessionState:
@@ -57,7 +57,7 @@ def test_what_a_client_waits_for_is_saved_at_once_and_the_rest_in_its_time() -> 
             state.changes.set("w0", b"event")
         await store.commit("a")
         await store.commit("nobody")
-        await asyncio.sleep(1)
+        await pass_time(1)
         saving.cancel()
         await store.close()
         return checkpoints.calls
@@ -73,7 +73,7 @@ def test_a_session_without_changes_is_saved_again_before_redis_forgets_it() -> N
         store = checkpoint_store(checkpoints)
         store.watch(session("silent"), lambda: None)
         saving = asyncio.create_task(store.run())
-        await asyncio.sleep(70)
+        await pass_time(70)
         saving.cancel()
         return len(checkpoints.calls)
 

@@ -21,7 +21,7 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import SessionPhase
 from gateway.sessions.port import SessionPort
-from gateway.sessions.session import SessionLimits
+from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from runtime.worker_link import Progress
 from tests.support.gateway_parts import (
@@ -33,7 +33,7 @@ from tests.support.gateway_parts import (
     opening,
     session_manager,
 )
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 SECOND = bytes(32_000)
 
@@ -187,7 +187,7 @@ def test_a_gateway_that_goes_away_leaves_its_sessions_to_another_one() -> None:
         assert outcome.code is CloseCode.RESTARTING
         await me.leave(done=False)
         await me.port.ended()
-        assert slots.handed_over == [SessionLimits().resume_window]
+        assert slots.handed_over == [SessionPolicy().resume_window]
         assert checkpoints.stored[me.port.session_id]["owner"] == b""
         next_worker, next_slots = MemoryWorker(), FakeSlots(SLOT)
         other = session_manager(
@@ -226,7 +226,7 @@ def test_a_session_that_another_gateway_took_is_let_go() -> None:
         await store.save([me.port.session_id])
         assert (await me.port.ended()).code is CloseCode.RESTARTING
         await me.leave(done=False)
-        assert slots.handed_over == [SessionLimits().claimed_slot]
+        assert slots.handed_over == [SessionPolicy().claimed_slot]
         assert slots.released == []
 
     play(test)
@@ -240,12 +240,12 @@ def test_a_worker_has_to_answer_for_audio_alone(frame: bytes | str, counts: bool
         me = MemoryTransport(manager.begin(SessionConfig()))
         hangs.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
-        await asyncio.sleep(1)
+        await pass_time(1)
         if isinstance(frame, str):
             await me.port.handle(frame)
         else:
             await me.port.append_audio(frame)
-        await asyncio.sleep(3)
+        await pass_time(3)
         expected = SessionPhase.FAILING_OVER if counts else SessionPhase.RUNNING
         assert phase(manager, me.port) is expected
         await me.leave(done=True)

@@ -10,7 +10,7 @@ from gateway.workers.connection import WorkerConnection
 from gateway.workers.liveness import Liveness, LivenessLimits
 from runtime.errors import SessionError
 from runtime.worker_link import ClientPresence, decode_gateway_message
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 LIMITS = LivenessLimits(first_word=2.0, look=0.5, hung=1.75, recheck=0.05, keepalive=10.0)
 AWAY, BACK, ALIVE = ClientPresence(present=False), ClientPresence(present=True), KeepaliveCommand()
@@ -38,13 +38,13 @@ async def speak(liveness: Liveness, *, answered: bool, seconds: float = 10.0) ->
         liveness.on_audio()
         if answered:
             liveness.on_event()
-        await asyncio.sleep(0.1)
+        await pass_time(0.1)
 
 
 def test_a_worker_that_gets_audio_and_says_nothing_hangs() -> None:
     async def act(liveness: Liveness) -> None:
         liveness.on_event()
-        await asyncio.sleep(0.01)
+        await pass_time(0.01)
         await speak(liveness, answered=False, seconds=2.6)
 
     assert watched(act)
@@ -53,7 +53,7 @@ def test_a_worker_that_gets_audio_and_says_nothing_hangs() -> None:
 def test_a_worker_is_not_judged_before_its_time() -> None:
     async def act(liveness: Liveness) -> None:
         liveness.on_event()
-        await asyncio.sleep(0.01)
+        await pass_time(0.01)
         await speak(liveness, answered=False, seconds=2.0)
 
     assert not watched(act)
@@ -66,7 +66,7 @@ def test_a_worker_that_answers_does_not_hang() -> None:
 def test_a_worker_that_gets_nothing_has_nothing_to_say() -> None:
     async def act(liveness: Liveness) -> None:
         liveness.on_event()
-        await asyncio.sleep(60)
+        await pass_time(60)
 
     assert not watched(act)
 
@@ -79,9 +79,9 @@ def test_a_worker_that_takes_over_has_to_say_something_soon() -> None:
     async def main(_clock: VirtualClock) -> list[bool]:
         silent, talks = Liveness(LIMITS), Liveness(LIMITS)
         watching = [asyncio.create_task(each.until_silent()) for each in (silent, talks)]
-        await asyncio.sleep(1)
+        await pass_time(1)
         talks.on_event()
-        await asyncio.sleep(2)
+        await pass_time(2)
         lost = [task.done() for task in watching]
         for task in watching:
             task.cancel()
@@ -110,12 +110,12 @@ def test_a_worker_hears_that_the_client_is_away_and_back() -> None:
         liveness, worker = Liveness(LIMITS), NotingWorker()
         liveness.on_presence(True)
         watching = asyncio.create_task(liveness.report_presence(cast(WorkerConnection, worker)))
-        await asyncio.sleep(60)
+        await pass_time(60)
         for present, seconds in ((False, 25), (True, 60)):
             liveness.on_presence(present)
-            await asyncio.sleep(seconds)
+            await pass_time(seconds)
         liveness.on_presence(True)
-        await asyncio.sleep(60)
+        await pass_time(60)
         watching.cancel()
         return worker.told
 
@@ -126,7 +126,7 @@ def test_another_worker_hears_first_that_the_client_is_away() -> None:
     async def main(_clock: VirtualClock) -> list[object]:
         worker = NotingWorker()
         watching = asyncio.create_task(Liveness(LIMITS).report_presence(cast(WorkerConnection, worker)))
-        await asyncio.sleep(1)
+        await pass_time(1)
         watching.cancel()
         return worker.told
 

@@ -28,7 +28,7 @@ def taken(frame: bytes | str, count: int, then: Callable[[ReplayBuffer], None]) 
                     await feeder.feed_control(partial(log.store_control, frame))
                 else:
                     await feeder.feed_audio(frame)
-                numbers.append(log.next)
+                numbers.append(log.entries.next)
 
         speaking = asyncio.create_task(speak())
         await asyncio.sleep(0)
@@ -44,7 +44,7 @@ def taken(frame: bytes | str, count: int, then: Callable[[ReplayBuffer], None]) 
 
 
 def test_messages_that_no_worker_takes_are_bounded() -> None:
-    assert taken("x", 1_000, lambda log: log.mark_sent(0)) == (
+    assert taken("x", 1_000, lambda log: log.entries.mark_sent(0)) == (
         LIMITS.unsent_controls,
         LIMITS.unsent_controls + 1,
     )
@@ -62,11 +62,11 @@ def test_changes_of_the_settings_are_one_message() -> None:
 
 def test_flushes_that_are_not_answered_are_bounded() -> None:
     def answered(log: ReplayBuffer) -> None:
-        log.flush_answered("a")
+        log.entries.flush_answered("a")
 
     def all_sent(log: ReplayBuffer) -> None:
-        for number in range(log.next):
-            log.mark_sent(number)
+        for number in range(log.entries.next):
+            log.entries.mark_sent(number)
 
     flush = '{"type":"flush","id":"a"}'
     assert taken(flush, 1_000, all_sent) == (LIMITS.unsent_controls, 2 * LIMITS.unsent_controls)

@@ -33,7 +33,7 @@ def buffer(limit_s: float = 60.0, changes: ChangeSet | None = None) -> ReplayBuf
 
 def kept(replay: ReplayBuffer) -> list[bytes | str]:
     """What a new worker would get."""
-    entries = map(replay.entry, range(replay.first(), replay.next))
+    entries = map(replay.entries.get, range(replay.entries.first(), replay.entries.next))
     return [e.data if isinstance(e, AudioSegment) else e.text for e in entries if e is not None]
 
 
@@ -96,7 +96,7 @@ def test_an_unanswered_flush_outlives_the_audio_before_it_and_an_answered_one_do
         said(type="flush", id="a"),
         said(type="flush", id="b"),
     ]
-    mine.flush_answered("a")
+    mine.entries.flush_answered("a")
     assert [item for item in kept(mine) if isinstance(item, str)] == [said(type="flush", id="b")]
 
 
@@ -132,10 +132,10 @@ def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
 def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
     mine = buffer()
     mine.store_control(text)
-    entry = mine.entry(0)
+    entry = mine.entries.get(0)
     assert isinstance(entry, ControlMessage)
     assert entry.text == text
-    mine.mark_sent(0)
+    mine.entries.mark_sent(0)
     assert kept(mine) == []
 
 
@@ -157,7 +157,7 @@ def test_the_end_is_kept_to_the_last() -> None:
     mine = buffer()
     mine.store_audio(bytes(RATE))
     mine.store_control(said(type="end"))
-    mine.mark_sent(1)
+    mine.entries.mark_sent(1)
     mine.trim_before(9.0)
     assert kept(mine) == [said(type="end")]
     assert mine.ended
@@ -177,9 +177,9 @@ def test_a_flood_of_changes_is_one_entry_with_all_of_them() -> None:
         mine.store_control(said(type="config", min_silence_ms=ms, padding="x" * 500))
         mine.store_control(CONFIG)
         mine.store_control(KEEPALIVE)
-        mine.mark_sent(mine.next - 1)
+        mine.entries.mark_sent(mine.entries.next - 1)
     assert kept(mine) == [said(type="config", min_silence_ms=1_099, language="en")]
-    assert list(changes.fields) == [f"c{mine.first()}"]
+    assert list(changes.fields) == [f"c{mine.entries.first()}"]
     mine.store_audio(bytes(2))
     mine.store_control(said(type="config", language="auto"))
     assert kept(mine)[2:] == [said(type="config", language="auto")]
@@ -214,10 +214,10 @@ def test_flushes_without_an_answer_are_counted() -> None:
     mine = buffer()
     for name in ("a", "b", "a"):
         mine.store_control(said(type="flush", id=name))
-    mine.mark_sent(0)
-    assert (mine.open_flushes, mine.unsent_controls) == (3, 2)
-    mine.flush_answered("a")
-    assert mine.open_flushes == 2
+    mine.entries.mark_sent(0)
+    assert (mine.entries.open_flushes, mine.entries.unsent_controls) == (3, 2)
+    mine.entries.flush_answered("a")
+    assert mine.entries.open_flushes == 2
     assert kept(mine) == [said(type="flush", id="b"), said(type="flush", id="a")]
 
 
@@ -246,7 +246,7 @@ def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(s
             case "forget", seconds:
                 mine.trim_before(seconds)
             case "sent", number:
-                mine.mark_sent(number)
+                mine.entries.mark_sent(number)
     complete = whole[: len(whole) // 2 * 2]
     assert audio(mine) == complete[2 * mine.start :]
     assert mine.end == len(complete) // 2
