@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
+import structlog
+
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import encode_event
 from dalston_realtime.protocol.models import ModelInfo
@@ -41,6 +43,8 @@ DEGRADED_INTERVALS: Final = 3
 many sessions again beyond its slots: with a third of the partials they cost what a sixth more would."""
 
 PROGRESS: Final = samples(250)  # Samples after which the receiver hears how far the audio is processed.
+
+log = structlog.stdlib.get_logger(__name__)
 
 EngineSession: TypeAlias = UtteranceSession | StreamingSession
 
@@ -139,6 +143,7 @@ class AsrStage:
             served.session.handle_transcript(kind, job, result, spent)
             return
         served.failures += 1
+        log.warning("an utterance is lost", session=served.session.output.opened.session_id, why=result.why)
         served.session.fail_work(kind, result.why)
         if served.failures >= MAX_FAILURES:
             opened = served.session.output.opened

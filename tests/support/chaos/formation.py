@@ -71,7 +71,7 @@ class Part:
     @property
     def starts(self) -> int:
         """How often it has come up: the lines with which workers and gateways say so."""
-        return sum(line.endswith("places") or "listening on" in line for line in self.log)
+        return sum(" registered worker=" in line or " listening" in line for line in self.log)
 
     def signal(self, line: str, number: int) -> bool:
         """Send a signal to a process; whether it was there."""
