@@ -234,4 +234,4 @@ def _refusal(request: SlotRequest, live: int, fits: int) -> str:
         return "no worker is there"
     if not fits:
         return f"no worker has the model {request.model} loaded for the language {request.language}"
-    return "all places are taken"
+    return "all slots are taken"

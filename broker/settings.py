@@ -28,7 +28,7 @@ class BrokerSettings(Settings):
     )
 
     queue_length: int = Field(
-        100, ge=0, le=1000, description="sessions that may wait for a place, on all gateways together"
+        100, ge=0, le=1000, description="sessions that may wait for a slot, on all gateways together"
     )
 
 

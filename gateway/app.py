@@ -75,7 +75,7 @@ class GatewayApp:
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
             self._sessions,
-            Admission(self._directory, settings.overflow_allowed.split(",")),
+            Admission(self._directory, settings.overflow_allowed),
             SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
             self._connections,
             metrics,

@@ -1,10 +1,24 @@
 """Reads the settings of the gateway."""
 
-from pydantic import Field
+from typing import Annotated, Any, Final, get_args
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.parameters import Overflow
 from runtime.settings import DAY_S
+
+STRATEGIES: Final[tuple[str, ...]] = get_args(Overflow)
+
+
+def _parse_overflows(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = frozenset() if value == "none" else frozenset(value.split(","))
+    if names - set(STRATEGIES):
+        raise ValueError(f"must be none, or some of {', '.join(STRATEGIES)} with commas between them")
+    return names
 
 
 class GatewaySettings(BrokerSettings):
@@ -39,14 +53,14 @@ class GatewaySettings(BrokerSettings):
         None, description="host under which other gateways reach this one; unset: the one it listens on"
     )
     overflow: Overflow = Field(
-        "reject", description="what to do where all places are taken: reject, queue or degrade"
+        "reject", description="what to do where all slots are taken: reject, queue or degrade"
     )
     queue_timeout: float = Field(
-        30.0, ge=0, le=DAY_S, description="seconds that a session waits for a place before it is refused"
+        30.0, ge=0, le=DAY_S, description="seconds that a session waits for a slot before it is refused"
     )
-    overflow_allowed: str = Field(
+    overflow_allowed: Annotated[frozenset[Overflow], NoDecode, BeforeValidator(_parse_overflows)] = Field(
         "reject,queue,degrade",
-        pattern=r"^(none|(reject|queue|degrade)(,(reject|queue|degrade))*)$",
+        validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
     max_connections: int = Field(

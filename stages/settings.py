@@ -21,13 +21,13 @@ class WorkerSettings(Settings):
         "", validate_default=True, description="processes of each stage, such as vad=2,asr=2; others have one"
     )
     sessions_per_gpu: int = Field(
-        4, ge=1, le=1024, description="places that a worker has for each of its ASR processes"
+        4, ge=1, le=1024, description="slots that a worker has for each of its ASR processes"
     )
     degraded_sessions_per_gpu: int = Field(
         6,
         ge=1,
         le=1024,
-        description="the same with those of the overflow strategy `degrade`; never fewer than the places",
+        description="the same with those of the overflow strategy `degrade`; never fewer than the slots",
     )
     drain_timeout: float = Field(
         0.5, ge=0, le=DAY_S, description="seconds that the sessions of a worker have to end after the signal"

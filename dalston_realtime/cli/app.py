@@ -4,7 +4,7 @@ Other packages add commands of their own by the entry point group `dalston_rt.co
 a command, a `typer.Typer` a group of commands.
 
 Exit codes: 0 all is well; 1 an unexpected fault; 2 a bad argument, file or parameter; 3 the server
-can't be reached; 4 it has no free place; 5 the session broke off and the transcript is incomplete;
+can't be reached; 4 it has no free slot; 5 the session broke off and the transcript is incomplete;
 130 Ctrl-C.
 """
 

@@ -41,7 +41,7 @@ HELP = """Exit codes:
 1  an unexpected fault
 2  a bad argument, file or parameter
 3  the server can't be reached
-4  the server has no free place
+4  the server has no free slot
 5  the session broke off, the transcript is incomplete
 130  Ctrl-C
 With several files: the code of the first that failed."""

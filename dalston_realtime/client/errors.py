@@ -159,7 +159,7 @@ class NoCapacityError(SessionClosedError):
         self.retry_after = retry_after
         if retry_after is not None:
             said = f": {message}" if message else ""
-            self.args = (f"no free place{said}; try again in {retry_after:g} s, or add a worker",)
+            self.args = (f"no free slot{said}; try again in {retry_after:g} s, or add a worker",)
 
 
 _BY_CODE: Final[dict[int, type[SessionClosedError]]] = {

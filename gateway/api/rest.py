@@ -49,7 +49,7 @@ class RestApi:
                 return Reply({"status": "ready"})
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
-        why = "all places are taken" if snapshot.status == "at_capacity" else "no worker is there"
+        why = "all slots are taken" if snapshot.status == "at_capacity" else "no worker is there"
         return no_capacity_reply(why, await self._retry_after())
 
     async def _retry_after(self) -> float:

@@ -124,7 +124,7 @@ class SlotManager:
                     on_queued(queued.position, queued.expected_wait)
                     shown = queued
                 if clock() >= until:
-                    raise NoCapacity("no place came free in time", await self.retry_after())
+                    raise NoCapacity("no slot came free in time", await self.retry_after())
                 await self.changed.wait(min(self._limits.ask, max(0.0, until - clock())))
                 with suppress(RegistryUnavailable):  # Its position is kept for a while.
                     queued = await self._router.allocate(session_id, wanted, avoid)

@@ -94,7 +94,7 @@ class Failover:
         resume = start.resume_point(state.replay.clock, state.replay.received)
         worker = await self._assignment.reassign(state.replay.config, resume, had_worker=had_worker)
         if worker is None:
-            return SessionOutcome.error(CloseCode.INTERNAL, "the worker was lost, and no other has a place")
+            return SessionOutcome.error(CloseCode.INTERNAL, "the worker was lost; no other has a free slot")
         self._phase.worker_found()
         return await self._serve_by(worker)
 

@@ -82,7 +82,7 @@ class Worker:
         """A gateway's request for a session that this worker can serve.
 
         Raises:
-            SessionError: there is none in time, it is not one, or a stage or the place for it is missing.
+            SessionError: there is none in time, it is not one, or a stage or a slot for it is missing.
         """
         try:
             async with asyncio.timeout(OPEN_S) as deadline:

@@ -120,7 +120,7 @@ async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[H
 
 
 def taken(look: "redis.Redis") -> int:
-    """Places, leases and waiting sessions, as Redis knows them."""
+    """Slots, leases and waiting sessions, as Redis knows them."""
     workers = [KEYS.worker_sessions(str(worker)) for worker in look.smembers(KEYS.workers)]
     sets = sum(look.scard(key) for key in (KEYS.active, *workers))
     return int(sets + sum(look.zcard(key) for key in (KEYS.leases, KEYS.started, KEYS.queue)))
@@ -132,7 +132,7 @@ def settled(server: Cluster, redis_url: str) -> None:
     until = time.monotonic() + SETTLE_S
     with redis.Redis.from_url(redis_url, decode_responses=True) as look:
         while taken(look) or server.status()["active_sessions"]:
-            assert time.monotonic() < until, "places that nobody has are taken"
+            assert time.monotonic() < until, "slots that nobody has are taken"
             time.sleep(0.2)
         for key in look.scan_iter(KEYS.checkpoint("*")):
             while look.hlen(key) > 1:

@@ -37,7 +37,7 @@ class FakeSlots:
     ) -> Allocation:
         """The next answer."""
         self.avoided.append(avoid)
-        answer = self.answers.pop(0) if self.answers else NoCapacity("all places are taken", 1.0)
+        answer = self.answers.pop(0) if self.answers else NoCapacity("all slots are taken", 1.0)
         if isinstance(answer, Exception):
             raise answer
         return answer

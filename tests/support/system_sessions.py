@@ -76,7 +76,7 @@ async def transcribe(
 
 
 def active_sessions(server: LocalServer) -> int:
-    """Places that are taken, as the server says."""
+    """Slots that are taken, as the server says."""
     url = server.url.replace("ws://", "http://")
     return int(httpx.get(f"{url}/v1/realtime/status").json()["active_sessions"])
 

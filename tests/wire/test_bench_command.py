@@ -81,7 +81,7 @@ def test_a_flush_goes_out_behind_the_end_of_speech() -> None:
 
 
 async def _refuse(call: Call) -> None:
-    await call.fail(CloseCode.NO_CAPACITY, "all places are taken", retry_after=1.0)
+    await call.fail(CloseCode.NO_CAPACITY, "all slots are taken", retry_after=1.0)
 
 
 async def _hang_up(call: Call) -> None:
@@ -90,7 +90,7 @@ async def _hang_up(call: Call) -> None:
     await call.socket.close(1011, "internal")
 
 
-@pytest.mark.parametrize(("script", "why"), [(_refuse, "all places are taken"), (_hang_up, "1011")])
+@pytest.mark.parametrize(("script", "why"), [(_refuse, "all slots are taken"), (_hang_up, "1011")])
 def test_what_breaks_a_session_is_noted(script: Script, why: str) -> None:
     level, _ = measured(script)
     assert level.figures.failed == 1
@@ -179,7 +179,7 @@ def test_a_server_that_is_lost_ends_the_run_with_what_was_measured(tmp_path: Pat
         options = ("--url", server.url, "--seconds", 0.1, "--sessions", "1,2,4", "--out", out)
         result = bench(*options)
     assert result.exit_code == 5
-    assert "all places are taken" in result.stdout
+    assert "all slots are taken" in result.stdout
     assert [(level["sessions"], level["figures"]["failed"]) for level in read_result(out)["results"]] == [
         (1, 0),
         (2, 2),
@@ -191,7 +191,7 @@ def test_a_server_that_is_lost_is_no_answer_to_how_many_it_holds(tmp_path: Path)
     with fake_server(lost_after(2)) as server:
         result = bench("capacity", "--url", server.url, "--bound", 5, "--most", 4, "--out", out)
     assert result.exit_code == 4
-    assert "all places are taken" in result.stderr
+    assert "all slots are taken" in result.stderr
     assert "Time to final" in result.stdout
     assert "held" not in result.stdout
     assert "verdict" not in read_result(out)["answer"]

@@ -42,6 +42,6 @@ def test_what_fails_is_counted(gateway: GatewayProcess, shared_redis: RedisServe
             await until(failed)
         refused = IdleSessions(f"{gateway.host}:{gateway.port}")
         await refused.start(1, 0.001)
-        assert len(refused.errors) == 1  # its places are still held, or the worker is known to be gone
+        assert len(refused.errors) == 1  # its slots are still held, or the worker is known to be gone
 
     run(main())

@@ -76,7 +76,7 @@ def test_a_worker_is_busy_while_it_is_full(any_redis: AnyRedis) -> None:
         assert await state() == ("busy", 2)
         await it.registry.heartbeat(RECORD)
         assert await state() == ("busy", 2)
-        with pytest.raises(NoCapacity, match="all places are taken") as refused:
+        with pytest.raises(NoCapacity, match="all slots are taken") as refused:
             await it.router.allocate("s3", SlotRequest())
         assert refused.value.retry_after == 5.0
         assert "s3" not in await it.router.sessions()

@@ -20,7 +20,7 @@ def talk(tmp_path: Path) -> Path:
 
 
 async def no_capacity(call: Call) -> None:
-    await call.fail(CloseCode.NO_CAPACITY, "all 4 places are taken", retry_after=2)
+    await call.fail(CloseCode.NO_CAPACITY, "all 4 slots are taken", retry_after=2)
 
 
 async def breaks_off(call: Call) -> None:
@@ -103,7 +103,7 @@ def test_no_capacity(talk: Path) -> None:
 
     assert result.exit_code == 4
     assert result.stderr.splitlines()[-1] == (
-        f"dalston-rt: {talk}: no free place: all 4 places are taken; try again in 2 s, or add a worker"
+        f"dalston-rt: {talk}: no free slot: all 4 slots are taken; try again in 2 s, or add a worker"
     )
 
 

@@ -88,13 +88,13 @@ def test_somebody_else_there() -> None:
 
 def test_no_capacity_says_when_to_come_back() -> None:
     async def script(call: Call) -> None:
-        await call.fail(CloseCode.NO_CAPACITY, "all 4 places are taken", retry_after=2)
+        await call.fail(CloseCode.NO_CAPACITY, "all 4 slots are taken", retry_after=2)
 
     with fake_server(script) as server:
         events, error = whole_session(server.url)
 
     assert isinstance(error, NoCapacityError)
-    assert (error.retry_after, error.message) == (2.0, "all 4 places are taken")
+    assert (error.retry_after, error.message) == (2.0, "all 4 slots are taken")
     assert isinstance(events[-1], ServerError)
 
 

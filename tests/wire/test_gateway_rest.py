@@ -96,7 +96,7 @@ def test_ready_with_capacity_and_not_without(gateway: GatewayProcess, shared_red
             async with client(gateway) as me:
                 await me.event("session.begin")
                 full = await body(gateway, "/readyz", says("no_capacity"))
-                assert full["error"]["message"] == "all places are taken"
+                assert full["error"]["message"] == "all slots are taken"
                 assert gateway.get("/readyz").status_code == 503
                 assert gateway.get("/v1/realtime/status").json()["status"] == "at_capacity"
             await body(gateway, "/readyz", says("ready"))

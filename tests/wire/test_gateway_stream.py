@@ -15,7 +15,7 @@ SECOND = bytes(32_000)
 
 
 async def places_taken(redis: RedisServer, expected: int) -> None:
-    """Wait until so many sessions hold a place, in all that Redis says."""
+    """Wait until so many sessions hold a slot, in all that Redis says."""
     with redis.client() as look:
 
         async def agree() -> bool:
@@ -144,7 +144,7 @@ def test_a_place_is_refused_while_all_are_taken_and_given_when_one_is_free(
                 await first.event("session.begin")
                 async with client(gateway) as second:
                     (error,) = await second.rest()
-                    assert error["message"] == "all places are taken"
+                    assert error["message"] == "all slots are taken"
                     assert second.closed[0] == 4503
             await places_taken(shared_redis, 0)
             async with client(gateway) as third:

@@ -31,12 +31,12 @@ def note_on(event: Event) -> str | None:
     if isinstance(event, ServerError) and event.recoverable:
         return f"error: {one_line(event.message)} ({one_line(event.code, 40)})"
     if isinstance(event, SessionBegin) and event.degraded:
-        return f"warning: no place with the wanted model; {one_line(event.model)} answers instead"
+        return f"warning: no slot with the wanted model; {one_line(event.model)} answers instead"
     if isinstance(event, SessionResumed):
         return "the connection was lost and is back; nothing is missing"
     if isinstance(event, SessionQueued):
         wait = "" if event.expected_wait is None else f", about {event.expected_wait:.0f} s"
-        return f"waiting for a free place (position {event.position}{wait})"
+        return f"waiting for a free slot (position {event.position}{wait})"
     return None
 
 

@@ -39,11 +39,11 @@ def test_every_close_code_of_the_protocol_is_in_the_table() -> None:
 
 
 def test_no_capacity_says_when_to_come_back() -> None:
-    error = errors.session_closed(CloseCode.NO_CAPACITY, "all 4 places are taken", 2.5)
+    error = errors.session_closed(CloseCode.NO_CAPACITY, "all 4 slots are taken", 2.5)
 
     assert isinstance(error, errors.NoCapacityError)
     assert error.retry_after == 2.5
-    assert "all 4 places are taken; try again in 2.5 s" in str(error)
+    assert "all 4 slots are taken; try again in 2.5 s" in str(error)
 
 
 def test_a_refused_parameter_is_named() -> None:

@@ -103,7 +103,7 @@ EVENTS: dict[str, Event] = {
         seconds=0.25,
     ),
     "error": ServerError(
-        seq=8, code="no_capacity", message="all 4 places are taken", recoverable=False, retry_after=2.5
+        seq=8, code="no_capacity", message="all 4 slots are taken", recoverable=False, retry_after=2.5
     ),
     "session.end": SessionEnd(
         seq=9,

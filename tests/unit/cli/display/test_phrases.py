@@ -23,7 +23,7 @@ def test_remarks_are_for_what_a_person_should_know() -> None:
     )  # it ends the session
     assert note_on(SessionBegin(session_id="s", model="tiny", degraded=True)) is not None
     assert note_on(SessionQueued(position=2, expected_wait=5.2)) == (
-        "waiting for a free place (position 2, about 5 s)"
+        "waiting for a free slot (position 2, about 5 s)"
     )
     assert note_on(Final(text="a")) is None
 

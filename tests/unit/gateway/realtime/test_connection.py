@@ -77,7 +77,7 @@ def test_a_fault_of_ours_costs_one_session(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_client_without_a_slot_holds_none() -> None:
-    client, slots = FakeClient(), FakeSlots(NoCapacity("all places are taken", 7.0))
+    client, slots = FakeClient(), FakeSlots(NoCapacity("all slots are taken", 7.0))
     serve(client, slots)
     assert client.events[0]["retry_after"] == 7.0
     assert client.closed == (4503, "no_capacity")

@@ -1,4 +1,4 @@
-"""Places through real gateways: exact under a crowd, waited for, degraded, drained, and limited."""
+"""Slots through real gateways: exact under a crowd, waited for, degraded, drained, and limited."""
 
 import asyncio
 import signal
