@@ -37,9 +37,9 @@ async def sweep_once(router: SessionRouter) -> None:
     try:
         swept = await router.sweep()
     except RegistryUnavailable as error:
-        log.debug("%s", error)
+        log.debug("no sweep", why=str(error))
         return
     for worker in swept.lost:
-        log.warning("offline worker=%s sessions_freed=%d", worker.worker_id, len(worker.sessions))
+        log.warning("a worker is offline", worker=worker.worker_id, sessions_freed=len(worker.sessions))
     if swept.expired:
-        log.warning("sessions of a gateway that is gone: %d freed", len(swept.expired))
+        log.warning("a gateway is gone", sessions_freed=len(swept.expired))

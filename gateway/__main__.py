@@ -70,7 +70,7 @@ def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
 async def announce(gateway: GatewayApp, sock: socket.socket) -> None:
     """Print the URL as soon as a worker can take a session."""
     host, port = sock.getsockname()[:2]
-    log.info("listening on %s port %d, waiting for a worker", host, port)
+    log.info("listening, waits for a worker", host=host, port=port)
     while not await gateway.has_capacity():  # noqa: ASYNC110 - an event of another process
         await asyncio.sleep(LOOK_S)
     shown = f"[{host}]" if ":" in host else host

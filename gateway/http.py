@@ -1,9 +1,9 @@
-"""Holds what all HTTP rooms share: the path of the stream, a limit, and JSON answers of one shape."""
+"""Holds what the gateway's HTTP code shares: the path of the stream, a limit, JSON answers of one shape."""
 
 import math
 from typing import Any, Final
 
-import orjson
+import msgspec
 from starlette.responses import JSONResponse
 
 STREAM_PATH: Final = "/v1/audio/transcriptions/stream"
@@ -15,7 +15,7 @@ class Reply(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        return orjson.dumps(content)
+        return msgspec.json.encode(content)
 
 
 def error_reply(status: int, code: str, message: str, **more: Any) -> Reply:

@@ -60,8 +60,9 @@ class OpenSession(
 ):
     """A gateway's request for a session.
 
-    `session_id` names the client's session, `link_id` this connection for it. `config` is what the client
-    asked for, with the changes since; its `model` is the concrete one where the session was `degraded`.
+    `session_id` names the client's session; `link_id` tells this connection from an earlier one for the same
+    session, and is empty for the first. `config` is what the client asked for, with the changes since; its
+    `model` is the concrete one where the session was `degraded`.
     """
 
     version: int

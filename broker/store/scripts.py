@@ -94,7 +94,7 @@ class Scripts:
     def _failed(self, why: str) -> RegistryUnavailable:
         """The error to raise; only the first one in a row is logged."""
         if self.available:
-            log.warning("Redis is away: %s", why)
+            log.warning("Redis is away", why=why)
             self.available = False
         return RegistryUnavailable(f"Redis: {why}")
 

@@ -1,4 +1,4 @@
-"""Makes what NeMo boosts in a stream from the vocabulary of its session."""
+"""Turns a session's vocabulary into the phrases that NeMo boosts in its stream."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -61,7 +61,7 @@ class Leases:
         unknown = await self._router.renew(list(self._held))
         forgotten = [self._record(session_id) for session_id in unknown if session_id in self._held]
         if forgotten:
-            log.info("slots that the registry had lost: %d", len(forgotten))
+            log.info("slots are written to Redis again", slots=len(forgotten))
             await self._router.restore(forgotten)
 
     def _record(self, session_id: str) -> HeldSlot:

@@ -95,7 +95,7 @@ class Releases:
 
     def _give_up(self, session_id: str) -> None:
         self._forget(session_id)
-        log.error("gave up the release", session=session_id)
+        log.error("a slot is not released, its lease runs out", session=session_id)
 
     def _changed(self) -> None:
         self._metrics.releases.set(len(self._waiting))

@@ -18,7 +18,7 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from typing import ClassVar, Final
 
-import orjson
+import msgspec
 import uvicorn
 import websockets.http11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -131,7 +131,7 @@ class GuardedHttp(HttpToolsProtocol):
     def _refuse(self, message: str) -> None:
         self._head_is_here()
         error = {"code": "invalid_parameter", "param": "query", "message": message}
-        body = orjson.dumps({"error": error})
+        body = msgspec.json.encode({"error": error})
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

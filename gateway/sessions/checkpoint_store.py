@@ -176,7 +176,7 @@ class CheckpointStore:
         try:
             await self._checkpoints.claim(state.id, str(self.owner), "")
         except RegistryUnavailable as error:
-            log.warning("not handed over: %s", error)
+            log.warning("a session is not handed over", why=str(error))
 
     async def load(self, session_id: str) -> tuple[dict[str, bytes], str] | None:
         """The fields of a checkpoint and its owner; None where it is not known.

@@ -1,4 +1,4 @@
-"""Takes what a session's client sends, over all of its connections, to the feeder of its workers."""
+"""Passes the audio and the commands of a session's client to the feeder of its workers."""
 
 from functools import partial
 

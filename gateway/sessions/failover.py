@@ -183,7 +183,7 @@ class Failover:
         try:
             await self._feeder.run(worker)
         except SessionError as error:
-            log.warning("%s", error.message, worker=self.worker_id)
+            log.warning("a worker's connection failed", worker=self.worker_id, why=error.message)
             return
         await asyncio.Event().wait()
 

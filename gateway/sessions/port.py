@@ -1,4 +1,4 @@
-"""Is what a transport holds of a session, whatever the transport is: it takes input and gives out events."""
+"""Gives a transport its way into a session: it hands in audio and commands, and takes the events."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass

@@ -171,7 +171,7 @@ class Session:
         except NoCapacity as refusal:
             return SessionOutcome.error(CloseCode.NO_CAPACITY, refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:
-            log.warning("no slot: %s", error)
+            log.warning("no worker can be assigned", why=str(error))
             return SessionOutcome.error(
                 CloseCode.NO_CAPACITY, "no worker can be reached", self._limits.retry_after
             )
@@ -189,10 +189,10 @@ class Session:
         metrics.audio.inc(seconds)
         metrics.dropped_partials.inc(dropped)
         log.info(
-            "end",
+            "ended",
             worker=self._failover.worker_id,
-            audio=round(seconds, 1),
-            close="none" if outcome.code is None else int(outcome.code),
+            audio_s=round(seconds, 1),
+            code="none" if outcome.code is None else int(outcome.code),
             reason=outcome.name,
             dropped_partials=dropped,
         )

@@ -69,11 +69,11 @@ class WorkerAssignment:
         started = self._access.clock()
         slot = await self._allocate((), on_queued)
         try:
-            connection = await self._open(slot, self._id, config, None)
+            connection = await self._open(slot, "", config, None)
         except WorkerUnreachable as error:
             log.warning("trying another worker: %s", error)
             slot = await self._allocate((slot.worker_id,), on_queued)
-            connection = await self._open(slot, self._id, config, None)
+            connection = await self._open(slot, "", config, None)
         self._access.metrics.routing.observe(self._access.clock() - started)
         return connection
 
@@ -93,12 +93,12 @@ class WorkerAssignment:
                     slot = await self._allocate(avoid, None)
                     avoid = (slot.worker_id,)
                     # A name of its own: the connection that was lost may be half-open there.
-                    link_id = f"{self._id}.{self._access.new_suffix()}"
+                    link_id = self._access.new_suffix()
                     return await self._open(slot, link_id, config, resume)
             except NoCapacity:
                 avoid = ()
             except SessionOver as error:
-                log.warning("%s", error)
+                log.warning("no other worker is asked", why=str(error))
                 return None
             except (WorkerUnreachable, RegistryUnavailable, TimeoutError) as error:
                 log.debug("no worker yet: %s", error)

@@ -12,9 +12,9 @@ from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from engines.catalog import describe
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
-from stages.asr.greeting import session_begin
 from stages.asr.inference import Failure, Inference
 from stages.asr.ordered_output import OrderedOutput
+from stages.asr.session_begin import session_begin
 from stages.asr.streaming_session import StreamingSession, StreamProgress
 from stages.asr.utterance_session import UtteranceSession
 from stages.channels import Packet

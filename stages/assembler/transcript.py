@@ -1,4 +1,4 @@
-"""Makes of the hypotheses of one session texts that keep the protocol's promises."""
+"""Turns the hypotheses of one session into stable partials and finals."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -148,6 +148,6 @@ class StagePipeline:
                 self._asr[message.index] = message
 
     def _on_death(self, stage: str, index: int) -> None:
-        log.warning("a stage process is gone", gone=f"{stage}.{index + 1}")
+        log.warning("a stage process is gone", stage_process=f"{stage}.{index + 1}")
         self._heard_at.pop((stage, index), None)
         self.died.set()

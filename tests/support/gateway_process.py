@@ -35,7 +35,7 @@ class GatewayProcess:
 
     def __init__(self, started: ManagedProcess) -> None:
         self.process = started
-        port = re.search(r"port (\d+)", started.line("listening on"))
+        port = re.search(r"port=(\d+)", started.line("listening"))
         assert port is not None
         self.host, self.port = "127.0.0.1", int(port[1])
 

@@ -29,7 +29,7 @@ async def lose_a_worker(broker: ManagedProcess, url: str, name: str, skip: int =
     await registry.heartbeat(WorkerRecord(name, "ws://x", 4, RECORD.models))
     for number in range(2):
         await router.allocate(f"{name}-{number}", SlotRequest())
-    line = await asyncio.to_thread(broker.line, f"offline worker={name}", skip)
+    line = await asyncio.to_thread(broker.line, f"a worker is offline worker={name}", skip)
     assert await router.sessions() == {}
     await registry.close()
     await router.close()
@@ -40,7 +40,7 @@ def test_the_broker_marks_a_silent_worker_offline(shared_redis: RedisServer) -> 
     with process("broker", redis_url=shared_redis.url, **QUICK) as broker:
         broker.line("watching")
         line = run(lose_a_worker(broker, shared_redis.url, "w1"))
-        assert line.endswith("offline worker=w1 sessions_freed=2")
+        assert line.endswith("a worker is offline worker=w1 sessions_freed=2")
         with shared_redis.client() as look:
             assert look.hget("dalston:realtime:worker:w1", "status") == "offline"
             assert look.hget("dalston:realtime:session:w1-0", "status") == "error"

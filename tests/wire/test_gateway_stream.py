@@ -74,7 +74,7 @@ def test_the_worker_gets_the_clients_parameters_and_frames_as_they_are(
             visit = worker.visits[0]
             assert visit.path == "/v1/session"
             assert visit.session_id != "mine"
-            assert visit.request.link_id == visit.session_id
+            assert visit.request.link_id == ""
             assert visit.request.config.vocabulary == ("Grüße you",)
             assert visit.request.config.sample_rate == 8_000
             await me.send({"type": "end"})

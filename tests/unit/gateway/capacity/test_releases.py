@@ -63,7 +63,7 @@ def test_what_waits_to_be_released_is_bounded(
 
     with structlog.testing.capture_logs() as lines:
         run_virtually(main)
-    given_up = [line for line in lines if line["event"] == "gave up the release"]
+    given_up = [line for line in lines if line["event"] == "a slot is not released, its lease runs out"]
     assert [line["session"] for line in given_up] == ["a"]
 
 

@@ -115,7 +115,7 @@ def test_a_whole_session_over_a_transport_that_is_no_websocket() -> None:
             SECOND,
             '{"type":"flush","id":"f"}',
             '{"type":"nonsense"}',
-            '{"type":"end"}',
+            '{"type":"ended"}',
         ]
         assert slots.released == ["ended"]
         assert manager.find(me.port.session_id) is None
@@ -267,7 +267,7 @@ def test_the_lines_of_a_session_carry_its_id_and_no_other() -> None:
             await me.port.ended()
         assert "session" not in structlog.contextvars.get_contextvars()
         names = {me.port.session_id for me in transports}
-        ends = [line for line in lines if line["event"] == "end"]
+        ends = [line for line in lines if line["event"] == "ended"]
         assert {line["session"] for line in ends} == names
         assert len(ends) == 2
 

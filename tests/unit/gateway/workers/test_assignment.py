@@ -44,7 +44,7 @@ def test_a_worker_is_asked_for_what_the_client_asked_for() -> None:
         assigned = assignment(FakeSlots(SLOT), opening(worker))
         await assigned.assign(SessionConfig(min_silence_ms=700), lambda *_: None)
         request = worker.request
-        assert (request.session_id, request.link_id, request.resume) == ("s", "s", None)
+        assert (request.session_id, request.link_id, request.resume) == ("s", "", None)
         assert request.config == SessionConfig(min_silence_ms=700)
         assert (assigned.worker_id, assigned.degraded) == ("w1", False)
 
@@ -64,7 +64,7 @@ def test_another_worker_is_told_where_to_go_on_under_another_name() -> None:
         await assigned.reassign(SessionConfig(), RESUME, had_worker=True)
         assert slots.avoided == [("w1",)]
         request = worker.request
-        assert (request.session_id, request.link_id, request.resume) == ("s", "s.beef", RESUME)
+        assert (request.session_id, request.link_id, request.resume) == ("s", "beef", RESUME)
         assert request.degraded
         assert assigned.degraded
 
