@@ -115,7 +115,7 @@ def test_a_whole_session_over_a_transport_that_is_no_websocket() -> None:
             SECOND,
             '{"type":"flush","id":"f"}',
             '{"type":"nonsense"}',
-            '{"type":"ended"}',
+            '{"type":"end"}',
         ]
         assert slots.released == ["ended"]
         assert manager.find(me.port.session_id) is None
