@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -15,8 +14,9 @@ from dalston_realtime.protocol.events import encode_event
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 from runtime.errors import SessionError
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 IN_A_ROW: Final = 50  # Frames of one client that are taken before it is another one's turn.
 LEFT: Final = (1000, 1001, 1005)  # Codes with which a client says that it is done.
