@@ -5,6 +5,7 @@ take names and defaults from here.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -24,6 +25,9 @@ CHANNELS: Final = (1, 2)  # Inclusive; two are mixed down to one.
 MIN_SILENCE_MS: Final = (100, 3_000)  # Milliseconds, inclusive: below, words are cut; above, nobody waits.
 MAX_PHRASES: Final = 100  # Phrases of a vocabulary.
 MAX_PHRASE_CHARS: Final = 50  # Characters of one phrase.
+LANGUAGE_TAG: Final = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+"""A language's code of two letters (ISO 639-1) or three (ISO 639-3), and perhaps a script and a region."""
+
 MAX_NAME_CHARS: Final = 200  # Characters; longer than any model name, and keeps logs and keys short.
 
 
@@ -115,10 +119,13 @@ def _one_of(*choices: str) -> Callable[[str, str], str]:
 
 
 def _language(name: str, text: str) -> str:
-    if text == "auto" or (len(text) == 2 and text.isascii() and text.isalpha() and text.islower()):
+    """`auto`, or the code of a language in lower case: the models know no regions."""
+    if text == "auto":
         return text
+    if tag := LANGUAGE_TAG.fullmatch(text):
+        return tag[1].lower()
     raise InvalidParameter(
-        name, f"{name} must be auto or a two-letter ISO 639-1 code such as en, not {text[:40]!r}"
+        name, f"{name} must be auto, an ISO 639 code such as en, or a tag such as en-US, not {text[:40]!r}"
     )
 
 
