@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dalston_realtime.protocol.commands import ConfigCommand, decode_command
+from dalston_realtime.protocol.commands import (
+    BadCommand,
+    ConfigCommand,
+    EndCommand,
+    FlushCommand,
+    decode_command,
+)
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config, parse_query
 
@@ -189,13 +195,35 @@ def test_any_vocabulary_that_is_taken_can_travel(phrases: list[str]) -> None:
         ({"language": "pt_BR"}, {"language": "pt"}),
         ({"language": "YUE"}, {"language": "yue"}),
         ({"interim_results": "true"}, {}),
-        ({"type": "config", "model": "other", "sample_rate": 8_000, "colour": None}, {}),
     ],
 )
 def test_a_config_message_changes_what_may_change(message: dict[str, Any], changes: dict[str, Any]) -> None:
     command = decode_command(json.dumps({**message, "type": "config"}))
     assert isinstance(command, ConfigCommand)
     assert apply_config(SessionConfig(), command) == replace(SessionConfig(), **changes)
+
+
+@pytest.mark.parametrize(
+    "name", ["sample_rate", "encoding", "model", "vocabulary", "min_silence", "flush", "$.id"]
+)
+def test_a_config_message_with_another_field_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(BadCommand) as refused:
+        decode_command(json.dumps({"min_silence_ms": 500, name: 8_000, "type": "config"}))
+    assert str(refused.value) == (
+        f"config can't change {name!r} in a session; "
+        "it can change min_silence_ms, language, interim_results; nothing of this message was applied"
+    )
+
+
+def test_a_long_name_of_a_field_is_not_repeated_whole() -> None:
+    with pytest.raises(BadCommand) as refused:
+        decode_command(json.dumps({"type": "config", "`\n" * 10_000: 1}))
+    assert len(str(refused.value)) < 250
+
+
+def test_other_commands_may_have_fields_that_are_not_known() -> None:
+    assert decode_command('{"type":"flush","id":"a","sample_rate":1}') == FlushCommand(id="a")
+    assert decode_command('{"type":"end","colour":"red"}') == EndCommand()
 
 
 def nested(depth: int) -> Any:

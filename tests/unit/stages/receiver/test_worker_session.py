@@ -245,6 +245,8 @@ NESTED = '{"type":"config","language":' + "[" * 1_000 + "]" * 1_000 + "}"
         '{"type": "flush", "id": "\\ud800"}',
         '{"type": "flush", "id": "' + "x" * 201 + '"}',
         '{"type": "config", "min_silence_ms": 1}',
+        '{"type": "config", "min_silence_ms": 500, "sample_rate": 8000}',
+        '{"type": "config", "min_silence_ms": 500, "interim_result": false}',
         '{"type": "config", "language": null}',
         NESTED,
         "[" * 100_000,
@@ -259,6 +261,7 @@ def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> No
         ("session.end", None, None),
     ]
     assert bench.told[0]["message"]
+    assert kinds(bench) == ["Open", "Audio", "Close"]
     assert bench.pipe.audio == SECOND
     assert bench.closed == (1000, "")
 

@@ -128,6 +128,7 @@ def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
         said(type="keepalive"),
         said(type="flush", id=7),
         said(type="config", min_silence_ms=1),
+        said(type="config", min_silence_ms=500, sample_rate=8_000),
     ],
 )
 def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
@@ -193,7 +194,7 @@ def test_a_flood_of_changes_is_one_entry_with_all_of_them() -> None:
     changes = ChangeSet()
     mine = buffer(changes=changes)
     for ms in range(100, 1_100):
-        mine.store_control(said(type="config", min_silence_ms=ms, padding="x" * 500))
+        mine.store_control(said(type="config", min_silence_ms=ms) + " " * 500)
         mine.store_control(CONFIG)
         mine.store_control(KEEPALIVE)
         mine.entries.mark_sent(mine.entries.next - 1)
