@@ -31,7 +31,7 @@ from stages.messages import (
     TextEnd,
 )
 from stages.receiver.audio_input import AudioInput
-from stages.receiver.audio_intake import AudioIntake
+from stages.receiver.audio_intake import NOTHING_WAITS, AudioIntake
 from stages.receiver.container_sniffer import ContainerSniffer, describe_container
 from stages.receiver.event_writer import EventWriter
 from stages.receiver.input_timeout import InputTimeout
@@ -40,7 +40,6 @@ from stages.receiver.pipeline import StagePipeline
 
 DECODE: Final = 1 << 14  # Bytes of a frame that are decoded at a time, so that the loop is not held up.
 CHECK_S: Final = 0.25  # Seconds after which the lag is assessed where no audio says that it is time to.
-IDLE_READ_S: Final = 0.002  # Seconds: a read that took longer had nothing waiting.
 END_S: Final = 30.0  # Seconds from the client's end to session.end, for up to CREDIT of audio.
 
 CloseReason: TypeAlias = Literal["end", "gone"]
@@ -147,7 +146,7 @@ class WorkerSession:
         arrived = self._clock()
         if isinstance(frame, str):
             return await self._handle_control(frame, arrived)
-        waited = arrived / 1e9 - before > IDLE_READ_S
+        waited_s = arrived / 1e9 - before
         if not frame:
             await self._check_input_timeout()
             return True
@@ -155,7 +154,7 @@ class WorkerSession:
         self._warn_of_container(frame)
         for at in range(0, len(frame), DECODE):
             pcm = self._input.decode_bytes(frame[at : at + DECODE])
-            await self.intake.append_audio(pcm, arrived, waited=waited and at == 0)
+            await self.intake.append_audio(pcm, arrived, waited_s=0.0 if at else waited_s)
         self._timeout.on_audio(self._now())
         return True
 
@@ -239,7 +238,7 @@ class WorkerSession:
     async def _end_session(self) -> None:
         """No more audio: everything that was received is transcribed, then `session.end` comes."""
         arrived = self._clock()
-        await self.intake.append_audio(self._input.finish(), arrived, waited=True)
+        await self.intake.append_audio(self._input.finish(), arrived, waited_s=NOTHING_WAITS)
         await self.intake.send_pending(arrived)
         await self._send_close("end")
         try:
