@@ -84,7 +84,7 @@ def test_no_server(talk: Path) -> None:
 
 
 def test_a_bad_url(talk: Path) -> None:
-    result = rt(None, "transcribe", "--url", "localhost:8000", talk)
+    result = rt(None, "transcribe", "--url", "ftp://localhost:8000", talk)
 
     assert result.exit_code == 2
     assert "ws://127.0.0.1:8000" in result.stderr

@@ -1,5 +1,6 @@
 """Opens the WebSocket of a session, or raises a typed error that says why there is none."""
 
+import errno
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -96,8 +97,8 @@ def _decoded(body: bytes | bytearray) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return "connection refused"  # asyncio joins the errors of several addresses in one text
     if isinstance(error, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
     return one_line(getattr(error, "strerror", None) or error, 120)

@@ -1,13 +1,14 @@
 """Checks how often and for how long a lost connection is tried again, by a clock of the test."""
 
 import asyncio
+import errno
 from collections.abc import Iterable
 from typing import cast
 
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from dalston_realtime.client.connection.opening import reopen
+from dalston_realtime.client.connection.opening import open_connection, reopen
 from dalston_realtime.client.errors import ClientError, RefusedError, UnreachableError
 from tests.support.client_clock import HandClock
 
@@ -57,3 +58,19 @@ def test_without_time_nothing_is_tried() -> None:
 def test_an_error_that_is_not_expected_is_not_swallowed() -> None:
     with pytest.raises(ClientError, match="odd"):
         play([ClientError("odd")])
+
+
+def test_a_name_with_two_addresses_that_both_refuse_is_refused_in_two_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        refusals = [
+            OSError(errno.ECONNREFUSED, f"Connect call failed {address}")
+            for address in (("::1", 1, 0, 0), ("127.0.0.1", 1))
+        ]
+        raise OSError(f"Multiple exceptions: {', '.join(map(str, refusals))}")
+
+    monkeypatch.setattr("dalston_realtime.client.connection.opening.connect", refuse)
+
+    with pytest.raises(UnreachableError, match=r"ws://localhost:1 \(connection refused\)"):
+        asyncio.run(open_connection("ws://localhost:1/", "ws://localhost:1", None))
