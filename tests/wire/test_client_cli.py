@@ -1,6 +1,7 @@
 """Checks what a person and a script get to see of the command line, against a scripted server."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,10 @@ def test_help_tells_the_exit_codes(command: list[str]) -> None:
     assert result.exit_code == 0
     assert "130" in result.stdout
     assert "the transcript is incomplete" in result.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = rt(None, "--version")
+
+    assert result.exit_code == 0
+    assert result.stdout == f"dalston-rt {version('dalston-realtime')}\n"
