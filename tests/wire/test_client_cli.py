@@ -125,3 +125,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
     assert result.exit_code == 0
     assert result.stdout == f"dalston-rt {version('dalston-realtime')}\n"
+
+
+def test_the_help_names_the_extra_of_the_microphone() -> None:
+    assert "pip install 'dalston-realtime[mic]'" in rt(None, "mic", "--help").stdout
