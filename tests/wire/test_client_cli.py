@@ -75,11 +75,13 @@ def test_the_silence_may_follow_the_text(talk: Path) -> None:
 
 def test_timing_ends_with_the_budget(talk: Path) -> None:
     with fake_server() as server:
-        result = rt(server, "transcribe", "--timing", "--fast", talk)
+        result = rt(server, "transcribe", "--timing", talk)
+        fast = rt(server, "transcribe", "--timing", "--fast", talk)
 
     table = result.stdout[result.stdout.index("Latency") :]
     assert "Latency, ms (1 partial, 2 finals)" in table
     assert ["ASR", "inference", "~250", *["100"] * 4] in [line.split() for line in table.split("\n")]
+    assert "~250" not in fast.stdout
 
 
 def test_save_writes_every_format_beside_the_input(talk: Path) -> None:

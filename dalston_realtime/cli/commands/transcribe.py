@@ -77,7 +77,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     finished = run_command(_transcribe_all(files, job, save or (), output_dir))
     if timing and any(session.outcome.transcript.begin for session in finished):
         samples = [sample for session in finished for sample in session.outcome.samples]
-        print_budget(Console(stderr=json), samples)
+        print_budget(Console(stderr=json), samples, fast)
     raise typer.Exit(next((d.code for d in finished if d.code), ExitCode.OK))
 
 
