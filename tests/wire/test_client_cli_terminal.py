@@ -58,6 +58,20 @@ def test_a_wav_on_standard_input_and_in_a_named_pipe(talk: Path) -> None:
     assert len(server.audio) == pytest.approx(3 * 2 * 16_000 * 0.35, abs=120)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_behind_standard_output_is_one_line(talk: Path, form: list[str]) -> None:
+    with fake_server() as server, Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "transcribe", "--fast", *form, str(talk), "--url", server.url]
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False
+        )
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"dalston-rt: {talk}: the output can't be written (No space left on device)"
+    )
+
+
 def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(16_000 * 600), 16_000)
