@@ -1,4 +1,4 @@
-"""Resamples a stream to 16 kHz with a short filter, so that little is held back, and nothing after a drain."""
+"""Resamples a stream to 16 kHz with a short filter: little is held back, and nothing after a drain."""
 
 import math
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ class Resampler:
 
 
 def _windows(samples: Floats, length: int, step: int) -> Floats:
-    """All runs of `length` samples that begin `step` samples apart, without a copy; `samples` are contiguous."""
+    """All runs of `length` samples that begin `step` apart, without a copy; `samples` are contiguous."""
     count = (len(samples) - length) // step + 1
     return np.ndarray((count, length), np.float32, samples, strides=(4 * step, 4))
 
