@@ -2,16 +2,14 @@
 
 import asyncio
 
-import structlog
-
 from broker.router import SessionRouter
 from broker.settings import WatchSettings
 from broker.sweeper import run_sweeper
-from runtime.logs import configure_logging
+from runtime.logs import configure_logging, get_logger
 from runtime.process import Stop, run_main
 from runtime.settings import read_settings
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def main() -> None:

@@ -5,13 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
+from runtime.logs import get_logger
 from runtime.process import Stop
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 POLL_S: Final = 0.05  # Seconds between two looks at the stop signal, which sets a flag and wakes nobody.
 

@@ -7,13 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from engines.base import Engine
 from runtime.errors import StartupError
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 FORM: Final = "VARIANT=ENGINE:CHECKPOINT,..., such as fast=moonshine:tiny-en,accurate=whisper:small.en"
 ON_A_GPU: Final = (

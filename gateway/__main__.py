@@ -5,7 +5,6 @@ import logging
 import socket
 from typing import Final
 
-import structlog
 import uvloop
 
 from gateway.app import GatewayApp
@@ -13,11 +12,11 @@ from gateway.http import STREAM_PATH
 from gateway.server.uvicorn_server import bind, make_server
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at
-from runtime.logs import configure_logging
+from runtime.logs import configure_logging, get_logger
 from runtime.process import Stop, run_main
 from runtime.settings import raise_file_limit, read_settings
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 LOOK_S: Final = 0.25  # Seconds between two looks for a worker, before the ready line.
 SIGNAL_S: Final = 0.05  # Seconds by which a signal may be noticed late.

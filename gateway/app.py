@@ -4,7 +4,6 @@ import asyncio
 import time
 from functools import partial
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
@@ -30,9 +29,10 @@ from gateway.settings import GatewaySettings
 from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
+from runtime.logs import get_logger
 from runtime.secret import internal_secret
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class GatewayApp:

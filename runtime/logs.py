@@ -1,18 +1,20 @@
 """Sets up the log of a process: one line an event, as text for people or as JSON for machines.
 
-Loggers come from `structlog.stdlib.get_logger(__name__)`. What holds for all lines of a session is bound
-once, with `structlog.contextvars.bind_contextvars(session=...)` in the task that serves it. Lines of other
-libraries, which use the standard library's logging, have the same form.
+Loggers come from `get_logger(__name__)`. The id of a session is bound once, with `bind_session` in the task
+that serves it, and then stands in all of that task's lines. Lines of other libraries, which use the standard
+library's logging, have the same form.
 """
 
 import logging
 import sys
 from typing import Final, Literal, TypeAlias
 
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from runtime.structlog_adapter import structlog
 
 LogFormat: TypeAlias = Literal["text", "json"]
+Processor: TypeAlias = structlog.typing.Processor
+EventDict: TypeAlias = structlog.typing.EventDict
+WrappedLogger: TypeAlias = structlog.typing.WrappedLogger
 
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
@@ -20,6 +22,16 @@ _SHARED: Final[tuple[Processor, ...]] = (
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.StackInfoRenderer(),
 )
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of the module `name`."""
+    return structlog.stdlib.get_logger(name)
+
+
+def bind_session(session_id: str) -> None:
+    """Have all lines of this task, and of the tasks that it starts, say which session they are about."""
+    structlog.contextvars.bind_contextvars(session=session_id)
 
 
 def configure_logging(process: str, level: str, form: LogFormat = "text") -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final, NoReturn
 
-import structlog
-
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.errors import StartupError
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 GRACE_S: Final = 3.0  # Seconds from the signal to the end: honcho kills 5 s after the first process stopped.
 POLL_S: Final = 0.1  # Seconds by which an asyncio process may notice the signal late.

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-import structlog
 import zmq
 
 from runtime.errors import StartupError
+from runtime.logs import get_logger
 from runtime.private_files import make_private_dir
 from runtime.process import Stop, lock
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
@@ -20,7 +20,7 @@ from stages.metrics import StageMetrics, open_metrics
 from stages.settings import WorkerSettings
 from stages.topology import STAGES, FanOut
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 IDLE_MS: Final = 250  # Milliseconds of the longest wait for a message: how late an error may be noticed.
 PATIENT_MS: Final = 5  # Milliseconds of the wait for a message that was sent together with another.

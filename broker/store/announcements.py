@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-import structlog
 from redis.exceptions import RedisError
 
 from broker.store.connection import connect, keys_of
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 SILENCE_S: Final = 2.0  # Seconds without a message after which a ping shows whether the connection is alive.
 RETRY_S: Final = 0.5  # Seconds until the next attempt to connect; a missed announcement is caught up then.

@@ -11,16 +11,14 @@ import time
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from broker.settings import EmbeddedRedisSettings
 from runtime.errors import StartupError
-from runtime.logs import configure_logging
+from runtime.logs import configure_logging, get_logger
 from runtime.private_files import make_private_dir
 from runtime.process import Stop
 from runtime.settings import read_settings
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 SOCKET_PATH_BYTES: Final = 107  # The longest path in bytes: sun_path on Linux without the final zero.
 

@@ -6,13 +6,13 @@ from contextlib import suppress
 from importlib import resources
 from typing import Any, Final, Literal
 
-import structlog
 from redis.exceptions import MovedError, NoScriptError, RedisError
 
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect, keys_of
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 DEADLINE_S: Final = 1.0  # Seconds of one call, connecting included: a client waits for the answer.
 CONNECTIONS: Final = 16  # Redis runs one script at a time, well under 1 ms each: more would only queue there.

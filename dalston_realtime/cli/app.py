@@ -8,8 +8,8 @@ can't be reached; 4 it has no free slot; 5 the session broke off and the transcr
 130 Ctrl-C.
 """
 
-from importlib.metadata import entry_points
-from typing import Final
+from importlib.metadata import entry_points, version
+from typing import Annotated, Final
 
 import typer
 
@@ -31,6 +31,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"dalston-rt {version('dalston-realtime')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Live speech-to-text on a dalston-realtime server."""
+
+
 for command in (transcribe, mic, workers, models, drain):
     app.command(epilog=HELP)(command)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dalston_realtime.cli.server_address import server_address
 from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.protocol.parameters import MinSilence
@@ -28,7 +29,14 @@ _SESSION = "Session"
 _OUTPUT = "Output"
 
 Url = Annotated[
-    str, typer.Option("--url", envvar="DALSTON_URL", metavar="URL", help="Address of the server.")
+    str,
+    typer.Option(
+        "--url",
+        envvar="DALSTON_URL",
+        metavar="URL",
+        help="Address of the server; its port by default is DALSTON_GATEWAY_PORT.",
+        callback=server_address,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
 

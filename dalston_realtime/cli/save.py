@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from dalston_realtime.client.errors import OutputError, UsageError
 from dalston_realtime.client.results.subtitles import Format, render
 from dalston_realtime.client.results.transcript import SessionTranscript
+
+TRIAL_BYTES: Final = 1 << 20  # Written to see whether there is room; the transcript of ten hours is less.
 
 
 def output_paths(
@@ -14,9 +18,11 @@ def output_paths(
 ) -> dict[str, list[Path]]:
     """For each input the files to write; `folder` is made where it is missing.
 
+    Each is tried before any audio is sent, so that nobody waits an hour to hear that a disk is full.
+
     Raises:
         UsageError: two inputs would write the same file, or an output is an input.
-        OutputError: `folder` can't be made.
+        OutputError: `folder` can't be made, or a file can't be written.
     """
     wanted = list(dict.fromkeys(formats))
     paths = {name: [_output_path(name, folder, form) for form in wanted] for name in names}
@@ -28,6 +34,9 @@ def output_paths(
             raise UsageError(f"saving would overwrite the input {path}; choose an --output-dir")
     if folder is not None and wanted:
         _make_folder(folder)
+    for path in outputs:
+        if path.parent.exists():  # else the input beside it is missing too, and that is said in its turn
+            _try_to_write(path)
     return paths
 
 
@@ -37,13 +46,36 @@ def save_transcript(path: Path, transcript: SessionTranscript) -> None:
     Raises:
         OutputError: it can't be written; an older file is as it was.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = _draft(path)
     try:
         draft.write_text(render(transcript, Format(path.suffix[1:])), encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OutputError(f"{path}: can't be written ({error.strerror})") from None
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def _try_to_write(path: Path) -> None:
+    """Write a draft of the size of a long transcript, and take it away again."""
+    if path.is_dir():
+        raise OutputError(f"{path}: can't be written (it is a folder)")
+    draft = _draft(path)
+    try:
+        draft.write_bytes(bytes(TRIAL_BYTES))
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: can't be written ({error.strerror})")
 
 
 def _output_path(name: str, folder: Path | None, form: Format) -> Path:

@@ -2,6 +2,7 @@
 
 - `ClientError`
     - `UsageError`: what the caller gave can't be used, such as a malformed URL
+        - `ProxyUnusableError`: a proxy of the environment that can't be used
         - `AudioError`: a file or device that can't be read as audio
         - `OutputError`: a transcript that can't be written
     - `UnreachableError`: nothing answers at the URL
@@ -33,6 +34,16 @@ class AudioError(UsageError):
 
 class OutputError(UsageError):
     """A transcript that can't be written."""
+
+
+class ProxyUnusableError(UsageError):
+    """A proxy of the environment that can't be used."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(
+            f"the proxy of the environment can't be used ({one_line(why, 160).rstrip('.')}); give it as"
+            " http://HOST:PORT in HTTPS_PROXY and ALL_PROXY, or name the server's host in NO_PROXY"
+        )
 
 
 class UnreachableError(ClientError):

@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from dalston_realtime.client.errors import ProtocolError, UnreachableError, one_line, refused
+from dalston_realtime.client.errors import (
+    ProtocolError,
+    ProxyUnusableError,
+    UnreachableError,
+    one_line,
+    refused,
+)
 from dalston_realtime.client.url import DEFAULT_URL, is_loopback, rest_url
 
 if TYPE_CHECKING:
@@ -67,7 +73,7 @@ async def _call(method: str, base: str, path: str) -> Any:
 
     url = rest_url(base, path)
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=not is_loopback(base)) as http:
+        async with _http_client(trust_env=not is_loopback(base)) as http:
             response = await http.request(method, url)
     except httpx.TransportError as error:
         raise UnreachableError(base, _reason(error)) from error
@@ -77,6 +83,16 @@ async def _call(method: str, base: str, path: str) -> Any:
     if response.is_success:
         raise ProtocolError(f"{url} did not answer with JSON; is it this server?")
     raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
+
+
+def _http_client(trust_env: bool) -> "httpx.AsyncClient":
+    """A client; with `trust_env` it goes through the proxy that the environment names."""
+    import httpx
+
+    try:
+        return httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=trust_env)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ProxyUnusableError(error) from None
 
 
 def _reason(error: "httpx.TransportError") -> str:

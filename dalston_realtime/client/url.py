@@ -17,7 +17,7 @@ def stream_url(base: str, parameters: Mapping[str, Any]) -> str:
     """The WebSocket URL of a session; parameters that are None are left to the server's defaults.
 
     Raises:
-        UsageError: `base` is not a ws, wss, http or https URL.
+        UsageError: `base` is not an address of a server.
     """
     parts = _split(base)
     scheme = "wss" if _SECURE[parts.scheme] else "ws"
@@ -30,7 +30,7 @@ def rest_url(base: str, path: str) -> str:
     """The HTTP URL of the REST endpoint `path`.
 
     Raises:
-        UsageError: `base` is not a ws, wss, http or https URL.
+        UsageError: `base` is not an address of a server.
     """
     parts = _split(base)
     scheme = "https" if _SECURE[parts.scheme] else "http"
@@ -47,8 +47,9 @@ def is_loopback(base: str) -> bool:
 
 
 def _split(base: str) -> SplitResult:
+    """The parts of the address; one without a scheme, such as `localhost:8000`, is a ws URL."""
     try:
-        parts = urlsplit(base)
+        parts = urlsplit(base if "://" in base else f"ws://{base}")
         usable = parts.scheme in _SECURE and parts.hostname and (parts.port is None or parts.port)
     except ValueError:
         usable = False

@@ -10,7 +10,7 @@ VARIANTS: Final = ("fast", "accurate")
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One loaded model. `languages` are ISO 639-1 codes, `features` what it can do."""
+    """One loaded model. `languages` are ISO 639 codes of two or three letters, `features` what it can do."""
 
     variant: str
     name: str

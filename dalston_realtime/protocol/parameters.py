@@ -5,6 +5,7 @@ take names and defaults from here.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -19,11 +20,17 @@ Overflow: TypeAlias = Literal["reject", "queue", "degrade"]
 MinSilence: TypeAlias = int | Literal["auto"]
 """Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
 
-SAMPLE_RATES: Final = (8_000, 48_000)  # Hz, inclusive: from telephones to what microphones give.
+SAMPLE_RATES: Final = (8_000, 192_000)  # Hz, inclusive: from telephones to what studios record with.
 CHANNELS: Final = (1, 2)  # Inclusive; two are mixed down to one.
 MIN_SILENCE_MS: Final = (100, 3_000)  # Milliseconds, inclusive: below, words are cut; above, nobody waits.
 MAX_PHRASES: Final = 100  # Phrases of a vocabulary.
 MAX_PHRASE_CHARS: Final = 50  # Characters of one phrase.
+LANGUAGE_TAG: Final = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+"""A language's code of two letters (ISO 639-1) or three (ISO 639-3), and perhaps a script and a region."""
+
+WHOLE_NUMBER: Final = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?", re.ASCII)
+"""A whole number, which some languages write as a decimal: `44100.0`."""
+
 MAX_NAME_CHARS: Final = 200  # Characters; longer than any model name, and keeps logs and keys short.
 
 
@@ -85,8 +92,9 @@ def _as_text(value: Any) -> str:
 
 def _integer(low: int, high: int, also: str = "") -> Callable[[str, str], int]:
     def parse(name: str, text: str) -> int:
-        if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
-            return int(text)
+        number = WHOLE_NUMBER.fullmatch(text)
+        if number and low <= int(number[1]) <= high:
+            return int(number[1])
         whole = f"{also}a whole number from {low} to {high}"
         raise InvalidParameter(name, f"{name} must be {whole}, not {text[:40]!r}")
 
@@ -115,10 +123,13 @@ def _one_of(*choices: str) -> Callable[[str, str], str]:
 
 
 def _language(name: str, text: str) -> str:
-    if text == "auto" or (len(text) == 2 and text.isascii() and text.isalpha() and text.islower()):
+    """`auto`, or the code of a language in lower case: the models know no regions."""
+    if text == "auto":
         return text
+    if tag := LANGUAGE_TAG.fullmatch(text):
+        return tag[1].lower()
     raise InvalidParameter(
-        name, f"{name} must be auto or a two-letter ISO 639-1 code such as en, not {text[:40]!r}"
+        name, f"{name} must be auto, an ISO 639 code such as en, or a tag such as en-US, not {text[:40]!r}"
     )
 
 

@@ -4,13 +4,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from broker.errors import RegistryUnavailable
 from broker.records import Allocation, HeldSlot, SlotRequest, utc_now
 from broker.router import SessionRouter
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 RENEW_S: Final = 2.5  # Seconds between two renewals: three fit into a lease of 8 s.
 

@@ -4,14 +4,13 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import structlog
-
 from broker.errors import RegistryUnavailable
 from broker.records import EndStatus
 from broker.router import SessionRouter
 from gateway.metrics import GatewayMetrics
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -15,11 +14,11 @@ from dalston_realtime.protocol.events import encode_event
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 from runtime.errors import SessionError
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 IN_A_ROW: Final = 50  # Frames of one client that are taken before it is another one's turn.
-LEFT: Final = (1000, 1001, 1005)  # Codes with which a client says that it is done.
 RESTART_FLUSH_S: Final = 0.7  # Seconds for the last results: the process has 3 s from the signal to its end.
 FINAL_ERROR_S: Final = 0.5  # Seconds to get the last event to a client whose connection was replaced.
 
@@ -108,7 +107,7 @@ class ClientConnection:
             for _ in range(IN_A_ROW):
                 message = await self._client.receive()
                 if message["type"] == "websocket.disconnect":
-                    return message["code"] in LEFT
+                    return bool(message["code"] == CloseCode.NORMAL)
                 frame = _frame(message)
                 if isinstance(frame, str):
                     await self._port.handle(frame)

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -19,6 +18,7 @@ from gateway.realtime.forwarder import SessionForwarder
 from gateway.realtime.resumption import ConnectionRefused, SessionFinder, check_position, parse_resume
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
+from runtime.logs import bind_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class StreamEndpoint:
         await self._serve(client, await self._sessions.resume(found, last_seq))
 
     async def _serve(self, client: WebSocket, port: SessionPort) -> None:
-        structlog.contextvars.bind_contextvars(session=port.session_id)
+        bind_session(port.session_id)
         await ClientConnection(client, port, self._limits.flush_timeout).serve()
 
     async def _refuse(self, client: WebSocket, reply: Response) -> None:

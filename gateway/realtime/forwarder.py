@@ -14,12 +14,10 @@ from websockets.frames import Close
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 from gateway.concurrency import first_of
-from gateway.realtime.connection import LEFT
-from gateway.workers.websockets_adapter import abort, close_within
+from gateway.workers.websockets_adapter import abort
 
 CONNECT_S: Final = 1.0  # Seconds to connect to a gateway that lives.
 CLOSE_S: Final = 0.5  # Seconds for the close handshake with it.
-GONE: Final = 1001  # Close code by which the other gateway learns that the client is done.
 
 
 class ForwardRefused(Exception):
@@ -66,14 +64,14 @@ class SessionForwarder:
                 self._to_session(client), self._to_client(client), self._until_stopping(client, stopping)
             )
         finally:
-            await close_within(self._connection, GONE, CLOSE_S)
+            abort(self._connection)  # If it is still open, the session waits for its client.
 
     async def _to_session(self, client: WebSocket) -> None:
         while True:
             message = await client.receive()
             if message["type"] == "websocket.disconnect":
-                if message["code"] in LEFT:
-                    await self._connection.close(GONE)
+                if message["code"] == CloseCode.NORMAL:
+                    await self._connection.close(CloseCode.NORMAL)
                 else:
                     abort(self._connection)
                 return

@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-import structlog
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
@@ -15,8 +14,9 @@ from gateway.realtime.forwarder import ForwardRefused, SessionForwarder
 from gateway.sessions.checkpoint_store import CheckpointStore, Owner
 from gateway.sessions.session import Session
 from gateway.sessions.session_manager import SessionManager
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 TOKEN: Final = re.compile(r"([0-9a-f]{32}):([0-9]{1,9})")
 # Partials are sent before they are checkpointed, so after a crash a client may be this many events ahead.

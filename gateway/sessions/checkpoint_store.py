@@ -7,14 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from broker.checkpoint_record import OWNER
 from broker.checkpoints import CheckpointChange, Checkpoints, SaveResult
 from broker.errors import RegistryUnavailable
 from gateway.sessions.state import SessionState
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 MARGIN_S: Final = 30  # Seconds for which a checkpoint stays in Redis beyond the resume window.
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -20,9 +19,10 @@ from gateway.workers.assignment import WorkerAccess, WorkerAssignment
 from gateway.workers.connection import WorkerConnection
 from gateway.workers.liveness import Liveness
 from runtime.errors import SessionError
+from runtime.logs import get_logger
 from runtime.worker_link import WorkerMessage
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 GOING_AWAY: Final = 1001
 MAX_LOSSES: Final = 3  # Workers that one piece of audio may cost; it may be what they die of.

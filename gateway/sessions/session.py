@@ -3,8 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
-
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
 from gateway.capacity.session_slot import SessionSlot
@@ -18,8 +16,9 @@ from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
+from runtime.logs import bind_session, get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class Session:
 
     async def run(self) -> None:
         """Live; the end is told to the client, the registry, the log and the metrics."""
-        structlog.contextvars.bind_contextvars(session=self.id)
+        bind_session(self.id)
         outcome = SessionOutcome.error(CloseCode.INTERNAL, "cut off")
         try:
             outcome = await self._until_end()

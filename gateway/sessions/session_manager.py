@@ -6,8 +6,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-import structlog
-
 from broker.checkpoint_record import decode_checkpoint
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import SessionResumed
@@ -20,8 +18,9 @@ from gateway.sessions.port import SessionPort
 from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 REPLACED = SessionOutcome.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
 RESTART = SessionOutcome.error(CloseCode.RESTARTING, "the gateway is going away")

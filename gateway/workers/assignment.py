@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import structlog
 from msgspec.structs import replace
 
 from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
@@ -17,9 +16,10 @@ from gateway.capacity.slots import OnQueued, SlotManager
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
+from runtime.logs import get_logger
 from runtime.worker_link import VERSION, OpenSession, ResumePoint
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 OpenConnection = Callable[[Allocation, OpenSession], Awaitable[WorkerConnection]]
 

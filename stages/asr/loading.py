@@ -3,15 +3,15 @@
 import time
 
 import msgspec
-import structlog
 
 from engines.catalog import EngineLimits, default, describe, load
+from runtime.logs import get_logger
 from stages.asr.settings import AsrSettings
 from stages.asr.stage import AsrStage
 from stages.endpoint_rules import samples
 from stages.metrics import StageMetrics
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def load_stage(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:

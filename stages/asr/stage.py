@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
-import structlog
-
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import encode_event
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
 from engines.catalog import describe
+from runtime.logs import get_logger
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 from stages.asr.inference import Failure, Inference
 from stages.asr.ordered_output import OrderedOutput
@@ -44,7 +43,7 @@ many sessions again beyond its slots: with a third of the partials they cost wha
 
 PROGRESS: Final = samples(250)  # Samples after which the receiver hears how far the audio is processed.
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 EngineSession: TypeAlias = UtteranceSession | StreamingSession
 

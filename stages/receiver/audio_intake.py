@@ -1,6 +1,7 @@
 """Sends the samples of one session into the pipeline no faster than it takes them, and watches the lag."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -15,6 +16,7 @@ from stages.receiver.pipeline import StagePipeline
 
 SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # Bytes of one message, 250 ms: others get their turn.
 LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # Bytes worth a message, 20 ms: less waits for more.
+NOTHING_WAITS: Final = math.inf  # Seconds of a wait: no audio is left that could be read at once.
 CHECK_S: Final = 0.25  # Seconds after which the lag is assessed where no audio says that it is time to.
 
 
@@ -36,8 +38,8 @@ class AudioIntake:
         self._held_since: float | None = None  # when reading the socket was suspended, in seconds
         self.lag = Lag(opened.start, opened.start, limits)
 
-    async def append_audio(self, pcm: bytes, arrived: int, *, waited: bool) -> None:
-        """Send on samples that arrived at `arrived` (ns); `waited` if the socket had nothing waiting.
+    async def append_audio(self, pcm: bytes, arrived: int, *, waited_s: float) -> None:
+        """Send on samples that arrived at `arrived` (ns), for which the socket was waited for `waited_s`.
 
         Raises:
             SessionError: results are too far behind.
@@ -46,8 +48,8 @@ class AudioIntake:
         while len(self._pending) >= LEAST:
             piece = bytes(self._pending[:SLICE])
             del self._pending[: len(piece)]
-            await self._send_audio(piece, arrived, waited=waited)
-            waited = False
+            await self._send_audio(piece, arrived, waited_s=waited_s)
+            waited_s = 0.0
 
     async def send_pending(self, arrived: int) -> None:
         """Send what is too little for a message of its own, since something follows it.
@@ -58,7 +60,7 @@ class AudioIntake:
         if self._pending:
             piece = bytes(self._pending)
             self._pending.clear()
-            await self._send_audio(piece, arrived, waited=True)
+            await self._send_audio(piece, arrived, waited_s=NOTHING_WAITS)
 
     def on_processed(self, processed: int) -> None:
         """The pipeline has dealt with all audio up to a sample."""
@@ -99,10 +101,10 @@ class AudioIntake:
     def _now(self) -> float:
         return self._clock() / 1e9
 
-    async def _send_audio(self, piece: bytes, arrived: int, *, waited: bool) -> None:
+    async def _send_audio(self, piece: bytes, arrived: int, *, waited_s: float) -> None:
         held_s = await self._wait_for_credit()
         start = self.lag.received
-        self.lag.on_read(len(piece) // BYTES_PER_SAMPLE, held_s, waited=waited)
+        self.lag.on_read(len(piece) // BYTES_PER_SAMPLE, held_s, waited_s=waited_s)
         stamps = (arrived, self._clock())
         await self._pipeline.send(Audio(self._session, self._route, start, stamps), piece)
         self.check_lag()

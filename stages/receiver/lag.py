@@ -9,6 +9,8 @@ CREDIT: Final = 2 * SAMPLE_RATE
 """Samples that a session may have in the pipeline. Beyond that its socket is not read, so a client that
 sends faster than real time is slowed down by TCP, and memory stays flat."""
 
+IDLE_READ_S: Final = 0.002  # Seconds: a read that took longer had nothing waiting.
+
 LagVerdict = Literal["fine", "warn", "exceeded"]
 
 
@@ -20,6 +22,7 @@ class LagLimits:
     end: float = 5.0
     end_after: float = 2.0  # The limit must be exceeded for so long: a stage may be held up for a moment.
     warn_every: float = 1.0
+    lead: float = 5.0  # Of audio that came faster than real time, a client has so much to spare at most.
 
 
 @dataclass(slots=True)
@@ -28,14 +31,17 @@ class Lag:
 
     While the socket is not read, audio cannot be counted. `debt` stands for it: it grows with the time
     for which reading stopped, shrinks with the audio that is then read, and is gone when the socket has
-    nothing waiting. So a client that sends a file as fast as it is taken never lags as long as the
-    pipeline is faster than real time, and a live one is seen to lag when it is not.
+    nothing waiting. `lead` stands for audio that was waiting and was read faster than real time: reading may
+    stop for so long before anything is owed, as for one long forward pass. So a client that sends a file as
+    fast as it is taken never lags as long as the pipeline is faster than real time, and a live one, which
+    has no lead, is seen to lag when it is not.
     """
 
     received: int = 0  # samples
     processed: int = 0  # samples
     limits: LagLimits = field(default_factory=LagLimits)
     debt: float = 0.0  # seconds
+    lead: float = 0.0  # seconds
     _exceeded_since: float | None = None
     _warned: float = float("-inf")
 
@@ -54,20 +60,26 @@ class Lag:
         """Whether more audio may be read."""
         return self.received - self.processed < CREDIT
 
-    def on_read(self, samples: int, held_s: float, *, waited: bool) -> None:
-        """Audio was read after not reading for `held_s`; `waited` if the socket had nothing waiting."""
+    def on_read(self, samples: int, held_s: float, *, waited_s: float) -> None:
+        """Audio was read after waiting for it for `waited_s`, and after not reading for `held_s`."""
         self.received += samples
+        waited = waited_s > IDLE_READ_S
         if waited:
-            self.debt = 0.0
-        self.debt = max(0.0, self.debt + held_s - samples / SAMPLE_RATE)
+            self.debt, self.lead = 0.0, max(0.0, self.lead - waited_s)
+        covered = min(self.lead, held_s)
+        self.lead -= covered
+        owed = self.debt + held_s - covered - samples / SAMPLE_RATE
+        self.debt = max(0.0, owed)
+        if not waited:
+            self.lead = min(self.limits.lead, self.lead + max(0.0, -owed))
 
     def on_empty_socket(self) -> None:
         """The socket has nothing waiting."""
-        self.debt = 0.0
+        self.debt = self.lead = 0.0
 
     def seconds(self, held_s: float = 0.0) -> float:
         """The lag now, where reading has been held for `held_s` so far."""
-        return (self.received - self.processed) / SAMPLE_RATE + self.debt + held_s
+        return (self.received - self.processed) / SAMPLE_RATE + self.debt + max(0.0, held_s - self.lead)
 
     def assess(self, now: float, held_s: float = 0.0) -> LagVerdict:
         """Whether to warn, at most once in a while, or to end the session; `now` in seconds."""

@@ -22,9 +22,9 @@ def read_open(frame: str | bytes) -> OpenSession:
     """
     asked = decode_open(frame)
     _check_names(asked)
-    _check_config(asked.config)
+    config = _checked_config(asked.config)
     _check_resume(asked.resume or FROM_THE_START)
-    return asked
+    return msgspec.structs.replace(asked, config=config)
 
 
 def connection_key(asked: OpenSession) -> str:
@@ -69,11 +69,11 @@ def _is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_NAME_CHARS and text.isprintable() and " " not in text
 
 
-def _check_config(config: SessionConfig) -> None:
-    """The types are right by now; the ranges are those of the query parameters of the same names."""
+def _checked_config(config: SessionConfig) -> SessionConfig:
+    """The types are right by now; ranges and spelling are those of the query parameters of the same names."""
     values = msgspec.structs.asdict(config).items()
     try:
-        parse_query({name: _as_query(value) for name, value in values if value is not None})
+        return parse_query({name: _as_query(value) for name, value in values if value is not None})
     except InvalidParameter as error:
         raise BadLinkMessage(error.message) from None
 

@@ -11,17 +11,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import structlog
 import zmq
 
 from runtime.gpu import GpuMemory
+from runtime.logs import get_logger
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.coalescing import Coalescing
 from stages.messages import Alive, EndOfStream, Message
 from stages.receiver.process_watch import ProcessWatch
 from stages.topology import STAGES, FanOut
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 RETRY_S: Final = 0.005  # Seconds between two tries to write into a full queue, a fraction of an audio chunk.
 SILENT_S: Final = 3.0  # Seconds without a heartbeat, which come every second, until a process is gone.

@@ -7,14 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-import structlog
-
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
+from runtime.logs import get_logger
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-import structlog
 from websockets.asyncio.server import Server, serve
 
 from broker.errors import RegistryUnavailable
@@ -14,6 +13,7 @@ from broker.registry import Registry
 from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.addresses import cannot_listen
+from runtime.logs import get_logger
 from runtime.process import Stop
 from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
@@ -21,7 +21,7 @@ from stages.receiver.registration import Registration
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.worker import Worker
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_FRAME: Final = MAX_FRAME_BYTES + 1024  # Bytes: the gateway refuses frames over 1 MiB before.
 FRAMES_AHEAD: Final = 2  # Frames that websockets reads before we ask for them: more would hide a lag.

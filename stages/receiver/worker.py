@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import msgspec
-import structlog
-from structlog.contextvars import bind_contextvars
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -17,6 +15,7 @@ from dalston_realtime.protocol.models import read_model
 from runtime.addresses import reached_at
 from runtime.errors import SessionError
 from runtime.gpu import gigabytes
+from runtime.logs import bind_session, get_logger
 from runtime.worker_link import (
     VERSION,
     BadLinkMessage,
@@ -34,7 +33,7 @@ from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from stages.settings import default_worker_id
 from stages.topology import ProcessAllocator
 
-log = structlog.stdlib.get_logger(__name__)
+log = get_logger(__name__)
 
 ALIVE_S: Final = 0.5  # Seconds: a gateway that sends audio hears of its worker at least so often.
 OPEN_S: Final = 5.0  # Seconds for a gateway's first frame, which follows at once on the connection.
@@ -69,7 +68,7 @@ class Worker:
         except SessionError as refusal:
             await _refuse(gateway, refusal)
             return
-        bind_contextvars(session=asked.session_id)  # for the lines of this task, which serves one connection
+        bind_session(asked.session_id)  # for the lines of this task, which serves one connection
         with self._admit(asked, gateway) as session:
             try:
                 await gateway.send(encode(SessionAccepted(version=VERSION)))

@@ -13,7 +13,7 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.close_codes import CloseCode, close_code
 from dalston_realtime.protocol.commands import BadCommand, ConfigCommand, EndCommand, FlushCommand
 from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.events import ServerError
+from dalston_realtime.protocol.events import ServerError, ServerWarning
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config
 from runtime.errors import SessionError
 from runtime.worker_link import ClientPresence, Progress, decode_gateway_message
@@ -31,7 +31,8 @@ from stages.messages import (
     TextEnd,
 )
 from stages.receiver.audio_input import AudioInput
-from stages.receiver.audio_intake import AudioIntake
+from stages.receiver.audio_intake import NOTHING_WAITS, AudioIntake
+from stages.receiver.container_sniffer import ContainerSniffer, describe_container
 from stages.receiver.event_writer import EventWriter
 from stages.receiver.input_timeout import InputTimeout
 from stages.receiver.lag import LagLimits
@@ -39,7 +40,6 @@ from stages.receiver.pipeline import StagePipeline
 
 DECODE: Final = 1 << 14  # Bytes of a frame that are decoded at a time, so that the loop is not held up.
 CHECK_S: Final = 0.25  # Seconds after which the lag is assessed where no audio says that it is time to.
-IDLE_READ_S: Final = 0.002  # Seconds: a read that took longer had nothing waiting.
 END_S: Final = 30.0  # Seconds from the client's end to session.end, for up to CREDIT of audio.
 
 CloseReason: TypeAlias = Literal["end", "gone"]
@@ -70,6 +70,7 @@ class WorkerSession:
         self._session, self._route, self._config = opened.session, opened.route, config
         self._opened = opened
         self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
+        self._sniffer = ContainerSniffer(goes_on=bool(opened.start or opened.replayed))
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
         self._is_complete = False  # all that came of the session has come
         self._timeout = InputTimeout(config.min_silence_ms)
@@ -145,16 +146,22 @@ class WorkerSession:
         arrived = self._clock()
         if isinstance(frame, str):
             return await self._handle_control(frame, arrived)
-        waited = arrived / 1e9 - before > IDLE_READ_S
+        waited_s = arrived / 1e9 - before
         if not frame:
             await self._check_input_timeout()
             return True
         self._owes_progress = True
+        self._warn_of_container(frame)
         for at in range(0, len(frame), DECODE):
             pcm = self._input.decode_bytes(frame[at : at + DECODE])
-            await self.intake.append_audio(pcm, arrived, waited=waited and at == 0)
+            await self.intake.append_audio(pcm, arrived, waited_s=0.0 if at else waited_s)
         self._timeout.on_audio(self._now())
         return True
+
+    def _warn_of_container(self, audio: bytes) -> None:
+        if name := self._sniffer.inspect(audio):
+            text = describe_container(name, self._config.encoding)
+            self.writer.send_event(ServerWarning(code="looks_like_container", message=text))
 
     async def _next_frame(self, idle_at: float) -> str | bytes:
         """The next frame; what has to be done while none comes is done meanwhile."""
@@ -184,7 +191,7 @@ class WorkerSession:
 
     async def _send_held(self, arrived: int) -> None:
         """Send on all that came of the audio, since something follows it."""
-        await self.intake.append_audio(self._input.drain(), arrived, waited=True)
+        await self.intake.append_audio(self._input.drain(), arrived, waited_s=NOTHING_WAITS)
         await self.intake.send_pending(arrived)
 
     @property

@@ -39,12 +39,16 @@ class FakeStream:
     """A stream that records all of its chunks at once."""
 
     def __init__(self, callback: Callable[..., None], blocksize: int, chunks: int) -> None:
+        self.aborted = False
         self.callback, self.blocksize, self.chunks = callback, blocksize, chunks
 
     def __enter__(self) -> Self:
         for number in range(self.chunks):
             self.callback(bytes([number % 256]) * 2 * self.blocksize, self.blocksize, None, None)
         return self
+
+    def abort(self) -> None:
+        self.aborted = True
 
     def __exit__(self, *_: object) -> None:
         self.callback = lambda *_: None

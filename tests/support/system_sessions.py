@@ -45,8 +45,14 @@ async def paced(pcm: bytes) -> AsyncIterator[bytes]:
 async def talk(
     server: LocalServer, say: Say, deadline_s: float = DEADLINE_S, **query: object
 ) -> tuple[list[Event], int | None]:
-    """All events of one session and its close code; `say` runs beside the reading."""
-    async with asyncio.timeout(deadline_s), connect(stream(server, **query), compression=None) as socket:
+    """All events of one session and its close code; `say` runs beside the reading.
+
+    The pong to a ping waits behind all audio that the server does not read yet, so none is asked for in time.
+    """
+    async with (
+        asyncio.timeout(deadline_s),
+        connect(stream(server, **query), compression=None, ping_timeout=None) as socket,
+    ):
         saying = asyncio.create_task(say(socket))
         events = await read_all(socket)
         saying.cancel()

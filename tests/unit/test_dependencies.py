@@ -19,6 +19,7 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "engines/parakeet": "parakeet",
     "engines/weights/extract.py": "dev",
     "dalston_realtime/client/audio/microphone.py": "mic",
+    "dalston_realtime/client/audio/media.py": "media",
 }
 BROUGHT = {  # what a library of ours brings and is of no use without it
     "faster-whisper": {"ctranslate2", "tokenizers"},
@@ -33,7 +34,9 @@ def forbidden(names: set[str]) -> set[str]:
     return {name for name in names if name.startswith(("torch", "nvidia-", "triton", "cuda-"))} - {GPU_MEMORY}
 
 
-@pytest.mark.parametrize("extras", [(), ("server",), ("whisper",), ("server", "whisper"), ("mic",)])
+@pytest.mark.parametrize(
+    "extras", [(), ("server",), ("whisper",), ("server", "whisper"), ("mic",), ("media",)]
+)
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_server_brings_no_torch(extras: tuple[str, ...], machine: str) -> None:
     assert forbidden(set(closure(declared(*extras), platform_machine=machine))) == set()

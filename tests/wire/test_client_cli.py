@@ -1,6 +1,7 @@
 """Checks what a person and a script get to see of the command line, against a scripted server."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,13 @@ def test_the_silence_may_follow_the_text(talk: Path) -> None:
 
 def test_timing_ends_with_the_budget(talk: Path) -> None:
     with fake_server() as server:
-        result = rt(server, "transcribe", "--timing", "--fast", talk)
+        result = rt(server, "transcribe", "--timing", talk)
+        fast = rt(server, "transcribe", "--timing", "--fast", talk)
 
     table = result.stdout[result.stdout.index("Latency") :]
     assert "Latency, ms (1 partial, 2 finals)" in table
     assert ["ASR", "inference", "~250", *["100"] * 4] in [line.split() for line in table.split("\n")]
+    assert "~250" not in fast.stdout
 
 
 def test_save_writes_every_format_beside_the_input(talk: Path) -> None:
@@ -117,3 +120,14 @@ def test_help_tells_the_exit_codes(command: list[str]) -> None:
     assert result.exit_code == 0
     assert "130" in result.stdout
     assert "the transcript is incomplete" in result.stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = rt(None, "--version")
+
+    assert result.exit_code == 0
+    assert result.stdout == f"dalston-rt {version('dalston-realtime')}\n"
+
+
+def test_the_help_names_the_extra_of_the_microphone() -> None:
+    assert "pip install 'dalston-realtime[mic]'" in rt(None, "mic", "--help").stdout

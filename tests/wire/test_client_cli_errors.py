@@ -84,7 +84,7 @@ def test_no_server(talk: Path) -> None:
 
 
 def test_a_bad_url(talk: Path) -> None:
-    result = rt(None, "transcribe", "--url", "localhost:8000", talk)
+    result = rt(None, "transcribe", "--url", "ftp://localhost:8000", talk)
 
     assert result.exit_code == 2
     assert "ws://127.0.0.1:8000" in result.stderr
@@ -139,13 +139,29 @@ def test_a_server_of_another_protocol(talk: Path) -> None:
 
 
 def test_a_transcript_that_can_not_be_saved_is_still_shown(talk: Path) -> None:
-    talk.with_suffix(".txt").mkdir()
-    with fake_server() as server:
+    async def script(call: Call) -> None:
+        talk.with_suffix(".txt").mkdir()  # there was none when the command started
+        await call.begin()
+        await call.receive_until("end")
+        await call.say(Final(utterance=1, text="Good bye.", start=0.0, end=0.1))
+        await call.end("Good bye.")
+
+    with fake_server(script) as server:
         result = rt(server, "transcribe", "--fast", "--save", "txt", talk)
 
     assert result.exit_code == 2
     assert "Good bye." in result.stdout
     assert "talk.txt: can't be written" in result.stderr
+
+
+def test_a_transcript_that_could_not_be_saved_is_refused_before_anything_is_sent(talk: Path) -> None:
+    talk.with_suffix(".txt").mkdir()
+    with fake_server() as server:
+        result = rt(server, "transcribe", "--save", "txt", talk)
+
+    assert result.exit_code == 2
+    assert "talk.txt: can't be written" in result.stderr
+    assert server.queries == []
 
 
 @pytest.mark.parametrize("command", ["workers", "models"])
@@ -154,6 +170,15 @@ def test_no_server_to_ask(command: str) -> None:
 
     assert result.exit_code == 3
     assert result.stderr.startswith("dalston-rt: no server answers at ws://127.0.0.1:1")
+
+
+def test_the_microphone_is_not_opened_for_a_transcript_that_could_not_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "microphone.txt").mkdir()
+
+    result = rt(None, "mic", "--save", "txt", "--output-dir", tmp_path)
+
+    assert result.exit_code == 2
+    assert "microphone.txt: can't be written" in result.stderr
 
 
 def test_no_microphone_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch) -> None:

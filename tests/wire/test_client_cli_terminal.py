@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -39,6 +40,36 @@ def test_raw_pcm_on_standard_input() -> None:
     assert piped.stdout.decode().splitlines()[-1].endswith("Good bye.")
     assert bytes(server.audio) == pcm
     assert server.frames == [3_200, 3_200, 1_600]
+
+
+def test_a_wav_on_standard_input_and_in_a_named_pipe(talk: Path) -> None:
+    with fake_server() as server:
+        for command in ("transcribe --fast - < talk.wav", "transcribe --fast - <(cat talk.wav) < talk.wav"):
+            subprocess.run(
+                ["bash", "-c", f"{shlex.join(COMMAND)} {command}"],
+                cwd=talk.parent,
+                env=os.environ | {"DALSTON_URL": server.url},
+                stdin=subprocess.DEVNULL,
+                timeout=DEADLINE,
+                check=True,
+            )
+
+    assert len(server.queries) == 3
+    assert len(server.audio) == pytest.approx(3 * 2 * 16_000 * 0.35, abs=120)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_behind_standard_output_is_one_line(talk: Path, form: list[str]) -> None:
+    with fake_server() as server, Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "transcribe", "--fast", *form, str(talk), "--url", server.url]
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False
+        )
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"dalston-rt: {talk}: the output can't be written (No space left on device)"
+    )
 
 
 def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:

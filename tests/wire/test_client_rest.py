@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dalston_realtime.client import ProtocolError, RefusedError, UnreachableError, rest
+from dalston_realtime.client.errors import ProxyUnusableError
 from tests.support.fake_server import fake_server
 
 WORKER = {"worker_id": "w", "status": "ready", "capacity": 4, "active_sessions": 1}
@@ -51,3 +52,13 @@ def test_nobody_there() -> None:
         url = server.url
     with pytest.raises(UnreachableError, match="connection failed"):
         asyncio.run(rest.workers(url))
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "ftp://proxy"])
+def test_a_proxy_that_can_not_be_used_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+
+    with pytest.raises(ProxyUnusableError, match=r"the proxy of the environment .* NO_PROXY"):
+        asyncio.run(rest.status("ws://host.invalid"))
+    with pytest.raises(UnreachableError):  # no proxy is asked for this host
+        asyncio.run(rest.status("ws://127.0.0.1:1"))

@@ -34,7 +34,7 @@ def test_a_parameter_refused_before_the_upgrade() -> None:
         "error": {
             "code": "invalid_parameter",
             "param": "sample_rate",
-            "message": "sample_rate must be a whole number from 8000 to 48000",
+            "message": "sample_rate must be a whole number from 8000 to 192000",
         }
     }
     with fake_server(answers={STREAM_PATH: (400, body)}) as server:
@@ -42,7 +42,7 @@ def test_a_parameter_refused_before_the_upgrade() -> None:
 
     assert isinstance(error, InvalidParameterError)
     assert error.param == "sample_rate"
-    assert "8000 to 48000" in error.message
+    assert "8000 to 192000" in error.message
 
 
 def test_another_refusal_says_its_status() -> None:

@@ -20,7 +20,7 @@ BAD = [
     ("language=", "language"),
     ("encoding=opus", "encoding"),
     ("sample_rate=7999", "sample_rate"),
-    ("sample_rate=48001", "sample_rate"),
+    ("sample_rate=192001", "sample_rate"),
     ("sample_rate=fast", "sample_rate"),
     ("channels=3", "channels"),
     ("interim_results=maybe", "interim_results"),
@@ -108,7 +108,7 @@ def test_models_and_languages_are_judged_by_what_live_workers_have(
     both = (MODEL, ModelInfo("fast", "tiny-de", "fake", ("de",), {}))
 
     async def main() -> None:
-        async with fake_worker(shared_redis.url, models=both):
+        async with fake_worker(shared_redis.url, models=both) as worker:
             await until(lambda: _knows(gateway, "tiny-de"))
             status, error = await refusal(gateway.url("model=no-such-model"))
             assert (status, error["param"]) == (400, "model")
@@ -116,6 +116,9 @@ def test_models_and_languages_are_judged_by_what_live_workers_have(
             status, error = await refusal(gateway.url("model=tiny-de&language=en"))
             assert (status, error["param"]) == (400, "language")
             assert "auto, de" in error["message"]
+            async with client(gateway, "model=tiny-de&language=DE-at") as me:
+                assert (await me.event("session.begin"))["type"] == "session.begin"
+            assert worker.visits[-1].request.config.language == "de"
             for query in ("model=tiny-de&language=de", "model=fast&language=en", "model=fast"):
                 async with client(gateway, query) as me:
                     await me.event("session.begin")

@@ -119,6 +119,61 @@ async def _again(gateway: GatewayProcess, token: str) -> Client:
     return Client(connection, int(token.split(":")[1]))
 
 
+async def _leave_for_another_page(me: Client) -> None:
+    await me.connection.close(1001)
+
+
+async def _close_without_a_code(me: Client) -> None:
+    protocol, transport = me.connection.protocol, me.connection.transport
+    protocol.send_close()
+    transport.write(b"".join(protocol.data_to_send()))
+    await me.connection.wait_closed()
+
+
+@pytest.mark.parametrize("leave", [_leave_for_another_page, _close_without_a_code])
+def test_a_client_that_closes_without_saying_that_it_is_done_may_come_back(
+    shared_redis: RedisServer, leave: Callable[[Client], Awaitable[None]]
+) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as one, kept_gateway(shared_redis) as two:
+            async with fake_worker(shared_redis.url, recorder) as worker, client(one) as first:
+                await begun(first)
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                await leave(first)
+                me = await resumed(one, f"{first.session_id}:{first.seq}", [], 1.0)
+                await me.send(SECOND)
+                assert await finals(me, 1) == ["w2"]
+                await leave(me)
+                passed_on = await resumed(two, f"{me.session_id}:{me.seq}", [], 2.0)
+                await passed_on.send(SECOND)
+                assert await finals(passed_on, 1) == ["w3"]
+                await leave(passed_on)
+                last = await resumed(two, f"{me.session_id}:{passed_on.seq}", [], 3.0)
+                await last.send({"type": "end"})
+                assert (await last.rest())[-1]["type"] == "session.end"
+                assert len(worker.visits) == 1
+
+    run(main())
+
+
+def test_a_client_whose_frames_are_passed_on_can_say_goodbye(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as one, kept_gateway(shared_redis) as two:
+            async with fake_worker(shared_redis.url, recorder), client(one) as first:
+                await begun(first)
+                me = await resumed(two, await lost(first), [], 0.0)
+                await me.connection.close(1000)
+                with shared_redis.client() as look:
+
+                    async def free() -> bool:
+                        return not look.scard("dalston:realtime:sessions:active")
+
+                    await until(free)
+
+    run(main())
+
+
 def test_a_client_that_says_goodbye_is_not_waited_for(shared_redis: RedisServer) -> None:
     async def main() -> None:
         with kept_gateway(shared_redis) as gateway:

@@ -185,6 +185,16 @@ def test_messages_that_are_none_leave_the_session_going(worker: WorkerProcess, b
     assert words(events[-1]["transcript"]) == words(BECKETT)
 
 
+def test_a_file_that_is_sent_as_samples_is_told_once_and_the_session_goes_on(
+    worker: WorkerProcess, beckett: bytes
+) -> None:
+    header = b"RIFF" + (len(beckett) + 36).to_bytes(4, "little") + b"WAVEfmt \x10" + bytes(27)
+    events = run(transcribe(worker, header + beckett))
+    check(events)
+    assert [e["code"] for e in events if e["type"] == "warning"] == ["looks_like_container"]
+    assert words(events[-1]["transcript"])[:8] == words(BECKETT)[:8]
+
+
 def test_a_model_that_is_not_here_is_refused(worker: WorkerProcess) -> None:
     async def ask() -> tuple[Events, int | None]:
         async with worker_session(worker, model="no-such-model") as session:
@@ -208,7 +218,7 @@ async def answer(worker: WorkerProcess, *frames: str | bytes) -> tuple[OpenReply
 @pytest.mark.parametrize(
     ("frame", "why"),
     [
-        (request(sample_rate=7), "sample_rate must be a whole number from 8000 to 48000"),
+        (request(sample_rate=7), "sample_rate must be a whole number from 8000 to 192000"),
         (request().replace('"pcm_s16le"', '"opus"'), "opus"),
         (request().replace("auto", "\\ud800"), "not a request for a session"),
         (request(session_id=""), "session_id"),

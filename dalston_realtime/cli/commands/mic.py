@@ -1,5 +1,6 @@
 """Defines `dalston-rt mic`, which transcribes the microphone while somebody speaks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from dalston_realtime.cli.finish import FinishedSession, finish_session
 from dalston_realtime.cli.save import output_paths
 from dalston_realtime.cli.transcription import AudioSource, transcribe_source
 from dalston_realtime.client.audio.microphone import open_microphone
+from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
 
@@ -41,7 +43,7 @@ def mic(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Transcribe the microphone until Ctrl-C, which is the normal end here (exit code 0).
 
-    Needs the extra: pip install 'dalston-realtime[mic]'. What is saved is called microphone.
+    Needs the extra: pip install 'dalston-realtime\\[mic]'. What is saved is called microphone.
     """
     request = opt.StreamRequest(
         url,
@@ -55,16 +57,19 @@ def mic(  # noqa: PLR0913 - one parameter for each option
             timing=timing or None,
         ),
     )
-    outputs = output_paths([NAME], save or (), output_dir)[NAME]
-    done = run_command(_listen(device, request, outputs, make_view(json)))
+    done = run_command(_listen(device, request, (save or (), output_dir), make_view(json)))
     if timing and done.outcome.transcript.begin:
         print_budget(Console(stderr=json), done.outcome.samples)
     raise typer.Exit(ExitCode.OK if done.code is ExitCode.INTERRUPTED else done.code)
 
 
 async def _listen(
-    device: str | None, request: opt.StreamRequest, outputs: list[Path], view: TranscriptView
+    device: str | None,
+    request: opt.StreamRequest,
+    saving: tuple[Sequence[Format], Path | None],
+    view: TranscriptView,
 ) -> FinishedSession:
+    outputs = output_paths([NAME], *saving)[NAME]
     chosen = int(device) if device is not None and device.isdecimal() else device
     with open_microphone(chosen) as microphone:
         source = AudioSource(microphone.name, microphone.chunks, None, microphone.sample_rate)

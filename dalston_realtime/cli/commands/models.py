@@ -29,7 +29,9 @@ def models(json: opt.Json = False, url: opt.Url = DEFAULT_URL) -> None:
 
 def models_table(found: Sequence[Mapping[str, Any]]) -> Table:
     """The models as a table."""
-    table = Table(*COLUMNS, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, overflow="fold")  # what somebody types into a command is never cut off
     for model in found:
         table.add_row(*(_text(cell) for cell in _cells(model)))
     if not found:

@@ -17,14 +17,16 @@ from dalston_realtime.cli.finish import FinishedSession, finish_session
 from dalston_realtime.cli.save import output_paths
 from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
 from dalston_realtime.client.audio.pacing import as_taken, in_real_time
-from dalston_realtime.client.audio.stdin import stdin_chunks
+from dalston_realtime.client.audio.streams import pipe_chunks, stdin_chunks
 from dalston_realtime.client.clock import WallClock
 from dalston_realtime.client.errors import AudioError
 from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
 
-Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is raw PCM on stdin.")]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE", help="Recordings; - is one on stdin, or raw PCM.")
+]
 Fast = Annotated[bool, typer.Option("--fast", help="As quick as the server takes it.")]
 
 
@@ -55,8 +57,9 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Transcribe recordings, one after another, as if they were spoken now.
 
-    Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more. Standard input (-) is
-    raw 16 kHz mono s16le. Ctrl-C ends the audio and prints what was said until then.
+    Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more; with the extra media also
+    m4a, mp4, webm and aac. Standard input (-) is one of them, or raw 16 kHz mono s16le. Ctrl-C
+    ends the audio and prints what was said until then.
     """
     request = opt.StreamRequest(
         url,
@@ -74,7 +77,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     finished = run_command(_transcribe_all(files, job, save or (), output_dir))
     if timing and any(session.outcome.transcript.begin for session in finished):
         samples = [sample for session in finished for sample in session.outcome.samples]
-        print_budget(Console(stderr=json), samples)
+        print_budget(Console(stderr=json), samples, fast)
     raise typer.Exit(next((d.code for d in finished if d.code), ExitCode.OK))
 
 
@@ -104,6 +107,9 @@ async def _transcribe_one(name: str, job: FileJob) -> Outcome:
 def _opened(name: str, fast: bool) -> Iterator[AudioSource]:
     if name == "-":
         yield AudioSource(name, _paced(stdin_chunks(), fast))
+        return
+    if Path(name).is_fifo():
+        yield AudioSource(name, _paced(pipe_chunks(Path(name)), fast))
         return
     from dalston_realtime.client.audio.files import open_audio  # its libraries are loaded only for files
 

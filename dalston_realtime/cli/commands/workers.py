@@ -57,7 +57,7 @@ def workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in COLUMNS:
         right = name in ("Sessions", "Lag")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "Endpoint")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")  # names are typed
     for worker in sorted(found, key=lambda worker: str(worker.get("worker_id"))):
         table.add_row(*_cells(worker))
     if not found:

@@ -1,6 +1,8 @@
 """Prints the latency budget as a table, with what was measured beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -11,16 +13,25 @@ from dalston_realtime.cli.display.phrases import counted
 from dalston_realtime.client.results.latency import OURS, TOTAL, WAIT, BudgetRow, Measured, budget_rows
 from dalston_realtime.client.results.transcript import Sample
 
+FAST: Final = "Without the budget: audio that is sent faster than at the pace of speech waits for its turn."
 _STYLES = {TOTAL: "bold", OURS: "dim", WAIT: "dim"}
 
 
-def print_budget(console: Console, samples: Sequence[Sample]) -> None:
-    """The budget with p50 and p95 beside it; what is over budget is yellow."""
+def print_budget(console: Console, samples: Sequence[Sample], fast: bool = False) -> None:
+    """The budget with p50 and p95 beside it; what is over budget is yellow.
+
+    With `fast` there is none: audio that is sent faster than it was spoken waits for its turn.
+    """
     if not samples:
         console.print("No timing: the server sent no results that carry it.", style="dim")
         return
     console.print()
-    console.print(budget_table(budget_rows(samples), _title(samples)))
+    rows = budget_rows(samples)
+    if fast:
+        rows = [replace(row, budget=None) for row in rows]
+    console.print(budget_table(rows, _title(samples)))
+    if fast:
+        console.print(FAST, style="dim")
 
 
 def budget_table(rows: Sequence[BudgetRow], title: str) -> Table:

@@ -1,6 +1,9 @@
 """Shows the events of a session as JSON lines, as plain lines, or on a live terminal."""
 
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, TextIO
 
 import msgspec
@@ -9,8 +12,8 @@ from rich.console import Console
 from dalston_realtime.cli.display.phrases import format_time, note_on
 from dalston_realtime.cli.display.terminal import TerminalView
 from dalston_realtime.client.connection.received_event import ReceivedEvent
-from dalston_realtime.client.errors import one_line
-from dalston_realtime.client.results.subtitles import plain
+from dalston_realtime.client.errors import OutputError, one_line
+from dalston_realtime.client.results.cues import plain
 from dalston_realtime.protocol.events import Final
 
 
@@ -90,9 +93,26 @@ class PlainView:
 
 
 def write_line(line: str, stream: TextIO) -> None:
-    """Write a line at once and whole, so that others on the terminal do not get into it."""
-    stream.write(line + "\n")
-    stream.flush()
+    """Write a line at once and whole, so that others on the terminal do not get into it.
+
+    Raises:
+        BrokenPipeError: nobody reads any more, as behind `head`.
+        OutputError: it can't be written, as on a full disk; what comes after it is thrown away.
+    """
+    try:
+        stream.write(line + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard(stream)
+        raise OutputError(f"the output can't be written ({error.strerror})") from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Have what the stream still holds go nowhere, or the end of the program would fail on it."""
+    with suppress(OSError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def make_view(json: bool) -> TranscriptView:

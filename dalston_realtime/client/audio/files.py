@@ -1,8 +1,7 @@
 """Reads audio files as chunks of 16 kHz mono s16le, a block at a time, so that memory stays flat."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,54 +10,106 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from dalston_realtime.client.audio.chunks import CHUNK_BYTES
-from dalston_realtime.client.errors import AudioError, one_line
+from dalston_realtime.client.audio.audio_file import AudioFile, rechunked, unreadable
+from dalston_realtime.client.audio.byte_stream import ByteStream
+from dalston_realtime.client.audio.media import is_media, open_media
+from dalston_realtime.client.audio.wav_header import read_wav_header
+from dalston_realtime.client.errors import AudioError
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 
 BLOCK_SECONDS: Final = 1  # Seconds that are decoded at once, whatever the length of the file.
+BLOCKS_PER_SECOND: Final = 10  # Of a stream, which may be live: no sample waits for more than 100 ms.
+HEAD_BYTES: Final = 16  # Bytes at the start of a file that tell its format.
 _NO_LENGTH: Final = 1 << 40  # Sample frames; libsndfile reports more where a format does not say its length.
 
 Samples = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class AudioFile:
-    """An open recording: `duration` in seconds, None where the format does not say."""
-
-    duration: float | None
-    chunks: Iterator[bytes]
 
 
 @contextmanager
 def open_audio(path: Path) -> Iterator[AudioFile]:
     """The recording at `path` in chunks of 100 ms (the last one may be shorter).
 
-    Any rate, any number of channels (mixed down), any format that libsndfile reads.
+    Any rate, any number of channels (mixed down), any format that libsndfile reads, and those that
+    PyAV reads where it is installed.
 
     Raises:
         AudioError: it is not there or not audio; from `chunks` where it is broken on the way.
     """
     if not path.is_file():
         raise AudioError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    with ExitStack() as opened:
+        yield _opened(path, opened)
+
+
+def _opened(path: Path, opened: ExitStack) -> AudioFile:
     try:
-        file = soundfile.SoundFile(path)
+        file = opened.enter_context(soundfile.SoundFile(path))
+    except TypeError:  # soundfile asks for the rate of what is called .raw
+        raise _headless(path) from None
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from None
-    with file:
-        duration = file.frames / file.samplerate if 0 < file.frames < _NO_LENGTH else None
-        yield AudioFile(duration, _chunks(file, path))
+        if is_media(_head(path)):
+            return opened.enter_context(open_media(path))
+        raise unreadable(path, error) from None
+    if not file.frames and (unclosed := _unclosed_wav(path, opened)):
+        return unclosed
+    duration = file.frames / file.samplerate if 0 < file.frames < _NO_LENGTH else None
+    return AudioFile(duration, decoded_chunks(file, path, file.samplerate * BLOCK_SECONDS))
 
 
-def _chunks(file: soundfile.SoundFile, path: Path) -> Iterator[bytes]:
-    pending = bytearray()
-    for block in _resampled(_mono_blocks(file, path), file.samplerate):
-        pending += to_pcm(block)
-        whole = len(pending) - len(pending) % CHUNK_BYTES
-        for start in range(0, whole, CHUNK_BYTES):
-            yield bytes(pending[start : start + CHUNK_BYTES])
-        del pending[:whole]
-    if pending:
-        yield bytes(pending)
+def _headless(path: Path) -> AudioError:
+    return AudioError(
+        f"{path}: raw audio does not say its format; send 16 kHz mono s16le with"
+        f" `dalston-rt transcribe - < FILE`, or give it a WAV header with ffmpeg or sox"
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _unclosed_wav(path: Path, opened: ExitStack) -> AudioFile | None:
+    """The audio of a WAV whose header says that there is none, because its recorder was stopped before it."""
+    raw = opened.enter_context(path.open("rb"))
+    try:
+        header = read_wav_header(raw.read)
+    except ValueError:
+        return None
+    start = raw.tell()
+    left = path.stat().st_size - start
+    if header.size is not None or left < header.frame_bytes or raw.read(4) in (b"LIST", b"id3 ", b"fact"):
+        return None
+    raw.seek(0)
+    duration = left / header.frame_bytes / header.sample_rate
+    return AudioFile(duration, wav_chunks(ByteStream(raw), path))
+
+
+def wav_chunks(stream: ByteStream, name: Path | str) -> Iterator[bytes]:
+    """A stream of a WAV file, as its samples come, in chunks of 100 ms (the last one may be shorter).
+
+    Raises:
+        AudioError: it is not a WAV file of samples.
+    """
+    try:
+        header = read_wav_header(stream.read)
+    except ValueError as error:
+        raise unreadable(name, error) from None
+    stream.limit(header.size)
+    with soundfile.SoundFile(
+        stream,
+        samplerate=header.sample_rate,
+        channels=header.channels,
+        format="RAW",
+        subtype=header.subtype,
+        endian="LITTLE",
+    ) as file:
+        yield from decoded_chunks(file, name, max(1, header.sample_rate // BLOCKS_PER_SECOND))
+
+
+def decoded_chunks(file: soundfile.SoundFile, name: Path | str, block_frames: int) -> Iterator[bytes]:
+    """What libsndfile reads as 16 kHz mono s16le, decoded `block_frames` sample frames at a time."""
+    blocks = _mono_blocks(file, name, block_frames)
+    return rechunked(to_pcm(block) for block in _resampled(blocks, file.samplerate))
 
 
 def to_pcm(samples: Samples) -> bytes:
@@ -66,13 +117,12 @@ def to_pcm(samples: Samples) -> bytes:
     return np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype("<i2").tobytes()
 
 
-def _mono_blocks(file: soundfile.SoundFile, path: Path) -> Iterator[Samples]:
-    size = file.samplerate * BLOCK_SECONDS
+def _mono_blocks(file: soundfile.SoundFile, name: Path | str, block_frames: int) -> Iterator[Samples]:
     while True:
         try:
-            block = file.read(size, dtype="float32", always_2d=True)
+            block = file.read(block_frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(name, error) from None
         if not len(block):
             return
         finite = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)  # one NaN would spread
@@ -87,11 +137,3 @@ def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-
-
-def _unreadable(path: Path, error: Exception) -> AudioError:
-    why = getattr(error, "error_string", None) or error
-    return AudioError(
-        f"{path}: not audio that can be read ({one_line(why, 100).rstrip('.')});"
-        " wav, flac, ogg, opus, mp3 and more are"
-    )

@@ -1,7 +1,7 @@
 """Records the microphone as chunks of mono s16le, at the device's rate where it has no 16 kHz."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +10,7 @@ from dalston_realtime.client.audio.chunks import CHUNK_MS
 from dalston_realtime.client.errors import AudioError, one_line
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 
+SILENT_S: Final = 5.0  # Seconds without a chunk; a device that is there gives one every 100 ms.
 MAX_WAITING: Final = 100  # Chunks, 10 s: a server that is further behind ends the session itself.
 
 
@@ -23,8 +24,10 @@ class Microphone:
 
 
 @contextmanager
-def open_microphone(device: str | int | None = None) -> Iterator[Microphone]:
+def open_microphone(device: str | int | None = None, silent_s: float = SILENT_S) -> Iterator[Microphone]:
     """Record from `device` (a part of its name, its number, or None for the default).
+
+    A device that gives nothing for `silent_s` seconds is taken for pulled out.
 
     Runs inside an event loop.
 
@@ -50,7 +53,7 @@ def open_microphone(device: str | int | None = None) -> Iterator[Microphone]:
             callback=recorded,
         )
         with stream:
-            yield Microphone(one_line(info["name"], 80), rate, _drained(queue))
+            yield Microphone(one_line(info["name"], 80), rate, _drained(queue, silent_s, stream.abort))
     except (sd.PortAudioError, ValueError) as error:
         raise AudioError(
             f"no microphone: {one_line(error, 120)}; `python -m sounddevice` lists the devices,"
@@ -88,7 +91,22 @@ def _put(queue: asyncio.Queue[bytes | None], chunk: bytes) -> None:
         queue.put_nowait(None)
 
 
-async def _drained(queue: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-    while (chunk := await queue.get()) is not None:
+async def _drained(
+    queue: asyncio.Queue[bytes | None], silent_s: float, abort: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    while (chunk := await _next_chunk(queue, silent_s, abort)) is not None:
         yield chunk
     raise AudioError("the server takes audio slower than it is recorded; some of it was lost")
+
+
+async def _next_chunk(
+    queue: asyncio.Queue[bytes | None], silent_s: float, abort: Callable[[], None]
+) -> bytes | None:
+    """The next item; a device that gives nothing is told to stop without waiting for its buffers."""
+    try:
+        return await asyncio.wait_for(queue.get(), silent_s)
+    except TimeoutError:
+        abort()
+        raise AudioError(
+            f"the microphone has given nothing for {silent_s:g} s; is it still plugged in?"
+        ) from None

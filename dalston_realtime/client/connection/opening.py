@@ -1,5 +1,6 @@
 """Opens the WebSocket of a session, or raises a typed error that says why there is none."""
 
+import errno
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -7,10 +8,16 @@ from typing import Any, Final
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, ProxyError
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidProxy, InvalidStatus, ProxyError
 
 from dalston_realtime.client.clock import AsyncClock
-from dalston_realtime.client.errors import RefusedError, UnreachableError, one_line, refused
+from dalston_realtime.client.errors import (
+    ProxyUnusableError,
+    RefusedError,
+    UnreachableError,
+    one_line,
+    refused,
+)
 from dalston_realtime.client.url import is_loopback
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 
@@ -29,6 +36,7 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
 
     Raises:
         UnreachableError: nothing answers there.
+        ProxyUnusableError: the environment names a proxy that can't be used.
         RefusedError: an HTTP status instead of the upgrade; bad values: `InvalidParameterError`.
     """
     try:
@@ -46,6 +54,8 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
     except InvalidStatus as error:
         body = error.response.body or b""
         raise refused(error.response.status_code, _decoded(body)) from None
+    except (InvalidProxy, ImportError) as error:  # SOCKS needs a package that the client does without
+        raise ProxyUnusableError(error) from None
     except (InvalidMessage, ProxyError, OSError, TimeoutError) as error:
         raise UnreachableError(base, _reason(error)) from error
     except InvalidHandshake as error:
@@ -96,8 +106,8 @@ def _decoded(body: bytes | bytearray) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return "connection refused"  # asyncio joins the errors of several addresses in one text
     if isinstance(error, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
     return one_line(getattr(error, "strerror", None) or error, 120)

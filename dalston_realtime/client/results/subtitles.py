@@ -1,23 +1,17 @@
 """Writes a transcript as the text of a txt, json, srt or vtt file."""
 
 import re
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from typing import Final as Constant
 
 from dalston_realtime.client.indented_json import indented_json
+from dalston_realtime.client.results.cues import Cue, cues, plain, wrapped
 from dalston_realtime.client.results.transcript import SessionTranscript, as_json
-from dalston_realtime.protocol.events import Final, Word
 
 if TYPE_CHECKING:
     from pysubs2 import SSAEvent  # is loaded where subtitles are written
-
-LINE_CHARS: Constant = 42  # Characters of a line, the common limit of subtitles.
-CUE_CHARS: Constant = 2 * LINE_CHARS  # Characters of a cue: more than two lines cover the picture.
-CUE_SECONDS: Constant = 7.0  # Seconds that a cue stays at most: one that stays longer is read twice.
 
 _NUMBERS: Constant = re.compile(r"^\d+\n(?=\S+ --> )", re.MULTILINE)
 """The line of a cue's number: it stands before the line with the arrow, and no text has one in VTT."""
@@ -36,15 +30,6 @@ class Format(StrEnum):
     JSON = "json"
     SRT = "srt"
     VTT = "vtt"
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """A line of text and when it is shown, in seconds."""
-
-    start: float
-    end: float
-    text: str
 
 
 def render(transcript: SessionTranscript, form: Format) -> str:
@@ -83,68 +68,12 @@ def _formatted(transcript: SessionTranscript, form: str, escape: Callable[[str],
 
 
 def _subtitle(cue: Cue, escape: Callable[[str], str]) -> "SSAEvent":
-    """A cue as pysubs2 has it: in whole milliseconds, and ending after it starts."""
+    """A cue as pysubs2 has it: in whole milliseconds."""
     from pysubs2 import SSAEvent
 
     start, end = round(cue.start * 1000), round(cue.end * 1000)
-    text = escape(_wrapped(_BREAKS.sub("\\\\\u2060", cue.text)))
-    return SSAEvent(start=start, end=max(start + 1, end), text=text)
-
-
-def cues(finals: Sequence[Final]) -> Iterator[Cue]:
-    """The finals as cues: a long one is split between words where its words have times.
-
-    Without times for its words a final stays whole; a final without times of its own begins
-    and ends where the one before it ended. No cue starts before the one before it.
-    """
-    started = ended = 0.0
-    for final in finals:
-        for start, end, text in _timed_texts(final):
-            started = max(started, ended if start is None else start)
-            ended = max(started, started if end is None else end)
-            yield Cue(started, ended, text)
-
-
-def plain(text: str) -> str:
-    """`text` as one line: no control characters, single spaces."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
-
-
-def _timed_texts(final: Final) -> Iterator[tuple[float | None, float | None, str]]:
-    """The start, the end and the text of each part of a final that fits a cue."""
-    text = plain(final.text)
-    if not text:
-        return
-    groups = list(_grouped([word for word in final.words or () if plain(word.word)]))
-    if len(groups) > 1 and plain(" ".join(w.word for g in groups for w in g)) == text:
-        for group in groups:
-            yield group[0].start, group[-1].end, plain(" ".join(w.word for w in group))
-    else:
-        yield final.start, final.end, text
-
-
-def _grouped(words: Sequence[Word]) -> Iterator[list[Word]]:
-    """Words in groups that fit a cue; nothing where a word has no time."""
-    if any(word.start is None or word.end is None for word in words):
-        return
-    group: list[Word] = []
-    for word in words:
-        if group and not _fits([*group, word]):
-            yield group
-            group = []
-        group.append(word)
-    if group:
-        yield group
-
-
-def _fits(words: Sequence[Word]) -> bool:
-    chars = sum(len(word.word) + 1 for word in words) - 1
-    start, end = words[0].start or 0.0, words[-1].end or 0.0
-    return chars <= CUE_CHARS and end - start <= CUE_SECONDS
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, LINE_CHARS, break_long_words=False, break_on_hyphens=False))
+    text = "\n".join(escape(_BREAKS.sub("\\\\\u2060", line)) for line in wrapped(cue.text))
+    return SSAEvent(start=start, end=end, text=text)
 
 
 def _escaped(text: str) -> str:

@@ -55,7 +55,7 @@ class AudioFeeder:
 
     async def feed_audio(self, data: bytes) -> float:
         """Add a client's audio, once not too much waits; the seconds of older audio that were lost."""
-        lost, step = 0.0, self._buffer.rate * self._buffer.frame_bytes
+        lost, step = 0.0, self._buffer.segment_bytes
         for at in range(0, len(data), step):
             await self._until(self._has_room)
             lost += self._buffer.store_audio(data[at : at + step])

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import Final
 
 from broker.checkpoint_record import Checkpoint
-from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE
+from dalston_realtime.protocol.audio import ENCODED_BYTES, MAX_FRAME_BYTES, SAMPLE_RATE
 from dalston_realtime.protocol.commands import (
     Command,
     ConfigCommand,
@@ -44,6 +44,7 @@ class ReplayBuffer:
         self.messages = 0  # Text frames received.
         self.entries = ReplayEntries(changes)
         self.ended = False  # The client has said that no more audio comes.
+        self.segment_bytes = _segment_bytes(self.rate, self.frame_bytes)  # Of the longest segment.
         self._limit = round(limit_s * self.rate)
         self._last_change: int | None = None  # Entry of a `config` that is followed by nothing yet.
         self._partial_sample = b""  # The first bytes of a sample whose rest has not come.
@@ -68,7 +69,7 @@ class ReplayBuffer:
         data = self._partial_sample + data
         whole = len(data) - len(data) % self.frame_bytes
         self._partial_sample = data[whole:]
-        step = round(SLICE_S * self.rate) * self.frame_bytes
+        step = self.segment_bytes
         for at in range(0, whole, step):
             piece = data[at : min(at + step, whole)]
             self.entries.append(AudioSegment(self.end, piece))
@@ -169,6 +170,11 @@ class ReplayBuffer:
             else:
                 rest = entry.data[(at - entry.start) * self.frame_bytes :]
                 self.entries.replace_audio(number, AudioSegment(at, rest))
+
+
+def _segment_bytes(rate: int, frame_bytes: int) -> int:
+    """`SLICE_S` of audio, or as much of it as fits in one frame to a worker."""
+    return min(round(SLICE_S * rate), MAX_FRAME_BYTES // frame_bytes) * frame_bytes
 
 
 def _begins_before(at: int, entry: Entry) -> bool:

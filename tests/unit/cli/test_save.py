@@ -1,5 +1,6 @@
 """Checks where transcripts go: names without collisions, files that are whole or not there."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,31 @@ def test_a_write_that_fails_names_the_file_and_leaves_the_older_one(tmp_path: Pa
         save_transcript(path, SAID)
 
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_can_not_be_written_is_found_before_anything_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+
+    with pytest.raises(OutputError, match=r"a\.txt: can't be written"):
+        output_paths([str(tmp_path / "a.wav")], [Format.TXT], None)
+    output_paths([str(tmp_path / "gone" / "b.wav")], [Format.TXT], None)  # of no input, which is said later
+
+
+def test_a_full_disk_is_found_before_anything_is_heard(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # as good as a full disk
+    try:
+        with pytest.raises(OutputError, match=r"a\.txt: can't be written"):
+            output_paths([str(tmp_path / "a.wav")], [Format.TXT], None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trying_leaves_the_older_file_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("older")
+
+    output_paths([str(tmp_path / "a.wav")], [Format.TXT], None)
+
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]

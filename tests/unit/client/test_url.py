@@ -12,6 +12,9 @@ PATH = "/v1/audio/transcriptions/stream"
     ("base", "stream"),
     [
         ("ws://host:8000", f"ws://host:8000{PATH}"),
+        ("localhost:8000", f"ws://localhost:8000{PATH}"),
+        ("host", f"ws://host{PATH}"),
+        ("[::1]:8000", f"ws://[::1]:8000{PATH}"),
         ("http://host:8000/", f"ws://host:8000{PATH}"),
         ("https://host", f"wss://host{PATH}"),
         ("wss://host/speech/", f"wss://host/speech{PATH}"),
@@ -35,7 +38,7 @@ def test_rest_urls_use_http() -> None:
     assert rest_url("wss://host/base", "/v1/models") == "https://host/base/v1/models"
 
 
-@pytest.mark.parametrize("base", ["", "host:8000", "ftp://host", "ws://", "ws://h:99999", "ws://["])
+@pytest.mark.parametrize("base", ["", ":8000", "host:port", "ftp://host", "ws://", "ws://h:99999", "ws://["])
 def test_what_is_no_url_is_a_usage_error(base: str) -> None:
     with pytest.raises(UsageError, match=r"ws://127\.0\.0\.1:8000"):
         stream_url(base, {})
@@ -43,4 +46,5 @@ def test_what_is_no_url_is_a_usage_error(base: str) -> None:
 
 def test_loopback_is_known_by_name_and_by_address() -> None:
     assert all(is_loopback(f"ws://{host}:1") for host in ("localhost", "127.0.0.2", "[::1]"))
+    assert is_loopback("localhost:8000")
     assert not any(is_loopback(f"ws://{host}") for host in ("example.org", "10.0.0.1"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
+from dalston_realtime.protocol.parameters import parse_query
 from engines.base import DeviceLost, Floats, Job, OutOfMemory
 from engines.whisper import checkpoint as whisper_checkpoint
 from engines.whisper.checkpoint import embedded, locate
@@ -110,6 +111,13 @@ def test_the_prompt_of_a_multilingual_model_names_it(languages: Text) -> None:
     assert languages.prompt("de", ()) != languages.prompt("en", ())
     assert {"en", "de", "jv"} <= set(languages.languages)
     assert "jw" not in languages.languages
+
+
+def test_every_language_that_is_listed_is_accepted_in_a_query(languages: Text) -> None:
+    assert {"haw", "yue"} & set(languages.languages)
+    assert [parse_query({"language": code}).language for code in languages.languages] == [
+        *languages.languages
+    ]
 
 
 def test_a_phrase_is_text_whatever_it_says(text: Text) -> None:

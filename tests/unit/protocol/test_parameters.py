@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dalston_realtime.protocol.commands import ConfigCommand, decode_command
+from dalston_realtime.protocol.commands import (
+    BadCommand,
+    ConfigCommand,
+    EndCommand,
+    FlushCommand,
+    decode_command,
+)
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config, parse_query
 
@@ -20,6 +26,13 @@ GOOD: list[tuple[str, str, Any]] = [
     ("model", "nvidia/parakeet tdt-0.6b", "nvidia/parakeet tdt-0.6b"),
     ("language", "auto", "auto"),
     ("language", "de", "de"),
+    ("language", "EN", "en"),
+    ("language", "en-US", "en"),
+    ("language", "en_us", "en"),
+    ("language", "zh-Hant-TW", "zh"),
+    ("language", "es-419", "es"),
+    ("language", "yue", "yue"),
+    ("language", "HAW-us", "haw"),
     ("encoding", "pcm_s16le", "pcm_s16le"),
     ("encoding", "pcm_f32le", "pcm_f32le"),
     ("encoding", "mulaw", "mulaw"),
@@ -27,6 +40,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("sample_rate", "8000", 8_000),
     ("sample_rate", "44100", 44_100),
     ("sample_rate", "48000", 48_000),
+    ("sample_rate", "44100.0", 44_100),
+    ("sample_rate", "96000.000", 96_000),
+    ("sample_rate", "192000", 192_000),
     ("channels", "1", 1),
     ("channels", "2", 2),
     ("min_silence_ms", "100", 100),
@@ -46,15 +62,33 @@ BAD: list[tuple[str, str]] = [
     ("model", "x" * 201),
     ("model", "fast\n"),
     ("language", ""),
-    ("language", "EN"),
+    ("language", "e"),
+    ("language", "AUTO"),
+    ("language", "auto-US"),
+    ("language", "en-"),
+    ("language", "en US"),
+    ("language", "en-US\n"),
+    ("language", "en--US"),
+    ("language", "-US"),
+    ("language", "en.US"),
+    ("language", "en-" + "x" * 9),
+    ("language", "en" + "-x" * 5_000),
     ("language", "english"),
     ("language", "éé"),
     ("encoding", "opus"),
     ("encoding", "PCM_S16LE"),
     ("encoding", ""),
     ("sample_rate", "7999"),
-    ("sample_rate", "48001"),
-    ("sample_rate", "16000.0"),
+    ("sample_rate", "192001"),
+    ("sample_rate", "44100.5"),
+    ("sample_rate", "44100.01"),
+    ("sample_rate", "44100."),
+    ("sample_rate", ".0"),
+    ("sample_rate", "4.41e4"),
+    ("sample_rate", "44100.0\n"),
+    ("sample_rate", "16000." + "0" * 5_000),
+    ("sample_rate", "NaN"),
+    ("sample_rate", "CD"),
     ("sample_rate", "-16000"),
     ("sample_rate", " 16000"),
     ("sample_rate", "16_000"),
@@ -155,16 +189,41 @@ def test_any_vocabulary_that_is_taken_can_travel(phrases: list[str]) -> None:
         ({}, {}),
         ({"min_silence_ms": 500}, {"min_silence_ms": 500}),
         ({"min_silence_ms": "500"}, {"min_silence_ms": 500}),
+        ({"min_silence_ms": 500.0}, {"min_silence_ms": 500}),
         ({"min_silence_ms": "auto"}, {"min_silence_ms": "auto"}),
         ({"language": "fr", "interim_results": False}, {"language": "fr", "interim_results": False}),
+        ({"language": "pt_BR"}, {"language": "pt"}),
+        ({"language": "YUE"}, {"language": "yue"}),
         ({"interim_results": "true"}, {}),
-        ({"type": "config", "model": "other", "sample_rate": 8_000, "colour": None}, {}),
     ],
 )
 def test_a_config_message_changes_what_may_change(message: dict[str, Any], changes: dict[str, Any]) -> None:
     command = decode_command(json.dumps({**message, "type": "config"}))
     assert isinstance(command, ConfigCommand)
     assert apply_config(SessionConfig(), command) == replace(SessionConfig(), **changes)
+
+
+@pytest.mark.parametrize(
+    "name", ["sample_rate", "encoding", "model", "vocabulary", "min_silence", "flush", "$.id"]
+)
+def test_a_config_message_with_another_field_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(BadCommand) as refused:
+        decode_command(json.dumps({"min_silence_ms": 500, name: 8_000, "type": "config"}))
+    assert str(refused.value) == (
+        f"config can't change {name!r} in a session; "
+        "it can change min_silence_ms, language, interim_results; nothing of this message was applied"
+    )
+
+
+def test_a_long_name_of_a_field_is_not_repeated_whole() -> None:
+    with pytest.raises(BadCommand) as refused:
+        decode_command(json.dumps({"type": "config", "`\n" * 10_000: 1}))
+    assert len(str(refused.value)) < 250
+
+
+def test_other_commands_may_have_fields_that_are_not_known() -> None:
+    assert decode_command('{"type":"flush","id":"a","sample_rate":1}') == FlushCommand(id="a")
+    assert decode_command('{"type":"end","colour":"red"}') == EndCommand()
 
 
 def nested(depth: int) -> Any:

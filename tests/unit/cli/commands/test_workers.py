@@ -1,7 +1,7 @@
 """Checks the table of workers."""
 
 from dalston_realtime.cli.commands.workers import workers_table
-from tests.support.rendering import rendered
+from tests.support.rendering import rendered, screen
 
 
 def test_workers_are_a_table_in_the_order_of_their_names() -> None:
@@ -32,3 +32,14 @@ def test_workers_are_a_table_in_the_order_of_their_names() -> None:
 
 def test_that_there_are_none_is_said() -> None:
     assert "no worker is registered" in rendered(workers_table([]))[-1]
+
+
+def test_a_name_that_has_to_be_typed_is_whole_on_a_narrow_terminal() -> None:
+    console, out = screen(60)
+    name = "transcription-worker-7f9c-rack-12-9000"
+    console.print(workers_table([{"worker_id": name, "status": "ready", "models": ["whisper-tiny.en"]}]))
+
+    _, _, rows = out.getvalue().partition("─ \n")
+    column = "".join(line[1:].split(" ")[0] for line in rows.splitlines())
+    assert column == name
+    assert "…" not in out.getvalue()

@@ -23,3 +23,12 @@ def test_no_timing_is_said() -> None:
     print_budget(console, [])
 
     assert "No timing" in out.getvalue()
+
+
+def test_faster_than_speech_there_is_no_budget_and_it_says_why() -> None:
+    console, out = screen(100)
+
+    print_budget(console, [Sample(True, {"asr": 300.0}, 0.002)], fast=True)
+
+    assert "~" not in out.getvalue()
+    assert "at the pace of speech" in out.getvalue()

@@ -1,6 +1,9 @@
 """Checks that recordings of many kinds become 100 ms chunks of 16 kHz mono s16le."""
 
+import struct
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -128,4 +131,87 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"gone\.wav: no such file"), open_audio(tmp_path / "gone.wav"):
         pass
     with pytest.raises(AudioError, match="not a file"), open_audio(tmp_path):
+        pass
+
+
+def test_raw_audio_in_a_file_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "call.raw"
+    path.write_bytes(bytes(32_000))
+
+    with pytest.raises(AudioError, match=r"call\.raw: raw audio does not say its format"), open_audio(path):
+        pass
+
+
+def unclosed(path: Path, size: int, rate: int = 8_000, subtype: str = "PCM_16") -> Path:
+    """A WAV of 1.25 s whose sizes were never written."""
+    soundfile.write(path, np.column_stack([tone(1.25, rate)] * 2), rate, subtype=subtype)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[4:8] = content[at : at + 4] = struct.pack("<I", size)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFF_FFFF])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "ULAW"])
+def test_a_wav_that_was_never_closed_is_read_to_its_end(tmp_path: Path, size: int, subtype: str) -> None:
+    path = unclosed(tmp_path / "a.wav", size, subtype=subtype)
+
+    with open_audio(path) as audio:
+        assert audio.duration == pytest.approx(1.25)
+    _, samples = read(path)
+    assert len(samples) == pytest.approx(20_000, abs=40)
+    assert loudest_hertz(samples) == pytest.approx(440, abs=2)
+
+
+def test_an_empty_wav_with_notes_behind_it_stays_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(0), 8_000)
+    path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 400) + bytes(400))
+
+    assert read(path)[0] == []
+
+
+def media(path: Path, codec: str) -> Path:
+    """A container of 1.25 s of a tone in stereo at 48 kHz."""
+    av: Any = pytest.importorskip("av")
+    block = (np.column_stack([tone(1.25, 48_000)] * 2) * 32_767).astype("<i2")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=48_000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="stereo")
+        frame.sample_rate = 48_000
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.m4a", "aac"), ("a.mp4", "aac"), ("a.aac", "aac"), ("a.webm", "libopus")]
+)
+def test_containers_are_decoded_with_pyav(tmp_path: Path, name: str, codec: str) -> None:
+    _, samples = read(media(tmp_path / name, codec))
+
+    assert len(samples) == pytest.approx(20_000, abs=1_200)
+    assert loudest_hertz(samples) == pytest.approx(440, abs=2)
+    assert 14_000 < np.abs(samples[4_000:16_000]).max() < 18_500
+
+
+M4A_HEAD = b"\0\0\0\x20ftypM4A \0\0\0\0"
+
+
+def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.m4a"
+    path.write_bytes(M4A_HEAD)
+    monkeypatch.setitem(sys.modules, "av", None)
+
+    with pytest.raises(AudioError, match=r"m4a, mp4, .* 'dalston-realtime\[media\]"), open_audio(path):
+        pass
+
+
+def test_a_broken_container_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    path = tmp_path / "a.m4a"
+    path.write_bytes(M4A_HEAD)
+
+    with pytest.raises(AudioError, match=r"a\.m4a: not audio that can be read"), open_audio(path):
         pass

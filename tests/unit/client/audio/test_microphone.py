@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dalston_realtime.client.audio.microphone import MAX_WAITING, open_microphone
+from dalston_realtime.client.audio.microphone import MAX_WAITING, SILENT_S, open_microphone
 from dalston_realtime.client.errors import AudioError
 from tests.support.fake_sound_device import FakeSoundDevice
 
@@ -79,3 +79,19 @@ def test_a_server_that_takes_too_little_is_an_error_and_not_a_gap(
         return taken
 
     assert len(asyncio.run(play())) == MAX_WAITING - 1
+
+
+def test_a_microphone_that_was_pulled_out_is_an_error_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeSoundDevice(chunks=1))
+
+    async def play() -> None:
+        with open_microphone(silent_s=0.05) as mic:
+            assert await anext(mic.chunks)
+            with pytest.raises(AudioError, match=r"nothing for 0\.05 s; is it still plugged in"):
+                await anext(mic.chunks)
+
+    asyncio.run(play())
+
+
+def test_the_seconds_without_sound_are_few() -> None:
+    assert SILENT_S <= 5

@@ -3,18 +3,16 @@
 import html
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dalston_realtime.client.connection.received_event import decode_received
+from dalston_realtime.client.results.cues import CUE_SECONDS, LINE_CHARS, Cue, cues, plain, wrapped
 from dalston_realtime.client.results.subtitles import (
-    CUE_CHARS,
-    CUE_SECONDS,
     Format,
-    cues,
-    plain,
     render,
     to_json,
     to_srt,
@@ -31,6 +29,16 @@ VTT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
 
 def final(text: str, start: float | None = 0.0, end: float | None = 1.0, **more: Any) -> Final:
     return Final(text=text, start=start, end=end, **more)
+
+
+def assert_readable(found: list[Cue]) -> None:
+    """Two lines of 42 characters and seven seconds at most, and one cue at a time."""
+    for cue in found:
+        lines = wrapped(cue.text)
+        assert len(lines) <= 2
+        assert all(len(line) <= LINE_CHARS or " " not in line for line in lines)
+        assert 0 < round(cue.end - cue.start, 3) <= CUE_SECONDS
+    assert all(one.end <= other.start for one, other in pairwise(found))
 
 
 def transcript(*finals: Final) -> SessionTranscript:
@@ -88,11 +96,11 @@ def test_a_backslash_of_the_text_is_no_line_break() -> None:
     assert to_vtt(said).endswith("\nC:\\\u2060new {\\i1} {\\\u2060p1}\n")
 
 
-def test_no_cue_starts_before_the_one_before_it() -> None:
+def test_no_cue_starts_before_the_one_before_it_is_gone() -> None:
     finals = final("a", 5.0, 6.0), final("b", 1.0, 2.0)
     found, vtt = list(cues(finals)), to_vtt(transcript(*finals))
 
-    assert [(cue.start, cue.end) for cue in found] == [(5.0, 6.0), (5.0, 5.0)]
+    assert [(cue.start, cue.end) for cue in found] == [(5.0, 6.0), (6.0, 6.001)]
     assert vtt.index("\na\n") < vtt.index("\nb\n")
 
 
@@ -110,7 +118,7 @@ def test_words_with_times_split_a_long_final() -> None:
 
     assert " ".join(cue.text for cue in found) == text
     assert len(found) > 1
-    assert all(len(cue.text) <= CUE_CHARS and cue.end - cue.start <= CUE_SECONDS for cue in found)
+    assert_readable(found)
     assert [cue.start for cue in found] == [0.0, 7.0, 14.0]
 
 
@@ -120,10 +128,30 @@ def test_words_that_do_not_say_the_text_do_not_change_it() -> None:
     assert [cue.text for cue in cues([final("What was said.", words=words)])] == ["What was said."]
 
 
-def test_without_times_of_words_a_final_stays_whole() -> None:
-    words = tuple(Word(word="word") for _ in range(30))
+def test_without_times_of_words_a_long_final_is_split_by_the_length_of_its_words() -> None:
+    text = " ".join(["word"] * 30)
 
-    assert len(list(cues([final(" ".join(["word"] * 30), 0.0, 30.0, words=words)]))) == 1
+    found = list(cues([final(text, 0.0, 15.0, words=tuple(Word(word="word") for _ in range(30)))]))
+
+    assert " ".join(cue.text for cue in found) == text
+    assert [cue.start for cue in found] == [0.0, 7.0, 14.0]
+    assert_readable(found)
+
+
+def test_a_cue_ends_behind_a_clause() -> None:
+    text = (
+        "When the sun came out in the morning, they went down to the river,"
+        " and nobody said a word until the evening. Then it rained."
+    )
+
+    assert [cue.text for cue in cues([final(text, 0.0, 12.0)])] == [
+        "When the sun came out in the morning, they went down to the river,",
+        "and nobody said a word until the evening. Then it rained.",
+    ]
+
+
+def test_a_final_that_lasts_too_long_goes_after_seven_seconds() -> None:
+    assert [(cue.start, cue.end) for cue in cues([final("Yes.", 2.0, 20.0)])] == [(2.0, 9.0)]
 
 
 def test_a_final_without_times_stays_behind_the_one_before_it() -> None:
@@ -211,7 +239,12 @@ def test_split_cues_lose_no_word_and_keep_their_order(said: list[tuple[str, floa
     found = list(cues([final(text, 0.0, at, words=tuple(words))]))
 
     assert " ".join(cue.text for cue in found) == text
-    assert [cue.start for cue in found] == sorted(cue.start for cue in found)
+    assert_readable(found)
+
+
+@given(st.lists(FINALS))
+def test_cues_are_readable_whatever_was_said(finals: list[Final]) -> None:
+    assert_readable(list(cues(finals)))
 
 
 @given(st.lists(FINALS))

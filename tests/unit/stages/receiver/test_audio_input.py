@@ -108,7 +108,7 @@ def test_two_channels_are_mixed_down() -> None:
     assert samples_of(convert(stereo.tobytes(), channels=2)).tolist() == [200, -32_768, 0, 6]
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000, 191_999, 192_000])
 def test_a_tone_keeps_its_length_its_pitch_and_its_loudness(rate: int) -> None:
     seconds = 2
     tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(seconds * rate) / rate)

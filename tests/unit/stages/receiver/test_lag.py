@@ -47,7 +47,7 @@ class World:
                 self.judge(self.now - self.held_since)
                 return
             held = 0.0 if self.held_since is None else self.now - self.held_since
-            self.lag.on_read(CHUNK, held, waited=waited and held == 0.0)
+            self.lag.on_read(CHUNK, held, waited_s=CHUNK / SAMPLE_RATE if waited and held == 0.0 else 0.0)
             self.held_since, waited = None, False
             self.judge(0.0)
 
@@ -107,6 +107,31 @@ def test_a_stall_that_ends_in_time_is_forgiven() -> None:
     assert set(world.run(60)) == {"fine"}
 
 
+def passes(seconds: float) -> Callable[[float], float]:
+    """A pipeline that stands still for `seconds` of a forward pass, and then has dealt with all it had."""
+    return lambda now: 0.0 if now % seconds < seconds - TICK else 1_000.0
+
+
+def test_a_file_is_not_late_because_a_forward_pass_takes_long() -> None:
+    world = World(passes(1.5), live=False)
+    assert set(world.run(60)) == {"fine"}
+
+
+def test_who_speaks_live_has_no_lead() -> None:
+    world = World(lambda _: 10.0, live=True)
+    world.run(20)
+    assert world.lag.lead < 0.2
+
+
+def test_a_lead_is_used_up_by_waiting_for_the_client() -> None:
+    lag = Lag(lead=3.0)
+    for _ in range(10):
+        lag.on_read(CHUNK, 0.0, waited_s=0.1)
+    assert lag.lead == pytest.approx(2.0)
+    assert lag.seconds(1.5) == pytest.approx(lag.received / SAMPLE_RATE)
+    assert lag.seconds(3.0) == pytest.approx(lag.received / SAMPLE_RATE + 1.0)
+
+
 def test_the_limit_must_be_exceeded_for_a_while() -> None:
     lag = Lag(received=int(LIMITS.end * SAMPLE_RATE))
     assert [lag.assess(now) for now in (0.0, 0.5, 1.99)] == ["warn", "fine", "warn"]
@@ -122,9 +147,9 @@ def test_audio_in_seconds() -> None:
 
 def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
     lag = Lag()
-    lag.on_read(CHUNK, 3.0, waited=False)
+    lag.on_read(CHUNK, 3.0, waited_s=0.0)
     assert lag.debt == pytest.approx(2.9)
-    lag.on_read(CHUNK, 0.0, waited=True)
+    lag.on_read(CHUNK, 0.0, waited_s=0.1)
     assert lag.debt == 0.0
 
 
@@ -132,7 +157,8 @@ def test_a_socket_with_nothing_waiting_owes_nothing() -> None:
 def test_a_lag_is_never_less_than_what_is_in_the_pipeline(reads: list[tuple[int, float, bool]]) -> None:
     lag = Lag()
     for samples, held, waited in reads:
-        lag.on_read(samples, held, waited=waited)
+        lag.on_read(samples, held, waited_s=0.1 if waited else 0.0)
         assert lag.debt >= 0
+        assert 0 <= lag.lead <= LIMITS.lead
         assert lag.seconds() >= (lag.received - lag.processed) / SAMPLE_RATE
         lag.processed = lag.received // 2

@@ -89,6 +89,10 @@ def test_a_request_is_read() -> None:
     assert read_open(as_frame(request(config={}, resume=None, colour="red"))) == asked()
 
 
+def test_a_request_for_a_region_is_one_for_the_language() -> None:
+    assert read_open(as_frame(request(config__language="pt_BR"))).config.language == "pt"
+
+
 @pytest.mark.parametrize("version", [0, VERSION + 1, 10**30])
 def test_another_version_is_named_whatever_else_it_says(version: int) -> None:
     with pytest.raises(UnknownLinkVersion, match=f"version {version} .* speaks {VERSION}"):

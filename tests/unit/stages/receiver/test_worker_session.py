@@ -273,6 +273,8 @@ NESTED = '{"type":"config","language":' + "[" * 1_000 + "]" * 1_000 + "}"
         '{"type": "flush", "id": "\\ud800"}',
         '{"type": "flush", "id": "' + "x" * 201 + '"}',
         '{"type": "config", "min_silence_ms": 1}',
+        '{"type": "config", "min_silence_ms": 500, "sample_rate": 8000}',
+        '{"type": "config", "min_silence_ms": 500, "interim_result": false}',
         '{"type": "config", "language": null}',
         NESTED,
         "[" * 100_000,
@@ -287,8 +289,26 @@ def test_a_message_that_is_none_is_told_and_the_session_goes_on(text: str) -> No
         ("session.end", None, None),
     ]
     assert bench.told[0]["message"]
+    assert kinds(bench) == ["Open", "Audio", "Close"]
     assert bench.pipe.audio == SECOND
     assert bench.closed == (1000, "")
+
+
+HEADER = b"RIFF\x24\x7d\0\0WAVEfmt "
+
+
+def test_a_file_instead_of_samples_is_told_once_and_the_session_goes_on() -> None:
+    bench = serve(HEADER[:5], HEADER[5:] + SECOND, HEADER, END)
+    assert [(e["type"], e.get("code")) for e in bench.told] == [
+        ("warning", "looks_like_container"),
+        ("session.end", None),
+    ]
+    assert "like a WAV file, but encoding=pcm_s16le" in bench.told[0]["message"]
+    assert bench.pipe.audio == HEADER + SECOND + HEADER
+
+
+def test_samples_are_told_nothing_of_files() -> None:
+    assert [e["type"] for e in serve(SECOND, HEADER, END).told] == ["session.end"]
 
 
 def test_a_client_that_leaves_is_forgotten() -> None:

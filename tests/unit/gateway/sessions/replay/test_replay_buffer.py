@@ -16,8 +16,9 @@ from broker.checkpoint_record import (
     decode_checkpoint,
     encode_header,
 )
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from dalston_realtime.protocol.commands import MAX_TEXT, BadCommand
-from dalston_realtime.protocol.parameters import SessionConfig
+from dalston_realtime.protocol.parameters import CHANNELS, SAMPLE_RATES, SessionConfig
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.replay.replay_buffer import MAX_ENTRIES, ReplayBuffer
 from gateway.sessions.replay.replay_entries import AudioSegment, ControlMessage
@@ -127,6 +128,7 @@ def test_a_silence_that_follows_the_text_is_such_a_change() -> None:
         said(type="keepalive"),
         said(type="flush", id=7),
         said(type="config", min_silence_ms=1),
+        said(type="config", min_silence_ms=500, sample_rate=8_000),
     ],
 )
 def test_what_does_nothing_reaches_one_worker_only(text: str) -> None:
@@ -170,11 +172,29 @@ def test_more_than_the_limit_is_dropped_and_said() -> None:
     assert (mine.end - mine.start) / RATE == 2.0
 
 
+def test_no_entry_is_too_large_for_a_worker_at_the_highest_rate_and_none_lacks_a_byte() -> None:
+    config = SessionConfig(sample_rate=SAMPLE_RATES[1], channels=CHANNELS[1], encoding="pcm_f32le")
+    mine = ReplayBuffer(config, ChangeSet())
+    data = bytes(range(251)) * 12_000  # two seconds, less a little
+    for part in (data[:5], data[5 : MAX_FRAME_BYTES + 5], data[MAX_FRAME_BYTES + 5 :]):
+        mine.store_audio(part)
+    assert max(map(len, kept(mine))) <= MAX_FRAME_BYTES
+    assert audio(mine) == data
+    assert mine.end == len(data) // 8
+
+
+def test_a_minute_is_kept_at_the_highest_rate_too() -> None:
+    config = SessionConfig(sample_rate=SAMPLE_RATES[1])
+    mine = ReplayBuffer(config, ChangeSet())
+    assert sum(mine.store_audio(bytes(SAMPLE_RATES[1] * 2)) for _ in range(61)) == 1.0
+    assert mine.clock == 16_000
+
+
 def test_a_flood_of_changes_is_one_entry_with_all_of_them() -> None:
     changes = ChangeSet()
     mine = buffer(changes=changes)
     for ms in range(100, 1_100):
-        mine.store_control(said(type="config", min_silence_ms=ms, padding="x" * 500))
+        mine.store_control(said(type="config", min_silence_ms=ms) + " " * 500)
         mine.store_control(CONFIG)
         mine.store_control(KEEPALIVE)
         mine.entries.mark_sent(mine.entries.next - 1)
