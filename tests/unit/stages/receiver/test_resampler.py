@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from stages.receiver.resampler import Resampler
 
 Floats = npt.NDArray[np.float32]
-RATES: Final = (8_000, 8_001, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 47_999, 48_000)
+RATES: Final = (
+    *(8_000, 8_001, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 47_999, 48_000),
+    *(88_200, 96_000, 176_400, 191_999, 192_000),
+)
 MOST_HELD_S: Final = 0.0024  # Seconds, at 8 kHz; less at higher rates.
 
 
@@ -83,7 +86,7 @@ def test_between_drains_less_than_3_ms_are_held_back(rate: int) -> None:
         assert received / rate - given_back / 16_000 <= MOST_HELD_S
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 24_000, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize("kind", ["voice", "tone"])
 def test_a_drain_every_fifth_of_a_second_is_not_heard(rate: int, kind: str) -> None:
     sound = voice(rate) if kind == "voice" else tone(300, rate)
@@ -95,7 +98,7 @@ def test_a_drain_every_fifth_of_a_second_is_not_heard(rate: int, kind: str) -> N
     assert np.abs(np.diff(heard)).max() < 1.5 * np.abs(np.diff(whole)).max()  # no click
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 11_025, 24_000, 44_100, 48_000, 88_200, 96_000, 176_400, 191_999])
 def test_it_is_what_a_long_filter_makes_of_it(rate: int) -> None:
     sound = voice(rate)
     right = soxr.resample(sound, rate, 16_000, quality="VHQ")
@@ -121,5 +124,5 @@ def test_a_telephone_call_has_no_mirror_image_above_4_khz(hertz: int) -> None:
 
 @pytest.mark.parametrize("hertz", [8_600, 9_000, 12_000, 20_000])
 def test_what_16_khz_cannot_hold_is_filtered_out(hertz: int) -> None:
-    for rate in (44_100, 48_000):
+    for rate in (44_100, 48_000, 96_000, 176_400, 191_999):
         assert 20 * np.log10(np.std(at_once(tone(hertz, rate), rate)[2_000:14_000]) * np.sqrt(8)) < -60
