@@ -40,9 +40,9 @@ def moonshine_offline(audio: list[Floats]) -> list[str]:
     """What the wheel's native library says."""
     from moonshine_voice import ModelArch, Transcriber
 
-    from engines.moonshine.engine import weights
+    from engines.moonshine.checkpoints import TINY
 
-    with Transcriber(str(weights()), ModelArch.TINY) as library:
+    with Transcriber(str(TINY.folder()), ModelArch.TINY) as library:
         lines = [library.transcribe_without_streaming(x.tolist(), SAMPLE_RATE).lines for x in audio]
     return [" ".join(line.text for line in found) for found in lines]
 

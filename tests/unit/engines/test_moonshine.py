@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.recordings.signals import generate
 from engines.base import Floats, Job, Transcript
-from engines.moonshine.engine import FILES, Moonshine, weights
+from engines.moonshine.checkpoints import FILES, TINY
+from engines.moonshine.engine import Moonshine
 from engines.moonshine.tokens import Tokenizer
 from engines.repetition import remove_repetition
 from runtime.errors import StartupError
@@ -166,7 +167,7 @@ def test_what_it_is_and_can_do(engine: Moonshine) -> None:
 @pytest.mark.parametrize("missing", FILES)
 def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path, missing: str) -> None:
     for name in set(FILES) - {missing}:
-        (tmp_path / name).symlink_to(weights() / name)
+        (tmp_path / name).symlink_to(TINY.folder() / name)
     with pytest.raises(StartupError, match=r"pip install moonshine-voice==0\.1\.0") as refused:
         Moonshine(tmp_path)
     assert missing in str(refused.value)
