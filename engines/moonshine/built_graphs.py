@@ -34,10 +34,8 @@ class BuiltGraphs:
 
     def hidden(self, audio: Floats) -> Floats:
         """The encoder's states [S, C], as the files that ship have them."""
-        (states,) = self._encoder.run(
-            ["hidden"], {name: each.numpy() for name, each in _blocks(audio).items()}
-        )
-        return np.asarray(states[0], np.float32)
+        (states,) = self._encoder.run_with_ort_values(["hidden"], _blocks(audio))
+        return np.asarray(states.numpy()[0], np.float32)
 
     def _encode_one(self, audio: Floats) -> Values:
         found = self._encoder.run_with_ort_values(self._cross, _blocks(audio))
@@ -67,6 +65,11 @@ class BuiltDecoderState:
         self._past = self._nothing()
         self._outputs = ["logits", *(name.replace("past", "present") for name in self._past)]
         self._own = np.zeros((len(utterances), 1, 1, 0), np.float32)
+
+    @property
+    def cross(self) -> dict[str, Floats]:
+        """The keys and values of the utterances [B, 8, S, d], by the names that the graphs give them."""
+        return {name: value.numpy() for name, value in self._cross.items()}
 
     def verify(self, ids: Ints) -> Floats:
         """Take in the first tokens [B, L] of all; the logits [B, L, V] behind each of them."""

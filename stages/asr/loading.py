@@ -20,7 +20,9 @@ def load_stage(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, 
     Raises:
         StartupError: an engine's library or its checkpoint is not there.
     """
-    limits = EngineLimits(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
+    limits = EngineLimits(
+        settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms, settings.data_dir
+    )
     engines = load(settings.models or default(), limits)
     stage = AsrStage(
         engines,

@@ -2,6 +2,8 @@
 
 One graph is for the first pass over all tokens that are known and for the steps after it. Each sequence has
 positions of its own, and a mask says what it may see, so that sequences of different lengths go together.
+Each token is quantized by itself: what a sequence gets depends neither on the others nor on how many of its
+tokens go through the decoder at once.
 """
 
 from typing import Final
@@ -28,7 +30,7 @@ def decoder_graph(decoder: Weights) -> bytes:
     Raises:
         UnknownGraph: a weight is missing or has another shape.
     """
-    graph = _DecoderWriter(decoder, LONGEST)
+    graph = _DecoderWriter(decoder, LONGEST, row_scales=True)
     ids, positions = (graph.input(name, INT64, ("B", "L")) for name in ("ids", "positions"))
     own = graph.input("own", FLOAT, ("B", 1, "L", "PL"))
     heard = graph.input("heard", FLOAT, ("B", 1, "L", "S"))

@@ -39,7 +39,7 @@ def encoder_graph(encoder: Weights, decoder: Weights) -> bytes:
     Raises:
         UnknownGraph: a weight is missing or has another shape.
     """
-    graph = _EncoderWriter(encoder, LONGEST)
+    graph = _EncoderWriter(encoder, LONGEST, row_scales=False)  # One job: no other rows.
     states = graph.front_end(
         graph.input("blocks", FLOAT, (1, "M", BLOCK)), graph.input("frames", FLOAT, (1, "F", 1))
     )

@@ -13,11 +13,15 @@ EPSILON: Final = 1e-5  # What Moonshine's norms add to a variance.
 
 
 class LayerWriter(GraphWriter):
-    """A graph of transformer layers with the weights of one model."""
+    """A graph of transformer layers with the weights of one model.
 
-    def __init__(self, weights: Weights, positions: int) -> None:
+    It knows the sines of so many `positions`. `row_scales`: whether its products quantize each row by itself.
+    """
+
+    def __init__(self, weights: Weights, positions: int, *, row_scales: bool) -> None:
         super().__init__()
         self.weights = weights
+        self._row_scales = row_scales
         angles = np.arange(positions)[:, None] * weights.parameter("inverse_frequencies")[None].astype(
             np.float64
         )
@@ -31,15 +35,31 @@ class LayerWriter(GraphWriter):
         return self.add("LayerNormalization", *inputs, axis=-1, epsilon=EPSILON)
 
     def linear(self, values: str, *paths: str, bias: str | None = None, into: str | None = None) -> str:
-        """The rows of `values` times the matrices of modules, side by side, with 8-bit integers.
-
-        The rows are quantized by one scale for all of them, so a row's result depends a little on the others.
-        """
+        """The rows of `values` times the matrices of modules, side by side, with 8-bit integers."""
         matrix = _side_by_side([self.weights.matrix(path) for path in paths])
-        inputs = [values, *(self.constant(each) for each in (matrix.values, matrix.scale, matrix.zero))]
-        if bias is not None:
-            inputs.append(self.constant(self.weights.parameter(bias)))
+        summand = None if bias is None else self.constant(self.weights.parameter(bias))
+        multiply = self._by_rows if self._row_scales else self._by_all
+        return multiply(values, matrix, summand, into)
+
+    def _by_all(self, values: str, matrix: Quantized, bias: str | None, into: str | None) -> str:
+        """With one scale for all rows: fast, but a row's result depends a little on the other rows."""
+        constants = [self.constant(each) for each in (matrix.values, matrix.scale, matrix.zero)]
+        inputs = [values, *constants, *([] if bias is None else [bias])]
         return self.add("DynamicQuantizeMatMul", *inputs, domain=MICROSOFT, into=into)
+
+    def _by_rows(self, values: str, matrix: Quantized, bias: str | None, into: str | None) -> str:
+        """With a scale for each row, so that its result is the same whatever the other rows are."""
+        size = self.add("ReduceMax", self.add("Abs", values), self.ints(2), keepdims=1)
+        size = self.add("Max", size, self.constant(np.float32(1e-9)))
+        step, middle = self.constant(np.float32(1 / 127)), self.constant(np.uint8(128))
+        rows = self.add("QuantizeLinear", self.add("Div", values, size), step, middle)
+        constants = (self.constant(each) for each in (matrix.values, matrix.scale, matrix.zero))
+        weights, scale, zero = constants
+        inputs = rows, weights, step, scale, middle, zero
+        product = self.add("MatMulIntegerToFloat", *inputs, domain=MICROSOFT)
+        if bias is None:
+            return self.add("Mul", product, size, into=into)
+        return self.add("Add", self.add("Mul", product, size), bias, into=into)
 
     def rotate(self, values: str, positions: str) -> str:
         """Queries or keys turned by their positions."""

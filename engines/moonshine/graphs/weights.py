@@ -181,7 +181,7 @@ class _Source:
         """A table, of which the looked-up rows may be dequantized only behind the look-up."""
         value = self.value(name)
         if value.dtype != np.uint8:
-            return value.astype(np.float32)
+            return np.asarray(value, np.float32)
         base = name.removesuffix("_quantized")
         scale, zero = self.value(f"{base}_scale"), self.value(f"{base}_zero_point")
         return ((value.astype(np.float32) - zero.astype(np.float32)) * scale).astype(np.float32)
