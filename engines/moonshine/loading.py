@@ -41,7 +41,7 @@ def load_model(files: ModelFiles, threads: int, data_dir: Path | None) -> Forwar
     except (NotTheSame, GraphRefused) as error:
         reason = str(error)
     log.warning(
-        "the model runs in the graphs that it ships in, with about twice the CPU time",
+        "the model runs in the graphs that it ships in, which takes more CPU time",
         model=files.name, folder=str(files.folder), reason=reason,
     )  # fmt: skip
     return _shipped(files, threads)

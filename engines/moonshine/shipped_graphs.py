@@ -13,7 +13,7 @@ Cache: TypeAlias = dict[str, Floats]
 
 
 class ShippedGraphs:
-    """What runs where the model's graphs can't be built anew: they take about twice the time."""
+    """What runs where the model's graphs can't be built anew; it takes more CPU time."""
 
     most_rows = 1
 

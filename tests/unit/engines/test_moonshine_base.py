@@ -1,0 +1,62 @@
+"""Tests what Moonshine base hears, where its wheel is."""
+
+import re
+
+import numpy as np
+import pytest
+
+from bench.recordings.signals import generate
+from engines.base import Job
+from engines.moonshine.checkpoints import BASE
+from engines.moonshine.engine import Moonshine
+from tests.support.moonshine_models import needs_base
+from tests.support.recordings import BECKETT, recording
+
+pytestmark = needs_base
+SECOND = 16_000
+UTTERANCES = [(0.0, 4.6), (4.6, 9.96), (0.0, 1.9), (1.5, 4.6)]  # s, of beckett.wav
+
+
+@pytest.fixture(scope="module")
+def engine() -> Moonshine:
+    return Moonshine(BASE, threads=2)
+
+
+def words(text: str) -> list[str]:
+    """A text without case and punctuation."""
+    return re.sub(r"[^\w' ]", "", text.lower()).split()
+
+
+def test_what_it_is_and_can_do(engine: Moonshine) -> None:
+    info = engine.info
+    assert (info.name, info.engine, info.languages) == ("moonshine-base-en", "moonshine", ("en",))
+    assert info.features["interim_results"]
+
+
+def test_a_known_recording_is_heard(engine: Moonshine) -> None:
+    (heard,) = engine.transcribe([Job(recording("beckett.wav"))])
+    assert words(heard.text) == words(BECKETT)
+    assert not heard.cut_off
+    assert heard.finished is not None
+
+
+def test_a_batch_and_a_draft_give_the_tokens_of_a_job_alone(engine: Moonshine) -> None:
+    audio = recording("beckett.wav")
+    jobs = [Job(audio[int(a * SECOND) : int(b * SECOND)]) for a, b in UTTERANCES]
+    alone = [engine.transcribe([job])[0].tokens for job in jobs]
+    assert [said.tokens for said in engine.transcribe(jobs)] == alone
+    drafts = [tokens[:k] for tokens, k in zip(alone, (0, 3, 1_000, 6), strict=True)]
+    drafted = engine.transcribe([Job(job.audio, draft) for job, draft in zip(jobs, drafts, strict=True)])
+    assert [said.tokens for said in drafted] == alone
+
+
+@pytest.mark.parametrize("sound", ["silence", "white noise, -20 dB", "pink noise, -25 dB"])
+def test_nothing_is_heard_where_nobody_speaks(engine: Moonshine, sound: str) -> None:
+    jobs = [Job(generate(sound, seconds, seed=1)) for seconds in (0.3, 1.5, 4.0)]
+    assert [engine.transcribe([job])[0].text for job in jobs] == ["", "", ""]
+
+
+@pytest.mark.parametrize("samples", [0, 1, 800, 1_600])
+def test_short_audio_is_no_error(engine: Moonshine, samples: int) -> None:
+    (heard,) = engine.transcribe([Job(np.zeros(samples, np.float32))])
+    assert len(heard.tokens) <= 6
