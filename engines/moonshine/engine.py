@@ -17,7 +17,7 @@ import numpy as np
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Floats, Job, Transcript
-from engines.moonshine.checkpoints import TINY, TOKENIZER, Checkpoint, read_files
+from engines.moonshine.checkpoints import TINY, TOKENIZER, EmbeddedModel, read_files
 from engines.moonshine.forward_pass import DecoderState
 from engines.moonshine.loading import load_model
 from engines.moonshine.tokens import END, START, Tokenizer
@@ -64,7 +64,7 @@ class Moonshine:
     """
 
     def __init__(
-        self, source: Checkpoint | Path = TINY, threads: int = 1, data_dir: Path | None = None
+        self, source: EmbeddedModel | Path = TINY, threads: int = 1, data_dir: Path | None = None
     ) -> None:
         files = read_files(source)
         self._name = files.name

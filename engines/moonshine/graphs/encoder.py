@@ -1,4 +1,4 @@
-"""Writes the encoder as an ONNX graph: one utterance in, what the decoder's attention needs of it out.
+"""Writes the encoder as an ONNX graph, which makes of an utterance what the decoder's attention needs.
 
 The model is that of Jeffries et al., 2024 (https://arxiv.org/abs/2410.15608). The three convolutions are
 written as products of matrices: neighbouring frames side by side, times a kernel as a matrix. The group norm

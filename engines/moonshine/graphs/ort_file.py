@@ -31,7 +31,7 @@ class UnknownGraph(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class GraphNode:
     """One operator: its kind, the names of its values, and of its attributes the whole numbers and graphs."""
 
     kind: str
@@ -45,7 +45,7 @@ class Node:
 class Graph:
     """The operators of a graph and its constants by name."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     constants: Mapping[str, npt.NDArray[Any]]
 
     def with_branch(self, name: str) -> "Graph":
@@ -90,11 +90,11 @@ def _constant(record: "_Record") -> tuple[str, npt.NDArray[Any]]:
     return record.text(0), values.reshape(record.vector(2, Int64Flags))
 
 
-def _node(record: "_Record") -> Node:
+def _node(record: "_Record") -> GraphNode:
     attributes = record.records(10)
     numbers = {each.text(0): _numbers(each) for each in attributes}
     graphs = {each.text(0): _graph(each.record(7)) for each in attributes if each.has(7)}
-    return Node(record.text(5), tuple(record.texts(8)), tuple(record.texts(9)), numbers, graphs)
+    return GraphNode(record.text(5), tuple(record.texts(8)), tuple(record.texts(9)), numbers, graphs)
 
 
 def _numbers(attribute: "_Record") -> tuple[int, ...]:

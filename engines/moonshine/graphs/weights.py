@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from engines.moonshine.graphs.ort_file import Graph, Node, UnknownGraph
+from engines.moonshine.graphs.ort_file import Graph, GraphNode, UnknownGraph
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Int8s: TypeAlias = npt.NDArray[np.int8]
@@ -186,7 +186,7 @@ class _Source:
         scale, zero = self.value(f"{base}_scale"), self.value(f"{base}_zero_point")
         return np.asarray((value.astype(np.float32) - zero.astype(np.float32)) * scale, np.float32)
 
-    def _matrix(self, node: Node) -> Floats | Quantized | None:
+    def _matrix(self, node: GraphNode) -> Floats | Quantized | None:
         """The weights of a product; None where both of its factors depend on the inputs."""
         places = WHERE_THE_WEIGHTS_ARE.get(node.kind)
         if places is not None:
@@ -217,7 +217,7 @@ class _Source:
         return _computed(node, values)
 
 
-def _computed(node: Node, values: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _computed(node: GraphNode, values: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     match node.kind, values:
         case "Mul", [a, b]:
             return np.asarray(a * b, np.float32)

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from engines.base import Floats
 from engines.moonshine.built_graphs import BuiltGraphs
-from engines.moonshine.checkpoints import BASE, TINY, Checkpoint, ModelFiles, read_files
+from engines.moonshine.checkpoints import BASE, TINY, EmbeddedModel, ModelFiles, read_files
 from engines.moonshine.forward_pass import open_session
 from engines.moonshine.graphs.build import build_graphs
 from engines.moonshine.graphs.encoder import states_of
@@ -31,13 +31,13 @@ SHARED = (TINY, pytest.param(BASE, marks=needs_base))
 
 
 @pytest.fixture(scope="module", params=SHARED, ids=lambda checkpoint: checkpoint.name)
-def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
-    found: Checkpoint = request.param
+def checkpoint(request: pytest.FixtureRequest) -> EmbeddedModel:
+    found: EmbeddedModel = request.param
     return found
 
 
 @pytest.fixture(scope="module")
-def files(checkpoint: Checkpoint) -> ModelFiles:
+def files(checkpoint: EmbeddedModel) -> ModelFiles:
     return read_files(checkpoint)
 
 
@@ -88,7 +88,7 @@ def difference(found: Floats, expected: Floats) -> float:
 
 
 def test_the_states_are_those_of_the_shipped_encoder(
-    checkpoint: Checkpoint, with_floats: BuiltGraphs, shipped: ShippedGraphs
+    checkpoint: EmbeddedModel, with_floats: BuiltGraphs, shipped: ShippedGraphs
 ) -> None:
     """Base ships with products of floats, tiny with products of 8-bit integers."""
     most = {TINY: 0.08, BASE: 1e-4}[checkpoint]
@@ -104,7 +104,7 @@ def test_integers_change_the_states_as_little_as_those_that_ship(
 
 
 def test_the_logits_are_those_of_the_shipped_decoder(
-    checkpoint: Checkpoint, with_floats: BuiltGraphs, shipped: ShippedGraphs
+    checkpoint: EmbeddedModel, with_floats: BuiltGraphs, shipped: ShippedGraphs
 ) -> None:
     most = {TINY: 0.15, BASE: 1e-3}[checkpoint]
     ids = np.array([[1, 739, 471, 278, 1900]])

@@ -250,13 +250,13 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("unsigned", [True, False])
+@pytest.mark.parametrize("overflowing", [True, False])
 def test_a_cpu_whose_products_overflow_gets_unsigned_weights(
-    loaded: list[bool], unsigned: bool, monkeypatch: pytest.MonkeyPatch
+    loaded: list[bool], overflowing: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "overflows", lambda: unsigned)
+    monkeypatch.setattr(loading, "overflows", lambda: overflowing)
     loading.load_model(SOURCES, 1, None)
-    assert loaded == [unsigned, unsigned]
+    assert loaded == [overflowing, overflowing]
 
 
 def test_a_cpu_without_avx2_is_said(
