@@ -112,8 +112,8 @@ class UtteranceEngine(Protocol):
         """One forward pass over all jobs; the result of a job does not depend on the others.
 
         What holds exactly is that nothing of one job goes into another. A batch adds the same numbers in
-        another order, so last bits differ, and of two tokens that are as likely another one may be taken: with
-        Moonshine in none of 80 jobs in batches of four, and behind a draft in one of 39 (measured).
+        another order, so last bits differ, and of two tokens that are as likely another one may be taken:
+        with Moonshine in none of 80 jobs in batches of four, and behind a draft in one of 39 (measured).
 
         Raises:
             OutOfMemory: the batch does not fit the device.

@@ -12,8 +12,8 @@ def overflows(info: Path = CPU_INFO, machine: str | None = None) -> bool:
     """Whether the sum of two products of signed with unsigned bytes saturates on this CPU.
 
     x86 without VNNI adds two of them in 16 bits. There ONNX Runtime has to take unsigned weights (its setting
-    `session.x64quantprecision`), which costs 8 % of the encoder's time and gives the numbers of other CPUs:
-    saturated, base's states differ by 20 % from those of floats, and tiny hears a sentence in noise (measured).
+    `session.x64quantprecision`), which costs 8 % of the encoder's time and gives the numbers of other CPUs.
+    Saturated, base's states differ by 20 % from those of floats, and tiny hears words in noise (measured).
     """
     return _is_x86(machine) and not _flags(info) & EXACT
 
