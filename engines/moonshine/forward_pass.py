@@ -1,6 +1,7 @@
 """Defines what decoding needs of a model, whichever of its graphs run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -49,8 +50,10 @@ class GraphRefused(Exception):
     """ONNX Runtime can't run a graph: it is damaged, or has operators that this version lacks."""
 
 
-def open_session(graph: bytes, threads: int, *, unsigned: bool = False) -> ort.InferenceSession:
+def open_session(graph: bytes | Path, threads: int, *, unsigned: bool = False) -> ort.InferenceSession:
     """A graph, loaded. `unsigned` has the products of bytes computed with unsigned weights.
+
+    The bytes of one that is no file stay in memory as long as the session.
 
     Raises:
         GraphRefused: ONNX Runtime can't run it.
@@ -62,6 +65,7 @@ def open_session(graph: bytes, threads: int, *, unsigned: bool = False) -> ort.I
     if unsigned:
         options.add_session_config_entry("session.x64quantprecision", "1")
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        source = str(graph) if isinstance(graph, Path) else graph
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # The library's errors have no base class of their own.
         raise GraphRefused(f"onnxruntime {ort.__version__}: {error}") from error

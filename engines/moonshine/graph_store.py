@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -12,16 +13,16 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
-Graphs: TypeAlias = tuple[bytes, bytes]
+Graphs: TypeAlias = tuple[bytes, bytes] | tuple[Path, Path]
 
-NAMES: Final = ("encoder.onnx", "decoder.onnx")
+ENCODER, DECODER = NAMES = ("encoder.onnx", "decoder.onnx")
 SIZES: Final = "files.json"  # Written last: the size and the hash of each graph.
 
 
 def graphs_of(files: ModelFiles, data_dir: Path | None) -> Graphs:
-    """The encoder and the decoder, from `data_dir`/models or built now and written there.
+    """The files of the encoder and the decoder in `data_dir`/models, built now if they are not there.
 
-    Where the folder can't be written to, or the disk is full, they are built in memory at each start.
+    Where the folder can't be written to, or the disk is full: their contents, built at each start.
 
     Raises:
         UnknownGraph: the files are of another model, or damaged.
@@ -29,40 +30,40 @@ def graphs_of(files: ModelFiles, data_dir: Path | None) -> Graphs:
     if data_dir is None:
         return build_graphs(files.encoder, files.decoder)
     folder = data_dir / "models" / sha256(f"{files.hash} {builder_version()}".encode()).hexdigest()
-    found = _read(folder)
-    if found is not None:
-        return found
+    places = folder / ENCODER, folder / DECODER
+    if _are_whole(folder):
+        return places
     built = build_graphs(files.encoder, files.decoder)
     try:
         _write(folder, built)
-        log.info("built the model's graphs", model=files.name, folder=str(folder))
     except OSError as error:
         log.warning(
             "the model's graphs stay in memory and are built again at the next start",
             model=files.name, folder=str(folder), reason=error.strerror,
         )  # fmt: skip
-    return built
+        return built
+    log.info("built the model's graphs", model=files.name, folder=str(folder))
+    return places
 
 
-def _read(folder: Path) -> Graphs | None:
-    """The graphs, if both are there and as they were written."""
+def _are_whole(folder: Path) -> bool:
+    """Whether both graphs are there and as they were written."""
     try:
         described = json.loads((folder / SIZES).read_bytes())
-        encoder, decoder = (((folder / name).read_bytes()) for name in NAMES)
+        found = _description([(folder / name).read_bytes() for name in NAMES])
     except FileNotFoundError:
-        return None
+        return False
     except (OSError, ValueError) as error:
         log.warning(
             "the model's graphs can't be read and are built again", folder=str(folder), reason=str(error)
         )
-        return None
-    if described != _description((encoder, decoder)):
+        return False
+    if described != found:
         log.warning("the model's graphs are damaged and are built again", folder=str(folder))
-        return None
-    return encoder, decoder
+    return bool(described == found)
 
 
-def _write(folder: Path, graphs: Graphs) -> None:
+def _write(folder: Path, graphs: Sequence[bytes]) -> None:
     """Write each file beside its place, then rename it.
 
     Two processes at once write the same bytes, so it does not matter whose file stays.
@@ -85,6 +86,6 @@ def _replace(path: Path, data: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _description(graphs: Graphs) -> dict[str, list[int | str]]:
+def _description(graphs: Sequence[bytes]) -> dict[str, list[int | str]]:
     described = zip(NAMES, graphs, strict=True)
     return {name: [len(data), sha256(data).hexdigest()] for name, data in described}
