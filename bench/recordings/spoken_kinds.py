@@ -15,7 +15,7 @@ from bench.recordings.speaker import (
     recordings,
     shorten_pauses,
 )
-from bench.recordings.spoken_case import SaidPart, SpokenCase, at_usual_level, sequence
+from bench.recordings.spoken_case import Ending, SaidPart, SpokenCase, at_usual_level, sequence
 
 PAUSES: Final = (0.5, 0.7, 1.0, 1.5)  # Seconds between groups of digits, and between answers.
 DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -32,7 +32,7 @@ RECORDED_ANSWERS: Final[tuple[tuple[str, str, float, float], ...]] = (
     ("no matter", "beckett-01", 3.2, 4.544),
     ("fail better", "beckett-02", 3.5, 5.0),
     ("yes", "endgame_nagg_nell-02", 0.0, 0.75),
-    ("no", "endgame_nagg_nell-04", 0.0, 0.75),
+    ("no", "endgame_nagg_nell-04", 0.0, 0.6),
     ("not now", "endgame_nagg_nell-06", 0.0, 1.24),
 )  # Text, recording, and its seconds: what real people say.
 PUSH_TO_TALK: Final = 150  # Ends in a seed.
@@ -49,7 +49,7 @@ def numbers(seed: int, count: int = NUMBERS) -> Iterator[SpokenCase]:
         groups, rest = list[str](), iter(digits)
         for size in draw.choice(GROUPS):
             groups.append(" ".join(next(rest) for _ in range(size)))
-        speaker = draw_speaker(draw, 120, 170, word_gap=draw.choice((0, 2, 4)))
+        speaker = draw_speaker(draw, 120, 155, word_gap=draw.choice((0, 2, 4)))
         said = [(group, speaker.say(group)) for group in groups]
         figures = "".join(str(DIGITS.index(digit)) for digit in digits)
         for index, pause in enumerate(PAUSES):
@@ -78,7 +78,7 @@ def repeats(seed: int) -> Iterator[SpokenCase]:
 
 def _repeated_words(draw: random.Random) -> Iterator[tuple[str, str, Floats]]:
     for word, times, pace in (
-        *(("no", 8, 175), ("go", 10, 175), ("no", 40, 260), ("yes", 8, 175), ("go", 16, 200)),
+        *(("no", 8, 140), ("go", 10, 160), ("no", 40, 160), ("yes", 8, 150), ("go", 16, 180)),
         *(("left right", 17, 150), ("left right", 25, 170), ("left right", 40, 170), ("roger roger", 1, 150)),
         *(("one two", 8, 170), ("roger roger", 6, 160)),
     ):
@@ -119,7 +119,7 @@ def _broken_off(
     text = " ".join(word for word, _, _ in said)
     part = SaidPart(text, 0, len(sound), broken)
     label = f"{name} until {stop:.2f} s"
-    ending = "flush" if number // 2 % 2 else "end"
+    ending: Ending = "flush" if number // 2 % 2 else "end"
     case = SpokenCase("push-to-talk", label, at_usual_level(sound), (part,), ending)
     return case.under(number // 4, seed)
 
