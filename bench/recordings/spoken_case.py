@@ -76,6 +76,10 @@ class SpokenCase:
         sound = np.clip(self.sound + noise[: len(self.sound)], -1, 1).astype(np.float32)
         return replace(self, sound=sound, noisy=True, name=f"{self.name}, noise")
 
+    def without_vad(self) -> "SpokenCase":
+        """The same in a session with `enable_vad=false`."""
+        return replace(self, enable_vad=False, name=f"{self.name}, enable_vad=false")
+
     def under(self, condition: int, seed: int) -> "SpokenCase":
         """The same at 16 kHz, in noise, on the phone, or both, for conditions 0 to 3."""
         case = self.in_noise(seed) if condition % 2 else self

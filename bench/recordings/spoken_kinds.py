@@ -32,10 +32,11 @@ RECORDED_ANSWERS: Final[tuple[tuple[str, str, float, float], ...]] = (
     ("no matter", "beckett-01", 3.2, 4.544),
     ("fail better", "beckett-02", 3.5, 5.0),
     ("yes", "endgame_nagg_nell-02", 0.0, 0.75),
-    ("no", "endgame_nagg_nell-04", 0.0, 0.6),
+    ("no", "endgame_nagg_nell-04", 0.0, 0.48),
     ("not now", "endgame_nagg_nell-06", 0.0, 1.24),
 )  # Text, recording, and its seconds: what real people say.
 PUSH_TO_TALK: Final = 150  # Ends in a seed.
+LONG_S: Final = 20.0  # Seconds; a case that is longer is cut without VAD too, and is played so once more.
 SHORT_PAUSE_S: Final = 0.12  # Too short to end an utterance, so that a forced cut falls into speech.
 
 Kind: TypeAlias = Callable[[int], Iterator[SpokenCase]]
@@ -72,8 +73,10 @@ def repeats(seed: int) -> Iterator[SpokenCase]:
     """Words said again and again without a pause, and sentences without pauses, across forced cuts."""
     draw = _random("repeats", seed)
     for number, (name, text, sound) in enumerate([*_repeated_words(draw), *_dense_sentences()]):
-        case = sequence("repeats", name, [(text, sound)], [0.0])
-        yield case.under(number + seed, seed)
+        case = sequence("repeats", name, [(text, sound)], [0.0]).under(number + seed, seed)
+        yield case
+        if case.seconds > LONG_S:
+            yield case.without_vad()
 
 
 def _repeated_words(draw: random.Random) -> Iterator[tuple[str, str, Floats]]:
