@@ -8,9 +8,9 @@ from bench.load.chunks import CHUNK_S, TAIL_S
 from bench.load.player import END_WAIT_S, PlaybackTarget
 from bench.load.session_replay import PassTimes, SessionReplay
 from bench.recordings.spoken_case import SpokenCase
+from dalston_realtime.client import Event
 from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.session import LiveSession, transcribe_stream
-from dalston_realtime.protocol.events import Event
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 from engines.base import Engine
 from stages.vad.stage import Vad
@@ -67,7 +67,7 @@ async def _send_and_receive(stream: LiveSession, case: SpokenCase) -> list[Event
     try:
         events = [event async for event in stream]
         await sending
-        return list(events)
+        return events
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)

@@ -13,9 +13,10 @@ from typing import Final
 from bench.recordings.spoken_case import SaidPart, SpokenCase
 from bench.recordings.spoken_kinds import DIGITS
 from bench.recordings.words import normalized
+from dalston_realtime.client import Event
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from dalston_realtime.protocol.events import Event, Partial
 from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import Partial
 
 LONG_S: Final = 0.4  # Seconds of speech that no client may hear nothing about.
 SHARE: Final = 0.3  # Share of a part or of a final that both have in common if they belong together.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +16,9 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 LEAD_S: Final = 0.5  # Seconds of silence before the first word.
 TELEPHONE: Final = 8_000  # Samples a second of a telephone.
 SNR_DB: Final = 18.0  # Speech above the noise, as in an office or a car.
+NOISE_S: Final = (
+    2.0**20 / SAMPLE_RATE
+)  # Seconds of noise that are made; a power of two is quick to transform.
 
 Ending: TypeAlias = Literal["silence", "end", "flush"]
 """What follows the last sample: silence, or at once the end of the session, or a flush."""
@@ -70,10 +74,9 @@ class SpokenCase:
     def in_noise(self, seed: int) -> "SpokenCase":
         """The same, with pink noise below the speech from beginning to end."""
         speech = np.concatenate([self.sound[part.start : part.end] for part in self.parts])
-        noise = generate("pink noise, -25 dB", self.seconds, seed)
-        wanted = float(np.sqrt(np.mean(speech**2))) * 10 ** (-SNR_DB / 20)
-        noise *= np.float32(wanted / (float(np.sqrt(np.mean(noise**2))) or 1.0))
-        sound = np.clip(self.sound + noise[: len(self.sound)], -1, 1).astype(np.float32)
+        noise = np.resize(_noise(seed), len(self.sound))
+        gain = _rms(speech) / _rms(noise) * 10 ** (-SNR_DB / 20)
+        sound = np.clip(self.sound + np.float32(gain) * noise, -1, 1).astype(np.float32)
         return replace(self, sound=sound, noisy=True, name=f"{self.name}, noise")
 
     def without_vad(self) -> "SpokenCase":
@@ -101,6 +104,16 @@ def sequence(
         at += len(sound) + len(pieces[-1])
     sound = np.concatenate(pieces[:-1])  # What is behind the last word is for the player to send.
     return SpokenCase(kind, name, np.clip(sound, -1, 1), tuple(parts), ending)
+
+
+@cache
+def _noise(seed: int) -> Floats:
+    """Pink noise, which is repeated in longer cases."""
+    return generate("pink noise, -25 dB", NOISE_S, seed)
+
+
+def _rms(sound: Floats) -> float:
+    return float(np.sqrt(np.mean(sound**2))) or 1.0
 
 
 def at_usual_level(sound: Floats) -> Floats:

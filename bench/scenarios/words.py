@@ -24,8 +24,8 @@ from bench.report.words_table import words_table
 from bench.request import BenchRequest
 from bench.servers.engines import engine_for
 from dalston_realtime.cli.exits import ExitCode
+from dalston_realtime.client import Event
 from dalston_realtime.client.errors import UsageError
-from dalston_realtime.protocol.events import Event
 from dalston_realtime.protocol.events import Final as FinalEvent
 from engines.base import UtteranceEngine
 from engines.silero import SileroVad

@@ -274,6 +274,6 @@ def test_what_needs_a_server_of_its_own_takes_no_url(command: str) -> None:
 
 
 def test_every_command_has_its_help() -> None:
-    for command in ("capacity", "fanout", "guard", "noise", "overhead"):
+    for command in ("capacity", "fanout", "guard", "noise", "overhead", "words"):
         assert bench(command, "--help").exit_code == 0
         assert command in rt(None, "bench", "--help").stdout
