@@ -9,7 +9,6 @@ import typer
 
 from bench.command_options import (
     AudioFolder,
-    CaseLimit,
     CombinationLimit,
     DecodeMs,
     Direct,
@@ -17,7 +16,6 @@ from bench.command_options import (
     FlushAfter,
     IdleSessionCount,
     IdleWorkerCount,
-    Kinds,
     MinSilenceMs,
     Model,
     OlderResult,
@@ -27,7 +25,6 @@ from bench.command_options import (
     RoundCount,
     Seconds,
     Seed,
-    SeedCount,
     ServerPid,
     ServerSettings,
     SessionCount,
@@ -38,6 +35,7 @@ from bench.command_options import (
     WorkerCount,
 )
 from bench.command_runner import run_command
+from bench.command_words import words
 from dalston_realtime.cli.options import min_silence
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
@@ -279,33 +277,4 @@ def routing(
     run_command(command, out)
 
 
-@app.command()
-def words(  # noqa: PLR0913 - one parameter for each option
-    *,
-    only: Kinds = None,
-    seeds: SeedCount = 1,
-    cases: CaseLimit = None,
-    silence: MinSilenceMs = None,
-    model: Model = "fast",
-    seed: Seed = 1,
-    at_once: SessionCount = 4,
-    url: Url = None,
-    settings: ServerSettings = None,
-    out: OutputFile = Path("bench-words.json"),
-    report: ReportFile = None,
-) -> None:
-    """Count the words that are lost, doubled and invented in numbers, answers, repeats and push-to-talk.
-
-    The stages run in one process on a clock of its own; with --url a running server is played to, in real
-    time and with so many --sessions at once.
-    """
-
-    def command() -> int:
-        from bench.request import BenchRequest, parse_server_settings
-        from bench.scenarios.words import WordsPlan, measure
-
-        chosen = parse_server_settings(settings)
-        request = BenchRequest(url, None, chosen, model, seed=seed, out=out, min_silence_ms=silence)
-        return measure(request, WordsPlan.of(only, seeds, cases, at_once), report)
-
-    run_command(command, out, report)
+app.command()(words)

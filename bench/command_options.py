@@ -18,6 +18,15 @@ Url = Annotated[
         rich_help_panel=_SERVER,
     ),
 ]
+RunningUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="A running server; without it, the stages run in this process.",
+        rich_help_panel=_SERVER,
+    ),
+]
 ServerPid = Annotated[
     int | None,
     typer.Option(
