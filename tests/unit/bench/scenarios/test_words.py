@@ -62,10 +62,12 @@ def test_faults_are_summed_by_kind_and_over_all() -> None:
 
 
 def test_the_table_gives_faults_per_thousand_words() -> None:
-    row = WordsRow("numbers", 120, 7, WordLosses(said=2_000, alone=1_990, recognized=1_980, lost=5, empty=3))
+    row = WordsRow(
+        "push-to-talk", 120, 7, WordLosses(said=2_000, alone=1_990, recognized=1_980, lost=5, empty=3)
+    )
     text = text_of(words_table([asdict(row)]), width=80)
-    assert next(line for line in text.splitlines() if "numbers" in line).split() == [
-        *("numbers", "120", "7", "2000", "1990", "2.5", "0.0", "0.0", "0.0", "3", "0")
+    assert next(line for line in text.splitlines() if "push" in line).split() == [
+        *("push-to-talk", "7/120", "2000", "1990", "2.5", "0.0", "0.0", "0.0", "3", "0")
     ]
     assert "…" not in text
 
