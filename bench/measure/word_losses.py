@@ -5,6 +5,7 @@ said and what the engine makes of each part alone are references, and a fault co
 against both.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import SequenceMatcher
@@ -18,6 +19,7 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.events import Partial
 
+_FIGURE: Final = re.compile("[0-9]")
 LONG_S: Final = 0.4  # Seconds of speech that no client may hear nothing about.
 SHARE: Final = 0.3  # Share of a part or of a final that both have in common if they belong together.
 ALIKE: Final = 0.75  # Likeness from which a final repeats the one before it.
@@ -75,14 +77,8 @@ def count_losses(case: SpokenCase, alone: Sequence[str], events: Sequence[Event]
 
 def words_of(text: str, *, digits: bool = False) -> list[str]:
     """The words of a text without case and punctuation; `digits` spells numbers digit by digit."""
-    words = normalized(text).split()
-    if not digits:
-        return words
-    return [spelled for word in words for spelled in (_digits(word) if word.isdecimal() else [word])]
-
-
-def _digits(figures: str) -> list[str]:
-    return [DIGITS[int(figure)] for figure in figures]
+    words = normalized(text)
+    return (_FIGURE.sub(lambda figure: f" {DIGITS[int(figure[0])]} ", words) if digits else words).split()
 
 
 def passages(case: SpokenCase, alone: Sequence[str], events: Sequence[Event]) -> Iterator[Passage]:

@@ -7,9 +7,10 @@ from rich import box
 from rich.table import Table
 
 WORDS_CAPTION: Final = (
-    "Faulty: cases with a fault, of all. Lost, doubled, invented: per 1,000 words said, against what the engine"
-    " hears where each part is decoded alone. Missing: said and not in a final, the model's own misses included."
-    " Empty: finals without text behind a partial with text. Silent: 0.4 s of speech and more without any text."
+    "Faulty: cases with a fault, of all. Lost, doubled, invented: per 1,000 words said, against what the"
+    " engine hears where each part is decoded alone. Missing: said and not in a final, the model's own misses"
+    " included. Empty: finals without text behind a partial with text. Silent: 0.4 s of speech and more"
+    " without any text."
 )
 WORDS_COLUMNS: Final = {
     "Kind": "kind",

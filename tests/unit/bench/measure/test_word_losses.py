@@ -116,6 +116,7 @@ def test_more_than_the_word_in_which_the_sound_stops_is_a_fault() -> None:
 def test_figures_are_digits_only_where_digits_are_said() -> None:
     assert words_of("10, 10!") == ["10", "10"]
     assert words_of("10, 10!", digits=True) == ["one", "zero", "one", "zero"]
+    assert words_of("A59.", digits=True) == ["a", "five", "nine"]
 
 
 def test_words_are_too_few_and_too_many_between_equal_ones() -> None:
