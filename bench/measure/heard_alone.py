@@ -12,24 +12,34 @@ from engines.base import Job, UtteranceEngine
 
 LEAD: Final = SAMPLE_RATE // 10  # Samples of silence before a part, as an utterance begins.
 REST: Final = SAMPLE_RATE * 3 // 10  # Samples of silence behind it: without them a model may repeat itself.
+AROUND: Final = SAMPLE_RATE // 4  # Samples of the case on either side that a part is decoded with as well.
 LONGEST: Final = 6 * SAMPLE_RATE  # Samples of a piece; a small model hears less of longer ones.
 SEARCH: Final = 2 * SAMPLE_RATE  # Samples at the end of a piece in which its quietest point is looked for.
 BLOCK: Final = SAMPLE_RATE // 50  # Samples whose loudness is compared.
 
 
-def heard_alone(engine: UtteranceEngine, case: SpokenCase) -> list[str]:
-    """What the engine hears in each part, long ones in pieces."""
+def heard_alone(engine: UtteranceEngine, case: SpokenCase) -> list[tuple[str, ...]]:
+    """What the engine hears in each part, in three ways that are all right.
+
+    A small model may hear a word more or less where there is a little more silence around the same sound. So
+    each part is decoded between little and much digital silence, and with what is around it in the case.
+    """
     sound = case.heard_sound
-    return [
-        " ".join(_decode(engine, piece) for piece in pieces(sound[part.start : part.end]))
-        for part in case.parts
-    ]
+    ends = [0, *(part.end for part in case.parts)]
+    starts = [*(part.start for part in case.parts[1:]), len(sound)]
+    found = []
+    for part, before, behind in zip(case.parts, ends, starts, strict=False):
+        own = sound[part.start : part.end]
+        wider = sound[max(before, part.start - AROUND) : min(behind, part.end + AROUND)]
+        ways = ((own, LEAD, REST), (own, 0, 2 * REST), (wider, 0, REST))
+        found.append(tuple(_text(engine, *way) for way in ways))
+    return found
 
 
-def _decode(engine: UtteranceEngine, piece: Floats) -> str:
-    audio = np.concatenate([np.zeros(LEAD, np.float32), piece, np.zeros(REST, np.float32)])
-    (transcript,) = engine.transcribe([Job(audio, language="en")])
-    return transcript.text.strip()
+def _text(engine: UtteranceEngine, sound: Floats, lead: int, rest: int) -> str:
+    """The text of a sound with so many samples of silence before and behind each piece of it."""
+    jobs = [Job(np.pad(piece, (lead, rest)), language="en") for piece in pieces(sound)]
+    return " ".join(engine.transcribe([job])[0].text.strip() for job in jobs)
 
 
 def pieces(sound: Floats) -> Iterator[Floats]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import SequenceMatcher
-from typing import Final
+from typing import Final, TypeAlias
 
 from bench.recordings.spoken_case import SaidPart, SpokenCase
 from bench.recordings.spoken_kinds import DIGITS
@@ -23,8 +23,12 @@ _FIGURE: Final = re.compile("[0-9]")
 LONG_S: Final = 0.4  # Seconds of speech that no client may hear nothing about.
 SHARE: Final = 0.3  # Share of a part or of a final that both have in common if they belong together.
 ALIKE: Final = 0.75  # Likeness from which a final repeats the one before it.
+MAX_WAYS: Final = 81  # Ways to hear several parts that are tried: three of each of four.
 SLACK: Final = 1  # Words by which a passage that is misheard may be longer or shorter: it was, it's.
 OTHER: Final = 0.5  # Likeness up to which it is not what was said.
+
+HeardAlone: TypeAlias = Sequence[str]
+"""What the engine hears in a part alone: some texts that are all right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,22 @@ class Passage:
     """Parts of a case and the finals of the same seconds, with all their words."""
 
     said: list[str] = field(default_factory=list)
-    alone: list[str] = field(default_factory=list)
+    alone: list[list[str]] = field(default_factory=lambda: [[]])  # Each way to hear all parts of it.
     recognized: list[str] = field(default_factory=list)
     broken_off: list[str] = field(default_factory=list)  # The word in which the sound stops.
 
 
-def count_losses(case: SpokenCase, alone: Sequence[str], events: Sequence[Event]) -> WordLosses:
+def count_losses(case: SpokenCase, alone: Sequence[HeardAlone], events: Sequence[Event]) -> WordLosses:
     """Count the faults of the events of a case; `alone` is what the engine hears in each part."""
     counts, before = WordLosses(), list[str]()
     for passage in passages(case, alone, events):
         counts += _losses_of(passage, before)
         before = passage.recognized
-    empty = sum(1 for _ in _empty_finals(events)) if any(map(words_of, alone)) else 0
+    empty = (
+        sum(1 for _ in _empty_finals(events))
+        if any(words_of(text) for texts in alone for text in texts)
+        else 0
+    )
     return counts + WordLosses(empty=empty, silent=_silent_parts(case, alone, events))
 
 
@@ -81,7 +89,7 @@ def words_of(text: str, *, digits: bool = False) -> list[str]:
     return (_FIGURE.sub(lambda figure: f" {DIGITS[int(figure[0])]} ", words) if digits else words).split()
 
 
-def passages(case: SpokenCase, alone: Sequence[str], events: Sequence[Event]) -> Iterator[Passage]:
+def passages(case: SpokenCase, alone: Sequence[HeardAlone], events: Sequence[Event]) -> Iterator[Passage]:
     """The parts of a case with their finals, in order: a final may hold several parts, and a part several."""
     finals = sorted(
         (e for e in events if isinstance(e, FinalEvent) and e.text), key=lambda e: e.utterance or 0
@@ -97,7 +105,8 @@ def passages(case: SpokenCase, alone: Sequence[str], events: Sequence[Event]) ->
         for number in group:
             part = case.parts[number]
             passage.said += words_of(part.text, digits=digits)
-            passage.alone += words_of(alone[number], digits=digits)
+            ways = dict.fromkeys(tuple(words_of(text, digits=digits)) for text in alone[number])
+            passage.alone = [[*words, *more] for words in passage.alone for more in ways][:MAX_WAYS]
             passage.broken_off = words_of(part.broken_off, digits=digits)
         for final, parts in zip(finals, matched, strict=True):
             if set(parts) & set(group):
@@ -123,7 +132,7 @@ def _groups(parts: int, matched: Iterable[Sequence[int]]) -> list[list[int]]:
 
 
 def _losses_of(passage: Passage, before: Sequence[str]) -> WordLosses:
-    references = [passage.said, passage.alone]
+    references = [passage.said, *passage.alone]
     if passage.broken_off:
         references.append([*passage.said, *passage.broken_off])
     recognized = passage.recognized
@@ -136,7 +145,7 @@ def _losses_of(passage: Passage, before: Sequence[str]) -> WordLosses:
         doubled, invented, lost = len(recognized), 0, max(lost, min(map(len, references)))
     return WordLosses(
         said=len(passage.said),
-        alone=len(passage.alone),
+        alone=len(passage.alone[0]),
         recognized=len(recognized),
         lost=lost,
         doubled=doubled,
@@ -197,11 +206,11 @@ def _empty_finals(events: Iterable[Event]) -> Iterator[FinalEvent]:
             yield event
 
 
-def _silent_parts(case: SpokenCase, alone: Sequence[str], events: Iterable[Event]) -> int:
+def _silent_parts(case: SpokenCase, alone: Sequence[HeardAlone], events: Iterable[Event]) -> int:
     texts = [event for event in events if isinstance(event, FinalEvent | Partial) and event.text.strip()]
     return sum(
         part.end - part.start >= LONG_S * SAMPLE_RATE
-        and bool(words_of(heard))
+        and all(map(words_of, heard))
         and not any(_belong(part, text) for text in texts)
         for part, heard in zip(case.parts, alone, strict=True)
     )

@@ -121,8 +121,19 @@ def transcripts(
         finals = tuple(event.text for event in events if isinstance(event, FinalEvent))
         said = " | ".join(f"{part.text} {part.broken_off}".strip() for part in case.parts)
         yield CaseTranscript(
-            case.kind, case.name, seed, said, tuple(alone), finals, losses, faulty=losses.faults > 0
+            case.kind,
+            case.name,
+            seed,
+            said,
+            tuple(map(_ways, alone)),
+            finals,
+            losses,
+            faulty=losses.faults > 0,
         )
+
+
+def _ways(texts: Sequence[str]) -> str:
+    return " / ".join(dict.fromkeys(texts))
 
 
 def rows(found: Sequence[CaseTranscript]) -> list[WordsRow]:

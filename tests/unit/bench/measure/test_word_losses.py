@@ -32,7 +32,7 @@ def partial(number: int, text: str) -> Partial:
 
 
 def count(*events: Event, alone: tuple[str, ...] = GROUPS, said: tuple[str, ...] = GROUPS) -> WordLosses:
-    return count_losses(case(*said), alone, events)
+    return count_losses(case(*said), [[text] for text in alone], events)
 
 
 def faults(found: WordLosses) -> tuple[int, int, int, int, int]:
@@ -66,6 +66,14 @@ def test_what_the_engine_alone_does_not_hear_is_missing_and_not_lost() -> None:
     found = count(final(1, "four one five"), final(3, "nine nine one two"), alone=(GROUPS[0], "", GROUPS[2]))
     assert faults(found) == (0, 0, 0, 0, 0)
     assert found.missing == 3
+
+
+def test_each_way_in_which_the_engine_may_hear_a_part_is_right() -> None:
+    ways = [["four five", "for five thigh a"], ["correct", "come back"]]
+    said = case("four five", "correct")
+    finals = [final(1, "for five thigh a"), final(2, "Come back.")]
+    assert faults(count_losses(said, ways, finals)) == (0, 0, 0, 0, 0)
+    assert faults(count_losses(said, ways, [final(1, "Four five. Come back.", parts=2)])) == (0, 0, 0, 0, 0)
 
 
 def test_a_word_that_is_there_twice_is_doubled_and_another_one_invented() -> None:
@@ -102,7 +110,7 @@ def test_the_same_answer_again_is_no_repetition() -> None:
 )
 def test_the_word_in_which_the_sound_stops_may_be_there_or_not(text: str) -> None:
     said = case("It was the best of", broken_off="times")
-    assert faults(count_losses(said, ["It was the best of."], [final(1, text)])) == (0, 0, 0, 0, 0)
+    assert faults(count_losses(said, [["It was the best of."]], [final(1, text)])) == (0, 0, 0, 0, 0)
 
 
 def test_more_than_the_word_in_which_the_sound_stops_is_a_fault() -> None:
