@@ -14,7 +14,7 @@ LOUD = 0.3  # Of full scale; what is louder is speech.
 class LoudWords:
     """An engine that recognizes one word for each half second of loud sound, and counts its passes."""
 
-    longest_context = 0
+    longest_context = rest = 0
     info = ModelInfo("fast", "loud", "loud", ("en",), Features(interim_results=True).flags())
 
     def __init__(self, word: str = "word") -> None:
