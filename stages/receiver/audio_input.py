@@ -8,6 +8,7 @@ import numpy.typing as npt
 import soxr
 
 from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
+from stages.receiver.channel_mixer import ChannelMixer
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -17,13 +18,18 @@ class AudioInput:
 
     def __init__(self, encoding: Encoding, sample_rate: int, channels: int) -> None:
         self._decode = _DECODERS[encoding]
-        self._channels = channels
+        self._mixer = ChannelMixer(channels, sample_rate) if channels > 1 else None
         self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
         self._resampler = None
         if sample_rate != SAMPLE_RATE:
             self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
+
+    @property
+    def inverted_channels(self) -> tuple[int, ...]:
+        """The channels of opposite phase, counted from 1, which would cancel the others in the mix."""
+        return () if self._mixer is None else self._mixer.inverted
 
     def decode_bytes(self, data: bytes) -> bytes:
         """The samples that `data` completes."""
@@ -38,8 +44,8 @@ class AudioInput:
 
     def _convert(self, data: bytes, *, last: bool) -> bytes:
         samples = self._decode(data)
-        if self._channels > 1:
-            samples = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
+        if self._mixer is not None:
+            samples = self._mixer.mix(samples)
         if self._resampler is not None:
             samples = np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
         return bytes((np.clip(samples, -1, 32767 / 32768) * 32768).round().astype("<i2").tobytes())
