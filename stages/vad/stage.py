@@ -244,13 +244,13 @@ class VadStage:
 
     def _forward(self, session: VadSession, whole: bool = False) -> Iterator[Packet]:
         """Hand on the utterance's audio, or say now and then that there was none."""
-        if session.held is not None:
-            return
-        if session.endpointer.in_speech:
+        if session.endpointer.in_speech and session.held is None:
             yield from self._send_audio(session, session.endpointer.position)
-        elif whole or session.received - session.reported >= PROGRESS:
-            session.reported = session.received
-            yield Silence(session.key, session.route, session.received), b""
+            return
+        silent = session.received if session.held is None else session.sent
+        if whole or silent - session.reported >= PROGRESS:
+            session.reported = silent
+            yield Silence(session.key, session.route, silent), b""
 
     def _send_audio(self, session: VadSession, end: int) -> Iterator[Packet]:
         """Hand on what was looked at: a streaming engine can't take back what it hears behind an end."""

@@ -485,6 +485,13 @@ def test_a_sound_that_lasts_goes_on_before_text_of_it_is_due() -> None:
     assert late.end <= SECOND + WINDOW
 
 
+def test_the_clock_gets_on_up_to_a_chime_that_is_held_back_at_the_end_of_all_that_came() -> None:
+    begun = CHIME[: 2 * (SECOND + SECOND // 5)]
+    said = play(stage(UnsureVad(0.1)), at_once(opened(), *chunks(begun, size=len(begun))))
+    assert shape(said) == ["Open", "Silence"]
+    assert of_type(Silence, said)[-1].end >= SECOND - samples(256) - WINDOW
+
+
 def test_a_chime_does_not_hold_the_clock_up_where_the_silence_that_ends_an_utterance_is_long() -> None:
     patient = replace(opened(), min_silence_ms=3_000)
     said = play(stage(UnsureVad(0.1)), live([(patient, b""), *chunks(CHIME + CHIME)]))
