@@ -48,6 +48,11 @@ class EncodingSniffer:
             return None
         return max(sorted(set(self._found)), key=self._found.count)
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the last block that says anything was telephone audio: it is not heard before it is known."""
+        return bool(self._found)
+
     def inspect(self, data: bytes) -> None:
         """Look at the next bytes, of which the first are those of the first sample."""
         if self._plain >= PLAIN:

@@ -20,8 +20,8 @@ class InputCheck:
 
     @property
     def is_noise(self) -> bool:
-        """Whether what comes is surely no sound if taken as announced. Behind a WAV header it is."""
-        return self._container not in (None, WAV) or self._encoding_sniffer.found is not None
+        """Whether what comes is no sound if taken as announced. Behind a WAV header it is one."""
+        return self._container not in (None, WAV) or self._encoding_sniffer.is_suspected
 
     def inspect(self, data: bytes) -> None:
         """Look at the next bytes of the stream."""
