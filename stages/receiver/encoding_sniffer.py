@@ -50,7 +50,7 @@ class EncodingSniffer:
 
     @property
     def is_suspected(self) -> bool:
-        """Whether the last block that says anything was telephone audio: it is not heard before it is known."""
+        """Whether the last block that says anything was telephone audio; what may be is not heard."""
         return bool(self._found)
 
     def inspect(self, data: bytes) -> None:
