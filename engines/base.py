@@ -41,11 +41,14 @@ class Job:
     """One utterance, or the beginning of one, to be transcribed.
 
     `audio` is mono float32 at 16 kHz, -1..1. `draft` are the `Transcript.tokens` of the last step on this
-    utterance: an engine may use them to be faster, but the text must not depend on them.
+    utterance: an engine may use them to be faster, but the text must not depend on them. `prefix` are the
+    tokens of what is said in the audio before the utterance: the transcript is of what follows them. An
+    engine whose `longest_context` is 0 never gets any.
     """
 
     audio: Floats
     draft: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
     language: str | None = None  # The client's choice; None lets the engine identify it.
     vocabulary: tuple[str, ...] = ()
     word_timestamps: bool = False
@@ -98,6 +101,11 @@ class UtteranceEngine(Protocol):
 
         0: earlier audio does not make transcripts better.
         """
+        ...
+
+    @property
+    def rest(self) -> int:
+        """The samples of silence behind an utterance with which the model ends its text by itself."""
         ...
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:

@@ -14,6 +14,7 @@ class Instant:
     """Transcribes every 0.4 s of audio as one word, whatever is said; clients see it as `instant-NAME`."""
 
     longest_context = 0
+    rest = 0
 
     def __init__(self, name: str = "any") -> None:
         self._name = f"instant-{name}"

@@ -1,13 +1,18 @@
 """Aligns words with words: finds where two transcripts overlap, and how stable words go on."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
 REACH: Final = 8  # Words that are compared: an overlap is at most 1.2 s of speech, which is about 5 words.
 STRAY: Final = 1  # Words at a cut that only one side has: half a word, which was transcribed as another one.
 ENDING: Final = 3  # Letters that half a word shares with the whole one; fewer may be chance.
+LONG: Final = (
+    5  # Letters of a word that shows by itself that it was misheard: "than" and "then" are two words.
+)
 ALIKE: Final = 0.75  # The difflib ratio from which one of two words counts as an error for the other.
 
 _NOT_WORD = re.compile(r"[^\w']+")
@@ -31,33 +36,53 @@ def _are_other_numbers(a: str, b: str) -> bool:
     return a.isdigit() and b.isdigit() and len(a) == len(b) and a != b
 
 
-def repeated(previous: Sequence[str], following: Sequence[str]) -> int:
+def repeated(previous: Sequence[str], following: Sequence[str], expected: float = math.inf) -> int:
     """How many words at the start of `following` repeat the end of `previous`.
 
     The longest run of words counts that both have, if at most one stray word stands between it and the
     cut on either side, which is half a word. The first word of `following` may be the rest of one of
-    `previous`.
+    `previous`. `expected` is how many words the overlap holds at the speaker's usual pace: more than twice
+    as many are said twice, and of runs that differ by repetitions ("left right left right") the one with
+    about as many counts.
     """
     tail, head = previous[-REACH:], following[:REACH]
-    best, words = 0, 0
+    runs = [run for run in _runs(tail, head) if run.words <= 2 * expected + 1]
+    if not runs:
+        return 0
+    best = max(runs, key=lambda run: run.score)
+    periodic = [run for run in runs if run.stray == 0]
+    if best.stray == 0 and len(periodic) > 1 and math.isfinite(expected):
+        best = min(periodic, key=lambda run: abs(run.words - expected))
+    return best.words
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Words that two texts may have in common: how many at the start of the second are dropped then."""
+
+    words: int
+    score: int
+    stray: int  # words that only one of the texts has
+
+
+def _runs(tail: Sequence[str], head: Sequence[str]) -> Iterator[Run]:
     for i in range(len(tail)):
         for j in range(min(STRAY + 1, len(head))):
             length = _run(tail[i:], head[j:], first_may_be_cut=j == 0)
             left = len(tail) - i - length
-            score = 2 * length - left - j
-            if length and left <= STRAY and score > best:
-                best, words = score, j + length
-    return words
+            if length and left <= STRAY and (score := 2 * length - left - j) > 0:
+                yield Run(j + length, score, left + j)
 
 
 def _run(a: Sequence[str], b: Sequence[str], *, first_may_be_cut: bool) -> int:
-    length = 0
+    length, sure = 0, False
     while length < min(len(a), len(b)):
         cut = first_may_be_cut and length == 0 and _is_end_of(b[0], a[0])
         if not cut and not same(a[length], b[length]):
             break
+        sure = sure or cut or normal(a[length]) == normal(b[length]) or len(normal(b[length])) >= LONG
         length += 1
-    return length
+    return length if sure else 0
 
 
 def _is_end_of(part: str, word: str) -> bool:

@@ -54,6 +54,7 @@ class Whisper:
     """
 
     longest_context = 0
+    rest = 0
 
     def __init__(
         self,

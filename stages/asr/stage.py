@@ -172,10 +172,14 @@ class AsrStage:
             output = OrderedOutput[StreamProgress](opened, interim, silence)
             session = StreamingSession(output, streaming.chunk_samples, streaming.drop, start)
         else:
-            context = cast(UtteranceEngine, engine).longest_context
-            interval = self._interval * (DEGRADED_INTERVALS if opened.degraded else 1)
+            decoding = cast(UtteranceEngine, engine)
             session = UtteranceSession(
-                OrderedOutput(opened, interim, silence), interval, context, start, partials
+                OrderedOutput(opened, interim, silence),
+                self._interval * (DEGRADED_INTERVALS if opened.degraded else 1),
+                decoding.longest_context,
+                decoding.rest,
+                start,
+                partials,
             )
         return ServedSession(session, info, inference, start)
 

@@ -75,7 +75,7 @@ class AssemblerStage:
             yield self._encode(session, event)
 
     def _emit_partial(self, session: AssemblerSession, said: Hypothesis, now: int) -> Iterator[Packet]:
-        _forget_previous_words(session, said)
+        _match_previous_words(session, said)
         partial = session.text.append_partial(said.text)
         if not partial.text:
             return
@@ -90,7 +90,7 @@ class AssemblerStage:
         yield self._encode(session, event, (*said.stamps, now), said.inference_ns)
 
     def _emit_final(self, session: AssemblerSession, said: Hypothesis, now: int) -> Iterator[Packet]:
-        _forget_previous_words(session, said)
+        _match_previous_words(session, said)
         repeated = session.text.count_repeated(said.text) if said.words else 0
         text = session.text.finalize(said.text)
         shown, session.partial_shown = session.partial_shown, False
@@ -121,7 +121,10 @@ class AssemblerStage:
         return message, encode_event(event)
 
 
-def _forget_previous_words(session: AssemblerSession, said: Hypothesis) -> None:
-    """Only an utterance that overlaps the one before it may lose words to it."""
+def _match_previous_words(session: AssemblerSession, said: Hypothesis) -> None:
+    """Only an utterance that overlaps the one before it may lose words to it, and no more than it shares."""
     if not said.overlaps and not session.overlaps:
         session.text.previous_words = ()
+    elif session.finals:
+        last = session.finals[-1]
+        session.text.overlap = max(0, last.end - said.start) * last.pace

@@ -1,5 +1,6 @@
 """Turns the hypotheses of one session into stable partials and finals."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +34,7 @@ class UtteranceText:
     """
 
     previous_words: tuple[str, ...] = ()  # the last ones before this utterance, which overlaps them
+    overlap: float = math.inf  # words that the overlap holds, at the speaker's usual pace
     begins_sentence: bool = False  # the utterance before has ended one
     stable_words: list[str] = field(default_factory=list)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
@@ -54,14 +56,14 @@ class UtteranceText:
 
     def count_repeated(self, text: str) -> int:
         """How many of the first words of a hypothesis belong to the utterance before."""
-        return repeated(self.previous_words, text.split())
+        return repeated(self.previous_words, text.split(), self.overlap)
 
     def following(self, text: str) -> "UtteranceText":
         """The utterance behind this one, of which `text` was the final."""
         if not text:
-            return UtteranceText(self.previous_words, self.begins_sentence)
+            return UtteranceText(self.previous_words, begins_sentence=self.begins_sentence)
         words = (*self.previous_words, *text.split())  # a short one may lie in the overlap as a whole
-        return UtteranceText(words[-REACH:], text[-1] in ".!?")
+        return UtteranceText(words[-REACH:], begins_sentence=text[-1] in ".!?")
 
     def _own_words(self, text: str) -> list[str]:
         words = text.split()[self.count_repeated(text) :]
@@ -80,3 +82,8 @@ class FinalText:
     text: str
     start: int
     end: int
+
+    @property
+    def pace(self) -> float:
+        """Words in a sample."""
+        return len(self.text.split()) / max(1, self.end - self.start)

@@ -5,10 +5,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
 from stages.receiver.channel_mixer import ChannelMixer
+from stages.receiver.resampler import Resampler
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -21,9 +21,7 @@ class AudioInput:
         self._mixer = ChannelMixer(channels, sample_rate) if channels > 1 else None
         self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
-        self._resampler = None
-        if sample_rate != SAMPLE_RATE:
-            self._resampler = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        self._resampler = None if sample_rate == SAMPLE_RATE else Resampler(sample_rate)
         self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
 
     @property
@@ -36,19 +34,21 @@ class AudioInput:
         data = self._rest + data if self._rest else data
         whole = len(data) - len(data) % self._frame_bytes
         self._rest = data[whole:]
-        return data[:whole] if self._plain else self._convert(data[:whole], last=False)
+        return data[:whole] if self._plain else self._convert(data[:whole])
 
-    def finish(self) -> bytes:
-        """What the resampler still holds. An incomplete last sample is no sound."""
-        return self._convert(b"", last=True) if self._resampler is not None else b""
+    def drain(self) -> bytes:
+        """What the resampler holds back; more may follow. An incomplete last sample is no sound."""
+        return b"" if self._resampler is None else _to_s16(self._resampler.drain())
 
-    def _convert(self, data: bytes, *, last: bool) -> bytes:
+    def _convert(self, data: bytes) -> bytes:
         samples = self._decode(data)
         if self._mixer is not None:
             samples = self._mixer.mix(samples)
-        if self._resampler is not None:
-            samples = np.asarray(self._resampler.resample_chunk(samples, last=last), np.float32)
-        return bytes((np.clip(samples, -1, 32767 / 32768) * 32768).round().astype("<i2").tobytes())
+        return _to_s16(samples if self._resampler is None else self._resampler.resample(samples))
+
+
+def _to_s16(samples: Floats) -> bytes:
+    return bytes((np.clip(samples, -1, 32767 / 32768) * 32768).round().astype("<i2").tobytes())
 
 
 def _from_s16(data: bytes) -> Floats:

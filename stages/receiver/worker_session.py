@@ -184,8 +184,13 @@ class WorkerSession:
         if not self._timeout.has_expired(self._now()):
             return
         arrived = self._clock()
-        await self.intake.send_pending(arrived)
+        await self._send_held(arrived)
         await self._pipeline.send(InputTimedOut(self._session, self._route, self._stamps(arrived)))
+
+    async def _send_held(self, arrived: int) -> None:
+        """Send on all that came of the audio, since something follows it."""
+        await self.intake.append_audio(self._input.drain(), arrived, waited_s=NOTHING_WAITS)
+        await self.intake.send_pending(arrived)
 
     @property
     def lag_s(self) -> float:
@@ -212,7 +217,7 @@ class WorkerSession:
                 case EndCommand():
                     return False
                 case FlushCommand(id=name):
-                    await self.intake.send_pending(arrived)
+                    await self._send_held(arrived)
                     await self._pipeline.send(Flush(self._session, self._route, name, self._stamps(arrived)))
                 case ConfigCommand():
                     await self._configure(message)
@@ -236,8 +241,7 @@ class WorkerSession:
     async def _end_session(self) -> None:
         """No more audio: everything that was received is transcribed, then `session.end` comes."""
         arrived = self._clock()
-        await self.intake.append_audio(self._input.finish(), arrived, waited_s=NOTHING_WAITS)
-        await self.intake.send_pending(arrived)
+        await self._send_held(arrived)
         await self._send_close("end")
         try:
             async with asyncio.timeout(END_S):

@@ -115,12 +115,20 @@ class Endpointer:
     def _feed_idle(self, start: int, probability: float) -> list[Boundary]:
         if probability < self.rules.silence:
             self._candidate = None
-        elif probability >= self.rules.speech and self._candidate is None:
+        elif (
+            probability >= self.rules.speech
+            and self._candidate is None
+            and not self._is_mostly_decoded(start)
+        ):
             self._candidate = start
         if self._candidate is None or self.position - self._candidate < self.rules.min_speech:
             return []
         at, self._candidate, self.in_speech = self._candidate, None, True
         return [self._begin(at)]
+
+    def _is_mostly_decoded(self, start: int) -> bool:
+        """Whether the speech in a window is rather that of the utterance which a flush ended in it."""
+        return self.decoded - start > WINDOW // 2
 
     def _begin(self, at: int) -> Started:
         if self._unfinished_at is not None:

@@ -1,6 +1,7 @@
 """A whole worker: real processes, real sockets, real models, and sessions as a gateway opens them."""
 
 import asyncio
+import io
 import json
 import re
 import socket
@@ -9,7 +10,9 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+import soundfile
 import soxr
 
 from runtime.worker_link import VERSION, OpenReply, SessionRefused, decode_reply
@@ -53,6 +56,13 @@ async def transcribe(
         events = await reader
         assert session.close_code == 1000, events
         return events
+
+
+def as_mulaw(audio: npt.NDArray[np.float32]) -> bytes:
+    """Audio at 8 kHz as a telephone sends it."""
+    file = io.BytesIO()
+    soundfile.write(file, audio, 8_000, format="RAW", subtype="ULAW")
+    return file.getvalue()
 
 
 def words(text: str) -> list[str]:
@@ -102,6 +112,34 @@ def test_a_flush_in_speech_is_answered_once(worker: WorkerProcess, beckett: byte
     check(events)
     assert [f["flush_id"] for f in finals(events) if "flush_id" in f] == ["x", "y"]
     assert finals(events)[-1]["text"] == ""
+
+
+@pytest.mark.parametrize("encoding", ["pcm_s16le", "mulaw"])
+def test_nothing_of_a_call_comes_back_behind_a_flush(worker: WorkerProcess, encoding: str) -> None:
+    call = soxr.resample(recording("beckett.wav"), 16_000, 8_000)
+    size = 2 if encoding == "pcm_s16le" else 1
+    data = as_pcm(call) if size == 2 else as_mulaw(call)
+    stop = round(3.9 * 8_000) * size
+
+    async def talk() -> Events:
+        async with worker_session(worker, sample_rate=8_000, encoding=encoding) as session:
+            await send_audio(session, data[:stop])
+            await session.send(json.dumps({"type": "flush", "id": "x"}))
+            events: Events = []
+            while not [f for f in finals(events) if "flush_id" in f]:
+                events.append(await next_event(session))
+            await send_audio(session, (b"\xff" * 8_000 if size == 1 else bytes(16_000)) + data[stop:])
+            await session.send(json.dumps({"type": "end"}))
+            return [*events, *await events_to_close(session)]
+
+    events = run(talk())
+    check(events)
+    number = next(k for k, f in enumerate(finals(events)) if "flush_id" in f)
+    flushed, following = finals(events)[number : number + 2]
+    assert flushed["end"] == pytest.approx(3.9, abs=0.001)  # all that came
+    assert flushed["text"]
+    assert following["start"] > 4.5  # the second of silence is between them, and nothing of what came before
+    assert events[-1]["audio_duration"] == pytest.approx(len(call) / 8_000 + 1, abs=0.001)
 
 
 def test_audio_that_stops_coming_in_mid_sentence_is_a_final_and_what_comes_later_another(

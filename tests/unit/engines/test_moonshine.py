@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.recordings.signals import generate
 from engines.base import Floats, Job, Transcript
 from engines.moonshine.engine import FILES, Moonshine, weights
 from engines.moonshine.tokens import Tokenizer
@@ -87,6 +88,32 @@ def test_drafts_of_different_lengths_go_in_one_batch(engine: Moonshine, beckett:
     drafts = [t.tokens[:k] for t, k in zip(plain, (0, 3, 1_000, 6), strict=True)]
     drafted = engine.transcribe([Job(job.audio, d) for job, d in zip(jobs, drafts, strict=True)])
     assert [words(t.text) for t in drafted] == [words(t.text) for t in plain]
+
+
+def test_what_follows_a_prefix_is_the_transcript(engine: Moonshine, beckett: Floats) -> None:
+    first, both = Job(beckett[: int(1.5 * SECOND)]), beckett[: int(4.6 * SECOND)]
+    prefix = engine.transcribe([first])[0]
+    (whole,) = engine.transcribe([Job(both)])
+    (rest,) = engine.transcribe([Job(both, prefix=prefix.tokens)])
+    assert words(prefix.text) + words(rest.text) == words(whole.text)
+    assert rest.tokens[: len(prefix.tokens)] != prefix.tokens
+    (drafted,) = engine.transcribe([Job(both, rest.tokens, prefix.tokens)])
+    assert words(drafted.text) == words(rest.text)
+
+
+def test_a_prefix_stays_whatever_the_audio_says(engine: Moonshine, beckett: Floats) -> None:
+    """It is not the model's to choose: what follows is not moved into it, or taken out of it."""
+    prefix = engine.transcribe([Job(recording("two_cities.wav")[: 3 * SECOND])])[0].tokens
+    jobs = [Job(beckett[: 2 * SECOND], prefix=prefix), Job(beckett[: 2 * SECOND])]
+    with_prefix, without = engine.transcribe(jobs)
+    assert words(with_prefix.text)[:3] != words("It was the")
+    assert words(without.text)[:2] == words("Ever tried")
+
+
+@pytest.mark.parametrize("sound", ["silence", "white noise, -20 dB", "pink noise, -25 dB"])
+def test_nothing_is_heard_where_nobody_speaks(engine: Moonshine, sound: str) -> None:
+    jobs = [Job(generate(sound, seconds, seed=1)) for seconds in (0.3, 1.5, 4.0)]
+    assert [heard.text for heard in alone(engine, jobs)] == ["", "", ""]
 
 
 def test_it_knows_whether_a_sentence_is_over(engine: Moonshine) -> None:

@@ -69,6 +69,33 @@ def test_what_an_overlap_repeats(before: str, after: str, count: int) -> None:
     assert repeated(before.split(), after.split()) == count
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "expected", "count"),
+    [
+        ("left right left right left right", "left right left right left right", 2.2, 2),
+        ("left right left right left", "right left right left right", 2.2, 2),
+        ("no no no no no no", "no no no no no no no", 2.6, 3),
+        ("no no no no no no", "no no no no no no no", 1.2, 1),
+        ("say roger roger", "roger over", 1.0, 1),
+        ("it said roger", "roger roger over", 1.0, 1),  # once in the overlap, once behind it
+        ("we hold these truths", "hold these truths to be", 1.5, 3),  # words come closer together there
+        ("one two three four five six", "one two three four five six", 1.0, 0),  # more than it can hold
+        ("better than", "then we go", 2.0, 0),
+        ("over there", "their house", 1.0, 1),
+        ("we hold these truths", "these truths to be", 0.0, 0),
+    ],
+)
+def test_an_overlap_repeats_no_more_than_it_holds(
+    before: str, after: str, expected: float, count: int
+) -> None:
+    assert repeated(before.split(), after.split(), expected) == count
+
+
+@given(words, words, st.floats(0, 10))
+def test_the_bound_holds_for_all_words(before: list[str], after: list[str], expected: float) -> None:
+    assert repeated(before, after, expected) <= 2 * expected + 1
+
+
 @given(words, words)
 def test_no_more_is_repeated_than_there_is(before: list[str], after: list[str]) -> None:
     assert 0 <= repeated(before, after) <= min(len(after), REACH + 1)

@@ -46,6 +46,7 @@ class Whole:
     """Hears utterances."""
 
     longest_context = 0
+    rest = 0
     info = ModelInfo("fast", "whole", "echo", ("en",), Features(interim_results=True).flags())
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:

@@ -30,6 +30,7 @@ class Counter:
     """Says a word for each half second of sound; `finished` behind an even number of them."""
 
     longest_context = 0
+    rest = 0
     info = ModelInfo("fast", "counter", "counter", ("en",), Features(interim_results=True).flags())
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:

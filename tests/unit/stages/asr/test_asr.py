@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Job, Transcript
 from engines.silero import WINDOW
 from stages.asr.stage import AsrStage
+from stages.asr.utterance_session import PARTIAL_REST
 from stages.channels import Packet
 from stages.messages import (
     Audio,
@@ -53,16 +55,26 @@ class EchoEngine:
     A quarter of zeros, or less than half a quarter, is no word. `seconds` is what a pass takes.
     """
 
-    def __init__(self, clock: ManualClock, seconds: float = 0.0, longest_context: int = 0) -> None:
+    def __init__(
+        self, clock: ManualClock, seconds: float = 0.0, longest_context: int = 0, rest: int = 0
+    ) -> None:
         self._clock, self._seconds = clock, seconds
-        self.longest_context = longest_context
+        self.longest_context, self.rest = longest_context, rest
         self.batches: list[list[Job]] = []
+        self.with_prefix: tuple[int, ...] | None = None  # what it says instead where it has a context
         self.info = ModelInfo("fast", "echo", "echo", ("en",), Features(interim_results=True).flags())
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
         self.batches.append(list(jobs))
         self._clock.spend(self._seconds)
-        return [Transcript(*self.hear(job)) for job in jobs]
+        return [self._transcript(job) for job in jobs]
+
+    def _transcript(self, job: Job) -> Transcript:
+        _, said = self.hear(job)
+        mine = said[len(job.prefix) :]
+        if job.prefix and self.with_prefix is not None:
+            mine = self.with_prefix
+        return Transcript(" ".join(f"w{value}" for value in mine), mine)
 
     def hear(self, job: Job) -> tuple[str, tuple[int, ...]]:
         values = np.round(job.audio * 32768).astype(int)
@@ -83,9 +95,11 @@ class EchoEngine:
 class AsrBench:
     """A stage, its engine and its clock."""
 
-    def __init__(self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0) -> None:
+    def __init__(
+        self, seconds: float = 0.0, max_batch: int = 4, longest_context: int = 0, rest: int = 0
+    ) -> None:
         self.clock = ManualClock()
-        self.engine = EchoEngine(self.clock, seconds, longest_context)
+        self.engine = EchoEngine(self.clock, seconds, longest_context, rest)
         self.stage = AsrStage({"fast": self.engine}, max_batch, UNIT, self.clock)
 
     def play(self, *history: Message | Packet) -> list[Packet]:
@@ -265,7 +279,8 @@ def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
         *(end(4, k, 2, until=5 * UNIT) for k in ("eager", "likely")),
     ]
     bench.one_by_one(opened(), *first, *second)
-    assert bench.engine.batches[-1][0].draft == (1, 2, 3)
+    last = bench.engine.batches[-1][0]
+    assert (last.prefix, last.draft) == ((1, 2), (3,))
 
 
 def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:
@@ -465,7 +480,10 @@ def test_the_last_hypothesis_is_the_draft_of_the_next() -> None:
 
 
 class TestContext:
-    """A short utterance is decoded together with what was said before it."""
+    """A short utterance is decoded together with what was said before it.
+
+    Without partials it is decoded alone too, so that it is known how many words it has.
+    """
 
     @staticmethod
     def talk(*utterances: tuple[int, tuple[int, ...]], longest: int = 20) -> tuple[AsrBench, list[Packet]]:
@@ -481,8 +499,8 @@ class TestContext:
         bench, said = self.talk((0, (1, 2)), (4, (3,)), (6, (4, 5)))
         assert finals(said) == ["w1 w2", "w3", "w4 w5"]
         heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
-        assert heard == ["w1 w2", "w1 w2 w3", "w1 w2 w3 w4 w5"]
-        assert bench.engine.batches[1][0].draft == (1, 2)
+        assert heard == ["w1 w2", "w1 w2 w3", "w3", "w1 w2 w3 w4 w5", "w4 w5"]
+        assert [job.prefix for (job,) in bench.engine.batches] == [(), (1, 2), (), (1, 2, 3), ()]
         assert [h.start for h in of_type(Hypothesis, said)] == [0, 4 * UNIT, 6 * UNIT]
 
     def test_repeated_words_are_not_lost(self) -> None:
@@ -493,17 +511,14 @@ class TestContext:
         bench, _ = self.talk((0, (1, 2)), (9, (3,)))
         assert len(bench.engine.batches[1][0].audio) == 3 * UNIT + SECOND // 10
 
-    def test_what_was_broken_off_by_a_stall_neither_has_a_context_nor_is_one(self) -> None:
+    @pytest.mark.parametrize("more", [{"resume": 5 * UNIT}, {"kind": "flush"}])
+    def test_what_was_broken_off_inside_a_word_is_no_context(self, more: dict[str, Any]) -> None:
         bench = AsrBench(longest_context=20 * UNIT)
         said = bench.play(opened(interim_results=False), speech_start(1), words(0, 1, 2), end(2))
-        said += bench.play(speech_start(2), words(4, 3, 4), end(6, utterance=2, resume=5 * UNIT))
+        said += bench.play(speech_start(2), words(4, 3, 4), end(6, utterance=2, **more))
         said += bench.play(speech_start(3), words(7, 5), end(8, utterance=3))
         assert finals(said) == ["w1 w2", "w3 w4", "w5"]
-        heard = [bench.engine.hear(job)[0] for (job,) in bench.engine.batches]
-        assert heard == ["w1 w2", "w3 w4", "w5"]
-        (job,) = bench.engine.batches[1]
-        assert len(job.audio) > 2 * UNIT  # the rest is silence
-        assert not job.audio[2 * UNIT :].any()
+        assert [job.prefix for (job,) in bench.engine.batches] == [(), (1, 2), (), ()]
 
     def test_what_was_said_long_ago_is_no_context(self) -> None:
         bench, said = self.talk((0, (1, 2)), (11, (3,)))
@@ -520,9 +535,25 @@ class TestContext:
         assert [bench.engine.hear(job)[0] for (job,) in bench.engine.batches] == [
             "w1 w2 w3",
             "w1 w2 w3 w4 w5",
+            "w4 w5",
             "w4 w5 w6",
+            "w6",
         ]
         assert finals(said) == ["w1 w2 w3", "w4 w5", "w6"]
+
+    @pytest.mark.parametrize(("until", "rest"), [(2, 3), (3, 2), (6, 0)])
+    def test_the_silence_that_the_engine_needs_follows_a_last_decode(self, until: int, rest: int) -> None:
+        bench = AsrBench(rest=3 * UNIT)
+        bench.play(opened(), speech_start(), words(0, 1, 2, 0, 0, 0, 0), end(2, until=until * UNIT))
+        (job,) = bench.engine.batches[-1]
+        assert len(job.audio) == (until + rest) * UNIT
+        assert not job.audio[2 * UNIT :].any()
+
+    def test_a_short_silence_follows_a_partial(self) -> None:
+        bench = AsrBench(rest=3 * UNIT)
+        bench.one_by_one(opened(), speech_start(), words(0, 1, 2))
+        (job,) = bench.engine.batches[-1]
+        assert len(job.audio) == 2 * UNIT + PARTIAL_REST
 
     def test_partials_are_decoded_alone(self) -> None:
         bench = AsrBench(longest_context=20 * UNIT)
@@ -534,8 +565,52 @@ class TestContext:
         bench = AsrBench(longest_context=20 * UNIT)
         bench.one_by_one(opened(), speech_start(), words(0, 1, 2), end(2), speech_start(2), words(3, 4))
         said = bench.one_by_one(end(4, "likely", utterance=2), end(4, utterance=2))
-        assert bench.engine.hear(bench.engine.batches[-1][0])[0] == "w1 w2 w4"
+        assert [bench.engine.hear(job)[0] for (job,) in bench.engine.batches[2:]] == ["w1 w2 w4", "w4"]
         assert texts(said) == [("partial", "w4"), ("final", "w4")]
+
+    @pytest.mark.parametrize("interim_results", [True, False])
+    @pytest.mark.parametrize("misheard", [(), (3,), (1, 2, 3, 4), (3, 4, 3, 4)])
+    def test_what_it_loses_or_adds_with_a_context_is_decoded_alone(
+        self, misheard: tuple[int, ...], interim_results: bool
+    ) -> None:
+        bench = AsrBench(longest_context=20 * UNIT)
+        bench.engine.with_prefix = misheard
+        said = bench.one_by_one(
+            opened(interim_results=interim_results),
+            *(speech_start(1), words(0, 1, 2), end(2, utterance=1)),
+            *(speech_start(2), words(4, 3, 4), end(6, utterance=2)),
+        )
+        assert finals(said) == ["w1 w2", "w3 w4"]
+
+    def test_a_word_that_is_heard_better_with_a_context_stays(self) -> None:
+        bench = AsrBench(longest_context=20 * UNIT)
+        bench.engine.with_prefix = (3, 9)
+        said = bench.one_by_one(
+            opened(),
+            *(speech_start(1), words(0, 1, 2), end(2, utterance=1)),
+            *(speech_start(2), words(4, 3, 4), end(6, utterance=2)),
+        )
+        assert finals(said) == ["w1 w2", "w3 w9"]
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=9), min_size=1, max_size=5),
+        st.lists(st.integers(1, 3), max_size=9).map(tuple),
+        st.booleans(),
+    )
+    def test_a_context_never_costs_the_words_of_an_utterance(
+        self, said: list[list[int]], misheard: tuple[int, ...], interim_results: bool
+    ) -> None:
+        bench, at = AsrBench(longest_context=40 * UNIT), 0
+        bench.engine.with_prefix = misheard
+        bench.play(opened(interim_results=interim_results))
+        texts = list[str]()
+        for number, values in enumerate(said, 1):
+            last = end(at + len(values), utterance=number)
+            texts += finals(bench.one_by_one(speech_start(number), words(at, *values), last))
+            at += len(values) + 1
+        for values, text in zip(said, texts, strict=True):
+            assert abs(len(text.split()) - len(values)) <= len(values) // 5
 
     @settings(max_examples=50, deadline=None)
     @given(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=6), max_size=8), st.integers(0, 24))

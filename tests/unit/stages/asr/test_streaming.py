@@ -85,6 +85,7 @@ class EchoJobs:
     """Says how many seconds it was given; a first sample of 666 makes it fail, 667 fill the device."""
 
     longest_context = 0
+    rest = 0
 
     def __init__(self, clock: ManualClock, variant: str = "accurate", room: int = 99) -> None:
         self._clock, self._room = clock, room

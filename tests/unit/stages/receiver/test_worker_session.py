@@ -232,6 +232,34 @@ def test_controls_go_behind_the_audio_before_them() -> None:
     assert bench.pipe.audio == SECOND[:200]
 
 
+CALL = SessionConfig(encoding="mulaw", sample_rate=8_000)
+SAID = bytes(range(1, 251)) * 16  # half a second of a call
+
+
+def received_before(bench: SessionBench, kind: type[Message]) -> int:
+    """The samples that went into the pipeline before the first message of a kind."""
+    first = next(at for at, m in enumerate(bench.pipe.messages) if isinstance(m, kind))
+    return sum(len(payload) for _, payload in bench.pipe.sent[:first]) // 2
+
+
+def test_nothing_of_a_call_is_held_behind_a_flush_and_the_clock_goes_on() -> None:
+    bench = serve(SAID, {"type": "flush"}, SAID, {"type": "flush"}, {"type": "flush"}, SAID, END, config=CALL)
+    assert kinds(bench) == ["Open", "Audio", "Flush", "Audio", "Flush", "Flush", "Audio", "Close"]
+    assert received_before(bench, Flush) == 8_000
+    audio = [(m.start, len(p) // 2) for m, p in bench.pipe.sent if isinstance(m, Audio)]
+    assert [start for start, _ in audio] == [sum(n for _, n in audio[:at]) for at in range(len(audio))]
+    assert received_before(bench, Close) == 24_000
+
+
+def test_nothing_of_a_call_is_held_where_its_audio_stops_coming() -> None:
+    async def stop(bench: SessionBench) -> None:
+        await bench.pipe.until(lambda: timeouts(bench) == 1)
+        bench.frames(END)
+
+    bench = serve(SAID, config=CALL, act=stop)
+    assert received_before(bench, InputTimedOut) == received_before(bench, Close) == 8_000
+
+
 NESTED = '{"type":"config","language":' + "[" * 1_000 + "]" * 1_000 + "}"
 
 

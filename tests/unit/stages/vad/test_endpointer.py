@@ -217,6 +217,18 @@ def test_a_stall_in_a_pause_is_the_end_that_was_guessed() -> None:
     assert hear(endpoints, "ss") == [Started(8 * WINDOW, 5 * WINDOW)]
 
 
+@pytest.mark.parametrize(("behind", "begins"), [(10, True), (256, True), (257, False), (500, False)])
+def test_a_window_of_which_a_flush_took_the_most_begins_no_utterance(behind: int, begins: bool) -> None:
+    endpoints = endpointer()
+    hear(endpoints, "ssss")
+    endpoints.flush(4 * WINDOW + behind)
+    assert bool(hear(endpoints, "s~")) == begins
+    assert hear(endpoints, "....") == (
+        [Ended(6 * WINDOW, 8 * WINDOW, "eager", 8 * WINDOW)] * begins
+        + [Ended(6 * WINDOW, 9 * WINDOW, "likely", 9 * WINDOW)] * begins
+    )
+
+
 def test_a_stall_with_nothing_said_says_nothing() -> None:
     endpoints = endpointer()
     hear(endpoints, "....s")
