@@ -9,7 +9,7 @@ import uvloop
 
 from gateway.app import GatewayApp
 from gateway.http import STREAM_PATH
-from gateway.server.uvicorn_server import bind, make_server
+from gateway.server.uvicorn_server import bind, bind_beside, make_server
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at
 from runtime.logs import configure_logging, get_logger
@@ -42,7 +42,8 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
     gateway = GatewayApp(settings, own_address(settings, sock))
     server = make_server(gateway.asgi, settings.handshake_timeout)
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    beside = bind_beside(settings, sock)
+    serving = asyncio.create_task(server.serve(sockets=[sock, *beside]))
     helping, announcing = asyncio.create_task(gateway.run()), asyncio.create_task(announce(gateway, sock))
     try:
         while not (stop.requested or serving.done() or helping.done()):  # noqa: ASYNC110 - set by a signal
@@ -56,6 +57,8 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
             helper.cancel()
         await asyncio.wait((helping, announcing))
         await gateway.close()
+        for each in beside:
+            each.close()
     if not helping.cancelled():
         helping.result()  # Without it no slot and no session is held.
 

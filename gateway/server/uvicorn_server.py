@@ -1,7 +1,8 @@
 """Makes the socket that clients connect to, and the uvicorn that serves it."""
 
 import socket
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -30,15 +31,37 @@ def bind(settings: GatewaySettings) -> socket.socket:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError) as error:
         raise cannot_listen("gateway", host, port, error) from None
-    sock = socket.socket(family, kind, proto)
+    try:
+        return _bound(socket.socket(family, kind, proto), address, settings.client_timeout)
+    except OSError as error:
+        raise cannot_listen("gateway", host, port, error) from None
+
+
+def bind_beside(settings: GatewaySettings, first: socket.socket) -> list[socket.socket]:
+    """Sockets on the port of the first one, on the other addresses of its host name that can be had.
+
+    A name such as `localhost` has one in each address family: clients choose which of them to try.
+    """
+    sockets, taken = list[socket.socket](), [first.getsockname()]
+    found = socket.getaddrinfo(settings.gateway_host, taken[0][1], type=socket.SOCK_STREAM)
+    for family, kind, proto, _, address in found:
+        if address in taken:
+            continue
+        with suppress(OSError):  # A family that this machine does not have, for one.
+            sockets.append(_bound(socket.socket(family, kind, proto), address, settings.client_timeout))
+            taken.append(address)
+    return sockets
+
+
+def _bound(sock: socket.socket, address: Any, client_timeout: float) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.client_timeout * 1000))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(client_timeout * 1000))
     try:
         sock.bind(address)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise cannot_listen("gateway", host, port, error) from None
+        raise
     return sock
 
 
