@@ -35,7 +35,8 @@ from stages.process import Stage
 from stages.receiver.audio_input import AudioInput
 from stages.receiver.input_timeout import MARGIN_S
 from stages.receiver.opening import opening
-from stages.vad.stage import Vad, VadStage
+from stages.vad.speech_guard import Vad
+from stages.vad.stage import VadStage
 
 SESSION: Final = "replay"
 ROUTE: Final = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.

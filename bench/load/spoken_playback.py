@@ -13,7 +13,7 @@ from dalston_realtime.client.errors import ClientError
 from dalston_realtime.client.session import LiveSession, transcribe_stream
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 from engines.base import Engine
-from stages.vad.stage import Vad
+from stages.vad.speech_guard import Vad
 
 FLUSH: Final = "push-to-talk"  # The id of the flush where the button is released.
 BETWEEN_S: Final = 0.3  # Seconds without audio between a flush and the silence behind it.
