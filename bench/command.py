@@ -35,6 +35,7 @@ from bench.command_options import (
     WorkerCount,
 )
 from bench.command_runner import run_command
+from bench.command_words import words
 from dalston_realtime.cli.options import min_silence
 
 app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
@@ -274,3 +275,6 @@ def routing(
         return measure(request, plans)
 
     run_command(command, out)
+
+
+app.command()(words)

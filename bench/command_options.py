@@ -18,6 +18,15 @@ Url = Annotated[
         rich_help_panel=_SERVER,
     ),
 ]
+RunningUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="A running server; without it, the stages run in this process.",
+        rich_help_panel=_SERVER,
+    ),
+]
 ServerPid = Annotated[
     int | None,
     typer.Option(
@@ -140,4 +149,25 @@ DecodeMs = Annotated[
 Revision = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch or a tag.")]
 RoundCount = Annotated[
     int, typer.Option(min=1, max=100, metavar="N", help="Number of rounds.", rich_help_panel=_LOAD)
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="KIND",
+        help="numbers, answers, repeats or push-to-talk; repeatable. [dim]default: all[/]",
+        rich_help_panel=_LOAD,
+    ),
+]
+SeedCount = Annotated[
+    int,
+    typer.Option(
+        "--seeds", min=1, max=1_000, metavar="N", help="Seeds, from --seed on.", rich_help_panel=_LOAD
+    ),
+]
+CaseLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--cases", min=1, metavar="N", help="Cases of each kind and seed, at most.", rich_help_panel=_LOAD
+    ),
 ]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from dalston_realtime.client.errors import UsageError
 
-LIBRARIES: Final = ("jiwer", "matplotlib", "psutil", "whisper_normalizer")
+LIBRARIES: Final = ("espeakng_loader", "jiwer", "matplotlib", "psutil", "whisper_normalizer")
 
 
 def check_libraries(libraries: tuple[str, ...] = LIBRARIES, find: Callable[[str], Any] = find_spec) -> None:

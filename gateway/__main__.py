@@ -9,9 +9,9 @@ import uvloop
 
 from gateway.app import GatewayApp
 from gateway.http import STREAM_PATH
-from gateway.server.uvicorn_server import bind, make_server
+from gateway.server.uvicorn_server import bind, bind_other_family, make_server
 from gateway.settings import GatewaySettings
-from runtime.addresses import reached_at
+from runtime.addresses import reached_at, shown_at
 from runtime.logs import configure_logging, get_logger
 from runtime.process import Stop, run_main
 from runtime.settings import raise_file_limit, read_settings
@@ -40,10 +40,12 @@ def main() -> None:
 
 async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> None:
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
+    sockets = [sock, *bind_other_family(settings, sock)]
     gateway = GatewayApp(settings, own_address(settings, sock))
     server = make_server(gateway.asgi, settings.handshake_timeout)
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
-    helping, announcing = asyncio.create_task(gateway.run()), asyncio.create_task(announce(gateway, sock))
+    serving = asyncio.create_task(server.serve(sockets=sockets))
+    helping = asyncio.create_task(gateway.run())
+    announcing = asyncio.create_task(announce(gateway, sock, settings.gateway_advertise_host))
     try:
         while not (stop.requested or serving.done() or helping.done()):  # noqa: ASYNC110 - set by a signal
             await asyncio.sleep(SIGNAL_S)
@@ -66,14 +68,13 @@ def own_address(settings: GatewaySettings, sock: socket.socket) -> str:
     return reached_at(host, port, settings.gateway_advertise_host)
 
 
-async def announce(gateway: GatewayApp, sock: socket.socket) -> None:
-    """Print the URL as soon as a worker can take a session."""
+async def announce(gateway: GatewayApp, sock: socket.socket, advertised: str | None) -> None:
+    """Print a URL that clients can use as soon as a worker can take a session."""
     host, port = sock.getsockname()[:2]
     log.info("listening, waits for a worker", host=host, port=port)
     while not await gateway.has_capacity():  # noqa: ASYNC110 - an event of another process
         await asyncio.sleep(LOOK_S)
-    shown = f"[{host}]" if ":" in host else host
-    print(f"ready: ws://{shown}:{port}{STREAM_PATH}", flush=True)
+    print(f"ready: ws://{shown_at(host, port, advertised)}{STREAM_PATH}", flush=True)
 
 
 if __name__ == "__main__":

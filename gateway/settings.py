@@ -24,7 +24,9 @@ def _parse_overflows(value: Any) -> Any:
 class GatewaySettings(BrokerSettings):
     """What the gateway reads."""
 
-    gateway_host: str = Field("127.0.0.1", description="address that clients connect to")
+    gateway_host: str = Field(
+        "localhost", description="address that clients connect to; localhost: both 127.0.0.1 and ::1"
+    )
     gateway_port: int = Field(
         8000, ge=0, le=65535, description="port that clients connect to; 0: any free one"
     )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Final, NoReturn
+from typing import IO, Any, ClassVar, Final, NoReturn
 
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.errors import StartupError
@@ -28,12 +28,19 @@ class Stop:
     exits with code 1, whatever it is doing: no peer that is gone can hold it.
     """
 
+    _process_is_stopping: ClassVar[bool] = False
+
     def __init__(self, grace: float = GRACE_S) -> None:
         self.requested = False
         self._grace = grace
         signal.signal(signal.SIGALRM, self._expire)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request)
+
+    @classmethod
+    def process_is_stopping(cls) -> bool:
+        """Whether this process has had the signal: what it needs of others may end before it does."""
+        return cls._process_is_stopping
 
     def extend(self, seconds: float) -> None:
         """Have the countdown take so much longer; to be called before the signal."""
@@ -48,7 +55,7 @@ class Stop:
 
     def _request(self, _number: int, _frame: FrameType | None) -> None:
         if not self.requested:
-            self.requested = True
+            self.requested = Stop._process_is_stopping = True
             signal.setitimer(signal.ITIMER_REAL, self._grace)
 
     def _expire(self, _number: int, _frame: FrameType | None) -> NoReturn:

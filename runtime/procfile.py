@@ -12,14 +12,20 @@ PROCFILE: Final = Path(__file__).with_name("Procfile")  # in a checkout a link t
 
 
 def honcho_command(
-    procfile: Path = PROCFILE, concurrency: str = "", processes: Sequence[str] = (), *, colour: bool = True
+    procfile: Path = PROCFILE,
+    concurrency: str = "",
+    processes: Sequence[str] = (),
+    *,
+    colour: bool = True,
+    module: str = "honcho",
 ) -> list[str]:
     """The command of honcho, to run with the environment that it hands on.
 
     `concurrency` says how many processes each line has, such as `vad=2`; `processes` are the lines to
     start, all where it is empty. honcho itself reads no `.env`, which it would put before the environment.
+    `module` is what runs: honcho, or `runtime.supervisor`, which takes the same arguments.
     """
-    command = [sys.executable, "-m", "honcho", "start", "--procfile", str(procfile), "--env", os.devnull]
+    command = [sys.executable, "-m", module, "start", "--procfile", str(procfile), "--env", os.devnull]
     command += [] if colour else ["--no-colour"]
     command += ["--concurrency", concurrency] if concurrency else []
     return [*command, *processes]

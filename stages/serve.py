@@ -21,22 +21,24 @@ Processes = Annotated[
 
 
 def serve(processes: Processes = None) -> None:
-    """Start the server and run it until Ctrl-C.
+    """Start the server and run it until Ctrl-C, which ends it with exit code 0; a second one ends it at once.
 
     Settings are environment variables DALSTON_..., and lines of the file .env for what these do not name.
     """
     try:
         require_extra("server", "serve")
-        _become_honcho(processes or [])
+        _become_supervisor(processes or [])
     except DalstonError as error:
         print(f"dalston-rt: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 
-def _become_honcho(processes: list[str]) -> NoReturn:
-    """Go on as honcho in this very process, so that a signal to it is a signal to honcho."""
+def _become_supervisor(processes: list[str]) -> NoReturn:
+    """Go on as the supervisor in this very process, so that a signal to it is a signal to that."""
     environment = with_env_file(os.environ, Path(".env"))
     counts = parse_fanout(environment.get("DALSTON_FANOUT", ""))
-    command = honcho_command(concurrency=honcho_concurrency(counts), processes=processes)
+    command = honcho_command(
+        concurrency=honcho_concurrency(counts), processes=processes, module="runtime.supervisor"
+    )
     # The programs of a wheel must not come from a folder of the same name where it is started.
     os.execve(command[0], command, {**with_interpreter(environment), "PYTHONSAFEPATH": "1"})

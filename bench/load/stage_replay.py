@@ -23,7 +23,8 @@ from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import Audio, Close, EncodedEvent, Hypothesis, Message, TextEnd
 from stages.process import Stage
 from stages.receiver.opening import opening
-from stages.vad.stage import Vad, VadStage
+from stages.vad.speech_guard import Vad
+from stages.vad.stage import VadStage
 
 SESSION: Final = "replay"
 ROUTE: Final = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.

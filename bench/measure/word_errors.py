@@ -19,6 +19,20 @@ def word_errors(reference: str, text: str) -> tuple[int, int]:
     return found.substitutions + found.deletions + found.insertions, total
 
 
+def false_words(reference: str, text: str) -> tuple[int, int]:
+    """Count the words of a text that nobody said, and those of the reference. A word misheard was said.
+
+    Where nothing was said, every word of the text counts.
+    """
+    import jiwer
+
+    if not reference:
+        return len(text.split()), 0
+    expected, recognized = (_normalizer()(each) for each in (reference, text))
+    total = len(expected.split())
+    return (jiwer.process_words(expected, recognized).insertions if recognized else 0), total
+
+
 @cache
 def _normalizer() -> Callable[[str], str]:
     from whisper_normalizer.english import EnglishTextNormalizer

@@ -10,6 +10,7 @@ from bench.report.html_page import Grid, Page
 from bench.report.result_file import read_result
 from bench.report.scenario_charts import fanout_charts, overhead_charts
 from bench.report.tables import ROWS, FigureValues, flush_note, format_figure
+from bench.report.words_table import WORDS_CAPTION, WORDS_COLUMNS, words_cells
 from dalston_realtime.cli.display.latency_table import milliseconds
 from dalston_realtime.client.errors import OutputError, UsageError
 
@@ -51,7 +52,11 @@ def write_report(result: Result, path: Path) -> None:
         UsageError: there is no report for results of this command.
         OutputError: the report can't be written.
     """
-    kinds: Mapping[str, Callable[[Result], Page]] = {"fanout": _fanout, "overhead": _overhead}
+    kinds: Mapping[str, Callable[[Result], Page]] = {
+        "fanout": _fanout,
+        "overhead": _overhead,
+        "words": _words,
+    }
     make = _levels if result["command"] in LEVEL_TITLES else kinds.get(result["command"])
     if make is None or not result["results"]:
         raise UsageError("there is no report of such a result")
@@ -167,6 +172,18 @@ def _overhead(result: Result) -> Page:
         overhead_charts(steps),
         _facts(result),
     )
+
+
+def _words(result: Result) -> Page:
+    rows = [words_cells(row) for row in result["answer"]]
+    faults = [
+        [case["kind"], case["name"], case["said"], " | ".join(case["alone"]), " | ".join(case["finals"])]
+        for case in result["results"]
+        if case["faulty"]
+    ]
+    head = ["Kind", "Case", "Said", "Heard alone", "Finals"]
+    grids = [Grid("", list(WORDS_COLUMNS), [rows]), Grid("Cases with a fault", head, [faults])]
+    return Page("Which words get lost", _about(result), [WORDS_CAPTION], grids, [], _facts(result))
 
 
 def _row(figures: FigureValues, columns: Mapping[str, tuple[str, int]]) -> list[str]:

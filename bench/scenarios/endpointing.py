@@ -26,7 +26,7 @@ from dalston_realtime.client.errors import UsageError
 from dalston_realtime.protocol.parameters import MinSilence, parse_query
 from engines.base import Engine
 from engines.silero import SileroVad
-from stages.vad.stage import Vad
+from stages.vad.speech_guard import Vad
 
 CAPTION: Final = "Times from the end of speech to its final; last: of the last final of each recording alone."
 

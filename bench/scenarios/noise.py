@@ -1,15 +1,21 @@
-"""Plays sounds in which nobody speaks, and counts the words that come back."""
+"""Plays sounds in which nobody speaks, and speech with music behind it, and counts the words nobody said."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from bench.load.chunks import chunks
+from bench.load.load_plan import LoadPlan
 from bench.load.player import PlaybackTarget
+from bench.measure.word_errors import false_words
+from bench.recordings.align import floats
+from bench.recordings.recording import BYTES_PER_SECOND, Recording
 from bench.recordings.signals import SIGNALS, generate
 from bench.report.result_file import ResultFile, conditions
 from bench.request import BenchRequest
@@ -18,7 +24,12 @@ from bench.servers.measured_server import measured_server
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client.audio.files import to_pcm
 from dalston_realtime.client.session import LiveSession, transcribe_stream
-from dalston_realtime.protocol.events import Final, SessionEnd
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import SessionEnd
+
+MUSIC: Final = "music, -20 dB"  # Of SIGNALS, that which is played behind speech.
+BEHIND: Final = "speech with music behind it"
+BEHIND_DB: Final = 15.0  # Decibels by which the music is quieter than the speech, as in a film or a shop.
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,7 @@ class NoiseTranscript:
     speech_seconds: float
     words: int
     text: str
+    said: int = 0  # words of its reference text: those are no false ones
 
     @property
     def words_per_minute(self) -> float:
@@ -37,20 +49,46 @@ class NoiseTranscript:
         return 60 * self.words / self.seconds
 
 
-async def play_sound(target: PlaybackTarget, signal: str, seconds: float, seed: int) -> NoiseTranscript:
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound of 16 kHz, s16le, and what is said in it."""
+
+    name: str
+    pcm: bytes
+    said: str = ""
+
+
+def sounds(request: BenchRequest, plan: LoadPlan) -> Iterator[Sound]:
+    """All sounds without speech, then the longest recording that has a reference text, with music."""
+    for name in SIGNALS:
+        yield Sound(name, to_pcm(generate(name, request.seconds, request.seed)))
+    spoken = [each for each in plan.recordings if each.text]
+    if spoken:
+        longest = max(spoken, key=lambda each: each.seconds)
+        yield Sound(BEHIND, with_music(longest, request.seed), longest.text or "")
+
+
+def with_music(recording: Recording, seed: int) -> bytes:
+    """The recording with music that is quieter by `BEHIND_DB`."""
+    speech = floats(recording.pcm)
+    music = generate(MUSIC, recording.seconds, seed)[: len(speech)]
+    level = np.sqrt(np.mean(speech**2) / np.mean(music**2)) * 10 ** (-BEHIND_DB / 20)
+    return to_pcm(speech + music * np.float32(level))
+
+
+async def play_sound(target: PlaybackTarget, sound: Sound) -> NoiseTranscript:
     """Play one sound; returns what came back.
 
     Raises:
         ClientError: the session broke off.
     """
-    pcm = to_pcm(generate(signal, seconds, seed))
     texts: list[str] = []
     speech = 0.0
     async with transcribe_stream(target.url, model=target.model, interim_results=False) as stream:
-        sending = asyncio.create_task(_send(stream, pcm))
+        sending = asyncio.create_task(_send(stream, sound.pcm))
         try:
             async for event in stream:
-                if isinstance(event, Final):
+                if isinstance(event, FinalEvent):
                     texts.append(event.text.strip())
                 elif isinstance(event, SessionEnd):
                     speech = event.speech_duration or 0.0
@@ -59,7 +97,9 @@ async def play_sound(target: PlaybackTarget, signal: str, seconds: float, seed: 
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
     text = " ".join(filter(None, texts))
-    return NoiseTranscript(signal, seconds, round(speech, 2), len(text.split()), text)
+    seconds = len(sound.pcm) / BYTES_PER_SECOND
+    false, said = false_words(sound.said, text)
+    return NoiseTranscript(sound.name, seconds, round(speech, 2), false, text, said)
 
 
 async def _send(stream: LiveSession, pcm: bytes) -> None:
@@ -83,9 +123,9 @@ def measure(request: BenchRequest, collaborators: Collaborators = REAL) -> int:
         settings["server"] = dict(server.settings)
         target = request.target(server.url)
         try:
-            for signal in SIGNALS:
-                with console.status(signal):
-                    found.append(asyncio.run(play_sound(target, signal, request.seconds, request.seed)))
+            for sound in sounds(request, collaborators.load_plan(request)):
+                with console.status(sound.name):
+                    found.append(asyncio.run(play_sound(target, sound)))
                 result_file.save(request.out)
         finally:  # Also after Ctrl-C or an error, what was measured is shown.
             if found:

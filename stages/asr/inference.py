@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from engines.base import DeviceLost, Engine, OutOfMemory, Transcript
+from engines.base import DeviceLost, Engine, Job, OutOfMemory, Transcript, UtteranceEngine
 from runtime.logs import get_logger
+from stages.asr.halves import decode_in_halves
 
 log = get_logger(__name__)
 
@@ -24,6 +25,18 @@ class Inference:
         self.engine = engine
         self.max_batch = max_batch
         self.shrunk = False  # the device has shown that it holds no more than `max_batch`
+
+    def run_last_batch(self, jobs: Sequence[Job]) -> list[Transcript | Failure]:
+        """The results of jobs that are the last of their utterances: what has no end is decoded in halves.
+
+        Raises:
+            DeviceLost: no session of this process can go on, and another worker can have them.
+        """
+        rest = cast(UtteranceEngine, self.engine).rest
+        return [
+            decode_in_halves(job, result, rest, self.run_batch) if isinstance(result, Transcript) else result
+            for job, result in zip(jobs, self.run_batch(jobs), strict=True)
+        ]
 
     def run_batch(self, jobs: Sequence[Any]) -> list[Transcript | Failure]:
         """The results of the jobs, in order.

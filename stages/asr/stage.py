@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, cast
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import encode_event
 from dalston_realtime.protocol.models import ModelInfo
-from engines.base import Engine, StreamingEngine, Transcript, UtteranceEngine
+from engines.base import Engine, Job, StreamingEngine, Transcript, UtteranceEngine
 from engines.catalog import describe
 from runtime.logs import get_logger
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
@@ -126,7 +126,8 @@ class AsrStage:
         inference, batch = min(ready, key=lambda pair: (pair[1].kind is WorkKind.PARTIAL, pair[1].since))
         jobs = [served.session.make_job(batch.kind) for served in batch.items]
         before = self._clock()
-        results = inference.run_batch(jobs)
+        last = batch.kind in (WorkKind.FINAL, WorkKind.SPECULATIVE)
+        results = inference.run_last_batch(cast(list[Job], jobs)) if last else inference.run_batch(jobs)
         spent = self._clock() - before
         self._measure(batch, spent)
         for served, job, result in zip(batch.items, jobs, results, strict=True):

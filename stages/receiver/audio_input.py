@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
+from stages.receiver.channel_mixer import ChannelMixer
 from stages.receiver.resampler import Resampler
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -17,11 +18,16 @@ class AudioInput:
 
     def __init__(self, encoding: Encoding, sample_rate: int, channels: int) -> None:
         self._decode = _DECODERS[encoding]
-        self._channels = channels
+        self._mixer = ChannelMixer(channels, sample_rate) if channels > 1 else None
         self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
         self._resampler = None if sample_rate == SAMPLE_RATE else Resampler(sample_rate)
         self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
+
+    @property
+    def inverted_channels(self) -> tuple[int, ...]:
+        """The channels of opposite phase, counted from 1, which would cancel the others in the mix."""
+        return () if self._mixer is None else self._mixer.inverted
 
     def decode_bytes(self, data: bytes) -> bytes:
         """The samples that `data` completes."""
@@ -36,8 +42,8 @@ class AudioInput:
 
     def _convert(self, data: bytes) -> bytes:
         samples = self._decode(data)
-        if self._channels > 1:
-            samples = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
+        if self._mixer is not None:
+            samples = self._mixer.mix(samples)
         return _to_s16(samples if self._resampler is None else self._resampler.resample(samples))
 
 

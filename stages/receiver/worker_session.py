@@ -13,7 +13,7 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.close_codes import CloseCode, close_code
 from dalston_realtime.protocol.commands import BadCommand, ConfigCommand, EndCommand, FlushCommand
 from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.events import ServerError, ServerWarning
+from dalston_realtime.protocol.events import ServerError
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config
 from runtime.errors import SessionError
 from runtime.worker_link import ClientPresence, Progress, decode_gateway_message
@@ -32,8 +32,8 @@ from stages.messages import (
 )
 from stages.receiver.audio_input import AudioInput
 from stages.receiver.audio_intake import NOTHING_WAITS, AudioIntake
-from stages.receiver.container_sniffer import ContainerSniffer, describe_container
 from stages.receiver.event_writer import EventWriter
+from stages.receiver.input_check import InputCheck
 from stages.receiver.input_timeout import InputTimeout
 from stages.receiver.lag import LagLimits
 from stages.receiver.pipeline import StagePipeline
@@ -70,7 +70,7 @@ class WorkerSession:
         self._session, self._route, self._config = opened.session, opened.route, config
         self._opened = opened
         self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
-        self._sniffer = ContainerSniffer(goes_on=bool(opened.start or opened.replayed))
+        self._check = InputCheck(config.encoding, goes_on=bool(opened.start or opened.replayed))
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
         self._is_complete = False  # all that came of the session has come
         self._timeout = InputTimeout(config.min_silence_ms)
@@ -151,17 +151,15 @@ class WorkerSession:
             await self._check_input_timeout()
             return True
         self._owes_progress = True
-        self._warn_of_container(frame)
+        self._check.inspect(frame)
         for at in range(0, len(frame), DECODE):
             pcm = self._input.decode_bytes(frame[at : at + DECODE])
-            await self.intake.append_audio(pcm, arrived, waited_s=0.0 if at else waited_s)
+            heard = bytes(len(pcm)) if self._check.is_noise else pcm
+            await self.intake.append_audio(heard, arrived, waited_s=0.0 if at else waited_s)
+        for warning in self._check.warnings(self._input.inverted_channels):
+            self.writer.send_event(warning)
         self._timeout.on_audio(self._now())
         return True
-
-    def _warn_of_container(self, audio: bytes) -> None:
-        if name := self._sniffer.inspect(audio):
-            text = describe_container(name, self._config.encoding)
-            self.writer.send_event(ServerWarning(code="looks_like_container", message=text))
 
     async def _next_frame(self, idle_at: float) -> str | bytes:
         """The next frame; what has to be done while none comes is done meanwhile."""

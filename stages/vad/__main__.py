@@ -22,7 +22,7 @@ def main() -> None:
     threadpool_limits(1, "blas")  # Silero's matrices are too small for a second thread to be of use
     process = StageProcess("vad", settings, stop)
     rules = EndpointRules(max_utterance=samples(settings.max_utterance * 1000))
-    process.run(VadStage(SileroVad(), rules, time.monotonic_ns))
+    process.run(VadStage(SileroVad(), rules, time.monotonic_ns, process.metrics))
 
 
 if __name__ == "__main__":

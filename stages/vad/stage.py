@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from engines.base import Floats
-from engines.silero import WINDOW, VadState
+from engines.silero import WINDOW
+from runtime.logs import get_logger
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
+    SPECULATIVE,
     Audio,
     Close,
     Configure,
@@ -25,7 +27,9 @@ from stages.messages import (
     UtteranceEnd,
     UtteranceStart,
 )
+from stages.metrics import StageMetrics
 from stages.vad.endpointer import Boundary, Ended, Started
+from stages.vad.speech_guard import EVERY, LONGEST, MOST, SURE, SpeechGuard, Vad
 from stages.vad.vad_session import AT_ONCE, VadSession, silence_of, vad_session_from
 
 PROGRESS: Final = samples(250)  # Samples of silence after which the stages behind learn how far the clock is.
@@ -33,19 +37,21 @@ BATCH: Final = 64  # Windows in a batch: larger ones are no cheaper (measured), 
 GOES_ON_NS: Final = 5_000_000_000  # Nanoseconds without input after which audio does not go on in mid-word.
 
 
-class Vad(Protocol):
-    """A model that tells speech from other sound."""
-
-    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
-        """Probabilities [n] for the n windows in each session's sound [n * 512]."""
-        ...
+log = get_logger(__name__)
 
 
 class VadStage:
     """Looks at the windows of the sessions that have some, many in one batch, until none has."""
 
-    def __init__(self, vad: Vad, rules: EndpointRules, clock: Callable[[], int]) -> None:
-        self._vad, self._rules, self._clock = vad, rules, clock
+    def __init__(
+        self,
+        vad: Vad,
+        rules: EndpointRules,
+        clock: Callable[[], int],
+        metrics: StageMetrics | None = None,
+    ) -> None:
+        self._vad, self._rules, self._clock, self._metrics = vad, rules, clock, metrics
+        self._guard = SpeechGuard(vad)
         self._sessions: dict[str, VadSession] = {}
         self._waiting: dict[str, VadSession] = {}
 
@@ -110,8 +116,11 @@ class VadStage:
             windows = sound.reshape(-1, WINDOW)
             energies = np.einsum("ij,ij->i", windows, windows)
             for probability, energy in zip(probabilities.tolist(), energies.tolist(), strict=True):
+                session.on_probability(probability)
                 for boundary in session.endpointer.feed(probability, energy):
                     yield from self._emit_boundary(session, boundary, None)
+                if session.held is not None:
+                    yield from self._look_again(session, session.held)
             session.trim()
 
     def _speech_probabilities(self, batch: Sequence[VadSession], sounds: Sequence[Floats]) -> list[Floats]:
@@ -137,13 +146,13 @@ class VadStage:
         boundaries = session.endpointer.flush(session.received) if ends else []
         session.stamps = (*message.stamps, now)
         flush_id = message.flush_id if isinstance(message, Flush) else None
-        for boundary in boundaries:
-            yield from self._emit_boundary(session, boundary, flush_id)
+        ended = [packet for each in boundaries for packet in self._emit_boundary(session, each, flush_id)]
+        yield from ended
         yield from self._forward(session, whole=True)
         if isinstance(message, Close):
             del self._sessions[message.session]
             yield replace(message, stamps=self._stamps(session)), b""
-        elif not boundaries:
+        elif not ended:
             yield replace(message, stamps=self._stamps(session)), b""
 
     def _handle_text_end(self, session: VadSession, text: TextEnd, now: int) -> Iterator[Packet]:
@@ -172,17 +181,52 @@ class VadStage:
         self, session: VadSession, boundary: Boundary, flush_id: str | None
     ) -> Iterator[Packet]:
         if isinstance(boundary, Started):
-            session.utterance += 1
-            session.sent = boundary.start
-            start = UtteranceStart(
-                session.key, session.route, session.utterance, boundary.at, boundary.overlaps
-            )
-            yield start, b""
+            yield from self._start_utterance(session, boundary)
             return
+        if session.held is not None:
+            if boundary.kind != "cut" and not self._guard.is_speech(
+                session.sound_between(session.sent, boundary.until)
+            ):
+                if boundary.kind not in SPECULATIVE:
+                    self._drop_held(session, boundary.at)
+                return
+            yield from _release(session)
         yield from self._send_audio(session, max(session.endpointer.position, boundary.until))
         yield self._speech_end(session, boundary, flush_id), b""
         if boundary.kind == "cut":
             session.utterance += 1
+
+    def _start_utterance(self, session: VadSession, started: Started) -> Iterator[Packet]:
+        """Say that an utterance begins, or hold it back until it is known for speech."""
+        session.utterance += 1
+        session.sent = started.start
+        start = UtteranceStart(session.key, session.route, session.utterance, started.at, started.overlaps)
+        known = session.utterance == 1 and session.opened.partial_shown
+        session.held, session.look_at, session.unsure = start, started.at + EVERY, 0
+        if known or started.overlaps or session.surest >= SURE:
+            yield from _release(session)
+
+    def _look_again(self, session: VadSession, held: UtteranceStart) -> Iterator[Packet]:
+        """Let a sound go on that turns out to be speech. It is looked at now and then, not held for long."""
+        position = session.endpointer.position
+        if session.surest >= SURE or session.unsure >= LONGEST:
+            yield from _release(session)
+        elif position - held.at >= MOST:
+            session.endpointer.flush(position)
+            self._drop_held(session, position)
+        elif position >= session.look_at:
+            session.look_at = position + EVERY
+            if self._guard.is_speech(session.sound_between(session.sent, position)):
+                yield from _release(session)
+
+    def _drop_held(self, session: VadSession, end: int) -> None:
+        """Drop a sound that is no speech, and is over."""
+        session.held = None
+        session.utterance -= 1
+        session.endpointer.drop_resume()
+        log.debug("a sound is no speech", session=session.opened.session_id, start=session.sent, end=end)
+        if self._metrics is not None:
+            self._metrics.drops.labels("not_speech").inc()
 
     def _speech_end(self, session: VadSession, end: Ended, flush_id: str | None) -> UtteranceEnd:
         return UtteranceEnd(
@@ -200,11 +244,13 @@ class VadStage:
 
     def _forward(self, session: VadSession, whole: bool = False) -> Iterator[Packet]:
         """Hand on the utterance's audio, or say now and then that there was none."""
-        if session.endpointer.in_speech:
+        if session.endpointer.in_speech and session.held is None:
             yield from self._send_audio(session, session.endpointer.position)
-        elif whole or session.received - session.reported >= PROGRESS:
-            session.reported = session.received
-            yield Silence(session.key, session.route, session.received), b""
+            return
+        silent = session.received if session.held is None else session.sent
+        if whole or silent - session.reported >= PROGRESS:
+            session.reported = silent
+            yield Silence(session.key, session.route, silent), b""
 
     def _send_audio(self, session: VadSession, end: int) -> Iterator[Packet]:
         """Hand on what was looked at: a streaming engine can't take back what it hears behind an end."""
@@ -216,6 +262,13 @@ class VadStage:
 
     def _stamps(self, session: VadSession) -> Stamps:
         return (*session.stamps, self._clock())
+
+
+def _release(session: VadSession) -> Iterator[Packet]:
+    """Let an utterance begin that was held back."""
+    held, session.held = session.held, None
+    if held is not None:
+        yield held, b""
 
 
 def _on_input(session: VadSession, now: int) -> None:

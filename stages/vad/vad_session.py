@@ -10,7 +10,7 @@ from dalston_realtime.protocol.parameters import MinSilence
 from engines.base import Floats
 from engines.silero import WINDOW, VadState
 from stages.endpoint_rules import EndpointRules, samples
-from stages.messages import Open, Route, Stamps
+from stages.messages import Open, Route, Stamps, UtteranceStart
 from stages.vad.endpointer import Endpointer
 
 AT_ONCE: Final = 8  # Windows of one session in a batch: a session with a backlog does not hold up the others.
@@ -35,6 +35,10 @@ class VadSession:
     reported: int = 0  # the ASR stage knows of all audio up to here
     muted: int = 0  # samples of clear silence up to now
     stamps: Stamps = ()
+    surest: float = 0.0  # highest probability in the utterance, or in the sound that may become one
+    held: UtteranceStart | None = None  # of a sound that may be no speech: nothing of it has left yet
+    look_at: int = 0  # the sample at which it is looked at again
+    unsure: int = 0  # samples of it that are not silence
     timed_out_at: int = 0  # when its audio stopped coming (ns); 0: it comes
 
     @property
@@ -66,7 +70,11 @@ class VadSession:
     def sound(self) -> Floats:
         """The next windows [n * 512], -1..1, at most `AT_ONCE`."""
         at = self.endpointer.position
-        pcm = np.frombuffer(self.slice(at, at + min(self.windows, AT_ONCE) * WINDOW), "<i2")
+        return self.sound_between(at, at + min(self.windows, AT_ONCE) * WINDOW)
+
+    def sound_between(self, start: int, end: int) -> Floats:
+        """The samples from `start` to `end`, -1..1, as far as they are kept."""
+        pcm = np.frombuffer(self.slice(start, end), "<i2")
         return pcm.astype(np.float32) * np.float32(1 / 32768)
 
     def is_muted(self, sound: Floats) -> bool:
@@ -76,6 +84,13 @@ class VadSession:
             return False
         self.muted += len(sound)
         return self.muted > SETTLED
+
+    def on_probability(self, probability: float) -> None:
+        """Remember the surest window, from the first one that is not silence."""
+        silent = probability < self.endpointer.rules.silence
+        self.unsure += 0 if silent else WINDOW
+        idle = silent and not self.endpointer.in_speech
+        self.surest = probability if idle else max(self.surest, probability)
 
     def trim(self) -> None:
         """Drop the audio that nothing can ask for any more."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from tests.checkpoints import espeak
+from bench.recordings import espeak
 
 Samples = npt.NDArray[np.float32]
 

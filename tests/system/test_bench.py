@@ -63,7 +63,7 @@ def test_nothing_is_heard_in_silence(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {sound["signal"]: sound["words"] for sound in read_result(out)["results"]}
     assert found["silence"] == 0
-    assert len(found) == 7
+    assert len(found) == 17
 
 
 def test_a_search_for_the_capacity_ends_with_an_answer(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_the_command_prints_a_table_and_writes_a_result(tmp_path: Path) -> None:
         (("--set", "fanout=what=2", "--seconds", 0.1), 2, "DALSTON_FANOUT"),
         (("--out", "/nowhere/x.json"), 2, "can't be written"),
         (("--report", "/nowhere/x.html"), 2, "can't be written"),
-        (("--url", "there"), 2, "not the URL of a server"),
+        (("--url", "ftp://there"), 2, "not the URL of a server"),
     ],
 )
 def test_what_can_not_be_is_one_line(options: tuple[object, ...], code: int, why: str) -> None:
@@ -274,6 +274,6 @@ def test_what_needs_a_server_of_its_own_takes_no_url(command: str) -> None:
 
 
 def test_every_command_has_its_help() -> None:
-    for command in ("capacity", "fanout", "guard", "noise", "overhead"):
+    for command in ("capacity", "fanout", "guard", "noise", "overhead", "words"):
         assert bench(command, "--help").exit_code == 0
         assert command in rt(None, "bench", "--help").stdout

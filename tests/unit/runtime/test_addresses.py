@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from runtime.addresses import reached_at
+from runtime.addresses import own_ip, reached_at, shown_at
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,32 @@ from runtime.addresses import reached_at
 )
 def test_others_reach_it(host: str, advertised: str | None, reached: str) -> None:
     assert reached_at(host, 9000, advertised) == reached
+
+
+@pytest.mark.parametrize(
+    ("host", "advertised", "shown"),
+    [
+        ("127.0.0.1", None, "127.0.0.1:8000"),
+        ("127.0.0.1", "asr.example", "127.0.0.1:8000"),
+        ("::1", None, "[::1]:8000"),
+        ("0.0.0.0", "asr.example", "asr.example:8000"),
+    ],
+)
+def test_people_are_shown(host: str, advertised: str | None, shown: str) -> None:
+    assert shown_at(host, 8000, advertised) == shown
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_people_are_shown_an_address_of_this_machine_where_it_listens_on_all(host: str) -> None:
+    shown = shown_at(host, 8000, None)
+    assert own_ip() in shown
+    assert "0.0.0.0" not in shown
+    assert "[::]" not in shown
+
+
+def test_a_machine_without_network_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> socket.socket:
+        raise OSError
+
+    monkeypatch.setattr(socket, "socket", unreachable)
+    assert own_ip() == socket.gethostname()

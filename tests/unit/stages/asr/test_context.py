@@ -43,6 +43,10 @@ def test_a_hypothesis_of_less_audio_may_lack_what_was_said_since() -> None:
     own = OwnHypothesis(Transcript("one two"), 0)
     assert agrees(Transcript("one two three"), own, RECENT // 2)
     assert not agrees(Transcript("one two three"), own, 0)
+    assert not agrees(
+        Transcript("one two two"), own, RECENT // 2
+    )  # the model, or the speaker: alone it shows
+    assert not agrees(Transcript("won to the three"), own, RECENT // 2)
     assert not agrees(Transcript("one two"), own, RECENT + 1)  # too much may have been said since
 
 

@@ -1,11 +1,14 @@
 """A session in the receiver: what its frames become, when it is not read, and how it ends."""
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import numpy as np
 import orjson
 import pytest
+import soundfile
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
@@ -29,6 +32,7 @@ from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
+from tests.support.recordings import recording
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 GONE = ConnectionClosedOK(None, None)
@@ -305,6 +309,35 @@ def test_a_file_instead_of_samples_is_told_once_and_the_session_goes_on() -> Non
     ]
     assert "like a WAV file, but encoding=pcm_s16le" in bench.told[0]["message"]
     assert bench.pipe.audio == HEADER + SECOND + HEADER
+
+
+def test_a_compressed_stream_is_told_and_taken_as_silence() -> None:
+    compressed = b"\x1a\x45\xdf\xa3" + np.random.default_rng(1).bytes(9_996)
+    bench = serve(compressed, compressed, END)
+    assert [e.get("code") for e in bench.told] == ["looks_like_container", None]
+    assert bench.pipe.audio == bytes(20_000)
+
+
+def test_telephone_audio_sent_as_16_bit_samples_is_told_once_and_taken_as_silence() -> None:
+    out = io.BytesIO()
+    soundfile.write(out, recording("beckett.wav")[:48_000], 16_000, format="RAW", subtype="ULAW")
+    call = out.getvalue()
+    bench = serve(*(call[at : at + 3_200] for at in range(0, len(call), 3_200)), END)
+    assert [e.get("code") for e in bench.told] == ["looks_like_encoding", None]
+    assert "encoding=mulaw" in bench.told[0]["message"]
+    assert len(bench.pipe.audio) == len(call)
+    assert bench.pipe.audio[:3_200] == call[:3_200]
+    assert bench.pipe.audio[6_400:] == bytes(len(call) - 6_400)
+
+
+def test_a_channel_of_opposite_phase_is_told_once_and_heard() -> None:
+    one = np.round(recording("beckett.wav")[:48_000] * 30_000)
+    stereo = np.stack([one, -one], axis=1).astype("<i2").tobytes()
+    pieces = (stereo[at : at + 6_400] for at in range(0, len(stereo), 6_400))
+    bench = serve(*pieces, END, config=SessionConfig(channels=2))
+    assert [e.get("code") for e in bench.told] == ["opposite_phase", None]
+    heard = np.frombuffer(bench.pipe.audio, "<i2")
+    assert np.array_equal(heard[-16_000:], one[-16_000:])
 
 
 def test_samples_are_told_nothing_of_files() -> None:

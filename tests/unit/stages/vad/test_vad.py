@@ -1,5 +1,8 @@
 """The VAD stage: which audio goes on, once and in order, and what is said between it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -7,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.silero import WINDOW, SileroVad
+from engines.base import Floats
+from engines.silero import WINDOW, SileroVad, VadState
 from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import (
@@ -425,3 +429,102 @@ def test_silence_that_is_skipped_moves_no_boundary_by_more_than_a_window(
     skipped = boundaries(EndpointRules())
     every = boundaries(EndpointRules(clear_silence=-1.0))
     assert all(abs(a - b) <= WINDOW for a, b in zip(every, skipped, strict=True))
+
+
+class UnsureVad(LoudIsSpeech):
+    """Is not sure of what is loud, and has what a test says in a second look, which is at several sounds."""
+
+    def __init__(self, second: float, surest: float = 0.7) -> None:
+        super().__init__()
+        self._second, self._surest = second, surest
+
+    def __call__(self, sounds: Sequence[Floats], states: Sequence[VadState]) -> list[Floats]:
+        found = super().__call__(sounds, states)
+        if len(sounds) == 2:
+            return [np.full_like(p, self._second) for p in found]
+        return [np.where(p > 0.5, np.float32(self._surest), p) for p in found]
+
+
+def ringing(*runs: tuple[int, int]) -> bytes:
+    """Runs of (loudness, samples) of a tone of 1 kHz, as a square wave."""
+    tone = np.where(np.arange(sum(length for _, length in runs)) % 16 < 8, 1, -1)
+    return pcm(np.repeat([loud for loud, _ in runs], [length for _, length in runs]) * tone)
+
+
+CHIME = ringing((QUIET, SECOND), (LOUD, SECOND // 4), (QUIET, SECOND))
+
+
+def test_a_chime_that_the_vad_is_not_sure_of_is_dropped_and_not_a_word_is_said_of_it() -> None:
+    said = play(stage(UnsureVad(0.1)), live([(opened(), b""), *chunks(CHIME * 3)]))
+    assert shape(said) == ["Open", "Silence"]
+    assert of_type(Silence, said)[-1].end > len(CHIME * 3) // 2 - SECOND // 2
+
+
+@pytest.mark.parametrize(
+    ("vad", "sounds"),
+    [
+        (UnsureVad(0.9), ringing),  # the second look says that it is speech
+        (UnsureVad(0.1, surest=0.95), ringing),  # there is no need for one
+        (UnsureVad(0.1), sound),  # its spectrum is not that of a chime
+    ],
+)
+def test_a_short_word_that_is_held_back_goes_on_whole(vad: UnsureVad, sounds: Any) -> None:
+    word = sounds((QUIET, SECOND), (LOUD, SECOND // 4), (QUIET, SECOND))
+    said = play(stage(vad), live([(opened(), b""), *chunks(word)]))
+    usual = play(stage(), live([(opened(), b""), *chunks(word)]))
+    assert heard(said) == heard(usual)
+    assert of_type(UtteranceEnd, said) == of_type(UtteranceEnd, usual)
+
+
+def test_a_sound_that_lasts_goes_on_before_text_of_it_is_due() -> None:
+    data = ringing((QUIET, SECOND), (LOUD, 3 * SECOND), (QUIET, SECOND))
+    said = play(stage(UnsureVad(0.1)), live([(opened(), b""), *chunks(data, size=WINDOW)], 0.032))
+    assert heard(said) == heard(play(stage(), live([(opened(), b""), *chunks(data)])))
+    kinds = [type(message) for message, _ in said]
+    late = [m for m, _ in said[: kinds.index(UtteranceStart)] if isinstance(m, Silence)][-1]
+    assert late.end <= SECOND + WINDOW
+
+
+def test_the_clock_gets_on_up_to_a_chime_that_is_held_back_at_the_end_of_all_that_came() -> None:
+    begun = CHIME[: 2 * (SECOND + SECOND // 5)]
+    said = play(stage(UnsureVad(0.1)), at_once(opened(), *chunks(begun, size=len(begun))))
+    assert shape(said) == ["Open", "Silence"]
+    assert of_type(Silence, said)[-1].end >= SECOND - samples(256) - WINDOW
+
+
+def test_a_chime_does_not_hold_the_clock_up_where_the_silence_that_ends_an_utterance_is_long() -> None:
+    patient = replace(opened(), min_silence_ms=3_000)
+    said = play(stage(UnsureVad(0.1)), live([(patient, b""), *chunks(CHIME + CHIME)]))
+    assert shape(said) == ["Open", "Silence"]
+    ends = [0, *(silence.end for silence in of_type(Silence, said))]
+    assert max(b - a for a, b in pairwise(ends)) < 1.5 * SECOND
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_flush_behind_a_chime_has_its_answer(closing: bool) -> None:
+    data = ringing((LOUD, SECOND // 4))
+    last = close(len(data) // 2) if closing else flush("x")
+    said = play(stage(UnsureVad(0.1)), at_once(opened(), *chunks(data), last))
+    assert shape(said) == ["Open", "Silence", "Close" if closing else "Flush"]
+
+
+def test_utterances_are_counted_without_what_was_dropped() -> None:
+    speech = sound((LOUD, SECOND), (QUIET, SECOND))
+    said = play(stage(UnsureVad(0.1)), live([(opened(), b""), *chunks(CHIME + speech + CHIME + speech)]))
+    assert [start.utterance for start in of_type(UtteranceStart, said)] == [1, 2]
+
+
+def test_audio_that_stops_in_a_chime_leaves_nothing_to_go_on_with() -> None:
+    data = ringing((LOUD, SECOND // 4))
+    rest = chunks(sound((LOUD, SECOND), (QUIET, SECOND)))
+    later = [(replace(m, start=m.start + len(data) // 2), p) for m, p in rest if isinstance(m, Audio)]
+    said = play(
+        stage(UnsureVad(0.1)), at_once(opened(), *chunks(data, size=len(data)), input_timed_out(), *later)
+    )
+    assert [start.overlaps for start in of_type(UtteranceStart, said)] == [False]
+
+
+def test_what_a_client_was_shown_before_its_worker_was_lost_is_never_dropped() -> None:
+    again = replace(opened(), partial_shown=True)
+    said = play(stage(UnsureVad(0.1)), live([(again, b""), *chunks(CHIME)]))
+    assert [start.utterance for start in of_type(UtteranceStart, said)] == [1]

@@ -57,7 +57,7 @@ def _speak(text: str, voice: str, parameters: tuple[int, int, int]) -> tuple[npt
     library, rate = _library()
     pieces: list[npt.NDArray[np.int16]] = []
 
-    def take(samples: Any, count: int, _events: Any) -> int:
+    def append_piece(samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
             pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -68,7 +68,7 @@ def _speak(text: str, voice: str, parameters: tuple[int, int, int]) -> tuple[npt
             raise ValueError(f"espeak-ng has no voice {voice!r}")
     for parameter, value in zip(PARAMETERS, parameters, strict=True):
         library.espeak_SetParameter(parameter, value, 0)
-    callback = Callback(take)  # must live as long as the library may call it
+    callback = Callback(append_piece)  # must live as long as the library may call it
     library.espeak_SetSynthCallback(callback)
     data = text.encode()
     library.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None)

@@ -1,0 +1,53 @@
+"""Decodes each part of a spoken case alone: what the engine hears where nothing is before or behind it."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from bench.recordings.signals import Floats
+from bench.recordings.spoken_case import SpokenCase
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Job, UtteranceEngine
+
+LEAD: Final = SAMPLE_RATE // 10  # Samples of silence before a part, as an utterance begins.
+REST: Final = SAMPLE_RATE * 3 // 10  # Samples of silence behind it: without them a model may repeat itself.
+AROUND: Final = SAMPLE_RATE // 4  # Samples of the case on either side that a part is decoded with as well.
+LONGEST: Final = 6 * SAMPLE_RATE  # Samples of a piece; a small model hears less of longer ones.
+SEARCH: Final = 2 * SAMPLE_RATE  # Samples at the end of a piece in which its quietest point is looked for.
+BLOCK: Final = SAMPLE_RATE // 50  # Samples whose loudness is compared.
+
+
+def heard_alone(engine: UtteranceEngine, case: SpokenCase) -> list[tuple[str, ...]]:
+    """What the engine hears in each part, in three ways that are all right.
+
+    A small model may hear a word more or less where there is a little more silence around the same sound. So
+    each part is decoded between little and much digital silence, and with what is around it in the case.
+    """
+    sound = case.heard_sound
+    ends = [0, *(part.end for part in case.parts)]
+    starts = [*(part.start for part in case.parts[1:]), len(sound)]
+    found = []
+    for part, before, behind in zip(case.parts, ends, starts, strict=False):
+        own = sound[part.start : part.end]
+        wider = sound[max(before, part.start - AROUND) : min(behind, part.end + AROUND)]
+        ways = ((own, LEAD, REST), (own, 0, 2 * REST), (wider, 0, REST))
+        found.append(tuple(_text(engine, *way) for way in ways))
+    return found
+
+
+def _text(engine: UtteranceEngine, sound: Floats, lead: int, rest: int) -> str:
+    """The text of a sound with so many samples of silence before and behind each piece of it."""
+    jobs = [Job(np.pad(piece, (lead, rest)), language="en") for piece in pieces(sound)]
+    return " ".join(engine.transcribe([job])[0].text.strip() for job in jobs)
+
+
+def pieces(sound: Floats) -> Iterator[Floats]:
+    """Yield the sound in pieces of at most six seconds, cut at quiet points."""
+    while len(sound) > LONGEST:
+        searched = sound[LONGEST - SEARCH : LONGEST].reshape(-1, BLOCK)
+        quietest = int(np.argmin((searched**2).sum(axis=1)))
+        at = LONGEST - SEARCH + quietest * BLOCK + BLOCK // 2
+        yield sound[:at]
+        sound = sound[at:]
+    yield sound
