@@ -29,9 +29,7 @@ Cache: TypeAlias = dict[str, Floats]
 
 WHEEL: Final = "moonshine-voice==0.1.0"  # Later versions carry no weights.
 TOKENS_PER_SECOND: Final = 20.0  # Tokens: "go" said ten times in 1.8 s has 16, most speech 4.
-NOTHING: Final = (
-    "You"  # What the model says of sounds without speech; "you" that is said gets a mark behind it.
-)
+NOTHING: Final = "You"  # What the model says of sounds without speech; a "you" that is said has a mark.
 MIN_SAMPLES: Final = 1_600  # Samples (100 ms): the encoder's convolutions need 50 ms; less audio is padded.
 LAYERS, HEADS, HEAD_SIZE, HIDDEN_SIZE = 6, 8, 36, 288
 DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # The model sometimes writes two commas at a pause.
@@ -100,12 +98,7 @@ class Moonshine:
         audio = [_at_least(job.audio, MIN_SAMPLES) for job in jobs]
         hidden, mask = self._encode(audio)
         sequences = [
-            Hypothesized(
-                [START, *job.prefix, *job.draft],
-                1 + len(job.prefix),
-                1 + len(job.prefix) + int(len(x) / SAMPLE_RATE * TOKENS_PER_SECOND) + 1,
-            )
-            for job, x in zip(jobs, audio, strict=True)
+            _hypothesized([START, *job.prefix], job.draft, len(x)) for job, x in zip(jobs, audio, strict=True)
         ]
         self._decode(sequences, hidden, mask)
         return [self._transcript(sequence) for sequence in sequences]
@@ -207,6 +200,11 @@ class Moonshine:
         )
         names = (name.replace("present", "past_key_values") for name in self._outputs[1:])
         return logits, dict(zip(names, present, strict=True))
+
+
+def _hypothesized(given: list[int], draft: Sequence[int], samples: int) -> Hypothesized:
+    limit = len(given) + int(samples / SAMPLE_RATE * TOKENS_PER_SECOND) + 1
+    return Hypothesized([*given, *draft], len(given), limit)
 
 
 def _accept(sequence: Hypothesized, logits: Floats) -> None:
