@@ -1,6 +1,7 @@
 """Starts the whole server, as `dalston-rt serve`: each line of the Procfile as often as the fan-out says."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -9,7 +10,7 @@ import typer
 
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.extras import require_extra
-from runtime.procfile import honcho_command, with_env_file, with_interpreter
+from runtime.procfile import STOP_SIGNALS, honcho_command, with_env_file, with_interpreter
 from stages.topology import honcho_concurrency, parse_fanout
 
 Processes = Annotated[
@@ -40,5 +41,6 @@ def _become_supervisor(processes: list[str]) -> NoReturn:
     command = honcho_command(
         concurrency=honcho_concurrency(counts), processes=processes, module="runtime.supervisor"
     )
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # They wait until the supervisor can take them.
     # The programs of a wheel must not come from a folder of the same name where it is started.
     os.execve(command[0], command, {**with_interpreter(environment), "PYTHONSAFEPATH": "1"})
