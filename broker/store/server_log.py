@@ -12,8 +12,8 @@ from typing import Final
 # Redis prints these at its log level "warning" and has no setting to leave them out. That memory may be
 # overcommitted matters to large databases that are saved by a fork; ours holds a few megabytes.
 USUAL: Final = re.compile(
-    r"oO0OoO0OoO0Oo|Redis version=|Configuration loaded|Server initialized|Memory overcommit must be enabled"
-    r"|overcommit_memory is set to 0|Received SIG(TERM|INT) scheduling shutdown|User requested shutdown"
+    r"oO0OoO0OoO0Oo|Redis version=|Configuration loaded|Memory overcommit must be enabled"
+    r"|overcommit_memory is set to 0|User requested shutdown"
     r"|Redis is now ready to exit"
 )
 

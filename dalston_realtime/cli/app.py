@@ -8,6 +8,8 @@ can't be reached; 4 it has no free slot; 5 the session broke off and the transcr
 130 Ctrl-C.
 """
 
+import errno
+import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated, Final
 
@@ -18,8 +20,10 @@ from dalston_realtime.cli.commands.mic import mic
 from dalston_realtime.cli.commands.models import models
 from dalston_realtime.cli.commands.transcribe import transcribe
 from dalston_realtime.cli.commands.workers import workers
-from dalston_realtime.cli.exits import HELP
+from dalston_realtime.cli.display.view import discard_output
+from dalston_realtime.cli.exits import HELP, ExitCode, complain
 
+_UNWRITABLE: Final = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 GROUP: Final = "dalston_rt.commands"
 
 app = typer.Typer(
@@ -66,4 +70,21 @@ def add_commands() -> None:
 def main() -> None:
     """Run the command line."""
     add_commands()
-    app()
+    try:
+        _run_and_flush()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        discard_output(sys.stdout)
+        if error.errno != errno.EPIPE:
+            complain(f"the output can't be written ({error.strerror})")
+            raise SystemExit(ExitCode.USAGE) from None
+        raise SystemExit(ExitCode.FAULT) from None
+
+
+def _run_and_flush() -> None:
+    """What is still held back is written while an error can be said."""
+    try:
+        app()
+    finally:
+        sys.stdout.flush()

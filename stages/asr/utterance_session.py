@@ -120,7 +120,8 @@ class UtteranceSession:
         utterance.draft, utterance.decoded = transcript.tokens, until - utterance.start
         if end is None:
             utterance.own = OwnHypothesis(transcript, until)
-            self.output.emit_partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
+            if kind is WorkKind.PARTIAL:
+                self.output.emit_partial(utterance.said, transcript, until, utterance.stamps, inference_ns)
             return
         decoded = self._decide(utterance, job, OwnHypothesis(transcript, until), end)
         if decoded is None:
@@ -182,6 +183,8 @@ class UtteranceSession:
         if kind is WorkKind.FINAL:
             head = self.output.head
             assert head is not None
+            if _is_unsure(head.utterance, head.end):
+                return head.utterance, head.utterance.end, None
             return head.utterance, head.end.until, head.end
         assert self.utterance is not None
         end = self.utterance.possible_end if kind is WorkKind.SPECULATIVE else None
@@ -211,6 +214,12 @@ class UtteranceSession:
     def processed(self) -> int:
         """All audio up to here has been dealt with, but for the oldest final that is to come."""
         return self.output.earliest_pending(self.received)
+
+
+def _is_unsure(utterance: Utterance, end: UtteranceEnd) -> bool:
+    """Whether a cut in speech may have broken a word, and nothing was decoded yet of the audio behind it."""
+    decoded = utterance.own.until if utterance.own else 0
+    return end.resume < end.until and end.kind == "cut" and decoded <= end.until < utterance.end
 
 
 def _stops_in_word(end: UtteranceEnd) -> bool:

@@ -21,7 +21,6 @@ def engine() -> UtteranceEngine:
     return found  # type: ignore[return-value]
 
 
-@pytest.mark.xfail(reason="the stages lose and double words", strict=False)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_word_of_a_kind_is_there_once(kind: str, engine: UtteranceEngine) -> None:
     vad, cases = SileroVad(), WordsPlan.of([kind], 1, CASES, 1).cases(kind, seed=7)

@@ -72,6 +72,46 @@ def test_a_full_disk_behind_standard_output_is_one_line(talk: Path, form: list[s
     )
 
 
+@pytest.mark.parametrize("command", [["models"], ["models", "--json"], ["workers", "--once"], ["--version"]])
+def test_a_full_disk_is_one_line_of_every_command(command: list[str]) -> None:
+    answers = {rest.WORKERS: (200, {"workers": [WORKER]}), rest.MODELS: (200, {"models": []})}
+    with fake_server(answers=answers) as server:
+        result = _with_full_disk([*COMMAND, *command], server.url)
+
+    assert result.returncode == 2
+    assert result.stderr == "dalston-rt: the output can't be written (No space left on device)\n"
+
+
+def _with_full_disk(command: list[str], url: str) -> subprocess.CompletedProcess[str]:
+    """The command with a standard output that takes nothing."""
+    with Path("/dev/full").open("w") as full:
+        env = os.environ | {"DALSTON_URL": url}
+        return subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=env, timeout=DEADLINE, check=False
+        )
+
+
+@pytest.mark.parametrize("source", ["- < /dev/null", "<(true)"])
+def test_a_pipe_whose_writer_failed_is_no_silent_success(source: str) -> None:
+    async def nothing_said(call: Call) -> None:
+        await call.begin()
+        await call.receive_until("end")
+        await call.end("")
+
+    with fake_server(nothing_said) as server:
+        result = subprocess.run(
+            ["bash", "-c", f"{shlex.join(COMMAND)} transcribe --fast {source}"],
+            env=os.environ | {"DALSTON_URL": server.url},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith("there is no audio, it ended before its first byte")
+
+
 def test_ctrl_c_ends_the_audio_and_prints_what_was_said(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, np.zeros(16_000 * 600), 16_000)

@@ -105,11 +105,11 @@ def write_line(line: str, stream: TextIO) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _discard(stream)
+        discard_output(stream)
         raise OutputError(f"the output can't be written ({error.strerror})") from None
 
 
-def _discard(stream: TextIO) -> None:
+def discard_output(stream: TextIO) -> None:
     """Have what the stream still holds go nowhere, or the end of the program would fail on it."""
     with suppress(OSError), Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -67,6 +67,8 @@ def stream_chunks(name: str, open_stream: OpenStream, raw: bool) -> Iterator[byt
 
 def _decoded(name: str, stream: ByteStream, raw: bool) -> Iterator[bytes]:
     head = stream.peek(HEAD_BYTES)
+    if not head:
+        raise AudioError(f"{name}: there is no audio, it ended before its first byte")
     if is_wav(head):
         from dalston_realtime.client.audio.files import wav_chunks  # its libraries are loaded only here
 
