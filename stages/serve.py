@@ -15,16 +15,17 @@ from stages.topology import honcho_concurrency, parse_fanout
 
 Processes = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[PROCESS]...", help="Only these, such as broker and gateway.", show_default=False
-    ),
+    typer.Argument(metavar="PROCESS", help="Only these, such as broker and gateway.", show_default=False),
 ]
 
 
 def serve(processes: Processes = None) -> None:
-    """Start the server and run it until Ctrl-C, which ends it with exit code 0; a second one ends it at once.
+    """Start the server and run it until Ctrl-C; a second one ends it at once.
 
     Settings are environment variables DALSTON_..., and lines of the file .env for what these do not name.
+
+    Exit codes: 0 ended by Ctrl-C or SIGTERM; 2 a bad argument or file .env; any other: a process of the
+    server ended by itself, and the last line says why.
     """
     try:
         require_extra("server", "serve")
