@@ -145,7 +145,7 @@ def test_the_command_prints_a_table_and_writes_a_result(tmp_path: Path) -> None:
         (("--set", "fanout=what=2", "--seconds", 0.1), 2, "DALSTON_FANOUT"),
         (("--out", "/nowhere/x.json"), 2, "can't be written"),
         (("--report", "/nowhere/x.html"), 2, "can't be written"),
-        (("--url", "there"), 2, "not the URL of a server"),
+        (("--url", "ftp://there"), 2, "not the URL of a server"),
     ],
 )
 def test_what_can_not_be_is_one_line(options: tuple[object, ...], code: int, why: str) -> None:
