@@ -24,8 +24,8 @@ def serve(processes: Processes = None) -> None:
 
     Settings are environment variables DALSTON_..., and lines of the file .env for what these do not name.
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM; 2 a bad argument or file .env; any other: a process of the
-    server ended by itself, and the last line says why.
+    The exit code is 0 after Ctrl-C or SIGTERM and 2 for a bad argument or file .env. After any other code
+    the last line says which process ended by itself, and why.
     """
     try:
         require_extra("server", "serve")
