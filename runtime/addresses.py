@@ -1,6 +1,7 @@
 """Tells the address under which others reach a process, or why there is none, from where it listens."""
 
 import errno
+import os
 import socket
 from contextlib import suppress
 from typing import Final
@@ -15,8 +16,11 @@ ELSEWHERE: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::
 
 def cannot_listen(who: str, host: str, port: int, error: OSError | UnicodeError) -> StartupError:
     """What is wrong with the address of `who` (gateway, receiver), and which of its settings to change."""
+    number = (error.errno or 0) if isinstance(error, OSError) else 0
     why = error.strerror if isinstance(error, OSError) else "not a host name"
-    setting = "PORT" if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES) else "HOST"
+    if number in errno.errorcode:  # asyncio puts the address into its text too, where it would stand twice.
+        why = os.strerror(number).lower()
+    setting = "PORT" if number in (errno.EADDRINUSE, errno.EACCES) else "HOST"
     return StartupError(
         f"can't listen on {host} port {port}: {why}; set another {PREFIX}{who.upper()}_{setting}"
     )

@@ -1,6 +1,7 @@
 """Builds the command and the environment with which honcho starts the processes of the Procfile."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Final
 
 from runtime.errors import StartupError
 
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed.
 PROCFILE: Final = Path(__file__).with_name("Procfile")  # in a checkout a link to the one at its top
 
 

@@ -10,9 +10,7 @@ from typing import Final
 REACH: Final = 8  # Words that are compared: an overlap is at most 1.2 s of speech, which is about 5 words.
 STRAY: Final = 1  # Words at a cut that only one side has: half a word, which was transcribed as another one.
 ENDING: Final = 3  # Letters that half a word shares with the whole one; fewer may be chance.
-LONG: Final = (
-    5  # Letters of a word that shows by itself that it was misheard: "than" and "then" are two words.
-)
+LONG: Final = 5  # Letters of a word that may be the same though misheard: "than" and "then" are two words.
 ALIKE: Final = 0.75  # The difflib ratio from which one of two words counts as an error for the other.
 
 _NOT_WORD = re.compile(r"[^\w']+")

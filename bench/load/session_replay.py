@@ -7,11 +7,13 @@ order, and a busy machine changes nothing.
 
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.load.chunks import CHUNK_S
+from bench.load.stage_replay import SESSION, stage_outputs
+from bench.load.vad_trace import ROUTE
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, ENCODED_BYTES
 from dalston_realtime.protocol.events import Event, decode_event
 from dalston_realtime.protocol.parameters import SessionConfig
@@ -31,15 +33,12 @@ from stages.messages import (
     Stamps,
     TextEnd,
 )
-from stages.process import Stage
 from stages.receiver.audio_input import AudioInput
 from stages.receiver.input_timeout import MARGIN_S
 from stages.receiver.opening import opening
 from stages.vad.speech_guard import Vad
 from stages.vad.stage import VadStage
 
-SESSION: Final = "replay"
-ROUTE: Final = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.
 PARTIAL_MS: Final = 300  # Milliseconds between partials, the server's default.
 
 
@@ -141,7 +140,7 @@ class SessionReplay:
 
     def _send(self, message: Message, payload: bytes = b"") -> None:
         """Give a message to the VAD stage, and what it sends on to the ASR stage once that is free."""
-        self._waiting.extend(_outputs(self._vad, message, payload, self._clock()))
+        self._waiting.extend(stage_outputs(self._vad, message, payload, self._clock()))
         more_may_come_at_once = isinstance(message, Audio) and not self._times.comes_first()
         if self._pass_results is None and not more_may_come_at_once:
             self._begin_pass()
@@ -163,15 +162,8 @@ class SessionReplay:
     def _handle_results(self, packets: Iterable[Packet]) -> None:
         for result, encoded in packets:
             if isinstance(result, TextEnd):
-                self._waiting.extend(_outputs(self._vad, result, b"", self._clock()))
+                self._waiting.extend(stage_outputs(self._vad, result, b"", self._clock()))
                 continue
             for message, payload in self._assembler.handle(result, encoded, self._clock()):
                 if isinstance(message, EncodedEvent):
                     self.events.append(TimedEvent(self._now, decode_event(payload)))
-
-
-def _outputs(stage: Stage, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
-    """All that a stage sends because of a message."""
-    yield from stage.handle(message, payload, now)
-    while stage.busy:
-        yield from stage.work(now)

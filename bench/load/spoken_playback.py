@@ -17,7 +17,6 @@ from stages.vad.speech_guard import Vad
 
 FLUSH: Final = "push-to-talk"  # The id of the flush where the button is released.
 BETWEEN_S: Final = 0.3  # Seconds without audio between a flush and the silence behind it.
-DEFAULT_SILENCE_MS: Final = 300  # Milliseconds; the protocol's default.
 
 
 def replay_case(
@@ -28,7 +27,7 @@ def replay_case(
         model=model,
         sample_rate=case.rate,
         enable_vad=case.enable_vad,
-        min_silence_ms=silence or DEFAULT_SILENCE_MS,
+        min_silence_ms=silence or SessionConfig().min_silence_ms,
     )
     times = PassTimes(draw=random.Random(f"{case.name} {seed}"))  # noqa: S311 - no secret
     session = SessionReplay(vad, engine, config, times)

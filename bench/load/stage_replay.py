@@ -5,11 +5,12 @@ machine is.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from bench.load.chunks import CHUNK_S, TAIL_S, chunks
+from bench.load.vad_trace import ROUTE
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.events import decode_event
@@ -27,7 +28,6 @@ from stages.vad.speech_guard import Vad
 from stages.vad.stage import VadStage
 
 SESSION: Final = "replay"
-ROUTE: Final = (0, 0, 0, 0)  # The number of the process in each stage; there is one of each.
 PARTIAL_MS: Final = 300  # Milliseconds between partials; of no effect, since the sessions ask for none.
 
 
@@ -77,7 +77,7 @@ class StageReplay:
 
     def _deliver(self, message: Message, payload: bytes = b"") -> None:
         """Give a message to the VAD stage, and what it sends on to the ASR stage."""
-        for each, audio in _outputs(self._vad, message, payload, self._clock()):
+        for each, audio in stage_outputs(self._vad, message, payload, self._clock()):
             for packet in self._asr.handle(each, audio, self._clock()):
                 self._handle_result(packet, max(self._now, self._pass_ends))
             while self._asr.busy:
@@ -90,14 +90,14 @@ class StageReplay:
         if isinstance(result, TextEnd):
             heapq.heappush(self._text_ends, (at, len(self._text_ends), result))
             return
-        for message, payload in _outputs(self._assembler, result, encoded, self._clock()):
+        for message, payload in stage_outputs(self._assembler, result, encoded, self._clock()):
             if isinstance(message, EncodedEvent) and isinstance(event := decode_event(payload), FinalEvent):
                 assert isinstance(result, Hypothesis)
                 self._finals.append(event.text)
                 self._delays.append(at - result.end / SAMPLE_RATE)
 
 
-def _outputs(stage: Stage, message: Message, payload: bytes, now: int) -> Iterable[Packet]:
+def stage_outputs(stage: Stage, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
     """All that a stage sends because of a message."""
     yield from stage.handle(message, payload, now)
     while stage.busy:

@@ -9,13 +9,13 @@ from bench.recordings.signals import Floats
 from bench.recordings.spoken_case import SpokenCase
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Job, UtteranceEngine
+from stages.asr.halves import quietest_between
 
 LEAD: Final = SAMPLE_RATE // 10  # Samples of silence before a part, as an utterance begins.
 REST: Final = SAMPLE_RATE * 3 // 10  # Samples of silence behind it: without them a model may repeat itself.
 AROUND: Final = SAMPLE_RATE // 4  # Samples of the case on either side that a part is decoded with as well.
 LONGEST: Final = 6 * SAMPLE_RATE  # Samples of a piece; a small model hears less of longer ones.
 SEARCH: Final = 2 * SAMPLE_RATE  # Samples at the end of a piece in which its quietest point is looked for.
-BLOCK: Final = SAMPLE_RATE // 50  # Samples whose loudness is compared.
 
 
 def heard_alone(engine: UtteranceEngine, case: SpokenCase) -> list[tuple[str, ...]]:
@@ -45,9 +45,7 @@ def _text(engine: UtteranceEngine, sound: Floats, lead: int, rest: int) -> str:
 def pieces(sound: Floats) -> Iterator[Floats]:
     """Yield the sound in pieces of at most six seconds, cut at quiet points."""
     while len(sound) > LONGEST:
-        searched = sound[LONGEST - SEARCH : LONGEST].reshape(-1, BLOCK)
-        quietest = int(np.argmin((searched**2).sum(axis=1)))
-        at = LONGEST - SEARCH + quietest * BLOCK + BLOCK // 2
+        at = quietest_between(sound, LONGEST - SEARCH, LONGEST)
         yield sound[:at]
         sound = sound[at:]
     yield sound

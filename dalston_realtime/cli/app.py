@@ -64,7 +64,7 @@ def add_commands() -> None:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=entry.name)
         else:
-            app.command(entry.name, epilog=HELP)(command)
+            app.command(entry.name)(command)  # Its own help says its exit codes.
 
 
 def main() -> None:

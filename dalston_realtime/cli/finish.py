@@ -29,7 +29,8 @@ def finish_session(
     saved = True
     if outcome.transcript.begin is not None:
         saved = _save_all(outcome, outputs, view)
-        view.print_note(summary(outcome.transcript))
+        if outcome.error is None or outcome.transcript.finals:  # Else the error says all that there is.
+            view.print_note(summary(outcome.transcript))
     if outcome.error is not None:
         complain(_with_name(name, outcome.error))
         return FinishedSession(outcome, exit_code(outcome.error))

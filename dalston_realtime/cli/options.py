@@ -59,11 +59,13 @@ MinSilenceMs = Annotated[
         "--min-silence-ms",
         metavar="MS",
         parser=min_silence,
-        help="Silence that ends an utterance, 100 to 3000, or auto.",
+        help="Silence that ends an utterance: 100 to 3000 ms, or auto.",
         rich_help_panel=_SESSION,
     ),
 ]
-NoInterim = Annotated[bool, typer.Option("--no-interim", help="Finals only.", rich_help_panel=_SESSION)]
+NoInterim = Annotated[
+    bool, typer.Option("--no-interim", help="No partial results, only finals.", rich_help_panel=_SESSION)
+]
 WordTimestamps = Annotated[
     bool,
     typer.Option("--word-timestamps", help="Ask for times of words.", rich_help_panel=_SESSION),
@@ -80,7 +82,7 @@ Timing = Annotated[
     bool,
     typer.Option(
         "--timing",
-        help="At the end, the latency budget with measured figures beside it.",
+        help="Print at the end how long each stage took, beside its budget.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -93,7 +95,7 @@ OutputDir = Annotated[
     typer.Option(
         "--output-dir",
         metavar="DIR",
-        help="Where to save; by default beside the input.",
+        help="Folder for what --save writes; by default that of the input.",
         file_okay=False,
         rich_help_panel=_OUTPUT,
     ),

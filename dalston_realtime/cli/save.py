@@ -40,6 +40,16 @@ def output_paths(
     return paths
 
 
+def require_format(formats: Sequence[Format], folder: Path | None) -> None:
+    """Check that a folder for transcripts comes with a format to save them in.
+
+    Raises:
+        UsageError: there is none, and nothing would be saved.
+    """
+    if folder is not None and not formats:
+        raise UsageError("--output-dir saves nothing by itself; name a format too, such as --save txt")
+
+
 def save_transcript(path: Path, transcript: SessionTranscript) -> None:
     """Write the transcript in the format that the suffix names; atomically.
 
@@ -86,5 +96,7 @@ def _output_path(name: str, folder: Path | None, form: Format) -> Path:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{folder}: is not a folder") from None
     except OSError as error:
         raise OutputError(f"{folder}: can't be made ({error.strerror})") from None

@@ -19,6 +19,9 @@ from typing import Any, ClassVar, Final
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import DalstonError
 
+NO_TLS: Final = "WRONG_VERSION_NUMBER"  # What OpenSSL says of a server that answers in plain text.
+NO_TLS_ADVICE: Final = "it speaks no TLS; try ws:// instead of wss://"
+
 
 class ClientError(DalstonError):
     """Root of the client's errors; the text is one line for the person who sees it."""

@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from dalston_realtime.client.errors import (
+    NO_TLS,
+    NO_TLS_ADVICE,
     ProtocolError,
     ProxyUnusableError,
     UnreachableError,
     one_line,
     refused,
 )
-from dalston_realtime.client.url import DEFAULT_URL, is_loopback, rest_url
+from dalston_realtime.client.url import DEFAULT_URL, is_loopback, port_note, rest_url
 
 if TYPE_CHECKING:
     import httpx  # is loaded at the first call: who only transcribes does not need it
@@ -76,7 +78,7 @@ async def _call(method: str, base: str, path: str) -> Any:
         async with _http_client(trust_env=not is_loopback(base)) as http:
             response = await http.request(method, url)
     except httpx.TransportError as error:
-        raise UnreachableError(base, _reason(error)) from error
+        raise UnreachableError(base, _reason(error) + port_note(base)) from error
     answer = _json(response)
     if response.is_success and answer is not None:
         return answer
@@ -100,6 +102,8 @@ def _reason(error: "httpx.TransportError") -> str:
 
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {TIMEOUT_S:g} s"
+    if NO_TLS in str(error):
+        return NO_TLS_ADVICE
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return one_line(error, 120) or type(error).__name__

@@ -37,6 +37,13 @@ def rest_url(base: str, path: str) -> str:
     return urlunsplit((scheme, parts.netloc, _base_path(parts) + path, "", ""))
 
 
+def port_note(base: str) -> str:
+    """A note for errors on the port that was tried, where the address names none."""
+    parts = _split(base)
+    port = 443 if _SECURE[parts.scheme] else 80
+    return f" on port {port}, since the address names none" if parts.port is None else ""
+
+
 def is_loopback(base: str) -> bool:
     """Whether the server is on this host, where no proxy of the environment can reach it."""
     host = _split(base).hostname or ""

@@ -24,9 +24,7 @@ from engines.moonshine.tokens import END, START, Tokenizer
 from engines.repetition import remove_repetition
 
 TOKENS_PER_SECOND: Final = 20.0  # Tokens: "go" said ten times in 1.8 s has 16, most speech 4.
-NOTHING: Final = (
-    "You"  # What the model says of sounds without speech; "you" that is said gets a mark behind it.
-)
+NOTHING: Final = "You"  # What the model says of sounds without speech; a "you" that is said has a mark.
 MIN_SAMPLES: Final = 1_600  # Samples (100 ms): the encoder's convolutions need 50 ms; less audio is padded.
 DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # The model sometimes writes two commas at a pause.
 
@@ -90,12 +88,7 @@ class Moonshine:
         """Greedy transcripts of all jobs, decoded together."""
         audio = [_at_least(job.audio, MIN_SAMPLES) for job in jobs]
         sequences = [
-            Hypothesized(
-                [START, *job.prefix, *job.draft],
-                1 + len(job.prefix),
-                1 + len(job.prefix) + int(len(x) / SAMPLE_RATE * TOKENS_PER_SECOND) + 1,
-            )
-            for job, x in zip(jobs, audio, strict=True)
+            _hypothesized([START, *job.prefix], job.draft, len(x)) for job, x in zip(jobs, audio, strict=True)
         ]
         for first in range(0, len(jobs), self._model.most_rows):
             rows = slice(first, first + self._model.most_rows)
@@ -145,6 +138,11 @@ def _verify(sequences: Sequence[Hypothesized], state: DecoderState) -> None:
     for row, sequence in enumerate(sequences):
         _accept(sequence, logits[row])
     state.confirm([len(sequence.tokens) - 1 for sequence in sequences])
+
+
+def _hypothesized(given: list[int], draft: Sequence[int], samples: int) -> Hypothesized:
+    limit = len(given) + int(samples / SAMPLE_RATE * TOKENS_PER_SECOND) + 1
+    return Hypothesized([*given, *draft], len(given), limit)
 
 
 def _accept(sequence: Hypothesized, logits: Floats) -> None:

@@ -29,8 +29,9 @@ def bind(settings: GatewaySettings) -> socket.socket:
         StartupError: the address or the port can't be had.
     """
     host, port = settings.gateway_host, settings.gateway_port
+    host = LOOPBACK[0] if host == LOCALHOST else host
     try:
-        found = socket.getaddrinfo(LOOPBACK[0] if host == LOCALHOST else host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise cannot_listen("gateway", host, port, error) from None
     try:

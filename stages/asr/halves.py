@@ -54,8 +54,13 @@ def decode_in_halves(job: Job, transcript: Transcript, rest: int, decode: Decode
 def quietest(audio: Floats) -> int:
     """The sample in the middle third of the audio at which it is quietest."""
     third = len(audio) // 3
-    blocks = audio[third : third + third // BLOCK * BLOCK].reshape(-1, BLOCK)
-    return third + int(np.square(blocks).sum(axis=1).argmin()) * BLOCK + BLOCK // 2
+    return quietest_between(audio, third, 2 * third)
+
+
+def quietest_between(audio: Floats, low: int, high: int) -> int:
+    """The middle of the quietest 20 ms, of all whole ones from sample `low` on and before `high`."""
+    blocks = audio[low : low + (high - low) // BLOCK * BLOCK].reshape(-1, BLOCK)
+    return low + int(np.square(blocks).sum(axis=1).argmin()) * BLOCK + BLOCK // 2
 
 
 def _joined(first: Transcript, second: Transcript, seconds: float) -> Transcript:

@@ -9,12 +9,8 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 BLOCKS_PER_SECOND: Final = 50  # Blocks of 20 ms: a decision is made for each, and holds from the next one on.
 ENOUGH: Final = 8  # Blocks in a row (160 ms) in which the channels must cancel each other: less is chance.
-ORDINARY: Final = (
-    25  # Blocks (0.5 s) whose mix is heard, after which the channels are taken for ordinary ones.
-)
-LEAST: Final = (
-    1e-6  # Mean square of a block (-60 dB) below which it says nothing: it may be noise of its own.
-)
+ORDINARY: Final = 25  # Blocks (0.5 s) with a mix that is heard, after which the channels are ordinary ones.
+LEAST: Final = 1e-6  # Mean square of a block (-60 dB) below which it says nothing: it may be mere noise.
 CANCELLED: Final = 0.01
 """Energy of the mix against the mean of the channels (-20 dB), below which they cancel each other. Channels
 without relation have a half, ordinary stereo more, a balanced line taken for two channels a thousandth."""
@@ -27,9 +23,7 @@ class ChannelMixer:
         self._channels = channels
         self._block = sample_rate // BLOCKS_PER_SECOND
         self._left = self._block  # frames until the block is complete
-        self._products = np.zeros(
-            (channels, channels)
-        )  # of the channels with each other, over the block so far
+        self._products = np.zeros((channels, channels))  # of each two channels, over the block so far
         self._cancelling = 0  # blocks in a row
         self._ordinary = 0  # blocks in all
         self._signs = np.ones(channels, np.float32)

@@ -11,17 +11,11 @@ Telephone: TypeAlias = Literal["mulaw", "alaw"]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Levels: TypeAlias = npt.NDArray[np.float32]
 
-BLOCK_BYTES: Final = (
-    4_096  # Bytes that are judged together: 128 ms as 16-bit samples, 512 ms of a phone call.
-)
+BLOCK_BYTES: Final = 4_096  # Judged together: 128 ms as 16-bit samples, 512 ms of a phone call.
 ENOUGH: Final = 3  # Blocks in a row, silence not counted, that must be telephone audio before it is said.
-PLAIN: Final = (
-    40  # Blocks that are 16-bit samples (5 s of sound) after which the stream is not judged any more.
-)
+PLAIN: Final = 40  # Blocks of 16-bit samples (5 s of sound) after which the stream is not judged any more.
 QUIET: Final = 2_048  # 16-bit value, -24 dB: below it the upper byte of a real sample says too little.
-LOUD: Final = (
-    0.2  # Share of the 16-bit values above QUIET; of real speech as telephone audio, half and more are.
-)
+LOUD: Final = 0.2  # Share of 16-bit values above QUIET; of telephone audio with speech half and more are.
 RELATED: Final = 0.6
 """Correlation of the two bytes of a 16-bit value, each read as a telephone sample. They are neighbours in
 telephone audio (speech: 0.5 at one block of ten, 0.9 at the median), and in 16-bit samples the lower one is

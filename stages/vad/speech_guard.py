@@ -37,9 +37,7 @@ LONGEST: Final = samples(400)
 """Samples of an unsure sound from which it is taken for speech, before any text of it could be shown. Of the
 51 sounds without words that the VAD took for speech, two were longer (measured)."""
 
-MOST: Final = samples(
-    1_000
-)  # Samples for which one is held back, silence behind it included, then it is over.
+MOST: Final = samples(1_000)  # Samples for which a sound is held back, with the silence behind it.
 
 
 class Vad(Protocol):
@@ -76,9 +74,8 @@ def tonal_share(sound: Floats) -> float:
     low, high = (round(edge / hertz) for edge in SPAN_HZ)
     power[:low] = power[high:] = 0
     total, tonal = float(power.sum()), 0.0
-    half = round(
-        (2 * SAMPLE_RATE / max(1, len(sound)) + LINE_HZ) / hertz
-    )  # The window's main lobe, and more.
+    main_lobe = 2 * SAMPLE_RATE / max(1, len(sound))  # Half its width in Hz, of the window.
+    half = round((main_lobe + LINE_HZ) / hertz)
     for _ in range(LINES):
         peak = int(power.argmax())
         line = slice(max(0, peak - half), peak + half + 1)

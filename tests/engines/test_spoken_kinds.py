@@ -11,7 +11,7 @@ from engines.base import UtteranceEngine
 from engines.silero import SileroVad
 
 CASES = 4  # Of each kind; a second or two each.
-UNSURE = 1  # Words of a kind by which decoding the same sound with other silence around it may differ.
+UNSURE = 5  # Words of a kind, of some 45: the small model may hear some more or less in noise, by the CPU.
 
 
 @pytest.fixture(scope="module")

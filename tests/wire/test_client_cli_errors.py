@@ -1,7 +1,11 @@
 """Checks that what goes wrong on the command line is one line that says it, and an exit code."""
 
 import json
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -190,3 +194,70 @@ def test_no_microphone_is_one_line_and_a_code(monkeypatch: pytest.MonkeyPatch) -
     assert result.stderr == (
         "dalston-rt: the microphone needs the extra: pip install 'dalston-realtime[mic]'\n"
     )
+
+
+def test_an_output_dir_without_a_format_is_said_before_any_audio_is_sent(talk: Path, tmp_path: Path) -> None:
+    with fake_server() as server:
+        result = rt(server, "transcribe", talk, "--output-dir", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "dalston-rt: --output-dir saves nothing by itself; name a format too, such as --save txt\n"
+    )
+    assert server.queries == []
+
+
+def test_an_output_dir_that_is_no_folder_is_said(talk: Path) -> None:
+    result = rt(None, "transcribe", talk, "--save", "txt", "--output-dir", "/dev/null")
+    assert (result.exit_code, result.stderr) == (2, "dalston-rt: /dev/null: is not a folder\n")
+
+
+def test_a_session_without_words_that_fails_says_one_thing(talk: Path) -> None:
+    async def fails(call: Call) -> None:
+        await call.begin()
+        await call.fail(CloseCode.INTERNAL, "a fault")
+
+    with fake_server(fails) as server:
+        result = rt(server, "transcribe", "--fast", talk)
+    assert result.exit_code == 5
+    assert "nothing was said" not in result.stderr
+
+
+@contextmanager
+def speaking_plain_text() -> Iterator[int]:
+    """The port of a server that answers TLS as uvicorn does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+                while connection.recv(4096):
+                    pass
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
+
+
+@pytest.mark.parametrize("command", ["models", "transcribe"])
+def test_a_server_without_tls_is_told_from_one_that_is_away(talk: Path, command: str) -> None:
+    files = [talk] if command == "transcribe" else []
+    with speaking_plain_text() as port:
+        result = rt(None, command, "--url", f"wss://127.0.0.1:{port}", *files)
+    assert result.exit_code == 3
+    assert "it speaks no TLS; try ws:// instead of wss://" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("ws://127.0.0.1", 80), ("127.0.0.1", 80), ("wss://127.0.0.1", 443)]
+)
+@pytest.mark.parametrize("command", ["models", "transcribe"])
+def test_an_address_without_a_port_says_which_one_was_tried(
+    talk: Path, command: str, url: str, port: int
+) -> None:
+    files = [talk] if command == "transcribe" else []
+    result = rt(None, command, "--url", url, *files)
+    assert result.exit_code == 3
+    assert f"on port {port}, since the address names none" in result.stderr

@@ -11,13 +11,13 @@ from dalston_realtime.client.url import DEFAULT_URL
 
 Worker = Annotated[str, typer.Argument(metavar="WORKER", help="Its name, as `dalston-rt workers` shows it.")]
 Seconds = Annotated[
-    float, typer.Option(min=0, max=86_400, help="What its sessions have to end, before they move to others.")
+    float, typer.Option(min=0, max=86_400, help="Seconds for its sessions to end; then they move to others.")
 ]
 Undo = Annotated[bool, typer.Option("--undo", help="Let it take sessions again.")]
 
 
 def drain(worker: Worker, seconds: Seconds = 300.0, undo: Undo = False, url: opt.Url = DEFAULT_URL) -> None:
-    """Give a worker nothing new, and move its sessions elsewhere in the end."""
+    """Give a worker no new sessions, and move those that it has to other workers after a while."""
     run_command(rest.drain(url, worker, None if undo else seconds))
     if undo:
         print(f"{worker} takes sessions again")

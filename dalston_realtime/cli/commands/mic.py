@@ -12,7 +12,7 @@ from dalston_realtime.cli.display.latency_table import print_budget
 from dalston_realtime.cli.display.view import TranscriptView, make_view
 from dalston_realtime.cli.exits import ExitCode, run_command
 from dalston_realtime.cli.finish import FinishedSession, finish_session
-from dalston_realtime.cli.save import output_paths
+from dalston_realtime.cli.save import output_paths, require_format
 from dalston_realtime.cli.transcription import AudioSource, transcribe_source
 from dalston_realtime.client.audio.microphone import open_microphone
 from dalston_realtime.client.results.subtitles import Format
@@ -43,7 +43,7 @@ def mic(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Transcribe the microphone until Ctrl-C, which is the normal end here (exit code 0).
 
-    Needs the extra: pip install 'dalston-realtime\\[mic]'. What is saved is called microphone.
+    Needs the extra: pip install 'dalston-realtime\\[mic]'. With --save, the files are called microphone.
     """
     request = opt.StreamRequest(
         url,
@@ -69,6 +69,7 @@ async def _listen(
     saving: tuple[Sequence[Format], Path | None],
     view: TranscriptView,
 ) -> FinishedSession:
+    require_format(*saving)
     outputs = output_paths([NAME], *saving)[NAME]
     chosen = int(device) if device is not None and device.isdecimal() else device
     with open_microphone(chosen) as microphone:

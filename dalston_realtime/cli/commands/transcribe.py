@@ -14,7 +14,7 @@ from dalston_realtime.cli.display.latency_table import print_budget
 from dalston_realtime.cli.display.view import TranscriptView, make_view
 from dalston_realtime.cli.exits import ExitCode, run_command
 from dalston_realtime.cli.finish import FinishedSession, finish_session
-from dalston_realtime.cli.save import output_paths
+from dalston_realtime.cli.save import output_paths, require_format
 from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
 from dalston_realtime.client.audio.pacing import as_taken, in_real_time
 from dalston_realtime.client.audio.streams import pipe_chunks, stdin_chunks
@@ -24,10 +24,10 @@ from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
 from dalston_realtime.client.url import DEFAULT_URL
 
-Files = Annotated[
-    list[str], typer.Argument(metavar="FILE", help="Recordings; - is one on stdin, or raw PCM.")
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings; - is standard input.")]
+Fast = Annotated[
+    bool, typer.Option("--fast", help="Send as quickly as the server takes it, not at the pace of speech.")
 ]
-Fast = Annotated[bool, typer.Option("--fast", help="As quick as the server takes it.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     """Transcribe recordings, one after another, as if they were spoken now.
 
     Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more; with the extra media also
-    m4a, mp4, webm and aac. Standard input (-) is one of them, or raw 16 kHz mono s16le. Ctrl-C
-    ends the audio and prints what was said until then.
+    m4a, mp4, webm and aac. Standard input (-) is a recording too, or raw audio of 16 kHz, mono, 16 bits.
+    Ctrl-C ends the audio and prints what was said until then.
     """
     request = opt.StreamRequest(
         url,
@@ -85,6 +85,7 @@ async def _transcribe_all(
     files: Sequence[str], job: FileJob, formats: Sequence[Format], folder: Path | None
 ) -> list[FinishedSession]:
     """Each file by itself; after Ctrl-C none is begun."""
+    require_format(formats, folder)
     outputs = output_paths(files, formats, folder)
     done: list[FinishedSession] = []
     for name in files:

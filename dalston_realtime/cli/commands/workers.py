@@ -28,7 +28,7 @@ Once = Annotated[bool, typer.Option("--once", help="Print the table once.")]
 def workers(once: Once = False, json: opt.Json = False, url: opt.Url = DEFAULT_URL) -> None:
     """Show the workers of the server, live until Ctrl-C.
 
-    Once only with --once, with --json, and where stdout is no terminal.
+    The table is printed once with --once, with --json, and where the output is no terminal.
     """
     console = Console(highlight=False)
     if json:

@@ -12,13 +12,15 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidProxy
 
 from dalston_realtime.client.clock import AsyncClock
 from dalston_realtime.client.errors import (
+    NO_TLS,
+    NO_TLS_ADVICE,
     ProxyUnusableError,
     RefusedError,
     UnreachableError,
     one_line,
     refused,
 )
-from dalston_realtime.client.url import is_loopback
+from dalston_realtime.client.url import is_loopback, port_note
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 
 SEND_BUFFER_BYTES: Final = 128 << 10  # 4 s of audio at 16 kHz: a ping or a flush does not wait behind more.
@@ -57,7 +59,7 @@ async def open_connection(target: str, base: str, headers: Mapping[str, str] | N
     except (InvalidProxy, ImportError) as error:  # SOCKS needs a package that the client does without
         raise ProxyUnusableError(error) from None
     except (InvalidMessage, ProxyError, OSError, TimeoutError) as error:
-        raise UnreachableError(base, _reason(error)) from error
+        raise UnreachableError(base, _reason(error) + port_note(base)) from error
     except InvalidHandshake as error:
         raise UnreachableError(base, f"not a WebSocket server: {one_line(error)}") from error
     _limit_send_buffer(connection)
@@ -108,6 +110,8 @@ def _decoded(body: bytes | bytearray) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error):
         return "connection refused"  # asyncio joins the errors of several addresses in one text
+    if NO_TLS in str(error):
+        return NO_TLS_ADVICE
     if isinstance(error, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
-    return one_line(getattr(error, "strerror", None) or error, 120)
+    return one_line(getattr(error, "strerror", None) or error, 120) or "it ended the connection"

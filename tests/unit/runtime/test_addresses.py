@@ -1,10 +1,11 @@
 """Where a process listens in, how others reach it out."""
 
+import errno
 import socket
 
 import pytest
 
-from runtime.addresses import own_ip, reached_at, shown_at
+from runtime.addresses import cannot_listen, own_ip, reached_at, shown_at
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,11 @@ def test_a_machine_without_network_has_its_name(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket, "socket", unreachable)
     assert own_ip() == socket.gethostname()
+
+
+def test_an_address_that_is_taken_is_named_once() -> None:
+    asyncio_says = "error while attempting to bind on address ('127.0.0.1', 9000): address already in use"
+    error = cannot_listen("receiver", "127.0.0.1", 9000, OSError(errno.EADDRINUSE, asyncio_says))
+    assert str(error) == (
+        "can't listen on 127.0.0.1 port 9000: address already in use; set another DALSTON_RECEIVER_PORT"
+    )

@@ -338,7 +338,7 @@ def test_a_word_that_a_cut_broke_is_left_to_the_utterance_behind_it(interim_resu
     bench = AsrBench()
     heard = {4 * UNIT: "evil in the Sudan.", 6 * UNIT: "evil in the superlative"}
     bench.engine.by_length = heard
-    cut = [end(4, "cut", resume=3 * UNIT), words(6, 7)]
+    cut: list[Message | Packet] = [end(4, "cut", resume=3 * UNIT), words(6, 7)]
     said = bench.play(opened(interim_results=interim_results), speech_start(), words(0, *range(1, 7)), *cut)
     assert finals(said) == ["evil in the"]
 
