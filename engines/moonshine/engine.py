@@ -8,7 +8,6 @@ are kept, and decoding continues after them token by token.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,38 +17,17 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Features, Floats, Job, Transcript
 from engines.moonshine.checkpoints import TINY, TOKENIZER, EmbeddedModel, read_files
-from engines.moonshine.forward_pass import DecoderState
+from engines.moonshine.decoding import Hypothesized, decode
 from engines.moonshine.loading import load_model
 from engines.moonshine.tokens import END, START, Tokenizer
 from engines.repetition import remove_repetition
 
 TOKENS_PER_SECOND: Final = 20.0  # Tokens: "go" said ten times in 1.8 s has 16, most speech 4.
 NOTHING: Final = "You"  # What the model says of sounds without speech; a "you" that is said has a mark.
+FEWEST_WORDS: Final = 3  # Words: a model that is made to say something of noise says one, such as "So".
+MUSIC: Final = "\u266a"  # The sign of a song, which a model that is made to say something writes of tones.
 MIN_SAMPLES: Final = 1_600  # Samples (100 ms): the encoder's convolutions need 50 ms; less audio is padded.
 DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # The model sometimes writes two commas at a pause.
-
-
-@dataclass(slots=True)
-class Hypothesized:
-    """The tokens of one job: a draft until they are verified, then what the model has chosen.
-
-    `logits` are those from which the last two tokens were chosen.
-    """
-
-    tokens: list[int]
-    given: int  # tokens at the start that are not the model's to choose
-    limit: int
-    logits: tuple[Floats, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        """Whether the model ended it, or it reached its limit."""
-        return self.tokens[-1] == END or len(self.tokens) > self.limit
-
-    def append(self, logits: Floats) -> None:
-        """Choose the next token, the best of the logits [V]."""
-        self.logits = (*self.logits[-1:], logits)
-        self.tokens.append(int(logits.argmax()))
 
 
 class Moonshine:
@@ -66,6 +44,7 @@ class Moonshine:
     ) -> None:
         files = read_files(source)
         self._name = files.name
+        self._ends_early = files.ends_early
         self._model = load_model(files, threads, data_dir)
         self._tokenizer = Tokenizer.read(files.folder / TOKENIZER)
         self._sentence_ends = self._tokenizer.sentence_ends()
@@ -88,11 +67,12 @@ class Moonshine:
         """Greedy transcripts of all jobs, decoded together."""
         audio = [_at_least(job.audio, MIN_SAMPLES) for job in jobs]
         sequences = [
-            _hypothesized([START, *job.prefix], job.draft, len(x)) for job, x in zip(jobs, audio, strict=True)
+            _hypothesized(job, len(x), must_begin=self._ends_early)
+            for job, x in zip(jobs, audio, strict=True)
         ]
         for first in range(0, len(jobs), self._model.most_rows):
             rows = slice(first, first + self._model.most_rows)
-            _decode(sequences[rows], self._model.encode(audio[rows]))
+            decode(sequences[rows], self._model.encode(audio[rows]))
         return [self._transcript(sequence) for sequence in sequences]
 
     def _transcript(self, sequence: Hypothesized) -> Transcript:
@@ -101,7 +81,7 @@ class Moonshine:
         if not complete:
             tokens = remove_repetition(tokens)
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
-        if text == NOTHING:
+        if text == NOTHING or (sequence.pushed and _is_made_up(text)):
             text, tokens = "", []
         finished = self._finished(sequence) if complete else None
         return Transcript(text, tuple(tokens), cut_off=not complete, language="en", finished=finished)
@@ -114,47 +94,17 @@ class Moonshine:
         return float(odds[self._sentence_ends].sum() / odds.sum())
 
 
-def _decode(sequences: Sequence[Hypothesized], state: DecoderState) -> None:
-    """Verify the drafts of all together, then go on token by token until all are done."""
-    _verify(sequences, state)
-    rows = list(sequences)
-    while live := [sequence for sequence in rows if not sequence.done]:
-        if len(live) <= len(rows) // 2:  # To take rows out copies all keys and values.
-            state.keep([row for row, sequence in enumerate(rows) if not sequence.done])
-            rows = live
-        logits = state.step([sequence.tokens[-1] for sequence in rows])
-        for row, sequence in enumerate(rows):
-            if not sequence.done:
-                sequence.append(logits[row])
-
-
-def _verify(sequences: Sequence[Hypothesized], state: DecoderState) -> None:
-    """One pass over all drafts; keeps the tokens that the model agrees with, and its next token."""
-    known = [sequence.tokens[: sequence.limit] for sequence in sequences]
-    ids = np.full((len(known), max(map(len, known))), END, np.int64)
-    for row, tokens in enumerate(known):
-        ids[row, : len(tokens)] = tokens
-    logits = state.verify(ids)
-    for row, sequence in enumerate(sequences):
-        _accept(sequence, logits[row])
-    state.confirm([len(sequence.tokens) - 1 for sequence in sequences])
-
-
-def _hypothesized(given: list[int], draft: Sequence[int], samples: int) -> Hypothesized:
+def _hypothesized(job: Job, samples: int, *, must_begin: bool) -> Hypothesized:
+    given = [START, *job.prefix]
     limit = len(given) + int(samples / SAMPLE_RATE * TOKENS_PER_SECOND) + 1
-    return Hypothesized([*given, *draft], len(given), limit)
+    # Behind a prefix, which is speech, the model goes on by itself.
+    must_begin = must_begin and not job.prefix
+    return Hypothesized([*given, *job.draft], len(given), limit, must_begin=must_begin)
 
 
-def _accept(sequence: Hypothesized, logits: Floats) -> None:
-    """Keep the draft up to the first token that is not the model's choice, the best of the logits [L, V]."""
-    best = logits.argmax(axis=-1)
-    draft = sequence.tokens[: sequence.limit]
-    agreed = sequence.given
-    while agreed < len(draft) and draft[agreed] == best[agreed - 1]:
-        agreed += 1
-    sequence.tokens = [*draft[:agreed], int(best[agreed - 1])]
-    # Copies, so that the logits of the whole pass do not stay in memory.
-    sequence.logits = tuple(logits[k].copy() for k in range(max(0, agreed - 2), agreed))
+def _is_made_up(text: str) -> bool:
+    """Whether a text looks like what a model says of noise that is made to say something."""
+    return len(text.split()) < FEWEST_WORDS or MUSIC in text
 
 
 def _at_least(audio: Floats, length: int) -> Floats:

@@ -1,6 +1,7 @@
 """Tests what Moonshine base hears, where its wheel is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,17 @@ def test_a_batch_and_a_draft_give_the_tokens_of_a_job_alone(engine: Moonshine) -
 def test_nothing_is_heard_where_nobody_speaks(engine: Moonshine, sound: str) -> None:
     jobs = [Job(generate(sound, seconds, seed=1)) for seconds in (0.3, 1.5, 4.0)]
     assert [engine.transcribe([job])[0].text for job in jobs] == ["", "", ""]
+
+
+@pytest.mark.parametrize("zeros", [0, 1_600, 3_200, 4_800])
+def test_exact_silence_behind_an_utterance_takes_none_of_its_words(engine: Moonshine, zeros: int) -> None:
+    """Left to itself the model says nothing of these 24 words where 0.1 to 0.3 s of zeros follow."""
+    audio = recording("two_cities.wav")[int(8.1 * SECOND) : int(17.1 * SECOND)]
+    job = Job(np.concatenate([audio, np.zeros(zeros, np.float32)]))
+    (heard,) = engine.transcribe([job])
+    assert len(words(heard.text)) > 20
+    (drafted,) = engine.transcribe([replace(job, draft=heard.tokens)])
+    assert drafted.tokens == heard.tokens
 
 
 @pytest.mark.parametrize("samples", [0, 1, 800, 1_600])

@@ -1,0 +1,68 @@
+"""Tests how a draft is verified, with logits that are made by hand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from engines.base import Floats
+from engines.moonshine.decoding import Hypothesized
+from engines.moonshine.tokens import END, START
+
+VOCABULARY = 10
+
+
+def choices(*tokens: int, second: int = 5) -> Floats:
+    """Logits that choose these tokens, and `second` where the best may not be taken."""
+    logits = np.zeros((len(tokens), VOCABULARY), np.float32)
+    logits[:, second] = 1
+    logits[range(len(tokens)), tokens] = 2
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("draft", "best", "kept"),
+    [
+        ((), (7,), (7,)),
+        ((7, 8), (7, 8, END), (7, 8, END)),
+        ((7, 8), (7, 9, END), (7, 9)),
+        ((7, 8), (6, 8, END), (6,)),
+    ],
+)
+def test_a_draft_is_kept_up_to_the_first_other_choice(
+    draft: Sequence[int], best: Sequence[int], kept: Sequence[int]
+) -> None:
+    sequence = Hypothesized([START, *draft], given=1, limit=20)
+    sequence.verify(choices(*best))
+    assert sequence.tokens == [START, *kept]
+    assert sequence.done is (kept[-1] == END)
+
+
+def test_what_is_given_is_not_verified() -> None:
+    sequence = Hypothesized([START, 3, 4, 7, 8], given=3, limit=20)
+    sequence.verify(choices(9, 9, 7, 8, END))
+    assert sequence.tokens == [START, 3, 4, 7, 8, END]
+
+
+@pytest.mark.parametrize(("must_begin", "first"), [(False, END), (True, 5)])
+def test_one_that_must_begin_does_not_end_before_its_first_token(must_begin: bool, first: int) -> None:
+    sequence = Hypothesized([START], given=1, limit=20, must_begin=must_begin)
+    sequence.verify(choices(END))
+    assert sequence.tokens == [START, first]
+    assert sequence.pushed is must_begin
+
+
+def test_the_draft_of_one_that_was_pushed_is_kept() -> None:
+    sequence = Hypothesized([START, 5, 7], given=1, limit=20, must_begin=True)
+    sequence.verify(choices(END, 7, END))
+    assert sequence.tokens == [START, 5, 7, END]
+    assert sequence.pushed
+
+
+def test_one_that_begins_by_itself_is_not_pushed() -> None:
+    sequence = Hypothesized([START], given=1, limit=20, must_begin=True)
+    sequence.verify(choices(7))
+    sequence.append(choices(END)[0])
+    assert sequence.tokens == [START, 7, END]
+    assert sequence.done
+    assert not sequence.pushed
