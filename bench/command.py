@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from bench.command_accuracy import accuracy
 from bench.command_options import (
     AudioFolder,
     CombinationLimit,
@@ -277,4 +278,5 @@ def routing(
     run_command(command, out)
 
 
+app.command()(accuracy)
 app.command()(words)

@@ -150,6 +150,15 @@ Revision = Annotated[str, typer.Option(metavar="REV", help="A commit, a branch o
 RoundCount = Annotated[
     int, typer.Option(min=1, max=100, metavar="N", help="Number of rounds.", rich_help_panel=_LOAD)
 ]
+TextSets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="SET",
+        help="Play this set alone: reading, spontaneous or meetings; repeatable.",
+        rich_help_panel=_LOAD,
+    ),
+]
 Kinds = Annotated[
     list[str] | None,
     typer.Option(

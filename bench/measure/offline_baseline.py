@@ -6,11 +6,11 @@ from typing import Final, cast
 
 from bench.measure.figures import ratio
 from bench.measure.score import Score
+from bench.measure.whole_text import whole_text
 from bench.measure.word_errors import word_errors
-from bench.recordings.align import floats
 from bench.recordings.recording import Recording
 from bench.servers.engines import engine_for
-from engines.base import Job, UtteranceEngine
+from engines.base import UtteranceEngine
 
 MAX_S: Final = 15.0  # Seconds; small models do not transcribe longer recordings in one piece.
 THREADS: Final = 2  # CPU threads of a pass; the server has stopped by now.
@@ -64,6 +64,5 @@ def _utterance_engine(models: str | None, model: str) -> UtteranceEngine | None:
 
 
 def _count_errors(engine: UtteranceEngine, recording: Recording) -> int:
-    (transcript,) = engine.transcribe([Job(floats(recording.pcm))])
     assert recording.text is not None
-    return word_errors(recording.text, transcript.text)[0]
+    return word_errors(recording.text, whole_text(engine, recording.pcm))[0]

@@ -13,6 +13,7 @@ import numpy as np
 from bench.load.chunks import CHUNK_S
 from bench.load.playback import DisplayedText, Playback
 from bench.measure.cut_sentences import cut_sentences
+from bench.measure.text_changes import count_changes
 from bench.measure.word_errors import word_errors
 from bench.recordings.recording import Recording
 from bench.recordings.words import normalized
@@ -77,7 +78,7 @@ def score_playback(playback: Playback) -> Score:
     final = _time_to_final(displayed, recording) if displayed else None
     seen = list(_first_seen(recording, displayed))
     ends, delays = tuple(end for end, _ in seen), tuple(round(delay, 3) for _, delay in seen)
-    appeared, gone = count_changes([each.text for each in displayed])
+    changes = count_changes(each.text for each in displayed)
     return Score(
         session=playback.session,
         recording=recording.name,
@@ -95,8 +96,8 @@ def score_playback(playback: Playback) -> Score:
         word_latency=delays,
         word_ends=ends,
         lag_slope=slope(ends, delays) if recording.seconds >= MIN_SLOPE_S else None,
-        shown_words=appeared,
-        taken_back=gone,
+        shown_words=changes.shown,
+        taken_back=changes.all_taken_back,
         word_errors=wrong,
         reference_words=total,
         cut_sentences=cut_sentences(recording, playback.finals),
@@ -141,21 +142,6 @@ def _first_seen(recording: Recording, displayed: Sequence[DisplayedText]) -> Ite
     for (_, _, end), at in zip(recording.words, seen, strict=True):
         if at is not None:
             yield end, at - leaves_at(end)
-
-
-def count_changes(texts: Sequence[str]) -> tuple[int, int]:
-    """How many words appeared in successive texts, and how many of these the next text took back."""
-    appeared = gone = 0
-    before: list[str] = []
-    for text in texts:
-        words = normalized(text).split()
-        same = 0
-        while same < min(len(words), len(before)) and words[same] == before[same]:
-            same += 1
-        appeared += len(words) - same
-        gone += len(before) - same
-        before = words
-    return appeared, gone
 
 
 def slope(at: Sequence[float], delays: Sequence[float]) -> float | None:

@@ -23,7 +23,7 @@ def own_recordings(folder: Path) -> list[Recording]:
     files = audio_files(folder)
     for alone in texts_without_audio(folder, files):
         complain(f"{alone}: no recording of this name is beside it")
-    contents = [(path.stem, read_pcm(path), _text_beside(path)) for path in files]  # before a model is loaded
+    contents = [(path.stem, read_pcm(path), text_beside(path)) for path in files]  # before a model is loaded
     aligner, recordings = Aligner(), list[Recording]()
     with Console(stderr=True).status("") as status:
         for number, (name, pcm, text) in enumerate(contents, 1):
@@ -50,7 +50,12 @@ def texts_without_audio(folder: Path, files: Sequence[Path]) -> list[Path]:
     return sorted(path for path in folder.glob("*.txt") if path.stem not in stems)
 
 
-def _text_beside(path: Path) -> str | None:
+def text_beside(path: Path) -> str | None:
+    """The text in NAME.txt beside the recording NAME.wav; None where there is none.
+
+    Raises:
+        UsageError: it can't be read, or is no UTF-8.
+    """
     text = path.with_suffix(".txt")
     try:
         return " ".join(text.read_text("utf-8").split()) or None

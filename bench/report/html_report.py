@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from bench.measure.offline_baseline import OfflineBaseline
+from bench.report.accuracy_table import ACCURACY_CAPTION, ACCURACY_COLUMNS, accuracy_cells
 from bench.report.charts import level_charts
 from bench.report.html_page import Grid, Page
 from bench.report.result_file import read_result
@@ -53,6 +54,7 @@ def write_report(result: Result, path: Path) -> None:
         OutputError: the report can't be written.
     """
     kinds: Mapping[str, Callable[[Result], Page]] = {
+        "accuracy": _accuracy,
         "fanout": _fanout,
         "overhead": _overhead,
         "words": _words,
@@ -184,6 +186,15 @@ def _words(result: Result) -> Page:
     head = ["Kind", "Case", "Said", "Heard alone", "Finals"]
     grids = [Grid("", list(WORDS_COLUMNS), [rows]), Grid("Cases with a fault", head, [faults])]
     return Page("Which words get lost", _about(result), [WORDS_CAPTION], grids, [], _facts(result))
+
+
+def _accuracy(result: Result) -> Page:
+    rows = [accuracy_cells(row) for row in result["answer"]]
+    texts = [[each["set"], each["name"], each["live"], each["whole"]] for each in result["results"]]
+    head = ["Set", "Recording", "Live", "Whole"]
+    grids = [Grid("", list(ACCURACY_COLUMNS), [rows]), Grid("Texts", head, [texts])]
+    title = "What live transcription costs in accuracy"
+    return Page(title, _about(result), [ACCURACY_CAPTION], grids, [], _facts(result))
 
 
 def _row(figures: FigureValues, columns: Mapping[str, tuple[str, int]]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from rich.console import Console
 
@@ -22,7 +22,7 @@ from bench.report.html_report import announce_result
 from bench.report.result_file import ResultFile, conditions
 from bench.report.words_table import words_table
 from bench.request import BenchRequest
-from bench.servers.engines import engine_for
+from bench.servers.engines import utterance_engine_for
 from dalston_realtime.cli.exits import ExitCode
 from dalston_realtime.client import Event
 from dalston_realtime.client.errors import UsageError
@@ -94,7 +94,7 @@ def measure(request: BenchRequest, plan: WordsPlan, report: Path | None = None) 
         DalstonError: there is no such engine, or a session broke off.
         KeyboardInterrupt: Ctrl-C; what was measured is kept.
     """
-    engine = _engine(request)
+    engine = utterance_engine_for(request.server_settings.get("models"), request.model, THREADS)
     play = _play_in_process(request, engine) if request.url is None else _play_to_server(request, plan)
     console, found = Console(stderr=True), list[CaseTranscript]()
     result_file = ResultFile("words", request.to_settings() | asdict(plan), found, conditions())
@@ -146,15 +146,6 @@ def rows(found: Sequence[CaseTranscript]) -> list[WordsRow]:
 def _row(kind: str, found: Sequence[CaseTranscript]) -> WordsRow:
     losses = sum((each.losses for each in found), WordLosses())
     return WordsRow(kind, len(found), sum(each.faulty for each in found), losses)
-
-
-def _engine(request: BenchRequest) -> UtteranceEngine:
-    engine = engine_for(request.server_settings.get("models"), request.model, THREADS)
-    if engine is None:
-        raise UsageError(f"there is no model {request.model!r}; --set models=... names others")
-    if engine.info.features["streaming"]:
-        raise UsageError(f"{request.model!r} decodes no utterance alone: there is nothing to compare with")
-    return cast(UtteranceEngine, engine)
 
 
 def _play_in_process(request: BenchRequest, engine: UtteranceEngine) -> PlayCases:

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.load.playback import DisplayedText, Playback
-from bench.measure.score import Score, count_changes, leaves_at, score_playback, slope
+from bench.measure.score import Score, leaves_at, score_playback, slope
 from bench.recordings.recording import Recording
 
 WORDS = (("Hello", 0.2, 0.6), ("there,", 0.7, 1.05), ("you.", 1.1, 1.45))
@@ -85,19 +85,6 @@ def test_without_a_true_text_nothing_is_wrong_or_right() -> None:
     silent = Recording("x", bytes(64_000), None, WORDS, 0.2, 1.45)
     found = scored(DisplayedText(1.9, "Hello", ""), recording=silent)
     assert (found.word_errors, found.reference_words) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("texts", "expected"),
-    [
-        ([], (0, 0)),
-        (["one", "one two", "One two."], (2, 0)),
-        (["one", "won two", "won two"], (3, 1)),
-        (["one two three", "one"], (3, 2)),
-    ],
-)
-def test_words_taken_back(texts: list[str], expected: tuple[int, int]) -> None:
-    assert count_changes(texts) == expected
 
 
 def test_a_growing_lag_has_a_slope() -> None:

@@ -1,0 +1,42 @@
+"""Makes the table that compares live texts with those of whole recordings."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rich import box
+from rich.table import Table
+
+ACCURACY_CAPTION: Final = (
+    "All rates are in percent. Live and whole: word errors against the reference text, of the live session"
+    " and of the same engine on the recording as a whole (in pieces of at most 15 s, cut at quiet points)."
+    " Differ: words by which the live text differs from that of the whole. Back: words that were taken back,"
+    " of those that a client has shown; last, 2nd, rest: where they stood, counted from the end of the text."
+)
+ACCURACY_COLUMNS: Final = (
+    "Set", "Files", "Seconds", "Words", "Live", "Whole", "Differ", "Back", "last", "2nd", "rest",
+)  # fmt: skip
+
+
+def accuracy_cells(row: Mapping[str, Any]) -> list[str]:
+    """A row of the table, of the fields of `AccuracyRow`."""
+    shown, places = row["changes"]["shown"], row["changes"]["taken_back"]
+    counts = [str(row["recordings"]), f"{row['seconds']:.0f}", str(row["reference_words"])]
+    rates = [_percent(row[name]) for name in ("live", "whole", "differing")]
+    back = [_percent(100 * count / max(1, shown)) for count in (sum(places), *places)]
+    return [row["set"], *counts, *rates, *back]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def accuracy_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """A table with a row for each set."""
+    found = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=0, caption=ACCURACY_CAPTION, caption_justify="left"
+    )
+    for name in ACCURACY_COLUMNS:
+        found.add_column(name, justify="left" if name == "Set" else "right", no_wrap=True)
+    for row in rows:
+        found.add_row(*accuracy_cells(row))
+    return found
