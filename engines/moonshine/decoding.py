@@ -15,7 +15,8 @@ class Hypothesized:
     """The tokens of one job: a draft until they are verified, then what the model has chosen.
 
     `logits` are those from which the last two tokens were chosen. Where one that `must_begin` would end
-    before its first token, the next best token is taken; then it was `pushed`.
+    before its first token, the next best token is taken; `ended` is the probability with which it would
+    have, else 0.
     """
 
     tokens: list[int]
@@ -23,7 +24,7 @@ class Hypothesized:
     limit: int
     logits: tuple[Floats, ...] = ()
     must_begin: bool = False
-    pushed: bool = False
+    ended: float = 0.0
 
     @property
     def done(self) -> bool:
@@ -43,7 +44,7 @@ class Hypothesized:
         best = logits.argmax(axis=-1)
         first = self.given - 1
         if self.must_begin and best[first] == END:
-            self.pushed = True
+            self.ended = _probability(logits[first], END)
             best[first] = _next_best(logits[first])
         draft = self.tokens[: self.limit]
         agreed = self.given
@@ -78,6 +79,11 @@ def _verify(sequences: Sequence[Hypothesized], state: DecoderState) -> None:
     for row, sequence in enumerate(sequences):
         sequence.verify(logits[row])
     state.confirm([len(sequence.tokens) - 1 for sequence in sequences])
+
+
+def _probability(logits: Floats, token: int) -> float:
+    odds = np.exp(logits - logits.max())
+    return float(odds[token] / odds.sum())
 
 
 def _next_best(logits: Floats) -> int:

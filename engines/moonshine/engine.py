@@ -24,8 +24,13 @@ from engines.repetition import remove_repetition
 
 TOKENS_PER_SECOND: Final = 20.0  # Tokens: "go" said ten times in 1.8 s has 16, most speech 4.
 NOTHING: Final = "You"  # What the model says of sounds without speech; a "you" that is said has a mark.
-FEWEST_WORDS: Final = 3  # Words: a model that is made to say something of noise says one, such as "So".
-MUSIC: Final = "\u266a"  # The sign of a song, which a model that is made to say something writes of tones.
+SIGNS: Final = frozenset(
+    "\u266a\u00a9"
+)  # Of songs and credits: a model that must begin writes them of tones.
+FEWEST_WORDS: Final = 3  # Words: of noise, a model that must begin says one, such as "Uh".
+SILENT: Final = 0.98
+"""Probability of the end before the first word, from which fewer words are made up. It is up to 0.97 where
+numbers of two digits are said, and 0.99 to 1.0 where noise became a word (measured)."""
 MIN_SAMPLES: Final = 1_600  # Samples (100 ms): the encoder's convolutions need 50 ms; less audio is padded.
 DOUBLED: Final = re.compile(r"([,;:])[,;:]+")  # The model sometimes writes two commas at a pause.
 
@@ -81,7 +86,7 @@ class Moonshine:
         if not complete:
             tokens = remove_repetition(tokens)
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
-        if text == NOTHING or (sequence.pushed and _is_made_up(text)):
+        if text == NOTHING or _is_made_up(text, sequence.ended):
             text, tokens = "", []
         finished = self._finished(sequence) if complete else None
         return Transcript(text, tuple(tokens), cut_off=not complete, language="en", finished=finished)
@@ -102,9 +107,11 @@ def _hypothesized(job: Job, samples: int, *, must_begin: bool) -> Hypothesized:
     return Hypothesized([*given, *job.draft], len(given), limit, must_begin=must_begin)
 
 
-def _is_made_up(text: str) -> bool:
-    """Whether a text looks like what a model says of noise that is made to say something."""
-    return len(text.split()) < FEWEST_WORDS or MUSIC in text
+def _is_made_up(text: str, ended: float) -> bool:
+    """Whether a text that the model would have `ended` with this probability is one that it makes of noise."""
+    if not ended:
+        return False
+    return bool(SIGNS & set(text)) or (ended > SILENT and len(text.split()) < FEWEST_WORDS)
 
 
 def _at_least(audio: Floats, length: int) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench.recordings.signals import generate
+from bench.recordings.spoken_kinds import KINDS
 from engines.base import Job
 from engines.moonshine.checkpoints import BASE
 from engines.moonshine.engine import Moonshine
@@ -66,6 +67,15 @@ def test_exact_silence_behind_an_utterance_takes_none_of_its_words(engine: Moons
     assert len(words(heard.text)) > 20
     (drafted,) = engine.transcribe([replace(job, draft=heard.tokens)])
     assert drafted.tokens == heard.tokens
+
+
+@pytest.mark.parametrize("digits", ["six nine", "one five"])
+def test_short_numbers_that_the_model_would_end_before_are_heard(engine: Moonshine, digits: str) -> None:
+    cases = [case for case in KINDS["numbers"](11) if digits in [part.text for part in case.parts]]
+    part, case = next((part, case) for case in cases for part in case.parts if part.text == digits)
+    sound = np.pad(case.heard_sound[part.start : part.end], (0, 4_800)).astype(np.float32)
+    (heard,) = engine.transcribe([Job(sound)])
+    assert heard.text
 
 
 @pytest.mark.parametrize("samples", [0, 1, 800, 1_600])

@@ -49,20 +49,20 @@ def test_one_that_must_begin_does_not_end_before_its_first_token(must_begin: boo
     sequence = Hypothesized([START], given=1, limit=20, must_begin=must_begin)
     sequence.verify(choices(END))
     assert sequence.tokens == [START, first]
-    assert sequence.pushed is must_begin
+    assert (sequence.ended > 0) is must_begin
 
 
-def test_the_draft_of_one_that_was_pushed_is_kept() -> None:
+def test_the_draft_of_one_that_would_have_ended_is_kept() -> None:
     sequence = Hypothesized([START, 5, 7], given=1, limit=20, must_begin=True)
     sequence.verify(choices(END, 7, END))
     assert sequence.tokens == [START, 5, 7, END]
-    assert sequence.pushed
+    assert sequence.ended > 0
 
 
-def test_one_that_begins_by_itself_is_not_pushed() -> None:
+def test_one_that_begins_by_itself_has_no_such_probability() -> None:
     sequence = Hypothesized([START], given=1, limit=20, must_begin=True)
     sequence.verify(choices(7))
     sequence.append(choices(END)[0])
     assert sequence.tokens == [START, 7, END]
     assert sequence.done
-    assert not sequence.pushed
+    assert sequence.ended == 0
