@@ -108,7 +108,7 @@ def _hypothesized(job: Job, samples: int, *, must_begin: bool) -> Hypothesized:
 
 
 def _is_made_up(text: str, ended: float) -> bool:
-    """Whether a text that the model would have `ended` with this probability is one that it makes of noise."""
+    """Whether a text that the model would have `ended` with this probability is what it makes of noise."""
     if not ended:
         return False
     return bool(SIGNS & set(text)) or (ended > SILENT and len(text.split()) < FEWEST_WORDS)
