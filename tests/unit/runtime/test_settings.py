@@ -182,6 +182,13 @@ def test_a_startup_error_is_one_line_and_exit_code_1() -> None:
     assert ended.value.code == "asr: no weights"
 
 
+def test_what_nobody_expected_is_shown_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_main("asr", lambda: [][1])
+    assert ended.value.code == FAULT
+    assert "IndexError" in capsys.readouterr().err
+
+
 def test_a_main_that_returns_exits_with_0() -> None:
     with pytest.raises(SystemExit) as ended:
         run_main("asr", lambda: None)
