@@ -13,12 +13,16 @@ class RegistryUnavailable(DalstonError):
 
 
 class NoCapacity(DalstonError):
-    """No live worker has a free slot; `retry_after` is in seconds."""
+    """No live worker has a free slot; `retry_after` is in seconds.
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    `is_served` says whether a live worker has the model at all: else one may be just coming back.
+    """
+
+    def __init__(self, message: str, retry_after: float, *, is_served: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.is_served = is_served
 
 
 class SessionOver(DalstonError):

@@ -101,11 +101,13 @@ class SessionRouter:
                 return Allocation(worker_id, endpoint, name, variant, bool(degraded))
             case ["over"]:
                 raise SessionOver(f"session {session_id} is over")
-            case ["queued", int(), int(), int(fitting), int(position), *numbers]:
-                return QueuePosition(position, _wait_estimate(fitting, numbers).wait(position))
+            case ["queued", int(), int(fits), int(fitting), int(position), *numbers]:
+                wait = _wait_estimate(fitting, numbers).wait(position)
+                return QueuePosition(position, wait, is_served=fits > 0)
             case ["none", int(live), int(fits), int(fitting), int(position), *numbers]:
                 wait = _wait_estimate(fitting, numbers).wait(position) if fits else None
-                raise NoCapacity(_refusal(request, live, fits), self._retry_seconds(wait))
+                refusal = _refusal(request, live, fits)
+                raise NoCapacity(refusal, self._retry_seconds(wait), is_served=fits > 0)
         raise RegistryUnavailable(f"an unknown answer of the script: {answer!r:.80}")
 
     async def leave(self, session_id: str) -> bool:
