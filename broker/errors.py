@@ -2,6 +2,7 @@
 
 - `RegistryUnavailable`: Redis did not answer in time or refused; a later call may succeed.
 - `NoCapacity`: no worker has a free slot for this session.
+- `NothingToDrain`: a worker that shall drain is offline.
 - `SessionOver`: a slot was asked for a session that has already been released.
 """
 
@@ -23,6 +24,10 @@ class NoCapacity(DalstonError):
         self.message = message
         self.retry_after = retry_after
         self.is_served = is_served
+
+
+class NothingToDrain(DalstonError):
+    """The worker is offline: it has no sessions, and drains no longer when it is started again."""
 
 
 class SessionOver(DalstonError):

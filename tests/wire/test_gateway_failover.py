@@ -147,3 +147,37 @@ def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(
 
     with gateway_process(shared_redis.url, resume_window="30") as gateway:
         run(main(gateway), 40)
+
+
+def test_a_planned_move_is_not_called_a_loss(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
+    async def goes(visit: WorkerVisit) -> None:
+        await visit.begin()
+        await visit.connection.recv()
+        await visit.event("error", code="restarting", message="the worker is going away", recoverable=False)
+        await visit.connection.close(1012)
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, goes, worker_id="a"), client(gateway) as me:
+            await me.event("session.begin")
+            async with fake_worker(shared_redis.url, recorder, worker_id="b"):
+                await me.send(SECOND)
+                assert (await me.event("warning"))["code"] == "worker_changed"
+                assert await finals(me, 1) == ["w1"]
+
+    run(main())
+
+
+def test_a_worker_that_accepts_a_session_and_says_nothing_is_given_up(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def silent(visit: WorkerVisit) -> None:
+        await visit.connection.wait_closed()
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, silent, worker_id="a") as a, client(gateway) as me:
+            while not a.visits:
+                await asyncio.sleep(0.01)
+            async with fake_worker(shared_redis.url, recorder, worker_id="b"):
+                await me.event("session.begin")
+
+    run(main())
