@@ -2,6 +2,7 @@
 
 - `RegistryUnavailable`: Redis did not answer in time or refused; a later call may succeed.
 - `NoCapacity`: no worker has a free slot for this session.
+- `NothingToDrain`: a worker that shall drain is offline.
 - `SessionOver`: a slot was asked for a session that has already been released.
 """
 
@@ -13,12 +14,20 @@ class RegistryUnavailable(DalstonError):
 
 
 class NoCapacity(DalstonError):
-    """No live worker has a free slot; `retry_after` is in seconds."""
+    """No live worker has a free slot; `retry_after` is in seconds.
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    `is_served` says whether a live worker has the model at all: else one may be just coming back.
+    """
+
+    def __init__(self, message: str, retry_after: float, *, is_served: bool = True) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.is_served = is_served
+
+
+class NothingToDrain(DalstonError):
+    """The worker is offline: it has no sessions, and drains no longer when it is started again."""
 
 
 class SessionOver(DalstonError):

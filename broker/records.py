@@ -117,10 +117,14 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """A waiting session: its position from 1, and the seconds until its turn if they are known."""
+    """A waiting session: its position from 1, and the seconds until its turn if they are known.
+
+    `is_served` says whether a live worker has the model at all.
+    """
 
     position: int
     expected_wait: float | None
+    is_served: bool = True
 
 
 @dataclass(frozen=True, slots=True)

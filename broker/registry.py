@@ -18,11 +18,13 @@ class HeartbeatReply:
     """The registry's answer to a heartbeat.
 
     `left` counts the sessions that an earlier process of this worker left behind; they are freed. `drain` is
-    set when the worker shall get no new sessions: the seconds until its sessions are to be moved.
+    set when the worker shall get no new sessions: the seconds until its sessions are to be moved, and
+    `has_room` then says whether the other workers have slots for all of them.
     """
 
     left: int
     drain: float | None
+    has_room: bool = True
 
 
 class Registry:
@@ -46,7 +48,7 @@ class Registry:
     async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
         """Register the worker, or show that it is alive; to be called every second."""
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
-        left, drain = await self._scripts.run(
+        left, drain, has_room = await self._scripts.run(
             "heartbeat",
             record.worker_id,
             self._incarnation,
@@ -57,7 +59,7 @@ class Registry:
             LEASE_MS,
             *pairs,
         )
-        return HeartbeatReply(int(left), None if drain < 0 else float(drain))
+        return HeartbeatReply(int(left), None if drain < 0 else float(drain), bool(has_room))
 
     async def offline(self, worker_id: str) -> bool:
         """Mark the worker offline until its next heartbeat; whether it was not offline before."""

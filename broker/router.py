@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
+from broker.errors import NoCapacity, NothingToDrain, RegistryUnavailable, SessionOver
 from broker.records import (
     SMALLER_VARIANT,
     Allocation,
@@ -101,11 +101,13 @@ class SessionRouter:
                 return Allocation(worker_id, endpoint, name, variant, bool(degraded))
             case ["over"]:
                 raise SessionOver(f"session {session_id} is over")
-            case ["queued", int(), int(), int(fitting), int(position), *numbers]:
-                return QueuePosition(position, _wait_estimate(fitting, numbers).wait(position))
+            case ["queued", int(), int(fits), int(fitting), int(position), *numbers]:
+                wait = _wait_estimate(fitting, numbers).wait(position)
+                return QueuePosition(position, wait, is_served=fits > 0)
             case ["none", int(live), int(fits), int(fitting), int(position), *numbers]:
                 wait = _wait_estimate(fitting, numbers).wait(position) if fits else None
-                raise NoCapacity(_refusal(request, live, fits), self._retry_seconds(wait))
+                refusal = _refusal(request, live, fits)
+                raise NoCapacity(refusal, self._retry_seconds(wait), is_served=fits > 0)
         raise RegistryUnavailable(f"an unknown answer of the script: {answer!r:.80}")
 
     async def leave(self, session_id: str) -> bool:
@@ -132,9 +134,16 @@ class SessionRouter:
     async def drain(self, worker_id: str, seconds: float | None) -> bool:
         """Give a worker no new sessions and move its own after `seconds`; None undoes that.
 
-        It lasts until the worker is started again. Returns whether the worker is known.
+        It lasts until the worker is started again. Where no other workers have room for its sessions, these
+        stay until there is some. Returns whether the worker is known.
+
+        Raises:
+            NothingToDrain: it is offline.
         """
-        return bool(await self._scripts.run("drain", worker_id, -1 if seconds is None else seconds))
+        answer = await self._scripts.run("drain", worker_id, -1 if seconds is None else seconds)
+        if answer == -1:
+            raise NothingToDrain(f"worker {worker_id} is offline")
+        return bool(answer)
 
     async def sweep(self) -> SweepResult:
         """Mark workers without heartbeats offline; free their sessions and those of lost gateways."""

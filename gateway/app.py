@@ -26,7 +26,7 @@ from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
-from gateway.workers.assignment import WorkerAccess
+from gateway.workers.assignment import ReassignLimits, WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
@@ -68,6 +68,7 @@ class GatewayApp:
             partial(WorkerConnection.open, options=options),
             metrics,
             LivenessLimits(first_word=settings.worker_connect_timeout),
+            ReassignLimits(window=settings.resume_window),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(access, self._checkpoints, limits)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ from runtime.logs import get_logger
 log = get_logger(__name__)
 
 GRACE_S: Final = 3.0  # Seconds from the signal to the end: honcho kills 5 s after the first process stopped.
+REFUSED: Final = 1  # Exit code of a process that says what is wrong: started again, it would say the same.
+FAULT: Final = 70  # Exit code of a process that failed; started again, it may do better.
 POLL_S: Final = 0.1  # Seconds by which an asyncio process may notice the signal late.
 
 
@@ -25,7 +28,7 @@ class Stop:
     """The signal starts a countdown; the end of the stream ends the loop.
 
     SIGTERM and SIGINT set `requested`. If the process has not ended by itself `grace` seconds later it
-    exits with code 1, whatever it is doing: no peer that is gone can hold it.
+    exits with code 70, whatever it is doing: no peer that is gone can hold it.
     """
 
     _process_is_stopping: ClassVar[bool] = False
@@ -61,15 +64,21 @@ class Stop:
     def _expire(self, _number: int, _frame: FrameType | None) -> NoReturn:
         log.error("not drained in time after the signal", seconds=self._grace)
         logging.shutdown()
-        os._exit(1)
+        os._exit(FAULT)
 
 
 def run_main(name: str, main: Callable[[], None]) -> NoReturn:
-    """Run a process; a `StartupError` becomes one line and exit code 1."""
+    """Run a process; a `StartupError` becomes one line and exit code 1, what nobody expected exit code 70."""
     try:
         main()
+    except StartupError as error:
+        sys.exit(f"{name}: {error}")  # With the code REFUSED, which is that of every message.
     except DalstonError as error:
-        sys.exit(f"{name}: {error}")
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(FAULT)
+    except Exception:  # noqa: BLE001 - it is shown, and the code says that it was none of ours
+        traceback.print_exc()
+        sys.exit(FAULT)
     sys.exit(0)
 
 

@@ -1,15 +1,18 @@
-"""Runs honcho so that a first Ctrl-C ends all in order, a second at once, and a failure is the last line.
+"""Runs honcho so that what dies is started again, and a first Ctrl-C ends all in order, a second at once.
+
+What can't be kept running ends all, with the reason as the last line.
 
 `python -m runtime.supervisor start ...` takes what `honcho start` takes. It reaches into honcho's manager;
 tests/wire/test_supervisor.py and test_serve_command.py fail where another version does not allow that.
 """
 
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import Process
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -18,13 +21,13 @@ from honcho import command
 from honcho.manager import Manager
 
 from runtime.procfile import STOP_SIGNALS
+from runtime.restarts import Restarts
 
 STORE: Final = "redis"  # The line of the Procfile that all others write to until they have ended.
-STOPPED: Final = re.compile(r"(\S+) stopped \((rc=-?\d+)\)")
 
 
 class Supervisor(Manager):  # type: ignore[misc]
-    """The processes of the Procfile, until a signal or until one of them ends by itself."""
+    """The processes of the Procfile, until a signal or until one of them can't be kept running."""
 
     def __init__(self, printer: Any) -> None:
         """Print with `printer`, and keep the last line of each process."""
@@ -32,7 +35,10 @@ class Supervisor(Manager):  # type: ignore[misc]
         self._signalled = False
         self._store_was_told = False
         self._pid = os.getpid()
-        self._first_stopped: tuple[str, str] | None = None
+        self.returncode: int | None
+        self._restarts = Restarts()
+        self._due: dict[str, float] = {}  # When each process that ended starts again, in monotonic seconds.
+        self._given_up = ""  # The process that can't be kept running.
         self._last_lines: dict[str, str] = {}
         self._print, printer.write = printer.write, self._write
 
@@ -42,19 +48,49 @@ class Supervisor(Manager):  # type: ignore[misc]
         sys.stdout.flush()
         if self._signalled:
             self.returncode = 0
-        elif self._first_stopped is not None:
-            name, code = self._first_stopped
-            last = self._last_lines.get(name)
-            print(f"dalston-rt: {name} stopped ({code}){f': {last}' if last else ''}", file=sys.stderr)
+        elif self._given_up:
+            print(f"dalston-rt: {self._reason(self._given_up)}", file=sys.stderr)
+
+    def _reason(self, name: str) -> str:
+        count, last = self._restarts.count(name), self._last_lines.get(name)
+        often = f" {count} times in a short time" if count > 1 else ""
+        return f"{name} stopped{often} (rc={self.returncode}){f': {last}' if last else ''}"
 
     def _start(self) -> None:
         """Start all; a signal from here on is passed on when all of them run."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._handle_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # `dalston-rt serve` blocks them until here.
-        hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # For honcho's helpers, which stay to the end.
-        super()._start()
-        signal.signal(signal.SIGHUP, hang_up)
+        with _ignored_hang_up():
+            super()._start()
+
+    def _restart_ended(self) -> None:
+        """Start again what ended by itself, each after its wait, or give up."""
+        now = time.monotonic()
+        for name, process in self._processes.items():
+            if "returncode" not in process or self._given_up:
+                continue
+            if name not in self._due:
+                self._schedule(name, process["returncode"], now)
+            elif self._due[name] <= now:
+                del self._due[name]
+                self._start_again(name)
+
+    def _schedule(self, name: str, code: int, now: float) -> None:
+        delay = self._restarts.delay(name, code, now)
+        if delay is None:
+            self._given_up, self.returncode = name, code
+            return
+        self.returncode = None
+        self._due[name] = now + delay
+        super()._system_print(f"{name} starts again in {delay:g} s\n")
+
+    def _start_again(self, name: str) -> None:
+        process = self._processes[name]
+        del process["pid"], process["returncode"]
+        with _ignored_hang_up():
+            process["process"] = Process(name=name, target=process["obj"].run, args=(self.events, True))
+            process["process"].start()
 
     def _handle_signal(self, _number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._pid:
@@ -70,8 +106,11 @@ class Supervisor(Manager):  # type: ignore[misc]
     def _all_started(self) -> bool:
         """Whether each process runs; a signal that came before this is passed on then.
 
-        Called in each turn of the loop, it also ends the store once all others have ended.
+        Called in each turn of the loop, it also starts again what ended, and ends the store once all others
+        have ended.
         """
+        if not (self._signalled or self._terminating):
+            self._restart_ended()
         started: bool = super()._all_started()
         if started and self._signalled:
             self.terminate()
@@ -79,6 +118,15 @@ class Supervisor(Manager):  # type: ignore[misc]
             self._store_was_told = True
             self._signal_all(self._procmgr.terminate)
         return started
+
+    def _any_stopped(self) -> bool:
+        """Whether all have to end, as honcho has it when any of them has ended."""
+        return bool(self._given_up or (self._terminating and super()._any_stopped()))
+
+    def _all_stopped(self) -> bool:
+        """Whether nothing is left to wait for: what starts again soon has not ended for good."""
+        waits_for_restart = self._due and not (self._signalled or self._given_up)
+        return bool(super()._all_stopped() and not waits_for_restart)
 
     def _killall(self, force: bool = False) -> None:
         """Signal all, the store only by force: those that end have slots and checkpoints to write to it."""
@@ -101,11 +149,8 @@ class Supervisor(Manager):  # type: ignore[misc]
 
     def _system_print(self, data: str) -> None:
         """Print what started and stopped, and no line for each signal that is sent."""
-        if data.startswith("sending "):
-            return
-        if self._first_stopped is None and (stopped := STOPPED.match(data)):
-            self._first_stopped = stopped[1], stopped[2]
-        super()._system_print(data)
+        if not data.startswith("sending "):
+            super()._system_print(data)
 
     def _write(self, message: Any) -> None:
         if isinstance(message.data, bytes) and (line := message.data.decode(errors="replace").strip()):
@@ -115,6 +160,16 @@ class Supervisor(Manager):  # type: ignore[misc]
         except OSError:  # Nobody reads any more, as behind `head` or in a terminal that was closed.
             _discard_output()
             self._signalled = True
+
+
+@contextmanager
+def _ignored_hang_up() -> Iterator[None]:
+    """Have what starts in the block ignore SIGHUP: honcho's helpers stay to the end."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _line_of(name: str) -> str:

@@ -253,6 +253,14 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """Process `index` of `stage` has just started: the sessions that came through the one before are over."""
+
+    stage: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class EndOfStream:
     """No more messages come from this process: drain and end."""
 
@@ -276,5 +284,6 @@ Message: TypeAlias = (
     | Frame
     | SessionFailed
     | Alive
+    | ProcessStarted
     | EndOfStream
 )

@@ -15,8 +15,9 @@ from runtime.process import Stop, lock
 from stages.channels import Inbox, Outlet, Packet, address, by_route, only
 from stages.coalescing import Coalescing
 from stages.heartbeat import Heartbeat
-from stages.messages import Alive, EndOfStream, Message
+from stages.messages import Alive, EndOfStream, Message, ProcessStarted
 from stages.metrics import StageMetrics, open_metrics
+from stages.open_sessions import OpenSessions
 from stages.settings import WorkerSettings
 from stages.topology import STAGES, FanOut
 
@@ -84,6 +85,7 @@ class StageProcess:
         self._receiver = address(folder, "control", 0)
         self._coalescing = Coalescing()
         self._ended: set[str] = set()
+        self._open_sessions = OpenSessions()
 
     def _outlet(self, folder: Path, counts: FanOut, position: int) -> Outlet:
         if position + 1 == len(STAGES):
@@ -98,6 +100,7 @@ class StageProcess:
         `complete` may add to what the receiver hears every second; it is called in another thread.
         """
         heartbeat = Heartbeat(self._context, self._receiver, lambda: complete(self._alive()))
+        self.outlet.send_to_all(ProcessStarted(self.name, self.index))
         heartbeat.start()
         log.info("ready")
         while len(self._ended) < self._writers:
@@ -122,8 +125,18 @@ class StageProcess:
         for message, payload in packets:
             if isinstance(message, EndOfStream):
                 self._ended.add(message.source)
+            elif isinstance(message, ProcessStarted):
+                self._end_lost(stage, message)
             else:
+                self._open_sessions.follow(message)
                 self._append(stage.handle(message, payload, time.monotonic_ns()))
+
+    def _end_lost(self, stage: Stage, started: ProcessStarted) -> None:
+        """End the sessions that a process before this one has lost, here and in the stages behind."""
+        now = time.monotonic_ns()
+        for close in self._open_sessions.lost_with(started, now):
+            log.warning("a session was lost on its way here", session=close.session)
+            self._append(stage.handle(close, b"", now))
 
     def _append(self, packets: Iterable[Packet]) -> None:
         for message, payload in packets:

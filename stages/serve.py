@@ -22,10 +22,12 @@ Processes = Annotated[
 def serve(processes: Processes = None) -> None:
     """Start the server and run it until Ctrl-C; a second one ends it at once.
 
+    A process that ends by itself is started again. If it ends six times in two minutes, all are stopped.
+
     Settings are environment variables DALSTON_..., and lines of the file .env for what these do not name.
 
     The exit code is 0 after Ctrl-C or SIGTERM and 2 for a bad argument or file .env. After any other code
-    the last line says which process ended by itself, and why.
+    the last line says which process could not be kept running, and why.
     """
     try:
         require_extra("server", "serve")

@@ -67,8 +67,10 @@ local function live_workers()
   for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
     local status, heartbeat, capacity, over, lag, models = unpack(redis.call(
       'HMGET', worker_key(id), 'status', 'heartbeat_ms', 'capacity', 'degraded_capacity', 'lag', 'models'))
-    if (status == 'ready' or status == 'busy') and now - tonumber(heartbeat) <= tonumber(timeout_ms) then
-      capacity = tonumber(capacity)
+    heartbeat, capacity = tonumber(heartbeat or ''), tonumber(capacity or '')
+    -- An entry without these fields, as another program may write it, is no worker that we can use.
+    local usable = heartbeat and capacity and models
+    if usable and (status == 'ready' or status == 'busy') and now - heartbeat <= tonumber(timeout_ms) then
       found[#found + 1] = {id = id, capacity = capacity, over = math.max(tonumber(over) or 0, capacity),
                            lag = tonumber(lag) or 0, models = cjson.decode(models),
                            taken = redis.call('SCARD', worker_sessions_key(id))}

@@ -1,6 +1,6 @@
 -- Let a worker get no new sessions until it is started again, or undo that.
 -- ARGV: worker, seconds until its sessions are moved, or -1 to undo
--- Returns 1 if the worker is known.
+-- Returns 1 if that is so now, 0 if the worker is not known, -1 if it is offline and so has nothing to drain.
 local worker, seconds = unpack(ARGV)
 local key = worker_key(worker)
 local status = redis.call('HGET', key, 'status')
@@ -10,8 +10,9 @@ if seconds == '-1' then
   if status == 'draining' then redis.call('HSET', key, 'status', 'ready') end
   refresh(worker)
   announce_slots()
+elseif status == 'offline' then
+  return -1
 else
-  redis.call('HSET', key, 'drain', seconds)
-  if status ~= 'offline' then redis.call('HSET', key, 'status', 'draining') end
+  redis.call('HSET', key, 'drain', seconds, 'status', 'draining')
 end
 return 1

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from broker.errors import RegistryUnavailable
+from broker.errors import NothingToDrain, RegistryUnavailable
 from broker.records import WorkerInfo
 from broker.router import SessionRouter
 from dalston_realtime.protocol.errors import InvalidParameter
@@ -83,6 +83,8 @@ class RestApi:
             known = await self._router.drain(worker_id, seconds)
         except InvalidParameter as error:
             return error_reply(400, "invalid_parameter", error.message, param=error.param)
+        except NothingToDrain as error:
+            return error_reply(409, "worker_offline", str(error))
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
         if not known:

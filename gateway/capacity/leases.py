@@ -28,6 +28,9 @@ class Leases:
     def __init__(self, router: SessionRouter) -> None:
         self._router = router
         self._held: dict[str, _Held] = {}
+        self._paused: set[str] = (
+            set()
+        )  # Sessions whose worker is lost: what they held is not theirs any more.
 
     def hold(self, session_id: str, wanted: SlotRequest, slot: Allocation) -> None:
         """Renew the session's lease from now on."""
@@ -35,10 +38,17 @@ class Leases:
         started_at = before.started_at if before else utc_now()
         started = before.started if before else asyncio.get_running_loop().time()
         self._held[session_id] = _Held(wanted, slot, started_at, started)
+        self._paused.discard(session_id)
+
+    def pause(self, session_id: str) -> None:
+        """Renew it no more until the session holds another slot; it is as old then as it is now."""
+        if session_id in self._held:
+            self._paused.add(session_id)
 
     def drop(self, session_id: str) -> None:
         """Renew it no more."""
         self._held.pop(session_id, None)
+        self._paused.discard(session_id)
 
     async def run(self) -> None:
         """Renew until cancelled."""
@@ -55,10 +65,11 @@ class Leases:
         Raises:
             RegistryUnavailable: Redis did not answer.
         """
-        if not self._held:
+        renewed = self._held.keys() - self._paused
+        if not renewed:
             return
-        unknown = await self._router.renew(list(self._held))
-        forgotten = [self._record(session_id) for session_id in unknown if session_id in self._held]
+        unknown = await self._router.renew(sorted(renewed))
+        forgotten = [self._record(name) for name in unknown & (self._held.keys() - self._paused)]
         if forgotten:
             log.info("slots are written to Redis again", slots=len(forgotten))
             await self._router.restore(forgotten)

@@ -26,6 +26,7 @@ class QueueLimits:
 
 
 OnQueued = Callable[[int, float | None], None]
+OnUnserved = Callable[[], None]
 
 
 class SlotManager:
@@ -53,12 +54,14 @@ class SlotManager:
         *,
         running: bool = False,
         on_queued: OnQueued | None = None,
+        on_unserved: OnUnserved | None = None,
     ) -> Allocation:
         """A slot by the overflow strategy, held from now on until `release` or `hand_over`.
 
         A session that waits is told its position and the seconds until its turn (None: not known) by
         `on_queued`, at first and on every change of either. One that is `running` already, and lost its
-        worker, goes ahead of newcomers. Asking again moves the session away from the workers in `avoid`.
+        worker, goes ahead of newcomers. While it waits, `on_unserved` is called whenever no live worker has
+        its model, or nobody can say. Asking again moves the session away from the workers in `avoid`.
 
         Raises:
             NoCapacity: there is no slot, or none came free in time.
@@ -66,10 +69,14 @@ class SlotManager:
             RegistryUnavailable: Redis is away; the session may hold a slot.
         """
         wanted = self._wanted(config, running)
+        if running:
+            self._leases.pause(session_id)
         slot = await self._router.allocate(session_id, wanted, avoid)
         if isinstance(slot, QueuePosition):
             with self._metrics.queued.track_inprogress():
-                slot = await self._wait(session_id, wanted, avoid, slot, on_queued or (lambda *_: None))
+                tell = _Waiting(on_queued, on_unserved, self._limits.change)
+                # The worker that is lost may be the one that comes back.
+                slot = await self._wait(session_id, wanted, () if running else avoid, slot, tell)
         self._leases.hold(session_id, wanted, slot)
         return slot
 
@@ -114,20 +121,20 @@ class SlotManager:
         wanted: SlotRequest,
         avoid: Collection[str],
         queued: Allocation | QueuePosition,
-        on_queued: OnQueued,
+        waiting: "_Waiting",
     ) -> Allocation:
         clock = asyncio.get_running_loop().time
-        until, shown = clock() + self._limits.total, QueuePosition(0, None)
+        until = clock() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                if _differs(queued, shown, self._limits.change):
-                    on_queued(queued.position, queued.expected_wait)
-                    shown = queued
+                waiting.tell(queued)
                 if clock() >= until:
                     raise NoCapacity("no slot came free in time", await self.retry_after())
                 await self.changed.wait(min(self._limits.ask, max(0.0, until - clock())))
-                with suppress(RegistryUnavailable):  # Its position is kept for a while.
+                try:
                     queued = await self._router.allocate(session_id, wanted, avoid)
+                except RegistryUnavailable:  # Its position is kept for a while.
+                    waiting.on_unserved()
             return queued
         finally:
             if isinstance(queued, QueuePosition):
@@ -149,6 +156,23 @@ class SlotManager:
         task = asyncio.create_task(coroutine)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+
+class _Waiting:
+    """Tells what changes while a session waits."""
+
+    def __init__(self, on_queued: OnQueued | None, on_unserved: OnUnserved | None, change: float) -> None:
+        self.on_unserved = on_unserved or (lambda: None)
+        self._on_queued, self._change = on_queued or (lambda *_: None), change
+        self._told = QueuePosition(0, None)
+
+    def tell(self, queued: QueuePosition) -> None:
+        """The session has this position now."""
+        if not queued.is_served:
+            self.on_unserved()
+        if _differs(queued, self._told, self._change):
+            self._on_queued(queued.position, queued.expected_wait)
+            self._told = queued
 
 
 def _differs(queued: QueuePosition, shown: QueuePosition, change: float) -> bool:

@@ -170,7 +170,7 @@ class CheckpointStore:
     async def hand_over(self, state: SessionState) -> None:
         """Save all of a session one last time, and leave it to whoever claims it."""
         self.watch(state, lambda: None)
-        await self.save(list(self._watched))
+        await self.save([state.id])
         self.unwatch(state.id)
         try:
             await self._checkpoints.claim(state.id, str(self.owner), "")

@@ -49,6 +49,7 @@ class Failover:
         self._feeder = AudioFeeder(state.replay, state.continuity)
         self._liveness = Liveness(access.liveness)
         self._worker: WorkerConnection | None = None
+        self._is_planned = False  # The worker of before has said that it is going away.
         self.input = ClientInput(state, self._feeder, self._liveness)
 
     @property
@@ -86,7 +87,7 @@ class Failover:
     async def _go_on(self) -> SessionOutcome | None:
         """Have another worker go on; how the session ended, None if that one was lost as well."""
         state, had_worker, self._had_worker = self._state, self._had_worker, True
-        start = state.continuity.start_replay(count_loss=had_worker)
+        start = state.continuity.start_replay(count_loss=had_worker and not self._is_planned)
         if state.continuity.state.losses > MAX_LOSSES:
             return SessionOutcome.error(CloseCode.INTERNAL, "several workers were lost over the same audio")
         state.replay.trim_before(start.at)
@@ -105,7 +106,7 @@ class Failover:
         """Feed a worker and pass on what it says; how the session ended, None if the worker was lost."""
         self._worker = worker
         self._liveness.reset()
-        lost = False
+        lost = self._is_planned = False
         try:
             outcome = await self._until_lost(worker)
             lost = outcome is None
@@ -116,18 +117,25 @@ class Failover:
             else:
                 await worker.close(GOING_AWAY)
         if lost:
-            log.warning("lost its worker", worker=self.worker_id)
-        if lost and self._state.continuity.state.begun:
-            self._state.warn("worker_lost", "the worker was lost; another one goes on from the last final")
+            self._report_loss()
         return outcome
+
+    def _report_loss(self) -> None:
+        if self._is_planned:
+            log.info("leaves its worker, which is going away", worker=self.worker_id)
+            warning = "worker_changed", "the worker is going away; another one goes on from the last final"
+        else:
+            log.warning("lost its worker", worker=self.worker_id)
+            warning = "worker_lost", "the worker was lost; another one goes on from the last final"
+        if self._state.continuity.state.begun:
+            self._state.warn(*warning)
 
     async def _until_lost(self, worker: WorkerConnection) -> SessionOutcome | None:
         announced = asyncio.Event()
         unsubscribe = self._access.worker_lost.subscribe(self.worker_id, announced.set)
         runs = [self._listen(worker), self._feed(worker), self._announced(announced)]
         runs += [self._liveness.until_hung(), self._liveness.report_presence(worker)]
-        if self._state.continuity.state.moved:
-            runs.append(self._liveness.until_silent())
+        runs.append(self._liveness.until_silent())
         if self._state.requested.timing:
             runs.append(worker.measure_latency())
         try:
@@ -172,6 +180,7 @@ class Failover:
     def _closed(self, worker: WorkerConnection, told: ServerError | None) -> SessionOutcome | None:
         code = worker.closed.code if worker.closed else None
         if code in LOST:
+            self._is_planned = told is not None and told.code == CloseCode.RESTARTING.error
             return None
         if told is not None and told.code not in INTERNAL_ERRORS:
             self._state.events.append(told)

@@ -26,10 +26,28 @@ OpenConnection = Callable[[Allocation, OpenSession], Awaitable[WorkerConnection]
 
 @dataclass(frozen=True, slots=True)
 class ReassignLimits:
-    """Seconds to find another worker, as one that is started again needs some; and between two tries."""
+    """How long another worker is looked for, in seconds.
+
+    - total: where live workers have the model, but none takes the session.
+    - window: where none has it, as while the only one is started again and loads its model.
+    - retry: between two tries.
+    """
 
     total: float = 8.0
+    window: float = 30.0
     retry: float = 0.2
+
+
+class ReassignDeadline:
+    """When to look no longer for a worker: so long after the last moment at which none had the model."""
+
+    def __init__(self, limits: ReassignLimits, now: float) -> None:
+        self._limits, self._latest = limits, now + max(limits.total, limits.window)
+        self.until = now + limits.total
+
+    def on_unserved(self, now: float) -> None:
+        """No live worker has the model at the moment, or nobody can say."""
+        self.until = min(self._latest, now + self._limits.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +104,46 @@ class WorkerAssignment:
         """
         avoid: tuple[str, ...] = (self.worker_id,) if had_worker else ()
         clock = asyncio.get_running_loop().time
-        until = clock() + self._access.reassign.total
-        while clock() < until:
+        deadline = ReassignDeadline(self._access.reassign, clock())
+        while clock() < deadline.until:
             try:
-                async with asyncio.timeout_at(until):
-                    slot = await self._allocate(avoid, None)
-                    avoid = (slot.worker_id,)
-                    # A name of its own: the connection that was lost may be half-open there.
-                    link_id = self._access.new_suffix()
-                    return await self._open(slot, link_id, config, resume)
-            except NoCapacity:
+                slot = await self._allocate_again(avoid, deadline)
+                avoid = (slot.worker_id,)
+                # A name of its own: the connection that was lost may be half-open there.
+                return await self._open(slot, self._access.new_suffix(), config, resume)
+            except NoCapacity as error:
                 avoid = ()
+                if not error.is_served:
+                    deadline.on_unserved(clock())
             except SessionOver as error:
                 log.warning("no other worker is asked", why=str(error))
                 return None
-            except (WorkerUnreachable, RegistryUnavailable, TimeoutError) as error:
+            except RegistryUnavailable:
+                deadline.on_unserved(clock())
+            except (WorkerUnreachable, TimeoutError) as error:
                 log.debug("no worker yet: %s", error)
             await asyncio.sleep(self._access.reassign.retry)
         return None
 
-    async def _allocate(self, avoid: tuple[str, ...], on_queued: OnQueued | None) -> Allocation:
-        running = on_queued is None
-        return await self._access.slots.allocate(
-            self._id, self._requested, avoid, running=running, on_queued=on_queued
-        )
+    async def _allocate(self, avoid: tuple[str, ...], on_queued: OnQueued) -> Allocation:
+        return await self._access.slots.allocate(self._id, self._requested, avoid, on_queued=on_queued)
+
+    async def _allocate_again(self, avoid: tuple[str, ...], deadline: ReassignDeadline) -> Allocation:
+        """A slot for a session that runs.
+
+        Raises:
+            TimeoutError: it waits for one, and the time is over.
+        """
+        clock = asyncio.get_running_loop().time
+        async with asyncio.timeout_at(deadline.until) as wait:
+
+            def on_unserved() -> None:
+                deadline.on_unserved(clock())
+                wait.reschedule(deadline.until)
+
+            return await self._access.slots.allocate(
+                self._id, self._requested, avoid, running=True, on_unserved=on_unserved
+            )
 
     async def _open(
         self, slot: Allocation, link_id: str, config: SessionConfig, resume: ResumePoint | None

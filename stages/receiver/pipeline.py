@@ -17,7 +17,7 @@ from runtime.gpu import GpuMemory
 from runtime.logs import get_logger
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.coalescing import Coalescing
-from stages.messages import Alive, EndOfStream, Message
+from stages.messages import Alive, EndOfStream, Message, ProcessStarted
 from stages.receiver.process_watch import ProcessWatch
 from stages.topology import STAGES, FanOut
 
@@ -58,6 +58,7 @@ class StagePipeline:
         for inbox, handler in ((self.inbox, handle), (self._control, self._handle_alive)):
             asyncio.get_running_loop().add_reader(inbox.fileno, self._drain, inbox, handler)
             self._drain(inbox, handler)
+        self._outlet.send_to_all(ProcessStarted("receiver", 0))
 
     async def send(self, message: Message, payload: bytes = b"") -> None:
         """Hand a message to the session's VAD process; waits while its queue is full."""

@@ -110,6 +110,8 @@ class Registration:
         elif self._sessions_until is None:
             self._sessions_until = now + reply.drain
             log.info("draining: no new sessions", seconds_for_sessions=reply.drain)
+        elif now >= self._sessions_until and not reply.has_room:
+            log.info("draining waits: the other workers have no room for its sessions")
         elif now >= self._sessions_until:
             self._worker.close_all(CloseCode.RESTARTING, "the worker is going away")
 

@@ -74,7 +74,9 @@ class WorkerSession:
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
         self._is_complete = False  # all that came of the session has come
         self._timeout = InputTimeout(config.min_silence_ms)
-        self._owes_progress = False  # audio came, and the gateway has not heard since that it is here
+        self._owes_progress = (
+            True  # it began, or audio came, and the gateway has not heard since that it is here
+        )
         self._is_receiving = False  # nothing is there to read
         self.writer = EventWriter(socket)
         self.intake = AudioIntake(opened, pipeline, self.writer, limits.lag, clock)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.errors import NoCapacity, SessionOver
+from broker.errors import NoCapacity, NothingToDrain, SessionOver
 from broker.records import Allocation, SlotRequest
 from broker.registry import HeartbeatReply, Registry
 from broker.router import LostWorker, SweepResult
@@ -273,5 +273,50 @@ def test_entries_that_are_not_ours_are_left_out(shared_redis: RedisServer) -> No
             look.hset("dalston:realtime:worker:strange", mapping={"status": "ready", "x": "\xff"})
         await it.registry.heartbeat(RECORD)
         assert [w.worker_id for w in await it.router.workers()] == ["w1"]
+
+    on_redis(main, shared_redis)
+
+
+def test_a_worker_that_drains_hears_whether_the_others_have_room(shared_redis: RedisServer) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        for session in ("s1", "s2"):
+            await it.router.allocate(session, SlotRequest("fast", "en"))
+        await it.router.drain("w1", 5)
+        assert await it.registry.heartbeat(RECORD) == HeartbeatReply(0, 5.0, has_room=False)
+        other = Registry.connect(shared_redis.url)
+        await other.heartbeat(replace(RECORD, worker_id="w2", capacity=1))
+        assert not (await it.registry.heartbeat(RECORD)).has_room
+        await other.heartbeat(replace(RECORD, worker_id="w2", capacity=2))
+        assert (await it.registry.heartbeat(RECORD)).has_room
+        await other.close()
+
+    on_redis(main, shared_redis)
+
+
+def test_a_worker_that_is_offline_has_nothing_to_drain(shared_redis: RedisServer) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.registry.offline("w1")
+        with pytest.raises(NothingToDrain, match="w1 is offline"):
+            await it.router.drain("w1", 5)
+        assert await it.router.drain("w1", None)
+
+    on_redis(main, shared_redis)
+
+
+def test_an_entry_with_the_fields_of_the_specification_alone_stops_no_allocation(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        with shared_redis.client() as look:
+            look.sadd("dalston:realtime:workers", "foreign")
+            fields = {"endpoint": "ws://x", "status": "ready", "capacity": "4", "active_sessions": "0"}
+            fields |= {"models_loaded": '["tiny"]', "last_heartbeat": "2026-01-01T00:00:00Z"}
+            look.hset("dalston:realtime:worker:foreign", mapping=fields)
+        slot = await it.router.allocate("s1", SlotRequest("fast", "en"))
+        assert isinstance(slot, Allocation)
+        assert slot.worker_id == "w1"
 
     on_redis(main, shared_redis)

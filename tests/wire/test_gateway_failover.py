@@ -4,9 +4,10 @@ import asyncio
 import json
 
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.support.fake_worker import WorkerVisit, fake_worker, read_message
-from tests.support.gateway_process import Client, GatewayProcess, client, run
+from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run
 from tests.support.gateway_sessions import SECOND, finals, lose, recorder
 from tests.support.redis_fixture import RedisServer
 
@@ -115,5 +116,68 @@ def test_without_another_worker_the_session_ends_as_a_fault_of_ours(
             assert [e["type"] for e in events] == ["warning", "error"]
             assert events[-1]["code"] == "internal"
             assert me.closed == (1011, "internal")
+
+    run(main())
+
+
+LOADING_S = 12.0  # Seconds that the only worker is away: more than one that can be reached gets.
+
+
+@pytest.mark.parametrize("overflow", ["reject", "queue"])
+def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(
+    shared_redis: RedisServer, overflow: str
+) -> None:
+    async def main(gateway: GatewayProcess) -> None:
+        async with fake_worker(shared_redis.url, recorder):
+            me = await connect(gateway.url(f"overflow={overflow}"), proxy=None, compression=None)
+            heard = Client(me)
+            await heard.send(SECOND * 2)
+            assert await finals(heard, 2) == ["w1", "w2"]
+        assert (await heard.event())["code"] == "worker_lost"
+        for _ in range(round(LOADING_S)):
+            async with asyncio.timeout(2):  # The client is read all the time.
+                await heard.send(SECOND)
+            await asyncio.sleep(1)
+        async with fake_worker(shared_redis.url, recorder) as back:
+            assert await finals(heard, 12) == [f"w{number}" for number in range(3, 15)]
+            assert len(back.visits) == 1
+            await heard.send({"type": "end"})
+            assert (await heard.rest())[-1]["audio_duration"] == 14.0
+        await me.close()
+
+    with gateway_process(shared_redis.url, resume_window="30") as gateway:
+        run(main(gateway), 40)
+
+
+def test_a_planned_move_is_not_called_a_loss(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
+    async def goes(visit: WorkerVisit) -> None:
+        await visit.begin()
+        await visit.connection.recv()
+        await visit.event("error", code="restarting", message="the worker is going away", recoverable=False)
+        await visit.connection.close(1012)
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, goes, worker_id="a"), client(gateway) as me:
+            await me.event("session.begin")
+            async with fake_worker(shared_redis.url, recorder, worker_id="b"):
+                await me.send(SECOND)
+                assert (await me.event("warning"))["code"] == "worker_changed"
+                assert await finals(me, 1) == ["w1"]
+
+    run(main())
+
+
+def test_a_worker_that_accepts_a_session_and_says_nothing_is_given_up(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def silent(visit: WorkerVisit) -> None:
+        await visit.connection.wait_closed()
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, silent, worker_id="a") as a, client(gateway) as me:
+            while not a.visits:
+                await asyncio.sleep(0.01)
+            async with fake_worker(shared_redis.url, recorder, worker_id="b"):
+                await me.event("session.begin")
 
     run(main())

@@ -1,4 +1,4 @@
-"""Stops the supervisor at any moment, as a person does at a terminal: all ends in order."""
+"""Ends the supervisor and its programs at any moment: what dies comes back, what is stopped ends in order."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from runtime.procfile import with_interpreter
 from tests.support.managed_process import ManagedProcess
 
 QUICK_S = 3.0  # Seconds; honcho would kill after 5.
+GIVES_UP_S = 30.0  # Seconds; five restarts with the waits before them take about nine.
 UP = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = "import signal; signal.signal(15, signal.SIG_IGN);" + UP
 SLOW = "import signal, sys, time; signal.signal(15, lambda *_: (time.sleep(0.3), sys.exit(0)));" + UP
@@ -31,6 +32,17 @@ signal.signal(15, end)
 )
 STORE = (
     "import pathlib, signal, sys; signal.signal(15, lambda *_: (pathlib.Path('gone').touch(), sys.exit(0)));"
+    + UP
+)
+FAILS = "import sys; print('up', flush=True); sys.exit(70)"
+REFUSES = "import sys; sys.exit('one: port 9 is taken')"
+FAILS_FIRST = (
+    """
+import pathlib, sys
+starts = pathlib.Path("starts")
+with starts.open("a") as file: file.write("x")
+if len(starts.read_text()) < 3: sys.exit(70)
+"""
     + UP
 )
 BLOCKED = (
@@ -127,5 +139,50 @@ def test_redis_ends_behind_those_who_still_write_to_it(tmp_path: Path, others: d
 def test_redis_ends_alone_too(tmp_path: Path) -> None:
     with supervised(tmp_path, redis=STORE) as process:
         programs_of(process, "redis")
+        press_ctrl_c(process)
+        assert process.wait(QUICK_S) == 0
+
+
+def test_a_program_that_is_killed_starts_again_and_the_others_stay(tmp_path: Path) -> None:
+    with supervised(tmp_path, one=UP, two=UP, redis=UP) as process:
+        programs = programs_of(process, "one", "two", "redis")
+        one, two, store = sorted(
+            programs, key=lambda each: ("one.py", "two.py", "redis.py").index(each.cmdline()[-1])
+        )
+        for victim, name in ((one, "one"), (store, "redis")):
+            seen = len(process.lines)
+            victim.kill()
+            process.line(rf"{name}.1 +\| up", skip=seen)
+        assert two.is_running()
+        press_ctrl_c(process)
+        assert process.wait(QUICK_S) == 0
+        assert said(process)[-1] == "redis.1 stopped (rc=-15)"
+
+
+def test_a_program_that_fails_at_first_gets_time(tmp_path: Path) -> None:
+    with supervised(tmp_path, one=FAILS_FIRST) as process:
+        process.line(r"one.1 +\| up")
+        starts = [line for line in said(process) if "starts again in" in line]
+        assert starts == ["one.1 starts again in 0.2 s", "one.1 starts again in 0.4 s"]
+
+
+def test_what_cannot_hold_itself_ends_all_with_its_last_words(tmp_path: Path) -> None:
+    with supervised(tmp_path, one=FAILS, two=UP) as process:
+        (two,) = programs_of(process, "two")
+        assert process.wait(GIVES_UP_S) == 70
+        assert not two.is_running()
+        assert process.lines[-1] == "dalston-rt: one.1 stopped 6 times in a short time (rc=70): up"
+
+
+def test_a_refusal_to_start_ends_all_at_once(tmp_path: Path) -> None:
+    with supervised(tmp_path, one=REFUSES, two=UP) as process:
+        assert process.wait() == 1
+        assert process.lines[-1] == "dalston-rt: one.1 stopped (rc=1): one: port 9 is taken"
+        assert not any("starts again" in line for line in process.lines)
+
+
+def test_a_signal_ends_what_waits_for_its_restart_too(tmp_path: Path) -> None:
+    with supervised(tmp_path, one=FAILS) as process:
+        process.line("one.1 starts again in 0.8 s")
         press_ctrl_c(process)
         assert process.wait(QUICK_S) == 0

@@ -17,8 +17,8 @@ class FeedLimits:
 
     - in_flight: seconds of audio that a worker has got and not dealt with.
     - unsent: seconds of audio that no worker has got.
-    - unsent_at_first: the same before the first worker is connected. We keep reading for long, so that a
-      disconnect is seen.
+    - unsent_at_first: the same while no worker is connected: before the first one, and while a lost one is
+      started again. We keep reading for long, so that a disconnect is seen.
     - unsent_frames: audio frames of whatever size that no worker has got: 60 s in frames of 10 ms.
     - unsent_controls: text frames that no worker has got.
     - open_flushes: flushes that are sent and not answered.
@@ -50,8 +50,10 @@ class AudioFeeder:
         self._changed.set()
 
     def rewind(self) -> None:
-        """Begin again with the first entry that the buffer keeps."""
+        """Begin again with the first entry that the buffer keeps; the next worker may be long in coming."""
         self._cursor = self._entries.first()
+        self._max_unsent = self._limits.unsent_at_first
+        self.wake()
 
     async def feed_audio(self, data: bytes) -> float:
         """Add a client's audio, once not too much waits; the seconds of older audio that were lost."""

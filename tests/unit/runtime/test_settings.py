@@ -13,7 +13,7 @@ from engines.catalog import ModelSpec
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from runtime.private_files import make_private_dir
-from runtime.process import lock, run_main
+from runtime.process import FAULT, lock, run_main
 from runtime.settings import Settings, read_settings
 from stages.asr.settings import AsrSettings
 from stages.process import process_index
@@ -180,6 +180,16 @@ def test_a_startup_error_is_one_line_and_exit_code_1() -> None:
     with pytest.raises(SystemExit) as ended:
         run_main("asr", main)
     assert ended.value.code == "asr: no weights"
+
+
+def test_what_nobody_expected_is_shown_with_a_code_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise KeyError
+
+    with pytest.raises(SystemExit) as ended:
+        run_main("asr", main)
+    assert ended.value.code == FAULT
+    assert "KeyError" in capsys.readouterr().err
 
 
 def test_a_main_that_returns_exits_with_0() -> None:

@@ -113,3 +113,18 @@ def test_changes_that_are_cleared_leave_nothing_to_save() -> None:
 def test_an_owner_is_read_as_it_was_written(text: str, address: str) -> None:
     assert str(Owner.read(text)) == text
     assert Owner.read(text).address == address
+
+
+def test_each_session_is_written_once_when_all_are_handed_over() -> None:
+    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
+        checkpoints = MemoryCheckpoints()
+        store = checkpoint_store(checkpoints)
+        states = [session(f"s{number}") for number in range(20)]
+        for state in states:
+            store.watch(state, lambda: None)
+        await asyncio.gather(*map(store.hand_over, states))
+        await store.close()
+        return checkpoints.calls
+
+    written = [change.session_id for call in run_virtually(main) for change in call]
+    assert sorted(written) == sorted(f"s{number}" for number in range(20))

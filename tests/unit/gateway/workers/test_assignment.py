@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from broker.errors import SessionOver
+from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
@@ -78,6 +78,28 @@ def test_without_another_worker_it_is_tried_for_some_seconds() -> None:
         assert await assignment(slots, unreachable).reassign(ASKED, RESUME, had_worker=True) is None
         assert asyncio.get_running_loop().time() - started == pytest.approx(8.0, abs=0.3)
         assert slots.avoided[:4] == [("none",), ("w1",), ("w2",), ()]
+
+    play(test)
+
+
+def test_the_only_worker_is_waited_for_while_none_has_the_model() -> None:
+    async def test() -> None:
+        gone = NoCapacity("no worker is there", 1.0, is_served=False)
+        slots = FakeSlots(*[gone] * 50, *[RegistryUnavailable("away")] * 50, SLOT)
+        started = asyncio.get_running_loop().time()
+        worker = await assignment(slots, opening(MemoryWorker())).reassign(ASKED, RESUME, had_worker=True)
+        assert worker is not None
+        assert asyncio.get_running_loop().time() - started == pytest.approx(20.0, abs=0.3)
+
+    play(test)
+
+
+def test_it_is_waited_for_no_longer_than_the_resume_window() -> None:
+    async def test() -> None:
+        slots = FakeSlots(*[NoCapacity("no worker is there", 1.0, is_served=False)] * 1_000)
+        started = asyncio.get_running_loop().time()
+        assert await assignment(slots, unreachable).reassign(ASKED, RESUME, had_worker=True) is None
+        assert asyncio.get_running_loop().time() - started == pytest.approx(30.0, abs=0.3)
 
     play(test)
 

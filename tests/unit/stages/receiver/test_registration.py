@@ -150,6 +150,18 @@ def test_a_drain_closes_sessions_when_its_time_is_over_and_can_be_taken_back() -
     play(main)
 
 
+def test_a_drain_waits_while_the_others_have_no_room() -> None:
+    async def main(worker: StagedWorker, registry: ScriptedRegistry, _registration: Registration) -> None:
+        registry.answer = HeartbeatReply(0, 5.0, has_room=False)
+        await pass_time(60)
+        assert worker.closed == []
+        registry.answer = HeartbeatReply(0, 5.0)
+        await pass_time(2)
+        assert worker.closed[0] == (CloseCode.RESTARTING, "the worker is going away")
+
+    play(main)
+
+
 def test_draining_does_not_wait_for_ever_for_the_sessions() -> None:
     async def main(worker: StagedWorker, registry: ScriptedRegistry, registration: Registration) -> None:
         await registration.drain(30)
