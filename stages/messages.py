@@ -240,14 +240,12 @@ class SessionFailed:
 class Alive:
     """A stage process is up; sent to the receiver every second.
 
-    From `asr` only: `models` is JSON, `slots` how many sessions its device holds (0: it has no say),
-    `gpu_used` and `gpu_total` are bytes (0: no GPU).
+    From `asr` only: `models` is JSON, `gpu_used` and `gpu_total` are bytes (0: no GPU).
     """
 
     stage: str
     index: int
     models: str = ""
-    slots: int = 0
     gpu_used: int = 0
     gpu_total: int = 0
 

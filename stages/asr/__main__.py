@@ -23,7 +23,7 @@ def main() -> None:
 
     def complete(alive: Alive) -> Alive:
         memory = gpu.memory() or GpuMemory(0, 0)
-        return replace(alive, models=models, slots=stage.slots, gpu_used=memory.used, gpu_total=memory.total)
+        return replace(alive, models=models, gpu_used=memory.used, gpu_total=memory.total)
 
     process.run(stage, complete)
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from engines.base import DeviceLost, Engine, Job, OutOfMemory, Transcript, UtteranceEngine
 from runtime.logs import get_logger
 from stages.asr.halves import decode_in_halves
 
 log = get_logger(__name__)
+
+GROW_AFTER: Final = 32
+"""Batches in a row as large as the device has held, after which one session more is tried. A batch that does
+not fit costs two smaller ones, so one in so many costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,12 @@ class Failure:
 
 
 class Inference:
-    """An engine and how many sessions fit into one of its steps, which only ever shrinks."""
+    """An engine, and how many sessions go into one of its steps: fewer while its device has no more room."""
 
-    def __init__(self, engine: Engine, max_batch: int) -> None:
+    def __init__(self, engine: Engine, most: int) -> None:
         self.engine = engine
-        self.max_batch = max_batch
-        self.shrunk = False  # the device has shown that it holds no more than `max_batch`
+        self.max_batch = self._most = most
+        self._fitted = 0  # batches of `max_batch` sessions in a row that the device has held
 
     def run_last_batch(self, jobs: Sequence[Job]) -> list[Transcript | Failure]:
         """The results of jobs that are the last of their utterances: what has no end is decoded in halves.
@@ -41,22 +45,20 @@ class Inference:
     def run_batch(self, jobs: Sequence[Any]) -> list[Transcript | Failure]:
         """The results of the jobs, in order.
 
-        A batch that does not fit is halved, and no larger one is tried again. One that raises is
+        A batch that does not fit is halved, and larger ones are tried again later. One that raises is
         repeated job by job, so that only those sessions fail whose own audio makes it raise.
 
         Raises:
             DeviceLost: no session of this process can go on, and another worker can have them.
         """
         try:
-            return list(self.engine.transcribe(jobs))
+            results = list[Transcript | Failure](self.engine.transcribe(jobs))
         except OutOfMemory as error:
             if len(jobs) == 1:
                 log.error("one session alone does not fit the device", error=str(error))
                 return [Failure("the device has too little memory for this utterance")]
             half = (len(jobs) + 1) // 2
-            if half < self.max_batch:
-                log.warning("out of memory: fewer sessions in a step", sessions=len(jobs), from_here_on=half)
-                self.max_batch, self.shrunk = half, True
+            self._shrink(len(jobs), half)
             return [*self.run_batch(jobs[:half]), *self.run_batch(jobs[half:])]
         except DeviceLost:
             raise
@@ -65,3 +67,21 @@ class Inference:
                 log.exception("the engine failed on one session's audio")
                 return [Failure(f"the engine failed on this utterance: {type(error).__name__}")]
             return [result for job in jobs for result in self.run_batch([job])]
+        self._grow(len(jobs))
+        return results
+
+    def _shrink(self, tried: int, half: int) -> None:
+        self._fitted = 0
+        if half < self.max_batch:
+            log.warning("out of memory: fewer sessions in a step", sessions=tried, from_here_on=half)
+            self.max_batch = half
+
+    def _grow(self, held: int) -> None:
+        """Try one session more where the device has long held as many as it may get."""
+        if held < self.max_batch or self.max_batch == self._most:
+            return
+        self._fitted += 1
+        if self._fitted >= GROW_AFTER:
+            self._fitted = 0
+            self.max_batch += 1
+            log.info("one more session in a step is tried", sessions=self.max_batch)

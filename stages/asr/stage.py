@@ -81,9 +81,9 @@ class AsrStage:
         self._waiting: dict[Inference, dict[str, Work[ServedSession]]] = {i: {} for i in self._inferences}
 
     @property
-    def slots(self) -> int:
-        """Sessions that the device holds, as found out by running out of memory; 0 while it has not."""
-        return min((i.max_batch for i in self._inferences if i.shrunk), default=0)
+    def max_batch(self) -> int:
+        """Sessions in a forward pass, of the engine that takes fewest: its device may have no more room."""
+        return min(inference.max_batch for inference in self._inferences)
 
     @property
     def busy(self) -> bool:
@@ -241,4 +241,4 @@ class AsrStage:
             kind = batch.kind.name.lower()
             self._metrics.inference.labels(kind).observe(spent / 1e9)
             self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
-            self._metrics.places.set(self.slots)
+            self._metrics.batch_limit.set(self.max_batch)

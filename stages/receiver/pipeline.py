@@ -108,11 +108,6 @@ class StagePipeline:
         total = sum(alive.gpu_total for alive in alives)
         return GpuMemory(sum(alive.gpu_used for alive in alives), total) if total else None
 
-    def capacity(self, slots: int) -> int:
-        """Sessions that all ASR processes hold, where each is configured for `slots`."""
-        alives = (self._asr.get(i) for i in range(self._counts["asr"]))
-        return sum(min(slots, alive.slots) if alive and alive.slots else slots for alive in alives)
-
     def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""
         self._outlet.send_to_all(EndOfStream("receiver"))

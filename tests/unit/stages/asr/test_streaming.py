@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dalston_realtime.protocol.models import ModelInfo
 from engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, Transcript
-from stages.asr.inference import Failure, Inference
+from stages.asr.inference import GROW_AFTER, Failure, Inference
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
@@ -88,7 +88,7 @@ class EchoJobs:
     rest = 0
 
     def __init__(self, clock: ManualClock, variant: str = "accurate", room: int = 99) -> None:
-        self._clock, self._room = clock, room
+        self._clock, self.room = clock, room
         self.sizes: list[int] = []
         self.info = ModelInfo(variant, f"echo-{variant}", "echo", ("en",), Features().flags())
 
@@ -96,7 +96,7 @@ class EchoJobs:
         self.sizes.append(len(jobs))
         self._clock.spend(1.0)
         firsts = [round(float(job.audio[0]) * 32768) for job in jobs]
-        if len(jobs) > self._room or 667 in firsts:
+        if len(jobs) > self.room or 667 in firsts:
             raise OutOfMemory("no room")
         if 666 in firsts:
             raise RuntimeError("cursed")
@@ -424,13 +424,41 @@ def test_only_the_job_that_makes_the_engine_raise_fails() -> None:
     assert kinds == {Transcript: 2, Failure: 1}
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
+def test_a_batch_that_does_not_fit_is_halved_and_the_next_ones_are_as_small() -> None:
     engine = EchoJobs(ManualClock(), room=2)
     inference = Inference(engine, 8)
     jobs = [Job(np.ones(SECOND, np.float32))] * 7
     assert all(isinstance(result, Transcript) for result in inference.run_batch(jobs))
-    assert (inference.max_batch, inference.shrunk) == (2, True)
+    assert inference.max_batch == 2
     assert engine.sizes == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_batches_grow_back_one_by_one_when_the_device_has_room_again() -> None:
+    engine = EchoJobs(ManualClock(), room=2)
+    inference = Inference(engine, 4)
+    jobs = [Job(np.ones(SECOND, np.float32))] * 4
+    inference.run_batch(jobs)
+    for _ in range(GROW_AFTER + 1):
+        inference.run_batch(jobs[: inference.max_batch])
+    assert (engine.sizes.count(3), inference.max_batch) == (1, 2)  # it was tried, and there is no room yet
+    engine.room = 4
+    sizes = []
+    for _ in range(3 * GROW_AFTER):
+        inference.run_batch(jobs[: inference.max_batch])
+        sizes.append(inference.max_batch)
+    assert sorted(sizes) == sizes
+    assert Counter(sizes)[3] == GROW_AFTER
+    assert sizes[-1] == 4
+
+
+def test_batches_that_are_smaller_than_the_device_holds_say_nothing_of_its_room() -> None:
+    engine = EchoJobs(ManualClock(), room=2)
+    inference = Inference(engine, 4)
+    jobs = [Job(np.ones(SECOND, np.float32))] * 4
+    inference.run_batch(jobs)
+    for _ in range(2 * GROW_AFTER):
+        inference.run_batch(jobs[:1])
+    assert inference.max_batch == 2
 
 
 def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
@@ -452,7 +480,6 @@ def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
     engine = EchoJobs(clock, "fast")
     stage = stage_of(engine, clock=clock)
     run(stage, clock, *map(opened, "ab"))
-    assert stage.slots == 0
     said = say(stage, clock, "a", 667) + say(stage, clock, "b", 1)
     assert "too little memory" in json_events(said)[0]["message"]
     assert [h.text for h in of_type(Hypothesis, said)] == ["", "1"]
