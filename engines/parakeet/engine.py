@@ -14,10 +14,10 @@ import torch
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
-from engines.base import Chunk, Features, OutOfMemory, Transcript
+from engines.base import Chunk, Features, OutOfMemory, StreamsLost, Transcript
 from engines.parakeet.checkpoint import CheckpointKind, locate
 from engines.parakeet.nemo import Frame
-from engines.parakeet.pipeline import NemoPipeline, StreamsLost
+from engines.parakeet.pipeline import NemoPipeline
 from engines.parakeet.vocabulary import Vocabularies
 from runtime.errors import StartupError
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
-from engines.base import DeviceLost, Engine, Job, OutOfMemory, Transcript, UtteranceEngine
+from engines.base import DeviceLost, Engine, Job, OutOfMemory, StreamsLost, Transcript, UtteranceEngine
 from runtime.logs import get_logger
 from stages.asr.halves import decode_in_halves
 
@@ -22,6 +22,16 @@ class Failure:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class LostStream:
+    """The stream of a job was lost in a step that failed half-way, perhaps by the fault of another."""
+
+    why: str
+
+
+Result: TypeAlias = Transcript | Failure | LostStream
+
+
 class Inference:
     """An engine, and how many sessions go into one of its steps: fewer while its device has no more room."""
 
@@ -30,7 +40,7 @@ class Inference:
         self.max_batch = self._most = most
         self._fitted = 0  # batches of `max_batch` sessions in a row that the device has held
 
-    def run_last_batch(self, jobs: Sequence[Job]) -> list[Transcript | Failure]:
+    def run_last_batch(self, jobs: Sequence[Job]) -> list[Result]:
         """The results of jobs that are the last of their utterances: what has no end is decoded in halves.
 
         Raises:
@@ -42,17 +52,18 @@ class Inference:
             for job, result in zip(jobs, self.run_batch(jobs), strict=True)
         ]
 
-    def run_batch(self, jobs: Sequence[Any]) -> list[Transcript | Failure]:
+    def run_batch(self, jobs: Sequence[Any]) -> list[Result]:
         """The results of the jobs, in order.
 
         A batch that does not fit is halved, and larger ones are tried again later. One that raises is
-        repeated job by job, so that only those sessions fail whose own audio makes it raise.
+        repeated job by job, so that only those sessions fail whose own audio makes it raise; where the engine
+        has lost the streams of all, the caller can only feed them again.
 
         Raises:
             DeviceLost: no session of this process can go on, and another worker can have them.
         """
         try:
-            results = list[Transcript | Failure](self.engine.transcribe(jobs))
+            results = list[Result](self.engine.transcribe(jobs))
         except OutOfMemory as error:
             if len(jobs) == 1:
                 log.error("one session alone does not fit the device", error=str(error))
@@ -63,9 +74,13 @@ class Inference:
         except DeviceLost:
             raise
         except Exception as error:
+            why = f"the engine failed on this utterance: {type(error).__name__}"
+            if isinstance(error, StreamsLost):
+                log.warning("a step failed half-way", sessions=len(jobs), why=str(error))
+                return [LostStream(why)] * len(jobs)
             if len(jobs) == 1:
                 log.exception("the engine failed on one session's audio")
-                return [Failure(f"the engine failed on this utterance: {type(error).__name__}")]
+                return [Failure(why)]
             return [result for job in jobs for result in self.run_batch([job])]
         self._grow(len(jobs))
         return results

@@ -11,7 +11,7 @@ from engines.base import Engine, Job, StreamingEngine, Transcript, UtteranceEngi
 from engines.catalog import describe
 from runtime.logs import get_logger
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
-from stages.asr.inference import Failure, Inference
+from stages.asr.inference import Inference, LostStream, Result
 from stages.asr.ordered_output import OrderedOutput
 from stages.asr.session_begin import session_begin
 from stages.asr.streaming_session import StreamingSession, StreamProgress
@@ -102,7 +102,7 @@ class AsrStage:
         if work is None:
             waiting.pop(session, None)
         else:
-            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient)
+            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient, work.alone)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Handle one message."""
@@ -136,11 +136,13 @@ class AsrStage:
             self._update_waiting(served)
 
     def _handle_result(
-        self, served: ServedSession, kind: WorkKind, job: Any, result: Transcript | Failure, spent: int
+        self, served: ServedSession, kind: WorkKind, job: Any, result: Result, spent: int
     ) -> Iterator[Packet]:
         if isinstance(result, Transcript):
             served.failures = 0
             served.session.handle_transcript(kind, job, result, spent)
+            return
+        if isinstance(result, LostStream) and cast(StreamingSession, served.session).feed_again():
             return
         served.failures += 1
         log.warning("an utterance is lost", session=served.session.output.opened.session_id, why=result.why)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalston_realtime.protocol.models import ModelInfo
-from engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, Transcript
+from engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, StreamsLost, Transcript
 from stages.asr.inference import GROW_AFTER, Failure, Inference
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
@@ -79,6 +79,18 @@ class EchoStream:
     def drop(self, stream: int) -> None:
         self.heard.pop(stream, None)
         self.dropped.append(stream)
+
+
+class FragileStream(EchoStream):
+    """Loses all streams of a step half-way where one of them makes it fail."""
+
+    def transcribe(self, jobs: Sequence[Chunk]) -> list[Transcript]:
+        try:
+            return super().transcribe(jobs)
+        except RuntimeError as error:
+            for job in jobs:
+                self.heard.pop(job.stream, None)
+            raise StreamsLost(str(error)) from error
 
 
 class EchoJobs:
@@ -340,6 +352,47 @@ def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> No
     assert [e.session for e in of_type(EncodedEvent, said)] == ["a"]
     assert [(e["type"], e["recoverable"]) for e in json_events(said)] == [("error", True)]
     assert [(h.session, h.text) for h in of_type(Hypothesis, said)] == [("a", ""), ("b", "1"), ("a", "1")]
+
+
+def test_a_step_that_fails_half_way_costs_one_session_its_utterance_and_the_others_no_word() -> None:
+    clock, names = ManualClock(), "abcd"
+    engine = FragileStream(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, *map(opened, names), *[speech_start(session=name) for name in names])
+    said = []
+    for at in range(6):
+        values = {name: 32_000 if (name, at) == ("c", 3) else at + 1 for name in names}
+        said += play(stage, at_once(*[words(at, values[name], session=name) for name in names]), clock)
+    said += run(stage, clock, *[end(6, session=name) for name in names])
+    finals = {h.session: h.text for h in of_type(Hypothesis, said) if h.final}
+    assert finals == dict.fromkeys("abd", "w1 w2 w3 w4 w5 w6") | {"c": ""}
+    assert [e.session for e in of_type(EncodedEvent, said) if e.kind == "error"] == ["c"]
+    partials = [h.text for h in of_type(Hypothesis, said) if h.session == "a" and not h.final]
+    assert partials == [" ".join(f"w{k}" for k in range(1, n + 1)) for n in range(1, 7)]
+    assert not engine.heard
+
+
+def test_a_step_that_fails_once_costs_nobody_a_word_whether_its_utterance_has_ended_or_not() -> None:
+    clock = ManualClock()
+
+    class FailsOnce(FragileStream):
+        def _step(self, job: Chunk) -> Transcript:
+            transcript = super()._step(job)
+            if len(self.steps) == 8:
+                raise RuntimeError("the last of several in step 8")
+            return transcript
+
+    engine = FailsOnce(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened("a"), opened("b"), speech_start(session="a"), speech_start(session="b"))
+    said = run(stage, clock, words(0, *range(1, 8), session="a"))  # seven steps
+    ends = end(8, session="a"), words(0, *range(1, 4), session="b")
+    said += play(stage, at_once(words(7, 8, session="a"), *ends), clock)
+    said += run(stage, clock, end(3, session="b"))
+    finals = {h.session: h.text for h in of_type(Hypothesis, said) if h.final}
+    assert len(engine.steps[7]) == 2
+    assert finals == {"a": " ".join(f"w{k}" for k in range(1, 9)), "b": "w1 w2 w3"}
+    assert not of_type(EncodedEvent, said)
 
 
 def test_three_failures_in_a_row_end_the_session() -> None:
