@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from engines.base import Engine
@@ -72,6 +72,14 @@ def _instant(checkpoint: str, _limits: EngineLimits) -> Engine:
     return Instant(checkpoint)
 
 
+def _faulty(checkpoint: str, limits: EngineLimits) -> Engine:
+    from engines.faulty import Faulty, parse_faulty
+
+    fault, number, engine, inner = parse_faulty(checkpoint)
+    wrapped = _load(_parse_one(f"fast={engine}:{inner}"), limits)
+    return cast(Engine, Faulty(wrapped, fault, number))
+
+
 def _parakeet(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.parakeet.checkpoint import locate
     from engines.parakeet.engine import Parakeet
@@ -98,6 +106,7 @@ KINDS: Final[Mapping[str, EngineKind]] = {
     "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]"),
     "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]"),
     "instant": EngineKind(_instant, "numpy", ""),  # A measuring tool, which transcribes nothing.
+    "faulty": EngineKind(_faulty, "numpy", ""),  # For tests of what a server does with a broken engine.
 }
 
 

@@ -4,15 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
-from engines.base import DeviceLost, Engine, Job, OutOfMemory, StreamsLost, Transcript, UtteranceEngine
+import numpy as np
+
+from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import (
+    Chunk,
+    DeviceLost,
+    Engine,
+    Job,
+    OutOfMemory,
+    StreamingEngine,
+    StreamsLost,
+    Transcript,
+    UtteranceEngine,
+)
 from runtime.logs import get_logger
 from stages.asr.halves import decode_in_halves
+from stages.asr.pass_guard import PassGuard
+from stages.asr.pass_speed import PassSize, PassSpeed
 
 log = get_logger(__name__)
 
 GROW_AFTER: Final = 32
 """Batches in a row as large as the device has held, after which one session more is tried. A batch that does
 not fit costs two smaller ones, so one in so many costs little."""
+
+
+NO_STREAM: Final = 0  # The number of a stream that no session has; theirs count from 1.
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +53,22 @@ Result: TypeAlias = Transcript | Failure | LostStream
 class Inference:
     """An engine, and how many sessions go into one of its steps: fewer while its device has no more room."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, most: int, guard: PassGuard | None = None) -> None:
+        self.engine, self._guard, self._speed = engine, guard or PassGuard(), PassSpeed()
+        self._known_good: Any = _silence(engine)  # What the engine does unless its device is broken.
         self.max_batch = self._most = most
         self._fitted = 0  # batches of `max_batch` sessions in a row that the device has held
+
+    def check_device(self) -> None:
+        """Have the engine do once more what it could do before.
+
+        Raises:
+            DeviceLost: it fails on this too, so it fails on everything.
+        """
+        try:
+            self._transcribe([self._known_good])
+        except Exception as error:
+            raise DeviceLost(f"the engine fails on everything: {type(error).__name__}: {error}") from error
 
     def run_last_batch(self, jobs: Sequence[Job]) -> list[Result]:
         """The results of jobs that are the last of their utterances: what has no end is decoded in halves.
@@ -56,16 +86,18 @@ class Inference:
         """The results of the jobs, in order.
 
         A batch that does not fit is halved, and larger ones are tried again later. One that raises is
-        repeated job by job, so that only those sessions fail whose own audio makes it raise; where the engine
-        has lost the streams of all, the caller can only feed them again.
+        repeated job by job, so that only those sessions fail whose own audio makes it raise. Where the engine
+        has lost the streams of all, the caller can only feed them again. Where a job fails alone, the engine
+        must be able to do once more what it could do before, or its device is broken.
 
         Raises:
             DeviceLost: no session of this process can go on, and another worker can have them.
         """
         try:
-            results = list[Result](self.engine.transcribe(jobs))
+            results = list[Result](self._transcribe(jobs))
         except OutOfMemory as error:
             if len(jobs) == 1:
+                self.check_device()
                 log.error("one session alone does not fit the device", error=str(error))
                 return [Failure("the device has too little memory for this utterance")]
             half = (len(jobs) + 1) // 2
@@ -74,6 +106,8 @@ class Inference:
         except DeviceLost:
             raise
         except Exception as error:
+            if len(jobs) == 1:
+                self.check_device()
             why = f"the engine failed on this utterance: {type(error).__name__}"
             if isinstance(error, StreamsLost):
                 log.warning("a step failed half-way", sessions=len(jobs), why=str(error))
@@ -83,6 +117,15 @@ class Inference:
                 return [Failure(why)]
             return [result for job in jobs for result in self.run_batch([job])]
         self._grow(len(jobs))
+        if isinstance(jobs[0], Job):
+            self._known_good = jobs[0]
+        return results
+
+    def _transcribe(self, jobs: Sequence[Any]) -> list[Transcript]:
+        size = PassSize.of(jobs)
+        with self._guard.watch(self._speed.bound(size)) as running:
+            results = list(self.engine.transcribe(jobs))
+        self._speed.record(size, running.age)
         return results
 
     def _shrink(self, tried: int, half: int) -> None:
@@ -100,3 +143,11 @@ class Inference:
             self._fitted = 0
             self.max_batch += 1
             log.info("one more session in a step is tried", sessions=self.max_batch)
+
+
+def _silence(engine: Engine) -> Job | Chunk:
+    """Work on which no engine fails by itself: a second of silence, or one step of it."""
+    if engine.info.features["streaming"]:
+        samples = cast(StreamingEngine, engine).chunk_samples
+        return Chunk(NO_STREAM, np.zeros(samples, np.float32), first=True, last=True)
+    return Job(np.zeros(SAMPLE_RATE, np.float32))

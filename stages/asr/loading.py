@@ -4,8 +4,11 @@ import time
 
 import msgspec
 
+from engines.base import DeviceLost
 from engines.catalog import EngineLimits, default, describe, load
+from runtime.errors import StartupError
 from runtime.logs import get_logger
+from stages.asr.pass_guard import PassGuard
 from stages.asr.settings import AsrSettings
 from stages.asr.stage import AsrStage
 from stages.endpoint_rules import samples
@@ -14,11 +17,13 @@ from stages.metrics import StageMetrics
 log = get_logger(__name__)
 
 
-def load_stage(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, str]:
+def load_stage(
+    settings: AsrSettings, metrics: StageMetrics, guard: PassGuard | None = None
+) -> tuple[AsrStage, str]:
     """The stage with its engines loaded, and its models as the receiver registers them: JSON.
 
     Raises:
-        StartupError: an engine's library or its checkpoint is not there.
+        StartupError: an engine's library or its checkpoint is not there, or it can't transcribe.
     """
     limits = EngineLimits(settings.asr_threads, settings.most_sessions_per_gpu, settings.chunk_ms)
     engines = load(settings.models or default(), limits)
@@ -28,7 +33,12 @@ def load_stage(settings: AsrSettings, metrics: StageMetrics) -> tuple[AsrStage, 
         samples(settings.partial_interval_ms),
         time.monotonic_ns,
         metrics,
+        guard,
     )
+    try:
+        stage.check_devices()
+    except DeviceLost as error:
+        raise StartupError(f"silence can't be transcribed: {error}") from error
     for info in describe(engines):
         log.info("serves", variant=info.variant, model=info.name, engine=info.engine)
     return stage, msgspec.json.encode(describe(engines)).decode()

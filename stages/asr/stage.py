@@ -13,6 +13,7 @@ from runtime.logs import get_logger
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
 from stages.asr.inference import Inference, LostStream, Result
 from stages.asr.ordered_output import OrderedOutput
+from stages.asr.pass_guard import PassGuard
 from stages.asr.session_begin import session_begin
 from stages.asr.streaming_session import StreamingSession, StreamProgress
 from stages.asr.utterance_session import UtteranceSession
@@ -72,13 +73,23 @@ class AsrStage:
         partial_interval: int,
         clock: Callable[[], int],
         metrics: StageMetrics | None = None,
+        guard: PassGuard | None = None,
     ) -> None:
-        inferences = {id(engine): Inference(engine, max_batch) for engine in engines.values()}
+        inferences = {id(engine): Inference(engine, max_batch, guard) for engine in engines.values()}
         self._inferences = list(inferences.values())
         self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
         self._sessions: dict[str, ServedSession] = {}
         self._waiting: dict[Inference, dict[str, Work[ServedSession]]] = {i: {} for i in self._inferences}
+
+    def check_devices(self) -> None:
+        """Have each engine transcribe silence once, before any session is served.
+
+        Raises:
+            DeviceLost: one of them can't.
+        """
+        for inference in self._inferences:
+            inference.check_device()
 
     @property
     def max_batch(self) -> int:

@@ -101,6 +101,11 @@ class StagePipeline:
         """The models of the worker as its ASR processes say, which all have the same: JSON."""
         return next((alive.models for alive in self._asr.values()), "[]")
 
+    def pass_age(self, index: int | None = None) -> float:
+        """Seconds of the oldest forward pass in progress at its heartbeat, of all ASR processes or of one."""
+        alives = self._asr.values() if index is None else filter(None, [self._asr.get(index)])
+        return max((alive.pass_ms for alive in alives), default=0) / 1_000
+
     @property
     def gpu_memory(self) -> GpuMemory | None:
         """What the devices of all ASR processes have in use together; None without a GPU."""

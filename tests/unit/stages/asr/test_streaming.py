@@ -528,6 +528,25 @@ def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
         say(stage, clock, "s", 1)
 
 
+@pytest.mark.parametrize(("kind", "model"), [(EchoJobs, "accurate"), (EchoStream, "fast")])
+def test_an_engine_that_fails_on_what_it_could_do_before_has_lost_its_device(kind: Any, model: str) -> None:
+    clock = ManualClock()
+    engine = kind(clock)
+    stage = stage_of(engine, clock=clock)
+    stage.check_devices()
+    run(stage, clock, opened("a", model=model), opened("b", model=model))
+    assert not json_events(say(stage, clock, "a", 1), "error")
+
+    def fail(jobs: Sequence[Any]) -> list[Transcript]:
+        raise RuntimeError("the device answers nothing")
+
+    engine.transcribe = fail
+    with pytest.raises(DeviceLost, match="fails on everything: RuntimeError: the device answers nothing"):
+        say(stage, clock, "b", 1)
+    with pytest.raises(DeviceLost):
+        stage.check_devices()
+
+
 def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
     clock = ManualClock()
     engine = EchoJobs(clock, "fast")
