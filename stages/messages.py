@@ -241,13 +241,14 @@ class Alive:
     """A stage process is up; sent to the receiver every second.
 
     From `asr` only: `models` is JSON, `pass_ms` the age of the forward pass in progress in ms (0: none),
-    `gpu_used` and `gpu_total` are bytes (0: no GPU).
+    `device` is the UUID of its GPU or `cpu`, `gpu_used` and `gpu_total` are bytes (0: no GPU).
     """
 
     stage: str
     index: int
     models: str = ""
     pass_ms: int = 0
+    device: str = ""
     gpu_used: int = 0
     gpu_total: int = 0
 

@@ -24,7 +24,7 @@ def main() -> None:
     configure_logging("asr", settings.log_level, settings.log_format)
     process = StageProcess("asr", settings, stop)
     guard = PassGuard(_end_hung)
-    stage, models = load_stage(settings, process.metrics, guard)
+    stage, models = load_stage(settings, process.metrics, guard, process.index)
     guard.start()
     gpu = Gpu()
 
@@ -33,6 +33,7 @@ def main() -> None:
         return replace(
             alive,
             models=models,
+            device=gpu.uuid() or "cpu",
             pass_ms=round(1_000 * guard.age),
             gpu_used=memory.used,
             gpu_total=memory.total,

@@ -108,10 +108,15 @@ class StagePipeline:
 
     @property
     def gpu_memory(self) -> GpuMemory | None:
-        """What the devices of all ASR processes have in use together; None without a GPU."""
-        alives = self._asr.values()
+        """What all devices of the ASR processes have in use, each counted once; None without a GPU."""
+        alives = {alive.device or str(index): alive for index, alive in self._asr.items()}.values()
         total = sum(alive.gpu_total for alive in alives)
         return GpuMemory(sum(alive.gpu_used for alive in alives), total) if total else None
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device of each ASR process: the UUID of a GPU, or `cpu`."""
+        return tuple(alive.device for _, alive in sorted(self._asr.items()))
 
     def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""

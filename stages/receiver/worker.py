@@ -172,6 +172,7 @@ class Worker:
             gpu_memory_used=gigabytes(memory.used) if memory else None,
             gpu_memory_total=gigabytes(memory.total) if memory else None,
             degraded_capacity=s.degraded_sessions_per_gpu * s.fanout["asr"],
+            devices=self._pipeline.devices,
             pass_age=self._pipeline.pass_age(),
             sessions=tuple(sorted({session.session_id for session in self._sessions.values()})),
         )

@@ -59,6 +59,11 @@ def test_the_memory_of_a_worker_is_that_of_all_its_devices(folder: Path) -> None
     assert after(folder, first, second)[-1] == GpuMemory(4_000, 20_000)
 
 
+def test_the_memory_of_a_device_that_two_processes_share_counts_once(folder: Path) -> None:
+    beats = [Alive("asr", k, "[]", device="GPU-5f", gpu_used=3_000, gpu_total=10_000) for k in (0, 1)]
+    assert after(folder, *beats)[-1] == GpuMemory(3_000, 10_000)
+
+
 def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) -> None:
     async def offer() -> list[int]:
         pipeline = StagePipeline(folder, COUNTS)
