@@ -20,10 +20,11 @@ SMALLER_VARIANT: Final = {"accurate": "fast"}
 class WorkerRecord:
     """What a worker reports in a heartbeat.
 
-    `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the largest lag
-    of its sessions in seconds, `sessions` the ids of those that it serves. `degraded_capacity` is the number
-    of sessions where clients accept degraded ones; it may exceed the capacity. A worker without a GPU leaves
-    the memory out.
+    `endpoint` is a URL such as `ws://host:9000`, `capacity` a number of sessions, `lag` the largest lag of
+    its sessions in seconds, `sessions` the ids of those that it serves, `pass_age` the age in seconds of its
+    oldest forward pass in progress. `degraded_capacity` is the number of sessions where clients accept
+    degraded ones; it may exceed the capacity. `devices` has the UUID of each ASR process's GPU, or `cpu`. A
+    worker without a GPU leaves the memory out.
     """
 
     worker_id: str
@@ -36,6 +37,8 @@ class WorkerRecord:
     gpu_memory_total: str | None = None
     degraded_capacity: int = 0
     sessions: tuple[str, ...] = ()
+    pass_age: float = 0.0
+    devices: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, str]:
         """The hash fields that come from the worker alone."""
@@ -46,6 +49,8 @@ class WorkerRecord:
             "models_loaded": json.dumps([model.name for model in self.models]),
             "models": json.dumps([asdict(model) for model in self.models]),
             "lag": f"{self.lag:.3f}",
+            "devices": json.dumps(self.devices),
+            "pass_age": f"{self.pass_age:.3f}",
             "last_heartbeat": utc_now(),
         }
         if self.gpu_memory_used is not None:
@@ -74,6 +79,8 @@ class WorkerInfo:
     version: str
     gpu_memory_used: str | None
     gpu_memory_total: str | None
+    pass_age: float = 0.0
+    devices: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -162,6 +169,8 @@ def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: b
             version=fields.get("version", ""),
             gpu_memory_used=fields.get("gpu_memory_used"),
             gpu_memory_total=fields.get("gpu_memory_total"),
+            devices=tuple(map(str, json.loads(fields.get("devices", "[]")))),
+            pass_age=float(fields.get("pass_age", "0")),
         )
     except (KeyError, ValueError, TypeError):
         return None

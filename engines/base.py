@@ -20,6 +20,10 @@ class DeviceLost(Exception):
     """The device fails with every input; only a new process can use it again."""
 
 
+class StreamsLost(Exception):
+    """A step failed half-way: the streams in it are not open any more, whichever of them was the cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """What a model can do; clients see it in `session.begin`."""
@@ -143,7 +147,9 @@ class StreamingEngine(Protocol):
 
         Raises:
             OutOfMemory: the batch does not fit the device; no stream has changed.
+            StreamsLost: the step failed half-way; its streams are not open any more.
             DeviceLost: the device fails with every input.
+            Exception: what else is wrong with one of the chunks; no stream has changed.
         """
         ...
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, cast
 
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from engines.base import Engine
@@ -43,13 +43,15 @@ class EngineLimits:
     """What an engine may use: CPU threads of a forward pass, sessions at a time, and milliseconds of a step.
 
     `chunk_ms` is for cache-aware models; with None the engine chooses. In `data_dir` an engine may keep what
-    it makes of its files; with None it makes it at each start.
+    it makes of its files; with None it makes it at each start. With a `device` it uses that one or refuses,
+    with None the best one that its library finds.
     """
 
     threads: int = 1
     sessions: int = 4
     chunk_ms: int | None = None
     data_dir: Path | None = None
+    device: Literal["cuda", "cpu"] | None = None
 
 
 def _moonshine(checkpoint: str, limits: EngineLimits) -> Engine:
@@ -66,7 +68,7 @@ def _moonshine(checkpoint: str, limits: EngineLimits) -> Engine:
 def _whisper(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.whisper.engine import Whisper
 
-    return Whisper(checkpoint, limits.threads)
+    return Whisper(checkpoint, limits.threads, limits.device)
 
 
 def _instant(checkpoint: str, _limits: EngineLimits) -> Engine:
@@ -75,32 +77,44 @@ def _instant(checkpoint: str, _limits: EngineLimits) -> Engine:
     return Instant(checkpoint)
 
 
+def _faulty(checkpoint: str, limits: EngineLimits) -> Engine:
+    from engines.faulty import Faulty, parse_faulty
+
+    fault, number, engine, inner = parse_faulty(checkpoint)
+    wrapped = _load(_parse_one(f"fast={engine}:{inner}"), limits)
+    return cast(Engine, Faulty(wrapped, fault, number))
+
+
 def _parakeet(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.parakeet.checkpoint import locate
     from engines.parakeet.engine import Parakeet
 
-    # One stream of a session may still end while the next one begins.
-    streams = 2 * limits.sessions
+    # One stream of a session may still end while the next begins; one more tries the device.
+    streams = 2 * limits.sessions + 1
     kind = locate(checkpoint).kind
     # A buffered model encodes its whole buffer again in each step: short steps would cost too much.
     chunk_ms = limits.chunk_ms if kind == "cache_aware" else None
-    return Parakeet(checkpoint, limits.threads, kind=kind, streams=streams, chunk_ms=chunk_ms)
+    return Parakeet(
+        checkpoint, limits.threads, kind=kind, streams=streams, chunk_ms=chunk_ms, device=limits.device
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class EngineKind:
-    """How an engine is built, the library that it needs, and the extra that installs the library."""
+    """How an engine is built, its library, the extra that installs that, and whether it uses a GPU."""
 
     build: Callable[[str, EngineLimits], Engine]
     library: str
     extra: str
+    uses_gpu: bool = False
 
 
 KINDS: Final[Mapping[str, EngineKind]] = {
     "moonshine": EngineKind(_moonshine, "onnxruntime", ""),
-    "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]"),
-    "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]"),
+    "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]", uses_gpu=True),
+    "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]", uses_gpu=True),
     "instant": EngineKind(_instant, "numpy", ""),  # A measuring tool, which transcribes nothing.
+    "faulty": EngineKind(_faulty, "numpy", ""),  # For tests of what a server does with a broken engine.
 }
 
 

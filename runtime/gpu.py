@@ -2,6 +2,8 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pynvml
 
@@ -18,10 +20,10 @@ class Gpu:
     """The device of this process: the first that it may see. Does nothing where there is no driver."""
 
     def __init__(self) -> None:
-        self._handle = None
+        self._handle: Any = None
         try:
             pynvml.nvmlInit()
-            self._handle = _first_visible(os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+            self._handle = _first_visible(os.environ.get("CUDA_VISIBLE_DEVICES"))
         except pynvml.NVMLError:
             return
 
@@ -31,6 +33,10 @@ class Gpu:
             return None
         info = pynvml.nvmlDeviceGetMemoryInfo(self._handle)
         return GpuMemory(int(info.used), int(info.total))
+
+    def uuid(self) -> str:
+        """Its name, which no other device has; empty without a GPU."""
+        return "" if self._handle is None else str(pynvml.nvmlDeviceGetUUID(self._handle))
 
     def busy(self) -> float | None:
         """In how much of the last moment something ran on it, in percent; None where nobody says."""
@@ -42,12 +48,23 @@ class Gpu:
             return None
 
 
-def _first_visible(visible: str) -> object:
-    """The handle of the first device that CUDA_VISIBLE_DEVICES names: an index, a UUID, or nothing."""
-    first = visible.split(",", maxsplit=1)[0].strip()
-    if first and not first.isdigit():
+def count_gpus() -> int:
+    """The GPUs of this host, whether a process may see them or not."""
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetCount())
+    except pynvml.NVMLError:  # A container may have the devices without this library.
+        return len([node for node in Path("/dev").glob("nvidia*") if node.name[6:].isdecimal()])
+
+
+def _first_visible(visible: str | None) -> Any:
+    """The handle of the first device that CUDA_VISIBLE_DEVICES names; None where it hides all."""
+    first = "0" if visible is None else visible.split(",", maxsplit=1)[0].strip()
+    if first in ("", "-1"):
+        return None
+    if not first.isdigit():
         return pynvml.nvmlDeviceGetHandleByUUID(first)
-    return pynvml.nvmlDeviceGetHandleByIndex(int(first or 0))
+    return pynvml.nvmlDeviceGetHandleByIndex(int(first))
 
 
 def gigabytes(size: int) -> str:

@@ -240,14 +240,15 @@ class SessionFailed:
 class Alive:
     """A stage process is up; sent to the receiver every second.
 
-    From `asr` only: `models` is JSON, `slots` how many sessions its device holds (0: it has no say),
-    `gpu_used` and `gpu_total` are bytes (0: no GPU).
+    From `asr` only: `models` is JSON, `pass_ms` the age of the forward pass in progress in ms (0: none),
+    `device` is the UUID of its GPU or `cpu`, `gpu_used` and `gpu_total` are bytes (0: no GPU).
     """
 
     stage: str
     index: int
     models: str = ""
-    slots: int = 0
+    pass_ms: int = 0
+    device: str = ""
     gpu_used: int = 0
     gpu_total: int = 0
 

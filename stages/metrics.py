@@ -66,10 +66,10 @@ class StageMetrics:
             ["kind", "reason"],
             buckets=BATCH_SIZES,
         )
-        self.places = Gauge(
-            "dalston_asr_places",
-            "Sessions that the device holds, as found out by running out of memory; 0: no trouble so far",
-            multiprocess_mode="livesum",
+        self.batch_limit = Gauge(
+            "dalston_asr_batch_limit",
+            "Sessions that may be in a forward pass now: fewer after the device ran out of memory",
+            multiprocess_mode="livemin",
         )
         self.drops = Counter("dalston_dropped_total", "What was dropped, by reason", ["reason"])
         self.audio = Counter("dalston_audio_seconds_total", "Audio received")

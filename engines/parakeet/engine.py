@@ -14,10 +14,10 @@ import torch
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.models import ModelInfo
-from engines.base import Chunk, Features, OutOfMemory, Transcript
+from engines.base import Chunk, Features, OutOfMemory, StreamsLost, Transcript
 from engines.parakeet.checkpoint import CheckpointKind, locate
 from engines.parakeet.nemo import Frame
-from engines.parakeet.pipeline import NemoPipeline, StreamsLost
+from engines.parakeet.pipeline import NemoPipeline
 from engines.parakeet.vocabulary import Vocabularies
 from runtime.errors import StartupError
 
@@ -75,7 +75,7 @@ class Parakeet:
     are those of a step on a CPU, and torch's of the whole process.
 
     Raises:
-        StartupError: there is no such checkpoint, it can't stream, or not in steps of this length.
+        StartupError: there is no such checkpoint or device, it can't stream, or not in steps of this length.
     """
 
     def __init__(
@@ -90,7 +90,13 @@ class Parakeet:
     ) -> None:
         found = locate(checkpoint, kind)
         torch.set_num_threads(threads)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        has_cuda = torch.cuda.is_available()
+        if device == "cuda" and not has_cuda:
+            raise StartupError(
+                f"this host has a GPU, and torch {torch.__version__} can't use it:"
+                " install a torch with CUDA, or set DALSTON_DEVICES=cpu"
+            )
+        device = device or ("cuda" if has_cuda else "cpu")
         try:
             self._pipeline = NemoPipeline(found, device, streams, chunk_ms)
         except torch.OutOfMemoryError:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from engines.base import DeviceLost
+from engines.base import DeviceLost, StreamsLost
 from engines.parakeet import config as parakeet_config
 from engines.parakeet.checkpoint import NemoCheckpoint
 from engines.parakeet.nemo import (
@@ -17,10 +17,6 @@ from engines.parakeet.nemo import (
     normalize_as_trained,
     notify_before,
 )
-
-
-class StreamsLost(Exception):
-    """A step failed after NeMo had begun to change its streams: they are closed."""
 
 
 class NemoPipeline:

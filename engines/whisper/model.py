@@ -56,6 +56,11 @@ class WhisperModel:
         self, checkpoint: WhisperCheckpoint, threads: int, device: str | None, compute_type: str | None
     ) -> None:
         self.device = device or ("cuda" if ctranslate2.get_cuda_device_count() else "cpu")
+        if device == "cuda" and not ctranslate2.get_cuda_device_count():
+            raise StartupError(
+                f"this host has a GPU, and CTranslate2 {ctranslate2.__version__} can't use it:"
+                " install one with CUDA, or set DALSTON_DEVICES=cpu"
+            )
         try:
             compute_type = compute_type or best_compute_type(self.device)
             self._weights = Weights(

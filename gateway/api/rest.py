@@ -145,7 +145,7 @@ def describe_worker(worker: WorkerInfo) -> dict[str, Any]:
     """One worker, with its models by name; what is not known is left out."""
     fields = asdict(worker) | {"models": [*dict.fromkeys(model.name for model in worker.models)]}
     del fields["heartbeat_ms"]
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    return {name: value for name, value in fields.items() if value not in (None, "", ())}
 
 
 def describe_status(snapshot: WorkerSnapshot) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Work(Generic[T]):
     """Something to decode for one session, waiting since `since` (ns).
 
     Work that `yields` lets others of its kind go first. Work that is `patient` lets a message that is just
-    coming be handled first.
+    coming be handled first. Work that is `alone` shares its forward pass with no other session.
     """
 
     item: T
@@ -34,6 +34,7 @@ class Work(Generic[T]):
     since: int
     yields: bool = False
     patient: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def next_batch(waiting: Iterable[Work[T]], max_batch: int) -> Batch[T] | None:
     if not works:
         return None
     first = works[0]
-    same = [w.item for w in works if w.kind is first.kind]
+    same = [first.item]
+    if not first.alone:
+        same = [w.item for w in works if w.kind is first.kind and not w.alone]
     reason: Reason = "full" if len(same) >= max_batch else "drained"
     return Batch(tuple(same[:max_batch]), first.kind, reason, first.since)

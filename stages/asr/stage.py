@@ -11,8 +11,9 @@ from engines.base import Engine, Job, StreamingEngine, Transcript, UtteranceEngi
 from engines.catalog import describe
 from runtime.logs import get_logger
 from stages.asr.batcher import Batch, Work, WorkKind, next_batch
-from stages.asr.inference import Failure, Inference
+from stages.asr.inference import Inference, LostStream, Result
 from stages.asr.ordered_output import OrderedOutput
+from stages.asr.pass_guard import PassGuard
 from stages.asr.session_begin import session_begin
 from stages.asr.streaming_session import StreamingSession, StreamProgress
 from stages.asr.utterance_session import UtteranceSession
@@ -72,18 +73,28 @@ class AsrStage:
         partial_interval: int,
         clock: Callable[[], int],
         metrics: StageMetrics | None = None,
+        guard: PassGuard | None = None,
     ) -> None:
-        inferences = {id(engine): Inference(engine, max_batch) for engine in engines.values()}
+        inferences = {id(engine): Inference(engine, max_batch, guard) for engine in engines.values()}
         self._inferences = list(inferences.values())
         self._models = [(info, inferences[id(engines[info.variant])]) for info in describe(engines)]
         self._interval, self._clock, self._metrics = partial_interval, clock, metrics
         self._sessions: dict[str, ServedSession] = {}
         self._waiting: dict[Inference, dict[str, Work[ServedSession]]] = {i: {} for i in self._inferences}
 
+    def check_devices(self) -> None:
+        """Have each engine transcribe silence once, before any session is served.
+
+        Raises:
+            DeviceLost: one of them can't.
+        """
+        for inference in self._inferences:
+            inference.check_device()
+
     @property
-    def slots(self) -> int:
-        """Sessions that the device holds, as found out by running out of memory; 0 while it has not."""
-        return min((i.max_batch for i in self._inferences if i.shrunk), default=0)
+    def max_batch(self) -> int:
+        """Sessions in a forward pass, of the engine that takes fewest: its device may have no more room."""
+        return min(inference.max_batch for inference in self._inferences)
 
     @property
     def busy(self) -> bool:
@@ -102,7 +113,7 @@ class AsrStage:
         if work is None:
             waiting.pop(session, None)
         else:
-            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient)
+            waiting[session] = Work(served, work.kind, work.since, work.yields, work.patient, work.alone)
 
     def handle(self, message: Message, payload: bytes, now: int) -> Iterator[Packet]:
         """Handle one message."""
@@ -136,11 +147,13 @@ class AsrStage:
             self._update_waiting(served)
 
     def _handle_result(
-        self, served: ServedSession, kind: WorkKind, job: Any, result: Transcript | Failure, spent: int
+        self, served: ServedSession, kind: WorkKind, job: Any, result: Result, spent: int
     ) -> Iterator[Packet]:
         if isinstance(result, Transcript):
             served.failures = 0
             served.session.handle_transcript(kind, job, result, spent)
+            return
+        if isinstance(result, LostStream) and cast(StreamingSession, served.session).feed_again():
             return
         served.failures += 1
         log.warning("an utterance is lost", session=served.session.output.opened.session_id, why=result.why)
@@ -241,4 +254,4 @@ class AsrStage:
             kind = batch.kind.name.lower()
             self._metrics.inference.labels(kind).observe(spent / 1e9)
             self._metrics.batch.labels(kind, batch.reason).observe(len(batch.items))
-            self._metrics.places.set(self.slots)
+            self._metrics.batch_limit.set(self.max_batch)

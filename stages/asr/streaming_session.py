@@ -9,13 +9,13 @@ import numpy as np
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Chunk, Floats, Transcript
+from stages.asr.audio_buffer import AudioBuffer
 from stages.asr.batcher import Work, WorkKind
 from stages.asr.ordered_output import OrderedOutput, OutputText
 from stages.endpoint_rules import EndpointRules
 from stages.messages import Stamps, UtteranceEnd
 
 OVERLAP: Final = EndpointRules().overlap[1]  # Samples that are decoded again behind a cut, at most.
-KEEP: Final = 2 * SAMPLE_RATE  # Samples kept before what is not fed yet: an overlap and more.
 OPEN_FOR: Final = SAMPLE_RATE  # Samples after which a silence is over, or has ended the utterance.
 
 _streams = count(1)  # Numbers of streams are never used twice in a process.
@@ -23,43 +23,48 @@ _streams = count(1)  # Numbers of streams are never used twice in a process.
 
 @dataclass(slots=True)
 class StreamProgress:
-    """An utterance that is being fed to the engine: float32 audio from sample `base` on."""
+    """An utterance that is being fed to the engine. All of its audio is kept: a stream may be lost."""
 
     number: int
-    start: int = -1  # its first audio says
     overlaps: bool = False
     language: str | None = None  # as the client said when it began
     id: int = field(default_factory=lambda: next(_streams))
-    base: int = 0
     fed: int = 0  # the engine has all samples up to here
+    heard: int = (
+        0  # the engine has said what it makes of all samples up to here, in this stream or one before
+    )
+    lost_at: int = -1  # the engine had all samples up to here when the step behind them failed
     opened: bool = False  # the engine knows the stream
     possible_end: UtteranceEnd | None = None  # its speech may have ended here
     text: str = ""
     since: int = 0  # when the audio that is not fed yet began to wait (ns)
     stamps: Stamps = ()
-    audio: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+    audio: AudioBuffer = field(default_factory=AudioBuffer)
 
     @property
     def said(self) -> OutputText:
         """How a hypothesis names it."""
-        return OutputText(self.number, max(0, self.start), self.overlaps)
+        return OutputText(self.number, max(0, self.audio.start), self.overlaps)
 
     @property
     def end(self) -> int:
         """The sample after the last one that is here."""
-        return self.base + len(self.audio)
+        return self.audio.end
 
     def extend(self, at: int, audio: Floats) -> None:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
-        if self.start < 0:
-            self.start = self.base = self.fed = at
-        surplus = max(0, self.fed - KEEP - self.base)
-        self.base += surplus
-        self.audio = np.concatenate([self.audio[surplus:], audio[max(0, self.end - surplus - at) :]])
+        if self.audio.start < 0:
+            self.fed = self.heard = at
+        self.audio.extend(at, audio)
 
-    def slice(self, start: int, end: int) -> Floats:
-        """The samples from `start` to `end`, as far as they are kept."""
-        return self.audio[max(0, start - self.base) : max(0, end - self.base)]
+    def on_fed(self, samples: int, *, last: bool) -> None:
+        """The engine has taken so many samples more."""
+        self.opened, self.fed = not last, self.fed + samples
+        self.heard = max(self.heard, self.fed)
+
+    def restart(self) -> None:
+        """The engine gets all of it again, under another number."""
+        self.id, self.opened, self.lost_at, self.fed = next(_streams), False, self.fed, self.audio.start
 
 
 @dataclass(slots=True)
@@ -94,7 +99,7 @@ class StreamingSession:
     def end_utterance(self, end: UtteranceEnd, now: int) -> None:
         """The end is decided: the rest of its audio is next; after a cut the next utterance begins."""
         stream, self.stream = self.stream, None
-        if stream is None or stream.start < 0:
+        if stream is None or stream.audio.start < 0:
             self.output.abandon(end)
             if end.kind == "cut":
                 self.begin_utterance(end.utterance + 1)
@@ -109,7 +114,7 @@ class StreamingSession:
         self.begin_utterance(cut.utterance + 1, overlaps=cut.resume < cut.until)
         assert self.stream is not None
         self.stream.since, self.stream.stamps = now, cut.stamps
-        self.stream.extend(cut.resume, before.slice(cut.resume, before.end))
+        self.stream.extend(cut.resume, before.audio.between(cut.resume, before.end))
 
     def close(self) -> None:
         """The session is gone: free its streams."""
@@ -120,12 +125,12 @@ class StreamingSession:
 
     def next_work(self) -> Work["StreamingSession"] | None:
         """The next step of this session, if there is one."""
-        if head := self.output.head:
-            return Work(self, WorkKind.STEP, head.since)
-        stream = self.stream
-        if stream is not None and stream.end - stream.fed >= self.chunk:
-            return Work(self, WorkKind.STEP, stream.since)
-        return None
+        head, stream = self.output.head, self.stream
+        if head is None and (stream is None or stream.end - stream.fed < self.chunk):
+            return None
+        due, _ = self._due()
+        since = due.since if head is None else head.since
+        return Work(self, WorkKind.STEP, since, alone=due.fed == due.lost_at)
 
     def make_job(self, kind: WorkKind) -> Chunk:
         """The next chunk: of the oldest utterance that is over, else of the one that is being said."""
@@ -134,7 +139,7 @@ class StreamingSession:
         opened = self.output.opened
         return Chunk(
             stream.id,
-            stream.slice(stream.fed, end),
+            stream.audio.between(stream.fed, end),
             first=not stream.opened,
             last=self.output.head is not None and end >= until,
             language=stream.language,
@@ -147,12 +152,12 @@ class StreamingSession:
     ) -> None:
         """Emit what becomes of the result of `job`."""
         stream, _ = self._due()
-        stream.opened, stream.fed = not job.last, stream.fed + len(job.audio)
+        stream.on_fed(len(job.audio), last=job.last)
         if job.last:
             assert self.output.head is not None
             end = self.output.head.end
             self.output.resolve((self.output.make_final(stream.said, end, transcript, inference_ns), b""))
-        elif self.output.head is None:  # else its final is a step or two away
+        elif self.output.head is None and stream.fed == stream.heard:  # else its final is a step or two away
             self._emit_partial(stream, transcript, inference_ns)
 
     def _emit_partial(self, stream: StreamProgress, transcript: Transcript, inference_ns: int) -> None:
@@ -172,7 +177,20 @@ class StreamingSession:
             self.output.fail_head(stream.said, why)
         else:
             self.stream = None
-            self.output.fail(stream.said, stream.fed, why)
+            self.output.fail(stream.said, stream.heard, why)
+
+    def feed_again(self) -> bool:
+        """The engine has lost the stream that is due in a step of several, of which any may be the cause.
+
+        All of its audio is fed again, and the step at which it was lost is taken alone. False where it has
+        failed there alone: that would be in vain.
+        """
+        stream, _ = self._due()
+        if stream.fed == stream.lost_at:
+            return False
+        self.drop(stream.id)
+        stream.restart()
+        return True
 
     def _due(self) -> tuple[StreamProgress, int]:
         """The stream whose step is next, and up to where it goes."""
@@ -196,7 +214,8 @@ def _move_cut_to_fed(stream: StreamProgress, cut: UtteranceEnd) -> UtteranceEnd:
     The next utterance then begins in what was fed, however quiet it was further back: an overlap
     that is longer than words are compared over would say them twice.
     """
-    if stream.fed <= cut.until:
+    heard = stream.heard
+    if heard <= cut.until:
         return cut
-    resume = max(cut.resume, stream.fed - OVERLAP)
-    return replace(cut, at=stream.fed, until=stream.fed, resume=resume, decided=max(cut.decided, stream.fed))
+    resume = max(cut.resume, heard - OVERLAP)
+    return replace(cut, at=heard, until=heard, resume=resume, decided=max(cut.decided, heard))

@@ -1,17 +1,12 @@
 """Holds the audio of one utterance while it is said, and what was decoded of it so far."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
-import numpy as np
-
-from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats, Transcript
+from stages.asr.audio_buffer import AudioBuffer
 from stages.asr.context import Context, OwnHypothesis
 from stages.asr.ordered_output import OutputText
 from stages.messages import Stamps, UtteranceEnd
-
-GROWTH: Final = SAMPLE_RATE * 4  # Samples by which a buffer grows, so that it is copied every 4 s only.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +38,9 @@ class SpeculativeFinal:
 
 @dataclass(slots=True)
 class Utterance:
-    """An utterance that is being said: float32 audio from sample `start` on."""
+    """An utterance that is being said: float32 audio from sample `start` on, which its first audio says."""
 
     number: int
-    start: int = -1  # its first audio says
     overlaps: bool = False
     language: str | None = None  # as the client said when it began
     own: OwnHypothesis | None = None  # the newest partial, which is decoded without context
@@ -57,8 +51,17 @@ class Utterance:
     speculative: SpeculativeFinal | None = None  # the last one that was decoded
     since: int = 0  # when the audio or the possible end that is not decoded yet came (ns)
     stamps: Stamps = ()
-    length: int = 0
-    _audio: Floats = field(default_factory=lambda: np.empty(GROWTH, np.float32))
+    _buffer: AudioBuffer = field(default_factory=AudioBuffer)
+
+    @property
+    def start(self) -> int:
+        """The first sample, -1 before any audio has come."""
+        return self._buffer.start
+
+    @property
+    def length(self) -> int:
+        """The number of samples that are here."""
+        return self._buffer.length
 
     @property
     def said(self) -> OutputText:
@@ -68,20 +71,12 @@ class Utterance:
     @property
     def end(self) -> int:
         """The sample after the last one that is here."""
-        return self.start + self.length
+        return self._buffer.end
 
     def extend(self, at: int, audio: Floats) -> None:
         """Take samples that begin at index `at`; what is here already is not taken twice."""
-        if self.start < 0:
-            self.start = at
-        audio = audio[max(0, self.end - at) :]
-        if self.length + len(audio) > len(self._audio):
-            grown = np.empty(self.length + len(audio) + GROWTH, np.float32)
-            grown[: self.length] = self._audio[: self.length]
-            self._audio = grown
-        self._audio[self.length : self.length + len(audio)] = audio
-        self.length += len(audio)
+        self._buffer.extend(at, audio)
 
     def audio(self, until: int) -> Floats:
         """The samples up to index `until`."""
-        return self._audio[: max(0, min(until - self.start, self.length))]
+        return self._buffer.between(self.start, until)

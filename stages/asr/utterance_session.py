@@ -75,7 +75,7 @@ class UtteranceSession:
 
     def _carry_over(self, before: Utterance, cut: UtteranceEnd) -> None:
         overlaps = cut.resume < cut.until
-        after = Utterance(cut.utterance + 1, cut.resume, overlaps, self.output.spoken)
+        after = Utterance(cut.utterance + 1, overlaps=overlaps, language=self.output.spoken)
         after.extend(cut.resume, before.audio(before.end)[cut.resume - before.start :])
         after.stamps = cut.stamps
         self.utterance = after

@@ -13,11 +13,14 @@ from stages.messages import Audio, Open
 from stages.receiver.event_writer import EventWriter
 from stages.receiver.lag import Lag, LagLimits
 from stages.receiver.pipeline import StagePipeline
+from stages.topology import STAGES
 
 SLICE: Final = SAMPLE_RATE // 4 * BYTES_PER_SAMPLE  # Bytes of one message, 250 ms: others get their turn.
 LEAST: Final = SAMPLE_RATE // 50 * BYTES_PER_SAMPLE  # Bytes worth a message, 20 ms: less waits for more.
 NOTHING_WAITS: Final = math.inf  # Seconds of a wait: no audio is left that could be read at once.
 CHECK_S: Final = 0.25  # Seconds after which the lag is assessed where no audio says that it is time to.
+LONG_PASS_S: Final = 3.0  # Seconds of a forward pass in progress: what is late is late because of it.
+ASR: Final = STAGES.index("asr")  # Where a route has the ASR process.
 
 
 class AudioIntake:
@@ -76,6 +79,9 @@ class AudioIntake:
     def check_lag(self, held_s: float = 0.0) -> None:
         """Warn the client of a lag; `held_s` is for how long reading has been suspended so far.
 
+        While one forward pass takes long no session is ended: either it ends, and the lag with it, or it
+        hangs, and another worker goes on with the session.
+
         Raises:
             SessionError: results are too far behind.
         """
@@ -84,6 +90,8 @@ class AudioIntake:
             return
         lag = round(self.lag.seconds(held_s), 3)
         if verdict == "exceeded":
+            if self._pipeline.pass_age(self._route[ASR]) >= LONG_PASS_S:
+                return
             raise SessionError(
                 CloseCode.LAG_EXCEEDED,
                 f"results are {lag} s behind the audio; send slower, or add capacity",

@@ -102,17 +102,22 @@ class StagePipeline:
         """The models of the worker as its ASR processes say, which all have the same: JSON."""
         return next((alive.models for alive in self._asr.values()), "[]")
 
+    def pass_age(self, index: int | None = None) -> float:
+        """Seconds of the oldest forward pass in progress at its heartbeat, of all ASR processes or of one."""
+        alives = self._asr.values() if index is None else filter(None, [self._asr.get(index)])
+        return max((alive.pass_ms for alive in alives), default=0) / 1_000
+
     @property
     def gpu_memory(self) -> GpuMemory | None:
-        """What the devices of all ASR processes have in use together; None without a GPU."""
-        alives = self._asr.values()
+        """What all devices of the ASR processes have in use, each counted once; None without a GPU."""
+        alives = {alive.device or str(index): alive for index, alive in self._asr.items()}.values()
         total = sum(alive.gpu_total for alive in alives)
         return GpuMemory(sum(alive.gpu_used for alive in alives), total) if total else None
 
-    def capacity(self, slots: int) -> int:
-        """Sessions that all ASR processes hold, where each is configured for `slots`."""
-        alives = (self._asr.get(i) for i in range(self._counts["asr"]))
-        return sum(min(slots, alive.slots) if alive and alive.slots else slots for alive in alives)
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device of each ASR process: the UUID of a GPU, or `cpu`."""
+        return tuple(alive.device for _, alive in sorted(self._asr.items()))
 
     def send_end_of_stream(self) -> None:
         """Say that no more messages come; `drained` is set when all senders have said so in turn."""

@@ -138,8 +138,8 @@ class Worker:
                 deadline.reschedule(now)
 
     def capacity(self) -> int:
-        """Slots of the worker: less than configured where a device has run out of memory."""
-        return self._pipeline.capacity(self._settings.sessions_per_gpu)
+        """Slots of the worker."""
+        return self._settings.sessions_per_gpu * self._settings.fanout["asr"]
 
     def missing(self) -> list[str]:
         """The stage processes that are not there."""
@@ -171,7 +171,9 @@ class Worker:
             draining,
             gpu_memory_used=gigabytes(memory.used) if memory else None,
             gpu_memory_total=gigabytes(memory.total) if memory else None,
-            degraded_capacity=self._pipeline.capacity(s.degraded_sessions_per_gpu),
+            degraded_capacity=s.degraded_sessions_per_gpu * s.fanout["asr"],
+            devices=self._pipeline.devices,
+            pass_age=self._pipeline.pass_age(),
             sessions=tuple(sorted({session.session_id for session in self._sessions.values()})),
         )
 

@@ -13,9 +13,8 @@ import torch
 from bench.load.engine_playback import EnginePlayback
 from bench.load.vad_trace import trace_vad
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from engines.base import Chunk, DeviceLost, OutOfMemory, Transcript
+from engines.base import Chunk, DeviceLost, OutOfMemory, StreamsLost, Transcript
 from engines.parakeet.engine import NoFreeStream, NotOpen, Parakeet
-from engines.parakeet.pipeline import StreamsLost
 from engines.parakeet.vocabulary import Vocabularies
 from engines.silero import SileroVad
 from tests.engines.digits import DIGITS, Spoken, spoken
@@ -253,6 +252,19 @@ def test_four_sessions_behind_our_vad_hear_what_was_said(engine: Parakeet) -> No
     load = EnginePlayback(engine, traces, sessions=4, seconds=10).run()
     true, heard = zip(*load.pairs, strict=True)
     assert jiwer.wer(list(true), [text.lower() for text in heard]) <= 0.05
+
+
+def test_four_sessions_lose_no_word_to_a_step_that_fails_half_way(
+    engine: Parakeet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vad = SileroVad()
+    traces = [trace_vad(said.text, as_pcm(said.audio), vad) for said in speech()]
+    undisturbed = EnginePlayback(engine, traces, sessions=4, seconds=10).run()
+    nemo = engine._pipeline._nemo
+    monkeypatch.setattr(nemo, "update_partial_transcript", FullOnce(nemo.update_partial_transcript, 12))
+    disturbed = EnginePlayback(engine, traces, sessions=4, seconds=10).run()
+    assert nemo.update_partial_transcript.left <= 0
+    assert sorted(disturbed.pairs) == sorted(undisturbed.pairs)
 
 
 def test_memory_stays_flat_over_500_short_streams(engine: Parakeet) -> None:

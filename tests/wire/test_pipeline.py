@@ -23,10 +23,10 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def after(folder: Path, *beats: Alive) -> tuple[list[str], str, int, GpuMemory | None]:
-    """What the pipeline says is missing, which models and how many slots of four, and its GPU memory."""
+def after(folder: Path, *beats: Alive) -> tuple[list[str], str, GpuMemory | None]:
+    """What the pipeline says is missing, which models it has, and its GPU memory."""
 
-    async def listen() -> tuple[list[str], str, int, GpuMemory | None]:
+    async def listen() -> tuple[list[str], str, GpuMemory | None]:
         pipeline = StagePipeline(folder, COUNTS)
         pipeline.start(lambda _message, _payload: None)
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -38,7 +38,7 @@ def after(folder: Path, *beats: Alive) -> tuple[list[str], str, int, GpuMemory |
             async with asyncio.timeout(5):
                 while len(pipeline.missing()) > expected:
                     await asyncio.sleep(0)
-            return pipeline.missing(), pipeline.models, pipeline.capacity(4), pipeline.gpu_memory
+            return pipeline.missing(), pipeline.models, pipeline.gpu_memory
         finally:
             outlet.close()
             context.term()
@@ -48,17 +48,20 @@ def after(folder: Path, *beats: Alive) -> tuple[list[str], str, int, GpuMemory |
 
 
 def test_a_worker_is_whole_when_all_its_processes_beat(folder: Path) -> None:
-    missing, models, capacity, memory = after(folder, Alive("vad", 0), Alive("asr", 1, "[1]"))
+    missing, models, memory = after(folder, Alive("vad", 0), Alive("asr", 1, "[1]"))
     assert missing == ["asr.1", "assembler.1", "sender.1"]
-    assert (models, capacity, memory) == ("[1]", 8, None)
+    assert (models, memory) == ("[1]", None)
 
 
-def test_a_device_that_ran_out_of_memory_lowers_the_capacity(folder: Path) -> None:
-    first = Alive("asr", 0, "[]", slots=2, gpu_used=3_000, gpu_total=10_000)
+def test_the_memory_of_a_worker_is_that_of_all_its_devices(folder: Path) -> None:
+    first = Alive("asr", 0, "[]", gpu_used=3_000, gpu_total=10_000)
     second = Alive("asr", 1, "[]", gpu_used=1_000, gpu_total=10_000)
-    _, _, capacity, memory = after(folder, first, second)
-    assert capacity == 2 + 4
-    assert memory == GpuMemory(4_000, 20_000)
+    assert after(folder, first, second)[-1] == GpuMemory(4_000, 20_000)
+
+
+def test_the_memory_of_a_device_that_two_processes_share_counts_once(folder: Path) -> None:
+    beats = [Alive("asr", k, "[]", device="GPU-5f", gpu_used=3_000, gpu_total=10_000) for k in (0, 1)]
+    assert after(folder, *beats)[-1] == GpuMemory(3_000, 10_000)
 
 
 def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) -> None:

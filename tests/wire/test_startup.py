@@ -53,6 +53,12 @@ def test_the_models_files_are_missing(folder: Path) -> None:
     assert "pip install moonshine-voice==0.1.0" in line
 
 
+def test_a_device_that_fails_on_everything(folder: Path) -> None:
+    line = complaint("stages.asr", folder, DALSTON_MODELS="fast=faulty:raise:0:instant:any")
+    assert "silence can't be transcribed" in line
+    assert "the device answers nothing" in line
+
+
 def test_the_vads_weights_are_missing(folder: Path) -> None:
     root = WEIGHTS.parents[2]
     shutil.copytree(root / "engines", folder / "engines", ignore=shutil.ignore_patterns("*.npz"))

@@ -14,7 +14,9 @@ from dalston_realtime.protocol.models import ModelInfo
 from runtime.errors import StartupError
 
 MODEL = ModelInfo("fast", "tiny", "moonshine", ("en", "de"), {"streaming": False})
-RECORD = WorkerRecord("w", "ws://w:9000", 4, (MODEL,), lag=0.25, gpu_memory_total="24GB")
+RECORD = WorkerRecord(
+    "w", "ws://w:9000", 4, (MODEL,), lag=0.25, gpu_memory_total="24GB", pass_age=1.5, devices=("GPU-5f",)
+)
 FIELDS = RECORD.fields() | {"status": "ready", "heartbeat_ms": "1738065600000"}
 
 
@@ -42,6 +44,7 @@ def test_a_record_survives_its_way_through_a_hash() -> None:
     assert (worker.capacity, worker.active_sessions, worker.free) == (4, 1, 3)
     assert (worker.lag, worker.gpu_memory_total, worker.gpu_memory_used) == (0.25, "24GB", None)
     assert (worker.status, worker.alive) == ("ready", True)
+    assert (worker.pass_age, worker.devices) == (1.5, ("GPU-5f",))
 
 
 def test_an_old_heartbeat_is_offline_whatever_the_hash_says() -> None:
@@ -51,7 +54,8 @@ def test_an_old_heartbeat_is_offline_whatever_the_hash_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", sorted(set(FIELDS) - {"models_loaded", "gpu_memory_total", "degraded_capacity"})
+    "broken",
+    sorted(set(FIELDS) - {"models_loaded", "gpu_memory_total", "degraded_capacity", "pass_age", "devices"}),
 )
 def test_a_hash_that_is_not_a_worker_is_none(broken: str) -> None:
     without = {name: value for name, value in FIELDS.items() if name != broken}

@@ -27,13 +27,24 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return asked
 
 
-@pytest.mark.parametrize(("visible", "asked"), [("", 0), ("1", 1), ("1,0", 1), ("GPU-5f", "GPU-5f")])
+@pytest.mark.parametrize(("visible", "asked"), [("0", 0), ("1", 1), ("1,0", 1), ("GPU-5f", "GPU-5f")])
 def test_the_first_visible_device_is_asked(
     driver: list[object], monkeypatch: pytest.MonkeyPatch, visible: str, asked: object
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert Gpu().memory() == GpuMemory(4_200_000_000, 24_000_000_000)
     assert driver == [asked]
+
+
+def test_without_a_choice_it_is_the_first_and_where_all_are_hidden_none(
+    driver: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert Gpu().memory()
+    assert driver == [0]
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert Gpu().memory() is None
 
 
 @pytest.mark.usefixtures("driver")

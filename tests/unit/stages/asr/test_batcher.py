@@ -50,6 +50,18 @@ def test_nothing_waits() -> None:
             Batch(("a",), WorkKind.FINAL, "drained"),
         ),
         (
+            [Work("a", WorkKind.STEP, 1, alone=True), Work("b", WorkKind.STEP, 2)],
+            Batch(("a",), WorkKind.STEP, "drained"),
+        ),
+        (
+            [
+                Work("a", WorkKind.STEP, 1),
+                Work("b", WorkKind.STEP, 2, alone=True),
+                Work("c", WorkKind.STEP, 3),
+            ],
+            Batch(("a", "c"), WorkKind.STEP, "full"),
+        ),
+        (
             [Work("b", WorkKind.FINAL, 2), Work("a", WorkKind.FINAL, 1)],
             Batch(("a", "b"), WorkKind.FINAL, "full"),
         ),

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dalston_realtime.protocol.models import ModelInfo
-from engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, Transcript
-from stages.asr.inference import Failure, Inference
+from engines.base import Chunk, DeviceLost, Features, Job, OutOfMemory, StreamsLost, Transcript
+from stages.asr.inference import GROW_AFTER, Failure, Inference
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
 from stages.channels import Packet
@@ -81,6 +81,18 @@ class EchoStream:
         self.dropped.append(stream)
 
 
+class FragileStream(EchoStream):
+    """Loses all streams of a step half-way where one of them makes it fail."""
+
+    def transcribe(self, jobs: Sequence[Chunk]) -> list[Transcript]:
+        try:
+            return super().transcribe(jobs)
+        except RuntimeError as error:
+            for job in jobs:
+                self.heard.pop(job.stream, None)
+            raise StreamsLost(str(error)) from error
+
+
 class EchoJobs:
     """Says how many seconds it was given; a first sample of 666 makes it fail, 667 fill the device."""
 
@@ -88,7 +100,7 @@ class EchoJobs:
     rest = 0
 
     def __init__(self, clock: ManualClock, variant: str = "accurate", room: int = 99) -> None:
-        self._clock, self._room = clock, room
+        self._clock, self.room = clock, room
         self.sizes: list[int] = []
         self.info = ModelInfo(variant, f"echo-{variant}", "echo", ("en",), Features().flags())
 
@@ -96,7 +108,7 @@ class EchoJobs:
         self.sizes.append(len(jobs))
         self._clock.spend(1.0)
         firsts = [round(float(job.audio[0]) * 32768) for job in jobs]
-        if len(jobs) > self._room or 667 in firsts:
+        if len(jobs) > self.room or 667 in firsts:
             raise OutOfMemory("no room")
         if 666 in firsts:
             raise RuntimeError("cursed")
@@ -342,6 +354,47 @@ def test_audio_on_which_the_engine_fails_costs_one_session_one_utterance() -> No
     assert [(h.session, h.text) for h in of_type(Hypothesis, said)] == [("a", ""), ("b", "1"), ("a", "1")]
 
 
+def test_a_step_that_fails_half_way_costs_one_session_its_utterance_and_the_others_no_word() -> None:
+    clock, names = ManualClock(), "abcd"
+    engine = FragileStream(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, *map(opened, names), *[speech_start(session=name) for name in names])
+    said = []
+    for at in range(6):
+        values = {name: 32_000 if (name, at) == ("c", 3) else at + 1 for name in names}
+        said += play(stage, at_once(*[words(at, values[name], session=name) for name in names]), clock)
+    said += run(stage, clock, *[end(6, session=name) for name in names])
+    finals = {h.session: h.text for h in of_type(Hypothesis, said) if h.final}
+    assert finals == dict.fromkeys("abd", "w1 w2 w3 w4 w5 w6") | {"c": ""}
+    assert [e.session for e in of_type(EncodedEvent, said) if e.kind == "error"] == ["c"]
+    partials = [h.text for h in of_type(Hypothesis, said) if h.session == "a" and not h.final]
+    assert partials == [" ".join(f"w{k}" for k in range(1, n + 1)) for n in range(1, 7)]
+    assert not engine.heard
+
+
+def test_a_step_that_fails_once_costs_nobody_a_word_whether_its_utterance_has_ended_or_not() -> None:
+    clock = ManualClock()
+
+    class FailsOnce(FragileStream):
+        def _step(self, job: Chunk) -> Transcript:
+            transcript = super()._step(job)
+            if len(self.steps) == 8:
+                raise RuntimeError("the last of several in step 8")
+            return transcript
+
+    engine = FailsOnce(clock)
+    stage = stage_of(engine, clock=clock)
+    run(stage, clock, opened("a"), opened("b"), speech_start(session="a"), speech_start(session="b"))
+    said = run(stage, clock, words(0, *range(1, 8), session="a"))  # seven steps
+    ends = end(8, session="a"), words(0, *range(1, 4), session="b")
+    said += play(stage, at_once(words(7, 8, session="a"), *ends), clock)
+    said += run(stage, clock, end(3, session="b"))
+    finals = {h.session: h.text for h in of_type(Hypothesis, said) if h.final}
+    assert len(engine.steps[7]) == 2
+    assert finals == {"a": " ".join(f"w{k}" for k in range(1, 9)), "b": "w1 w2 w3"}
+    assert not of_type(EncodedEvent, said)
+
+
 def test_three_failures_in_a_row_end_the_session() -> None:
     clock = ManualClock()
     stage = stage_of(EchoJobs(clock, "fast"), clock=clock)
@@ -424,13 +477,41 @@ def test_only_the_job_that_makes_the_engine_raise_fails() -> None:
     assert kinds == {Transcript: 2, Failure: 1}
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_stays_so() -> None:
+def test_a_batch_that_does_not_fit_is_halved_and_the_next_ones_are_as_small() -> None:
     engine = EchoJobs(ManualClock(), room=2)
     inference = Inference(engine, 8)
     jobs = [Job(np.ones(SECOND, np.float32))] * 7
     assert all(isinstance(result, Transcript) for result in inference.run_batch(jobs))
-    assert (inference.max_batch, inference.shrunk) == (2, True)
+    assert inference.max_batch == 2
     assert engine.sizes == [7, 4, 2, 2, 3, 2, 1]
+
+
+def test_batches_grow_back_one_by_one_when_the_device_has_room_again() -> None:
+    engine = EchoJobs(ManualClock(), room=2)
+    inference = Inference(engine, 4)
+    jobs = [Job(np.ones(SECOND, np.float32))] * 4
+    inference.run_batch(jobs)
+    for _ in range(GROW_AFTER + 1):
+        inference.run_batch(jobs[: inference.max_batch])
+    assert (engine.sizes.count(3), inference.max_batch) == (1, 2)  # it was tried, and there is no room yet
+    engine.room = 4
+    sizes = []
+    for _ in range(3 * GROW_AFTER):
+        inference.run_batch(jobs[: inference.max_batch])
+        sizes.append(inference.max_batch)
+    assert sorted(sizes) == sizes
+    assert Counter(sizes)[3] == GROW_AFTER
+    assert sizes[-1] == 4
+
+
+def test_batches_that_are_smaller_than_the_device_holds_say_nothing_of_its_room() -> None:
+    engine = EchoJobs(ManualClock(), room=2)
+    inference = Inference(engine, 4)
+    jobs = [Job(np.ones(SECOND, np.float32))] * 4
+    inference.run_batch(jobs)
+    for _ in range(2 * GROW_AFTER):
+        inference.run_batch(jobs[:1])
+    assert inference.max_batch == 2
 
 
 def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
@@ -447,12 +528,30 @@ def test_a_device_that_is_lost_is_no_matter_of_one_session() -> None:
         say(stage, clock, "s", 1)
 
 
+@pytest.mark.parametrize(("kind", "model"), [(EchoJobs, "accurate"), (EchoStream, "fast")])
+def test_an_engine_that_fails_on_what_it_could_do_before_has_lost_its_device(kind: Any, model: str) -> None:
+    clock = ManualClock()
+    engine = kind(clock)
+    stage = stage_of(engine, clock=clock)
+    stage.check_devices()
+    run(stage, clock, opened("a", model=model), opened("b", model=model))
+    assert not json_events(say(stage, clock, "a", 1), "error")
+
+    def fail(jobs: Sequence[Any]) -> list[Transcript]:
+        raise RuntimeError("the device answers nothing")
+
+    engine.transcribe = fail
+    with pytest.raises(DeviceLost, match="fails on everything: RuntimeError: the device answers nothing"):
+        say(stage, clock, "b", 1)
+    with pytest.raises(DeviceLost):
+        stage.check_devices()
+
+
 def test_one_alone_that_does_not_fit_fails_and_the_others_live() -> None:
     clock = ManualClock()
     engine = EchoJobs(clock, "fast")
     stage = stage_of(engine, clock=clock)
     run(stage, clock, *map(opened, "ab"))
-    assert stage.slots == 0
     said = say(stage, clock, "a", 667) + say(stage, clock, "b", 1)
     assert "too little memory" in json_events(said)[0]["message"]
     assert [h.text for h in of_type(Hypothesis, said)] == ["", "1"]

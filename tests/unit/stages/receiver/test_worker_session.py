@@ -68,6 +68,7 @@ class FakePipeline:
 
     def __init__(self, processes: bool) -> None:
         self.ends = True
+        self.age_of_pass = 0.0
         self.sent: list[tuple[Message, bytes]] = []
         self.offered: list[Message] = []
         self.processes = processes
@@ -85,6 +86,10 @@ class FakePipeline:
             self.session.handle_result(AudioProcessed("s", ROUTE, message.start + len(payload) // 2), b"")
         if isinstance(message, Close) and message.reason == "end" and self.ends:
             self.session.handle_result(Frame("s", "session.end"), b'{"type":"session.end"}')
+
+    def pass_age(self, index: int) -> float:
+        assert index == ROUTE[1]
+        return self.age_of_pass
 
     def offer(self, message: Message) -> None:
         self.offered.append(message)
@@ -519,4 +524,17 @@ def test_results_that_fall_behind_are_warned_about_and_then_end_it() -> None:
     assert bench.told[0]["code"] == "processing_lag"
     assert set(bench.told[0]) == {"type", "code", "message", "lag", "received", "processed"}
     assert bench.told[-1]["code"] == "lag_exceeded"
+    assert bench.closed == (4010, "lag_exceeded")
+
+
+def test_a_session_that_is_late_because_of_one_long_forward_pass_is_not_ended() -> None:
+    async def go_on(bench: SessionBench) -> None:
+        bench.pipe.age_of_pass = 4.0
+        await pass_time(4.0)
+        assert bench.told
+        assert {event["code"] for event in bench.told} == {"processing_lag"}
+        bench.pipe.age_of_pass = 0.0
+
+    limits = WorkerSessionLimits(9, 9, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    bench = serve(*[SECOND] * 3, limits=limits, processes=False, act=go_on)
     assert bench.closed == (4010, "lag_exceeded")
