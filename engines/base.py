@@ -80,6 +80,8 @@ class Transcript:
     """The result for one job. `cut_off` says that decoding stopped at its limit: the text may lack its end.
 
     `finished` is the probability (0 to 1) that a sentence ends with the text, where an engine can compute it.
+    `word_probabilities` are those of the words of the text, each 0 to 1, where an engine knows them for all;
+    a word that was in the draft as well counts as sure.
     """
 
     text: str
@@ -89,6 +91,7 @@ class Transcript:
     confidence: float | None = None
     words: tuple[tuple[str, float, float, float | None], ...] = ()  # Each: word, start s, end s, confidence.
     finished: float | None = None
+    word_probabilities: tuple[float, ...] = ()
 
 
 class UtteranceEngine(Protocol):

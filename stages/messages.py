@@ -174,7 +174,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What the ASR stage makes of an utterance, of samples `start` to `end`."""
+    """What the ASR stage makes of an utterance, of samples `start` to `end`.
+
+    `word_probabilities` are those of the words of the text (0 to 1), where the engine knows them for all.
+    """
 
     session: str
     route: Route
@@ -191,6 +194,7 @@ class Hypothesis:
     flush_id: str | None
     inference_ns: int
     stamps: Stamps
+    word_probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Decodes a batch greedily: verifies the drafts of all in one pass, then goes on token by token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,7 +16,8 @@ class Hypothesized:
 
     `logits` are those from which the last two tokens were chosen. Where one that `must_begin` would end
     before its first token, the next best token is taken; `ended` is the probability with which it would
-    have, else 0.
+    have, else 0. `probabilities` are those of all chosen tokens; one that the draft had as well counts as
+    sure.
     """
 
     tokens: list[int]
@@ -25,6 +26,7 @@ class Hypothesized:
     logits: tuple[Floats, ...] = ()
     must_begin: bool = False
     ended: float = 0.0
+    probabilities: list[float] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
@@ -35,6 +37,7 @@ class Hypothesized:
         """Choose the next token, the best of the logits [V]."""
         self.logits = (*self.logits[-1:], logits)
         self.tokens.append(int(logits.argmax()))
+        self.probabilities.append(_probability(logits, self.tokens[-1]))
 
     def verify(self, logits: Floats) -> None:
         """Keep the draft up to the first token that is not the model's choice, and that choice behind it.
@@ -51,6 +54,8 @@ class Hypothesized:
         while agreed < len(draft) and draft[agreed] == best[agreed - 1]:
             agreed += 1
         self.tokens = [*draft[:agreed], int(best[agreed - 1])]
+        newest = _probability(logits[agreed - 1], self.tokens[-1])
+        self.probabilities = [*([1.0] * (agreed - self.given)), newest]
         # Copies, so that the logits of the whole pass do not stay in memory.
         self.logits = tuple(logits[k].copy() for k in range(max(0, agreed - 2), agreed))
 

@@ -87,8 +87,21 @@ class Moonshine:
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
         if text == NOTHING or _is_made_up(text, sequence.ended):
             text, tokens = "", []
-        finished = self._finished(sequence) if complete else None
-        return Transcript(text, tuple(tokens), cut_off=not complete, language="en", finished=finished)
+        return Transcript(
+            text,
+            tuple(tokens),
+            cut_off=not complete,
+            language="en",
+            finished=self._finished(sequence) if complete else None,
+            word_probabilities=self._word_probabilities(text, tokens, sequence.probabilities),
+        )
+
+    def _word_probabilities(
+        self, text: str, tokens: Sequence[int], probabilities: Sequence[float]
+    ) -> tuple[float, ...]:
+        """The probabilities of the words of the text, none where they can't be told apart."""
+        found = self._tokenizer.word_probabilities(tokens, probabilities)
+        return found if len(found) == len(text.split()) else ()
 
     def _finished(self, sequence: Hypothesized) -> float | None:
         """The probability that a sentence ends after the last word, with any of the marks that end one."""

@@ -1,7 +1,7 @@
 """Converts Moonshine's token numbers to text."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -37,6 +37,18 @@ class Tokenizer:
         """The text of a sequence of tokens, without special tokens."""
         pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
         return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+
+    def word_probabilities(self, tokens: Sequence[int], probabilities: Sequence[float]) -> tuple[float, ...]:
+        """The probability of each word: the least of its tokens, punctuation aside."""
+        words: list[float] = []
+        for token, probability in zip(tokens, probabilities, strict=False):
+            if not END < token < FIRST_SPECIAL:
+                continue
+            if not words or self._pieces[token].startswith(SPACE.encode()):
+                words.append(1.0)
+            if not self.is_mark(token):
+                words[-1] = min(words[-1], probability)
+        return tuple(words)
 
     def is_mark(self, token: int) -> bool:
         """Whether a token has nothing but punctuation."""

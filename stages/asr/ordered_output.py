@@ -191,4 +191,5 @@ class OrderedOutput(Generic[T]):
             flush_id=None,
             inference_ns=inference_ns,
             stamps=(),
+            word_probabilities=transcript.word_probabilities,
         )

@@ -76,7 +76,7 @@ class AssemblerStage:
 
     def _emit_partial(self, session: AssemblerSession, said: Hypothesis, now: int) -> Iterator[Packet]:
         _match_previous_words(session, said)
-        partial = session.text.append_partial(said.text)
+        partial = session.text.append_partial(said.text, said.word_probabilities)
         if not partial.text:
             return
         session.partial_shown = True

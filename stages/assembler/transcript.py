@@ -2,10 +2,12 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from stages.alignment import REACH, common_prefix, continuation, repeated
+from stages.assembler.held_text import HeldText
 
 AGREEING: Final = 5
 """Hypotheses in a row that must agree on a word before it is called stable.
@@ -37,10 +39,14 @@ class UtteranceText:
     overlap: float = math.inf  # words that the overlap holds, at the speaker's usual pace
     begins_sentence: bool = False  # the utterance before has ended one
     stable_words: list[str] = field(default_factory=list)
+    _held: HeldText = field(default_factory=HeldText)
     _recent: deque[list[str]] = field(default_factory=lambda: deque(maxlen=AGREEING))
 
-    def append_partial(self, text: str) -> PartialText:
-        """The text to show, after one more hypothesis of the whole utterance."""
+    def append_partial(self, text: str, probabilities: Sequence[float] = ()) -> PartialText:
+        """The text to show, after one more hypothesis of the whole utterance.
+
+        Without the probabilities of its words all of them are shown.
+        """
         words = self._own_words(text)
         self._recent.append(words)
         if len(self._recent) == AGREEING:
@@ -48,7 +54,18 @@ class UtteranceText:
             agreed = min(common_prefix(first, other) for other in others)
             longest = min(agreed, min(map(len, self._recent)) - UNSTABLE)
             self.stable_words += words[len(self.stable_words) : max(longest, len(self.stable_words))]
-        return PartialText(" ".join(words), len(" ".join(self.stable_words)))
+        shown = self._words_to_show(words, probabilities) if probabilities else words
+        return PartialText(" ".join(shown), len(" ".join(self.stable_words)))
+
+    def _words_to_show(self, words: Sequence[str], probabilities: Sequence[float]) -> list[str]:
+        """The words that are likely to stay, and all that are stable in any case."""
+        stable = len(self.stable_words)
+        if common_prefix(self._held.held, self.stable_words) < min(len(self._held.held), stable):
+            self._held = HeldText(list(self.stable_words))
+        missing = max(0, len(words) - len(probabilities))  # Stable words that the hypothesis lacks.
+        sure = [*([1.0] * missing), *probabilities[len(probabilities) - len(words) + missing :]]
+        shown = self._held.choose(words, sure)
+        return [*self.stable_words, *shown[stable:]]
 
     def finalize(self, text: str) -> str:
         """The text of the utterance, after its last hypothesis."""

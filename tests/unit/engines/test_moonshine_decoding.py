@@ -7,7 +7,7 @@ import pytest
 
 from engines.base import Floats
 from engines.moonshine.decoding import Hypothesized
-from engines.moonshine.tokens import END, START
+from engines.moonshine.tokens import END, START, Tokenizer
 
 VOCABULARY = 10
 
@@ -66,3 +66,18 @@ def test_one_that_begins_by_itself_has_no_such_probability() -> None:
     assert sequence.tokens == [START, 7, END]
     assert sequence.done
     assert sequence.ended == 0
+
+
+def test_the_probability_of_a_word_is_that_of_its_least_sure_token() -> None:
+    pieces = [b"", b"", b"", "\u2581no".encode(), b"is", b".", "\u2581way".encode(), b"iest"]
+    tokenizer = Tokenizer(pieces)
+    assert tokenizer.text([3, 4, 7, 5, 6]) == "noisiest. way"
+    assert tokenizer.word_probabilities([3, 4, 7, 5, 6], [0.9, 0.7, 0.8, 0.1, 0.6]) == (0.7, 0.6)
+
+
+def test_tokens_of_the_draft_are_sure_and_chosen_ones_as_likely_as_their_logits_say() -> None:
+    sequence = Hypothesized([START, 7, 8], given=1, limit=20)
+    sequence.verify(choices(7, 9, END))
+    sequence.append(choices(4)[0])
+    likely = float(np.exp(2) / (np.exp(2) + np.exp(1) + VOCABULARY - 2))
+    assert sequence.probabilities == pytest.approx([1.0, likely, likely])

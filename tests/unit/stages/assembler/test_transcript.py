@@ -86,3 +86,25 @@ def test_growing_hypotheses_are_shown_as_they_are(words: list[str], data: st.Dat
     for length in lengths:
         assert text.append_partial(" ".join(words[:length])).text == " ".join(words[:length])
     assert text.finalize(" ".join(words)) == " ".join(words)
+
+
+probable = st.lists(st.tuples(word, st.floats(0, 1)), max_size=14)
+
+
+@given(st.lists(probable, max_size=25))
+def test_stable_words_stay_whatever_else_is_held_back(said: list[list[tuple[str, float]]]) -> None:
+    text, promised = UtteranceText(), ""
+    for hypothesis in said:
+        words, probabilities = [one for one, _ in hypothesis], [each for _, each in hypothesis]
+        partial = text.append_partial(" ".join(words), probabilities)
+        assert partial.text.startswith(promised)
+        assert partial.stable <= len(partial.text)
+        promised = partial.text[: partial.stable]
+    assert text.finalize("it was").startswith(promised)
+
+
+def test_a_word_that_the_model_is_not_sure_of_is_not_shown_at_first() -> None:
+    text = UtteranceText()
+    assert text.append_partial("it was the word", (0.9, 0.9, 0.9, 0.3)).text == "it was the"
+    assert text.append_partial("it was the worst", (1.0, 1.0, 1.0, 0.9)).text == "it was the worst"
+    assert text.finalize("it was the worst") == "it was the worst"
