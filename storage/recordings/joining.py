@@ -15,7 +15,7 @@ from storage.recordings.errors import NoRecording, RecordingError
 from storage.recordings.event_history import merge, read_log, split_first_lines, transcript
 from storage.recordings.layout import AUDIO, PARTS, TRANSCRIPT, is_log, read_segment_name, session_folder
 from storage.recordings.store import RecordingStore
-from storage.recordings.timeline import Piece, Segment, gaps, lay_out
+from storage.recordings.timeline import Piece, RecordedSegment, gaps, lay_out
 from storage.recordings.wav import HEADER_BYTES, WavFormat, joined_format, read_header
 
 BLOCK_S: Final = 1.0  # Seconds that are converted at a time, so that the memory stays small.
@@ -71,7 +71,7 @@ class Joiner:
         return None if audio["missing"] else JoinedRecording(audio["seconds"], ())
 
     def _clear_parts(
-        self, folder: str, known: JoinedRecording, found: tuple[WavFormat, list[Segment]]
+        self, folder: str, known: JoinedRecording, found: tuple[WavFormat, list[RecordedSegment]]
     ) -> JoinedRecording:
         """Delete what is left of the parts of a recording: its deletion was cut off."""
         form, segments = found
@@ -114,9 +114,9 @@ class Joiner:
             "missing": missing,
         }
 
-    def _segments(self, folder: str, sizes: Mapping[str, int]) -> tuple[WavFormat, list[Segment]]:
+    def _segments(self, folder: str, sizes: Mapping[str, int]) -> tuple[WavFormat, list[RecordedSegment]]:
         """The format of a session's segments, and how long each is: its file, whatever the header says."""
-        form, found = WavFormat("pcm_s16le", SAMPLE_RATE, 1), list[Segment]()
+        form, found = WavFormat("pcm_s16le", SAMPLE_RATE, 1), list[RecordedSegment]()
         for file_name, size in sorted(sizes.items()):
             name = read_segment_name(file_name)
             if name is None or size <= HEADER_BYTES:
@@ -124,7 +124,7 @@ class Joiner:
             if not found:
                 with self._store.open(f"{folder}/{PARTS}/{file_name}") as file:
                     form = read_header(file.read(HEADER_BYTES))
-            found.append(Segment(name, (size - HEADER_BYTES) // form.frame_bytes))
+            found.append(RecordedSegment(name, (size - HEADER_BYTES) // form.frame_bytes))
         return form, found
 
     def _read_pieces(self, folder: str, pieces: Sequence[Piece], form: WavFormat) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from storage.recordings.layout import SegmentName
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class RecordedSegment:
     """A file with the sample frames from `name.first` on."""
 
     name: SegmentName
@@ -29,10 +29,10 @@ class Piece:
 
     start: int
     end: int
-    segment: Segment | None
+    segment: RecordedSegment | None
 
 
-def lay_out(segments: Iterable[Segment]) -> list[Piece]:
+def lay_out(segments: Iterable[RecordedSegment]) -> list[Piece]:
     """All sample frames from the first to the last that somebody has, in order, without a hole."""
     covered: list[Piece] = []
     for segment in sorted(segments, key=lambda each: (each.name.writer, each.name.first)):
@@ -45,7 +45,7 @@ def gaps(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
     return [(piece.start, piece.end) for piece in pieces if piece.segment is None]
 
 
-def _put(covered: list[Piece], segment: Segment) -> list[Piece]:
+def _put(covered: list[Piece], segment: RecordedSegment) -> list[Piece]:
     """The pieces with a segment on top of them."""
     start, end = segment.name.first, segment.end
     if start == end:

@@ -20,7 +20,7 @@ def noise(frames: int, form: WavFormat = PLAIN) -> bytes:
     random = np.random.default_rng(frames)
     if form.encoding == "pcm_f32le":
         return random.uniform(-1, 1, frames * form.channels).astype("<f4").tobytes()
-    return bytes(random.bytes(frames * form.frame_bytes))
+    return random.bytes(frames * form.frame_bytes)
 
 
 def no_loss(reason: str) -> None:
@@ -37,7 +37,7 @@ def writer(
 def samples(recordings: Recordings) -> bytes:
     with recordings.open_audio("s") as file, wave.open(file) as audio:
         assert (audio.getframerate(), audio.getsampwidth()) == (16_000, 2)
-        return audio.readframes(audio.getnframes())
+        return bytes(audio.readframes(audio.getnframes()))
 
 
 def test_a_session_that_another_writer_went_on_with_has_each_sample_once(tmp_path: Path) -> None:

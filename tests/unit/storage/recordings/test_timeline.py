@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.recordings.layout import SegmentName
-from storage.recordings.timeline import Piece, Segment, gaps, lay_out
+from storage.recordings.timeline import Piece, RecordedSegment, gaps, lay_out
 
 
-def segment(first: int, end: int, writer: str = "00000-aaaa") -> Segment:
-    return Segment(SegmentName(first, writer), end - first)
+def segment(first: int, end: int, writer: str = "00000-aaaa") -> RecordedSegment:
+    return RecordedSegment(SegmentName(first, writer), end - first)
 
 
 def test_segments_that_follow_each_other_have_no_gap() -> None:
