@@ -54,6 +54,7 @@ class SessionRecording:
     def close(self, *, ended: bool) -> None:
         """Record no more; `ended` says that nobody goes on with the session."""
         self._state.replay.on_audio = self._state.events.on_event = None
+        self._recorder.append_event(b'{"type":"recording.end","frames":%d}' % self._state.replay.end)
         self._recorder.close(ended=ended)
 
     def _append_audio(self, segment: AudioSegment) -> None:

@@ -10,6 +10,9 @@ StoredEvent: TypeAlias = dict[str, Any]
 
 VERSION: Final = 1  # Of transcript.json; it goes up where a reader must know of a change.
 
+DESCRIPTIONS: Final = ("recording", "recording.end")
+"""The lines of a log that are no events: how the session began, and how many sample frames it had."""
+
 _SEGMENT_FIELDS: Final = ("utterance", "text", "start", "end", "language", "confidence", "words", "channel")
 _OF_ONE_SENDING: Final = ("seq", "timing")  # Fields that differ where an event is sent again.
 
@@ -47,7 +50,7 @@ def merge(logs: Sequence[Sequence[StoredEvent]]) -> list[StoredEvent]:
 
 
 def transcript(
-    session_id: str, first_lines: Sequence[StoredEvent], events: Sequence[StoredEvent], audio: StoredEvent
+    session_id: str, described: Sequence[StoredEvent], events: Sequence[StoredEvent], audio: StoredEvent
 ) -> StoredEvent:
     """What `transcript.json` says."""
     finals = sorted(
@@ -60,8 +63,8 @@ def transcript(
     return {
         "version": VERSION,
         "session_id": session_id,
-        "config": first_lines[0].get("config", {}) if first_lines else {},
-        "began": first_lines[0].get("began") if first_lines else None,
+        "config": described[0].get("config", {}) if described else {},
+        "began": described[0].get("began") if described else None,
         "audio": audio,
         "transcript": " ".join(final["text"] for final in finals),
         "segments": segments,
@@ -69,14 +72,16 @@ def transcript(
     }
 
 
-def split_first_lines(logs: Iterable[list[StoredEvent]]) -> tuple[list[StoredEvent], list[list[StoredEvent]]]:
-    """The line about the session that each log begins with, and the events behind it."""
-    first_lines, rest = [], []
+def split_descriptions(
+    logs: Iterable[list[StoredEvent]],
+) -> tuple[list[StoredEvent], list[list[StoredEvent]]]:
+    """What the logs say of the session itself, and the events of each of them."""
+    described: list[StoredEvent] = []
+    rest = []
     for log in logs:
-        has_first = bool(log) and log[0].get("type") == "recording"
-        first_lines += log[:1] if has_first else []
-        rest.append(log[1:] if has_first else log)
-    return first_lines, rest
+        described += [line for line in log if line.get("type") in DESCRIPTIONS]
+        rest.append([line for line in log if line.get("type") not in DESCRIPTIONS])
+    return described, rest
 
 
 def _utterance(event: StoredEvent) -> tuple[Any, Any] | None:

@@ -12,7 +12,7 @@ import msgspec
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from storage.recordings.errors import NoRecording, RecordingError
-from storage.recordings.event_history import merge, read_log, split_first_lines, transcript
+from storage.recordings.event_history import merge, read_log, split_descriptions, transcript
 from storage.recordings.layout import AUDIO, PARTS, TRANSCRIPT, is_log, read_segment_name, session_folder
 from storage.recordings.store import RecordingStore
 from storage.recordings.timeline import Piece, RecordedSegment, gaps, lay_out
@@ -50,13 +50,13 @@ class Joiner:
         """
         folder = session_folder(session_id)
         sizes = self._store.sizes(f"{folder}/{PARTS}")
-        first_lines, events = self.read_events(folder, sizes)
+        described, events = self.read_events(folder, sizes)
         if not sizes:
             raise NoRecording(f"no parts of session {session_id}")
         if (known := self._complete_recording(folder)) is not None:
             return self._clear_parts(folder, known, self._segments(folder, sizes))
-        joined, audio = self._join_audio(folder, sizes, _is_separate(first_lines))
-        written = msgspec.json.encode(transcript(session_id, first_lines, events, audio))
+        joined, audio = self._join_audio(folder, sizes, described)
+        written = msgspec.json.encode(transcript(session_id, described, events, audio))
         with self._store.create(f"{folder}/{TRANSCRIPT}") as file:
             file.write(written)
         if joined.complete:
@@ -71,11 +71,11 @@ class Joiner:
         return None if audio["missing"] else JoinedRecording(audio["seconds"], ())
 
     def _clear_parts(
-        self, folder: str, known: JoinedRecording, found: tuple[WavFormat, list[RecordedSegment]]
+        self, folder: str, known: JoinedRecording, found: tuple[WavFormat | None, list[RecordedSegment]]
     ) -> JoinedRecording:
         """Delete what is left of the parts of a recording: its deletion was cut off."""
         form, segments = found
-        if any(segment.end / form.rate > known.seconds + 1 / SAMPLE_RATE for segment in segments):
+        if form and any(segment.end / form.rate > known.seconds + 1 / SAMPLE_RATE for segment in segments):
             raise RecordingError("the session went on behind the end of its recording")
         self._store.delete(f"{folder}/{PARTS}", recursive=True)
         return known
@@ -87,16 +87,17 @@ class Joiner:
         logs = [
             read_log(self._store.read(f"{folder}/{PARTS}/{name}")) for name in sorted(filter(is_log, sizes))
         ]
-        first_lines, rest = split_first_lines(logs)
-        return first_lines, merge(rest)
+        described, rest = split_descriptions(logs)
+        return described, merge(rest)
 
     def _join_audio(
-        self, folder: str, sizes: Mapping[str, int], separate: bool
+        self, folder: str, sizes: Mapping[str, int], described: Sequence[Mapping[str, Any]]
     ) -> tuple[JoinedRecording, dict[str, Any]]:
         from storage.recordings.conversion import converted_frames, make_conversion
 
         form, segments = self._segments(folder, sizes)
-        pieces = lay_out(segments)
+        form, separate = form or _announced_format(described), _is_separate(described)
+        pieces = lay_out(segments, max((line.get("frames", 0) for line in described), default=0))
         end = pieces[-1].end if pieces else 0
         target = joined_format(form.channels if separate else 1)
         frames, conversion = converted_frames(end, form.rate), make_conversion(form, separate=separate)
@@ -114,14 +115,16 @@ class Joiner:
             "missing": missing,
         }
 
-    def _segments(self, folder: str, sizes: Mapping[str, int]) -> tuple[WavFormat, list[RecordedSegment]]:
+    def _segments(
+        self, folder: str, sizes: Mapping[str, int]
+    ) -> tuple[WavFormat | None, list[RecordedSegment]]:
         """The format of a session's segments, and how long each is: its file, whatever the header says."""
-        form, found = WavFormat("pcm_s16le", SAMPLE_RATE, 1), list[RecordedSegment]()
+        form, found = None, list[RecordedSegment]()
         for file_name, size in sorted(sizes.items()):
             name = read_segment_name(file_name)
             if name is None or size <= HEADER_BYTES:
                 continue
-            if not found:
+            if form is None:
                 with self._store.open(f"{folder}/{PARTS}/{file_name}") as file:
                     form = read_header(file.read(HEADER_BYTES))
             found.append(RecordedSegment(name, (size - HEADER_BYTES) // form.frame_bytes))
@@ -146,5 +149,12 @@ def _read_exactly(file: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _is_separate(first_lines: Sequence[Mapping[str, Any]]) -> bool:
-    return bool(first_lines) and first_lines[0].get("config", {}).get("channel_mode") == "separate"
+def _is_separate(described: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(described) and described[0].get("config", {}).get("channel_mode") == "separate"
+
+
+def _announced_format(described: Sequence[Mapping[str, Any]]) -> WavFormat:
+    """The format of a session of which no sample could be written."""
+    config = described[0].get("config", {}) if described else {}
+    encoding, rate = config.get("encoding", "pcm_s16le"), config.get("sample_rate", SAMPLE_RATE)
+    return WavFormat(encoding, rate, config.get("channels", 1))

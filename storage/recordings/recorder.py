@@ -20,6 +20,7 @@ FLUSH_S: Final = 0.25  # Seconds between two writes: with the write, less than a
 MAX_WAITING_BYTES: Final = 64 << 20  # Bytes that wait for the disk: 10 s of 200 sessions.
 
 SLOW: Final = "the disk is too slow"
+SPOOL_FULL: Final = "the object store is away, and as much waits for it as may"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class SessionRecorder:
 
     def append_audio(self, first: int, data: bytes) -> None:
         """Record whole sample frames, of which the first is number `first` of the client's stream."""
-        if self._thread.has_room(len(data)):
+        if self._thread.is_full():
+            self._on_loss(SPOOL_FULL)
+        elif self._thread.has_room(len(data)):
             self._inbox.append(_Samples(first, data))
         else:
             self._on_loss(SLOW)
@@ -107,7 +110,10 @@ class RecordingThread:
         on_segments: Callable[[list[Path]], None] = lambda _: None,
         on_closed: Callable[[str, bool], None] = lambda *_: None,
         segment_s: float = SEGMENT_S,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Write below `root`; while `is_full`, audio is lost."""
+        self.is_full = is_full
         self._root, self._segment_s = root, segment_s
         self._on_segments, self._on_closed = on_segments, on_closed
         self._recorders: set[SessionRecorder] = set()

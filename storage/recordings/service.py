@@ -2,11 +2,11 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from runtime.errors import StartupError
 from runtime.logs import get_logger
 from storage.recordings.errors import NoRecording, RecordingError, StorageUnavailable
 from storage.recordings.joining import JoinedRecording
@@ -22,8 +22,6 @@ log = get_logger(__name__)
 SPOOL: Final = "spool"  # Folder below the data folder of what is not uploaded yet.
 MAX_SPOOL_BYTES: Final = 1 << 30  # Bytes on this disk that wait for an upload: 9 hours of one session.
 RETRY_S: Final = 5.0  # Seconds until a join is tried again, which failed by a store that is away or full.
-
-SPOOL_FULL: Final = "the object store is away, and as much waits as may"
 
 
 class RecordingService:
@@ -55,6 +53,7 @@ class RecordingService:
             self._uploader.add_segments if self._uploader else lambda _: None,
             self._on_closed,
             UPLOADED_SEGMENT_S if self._uploader else SEGMENT_S,
+            lambda: self.is_full,
         )
         self._stopping = threading.Event()
         for session_id in left:
@@ -73,12 +72,13 @@ class RecordingService:
 
     def close(self, deadline: float) -> None:
         """Write all that waits; what is not joined or uploaded within `deadline` seconds is after a start."""
+        until = time.monotonic() + deadline
         self._thread.close(deadline)
         self._stopping.set()
         self._ended.put(None)
         if self._uploader:
-            self._uploader.close(deadline)
-        self._finisher.join(deadline)
+            self._uploader.close(max(0.0, until - time.monotonic()))
+        self._finisher.join(max(0.0, until - time.monotonic()))
 
     def _on_closed(self, session_id: str, ended: bool) -> None:
         if ended or self._uploader:
@@ -110,8 +110,4 @@ class RecordingService:
 
 def _left_behind(spool: Path) -> list[str]:
     """The sessions whose parts a process before this one left on the disk."""
-    try:
-        (spool / SESSIONS).mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartupError(f"can't use {spool} for recordings: {error.strerror}") from None
     return sorted({path.parent.name for path in (spool / SESSIONS).glob(f"*/{PARTS}")})

@@ -86,7 +86,8 @@ class SessionWriter:
         return self._segment
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (self._folder.parent, self._folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _close_segment(self) -> None:
         if self._segment is not None:

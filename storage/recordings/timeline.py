@@ -32,12 +32,12 @@ class Piece:
     segment: RecordedSegment | None
 
 
-def lay_out(segments: Iterable[RecordedSegment]) -> list[Piece]:
-    """All sample frames from the first to the last that somebody has, in order, without a hole."""
+def lay_out(segments: Iterable[RecordedSegment], received: int = 0) -> list[Piece]:
+    """All sample frames in order, without a hole, up to the last that somebody has, or `received`."""
     covered: list[Piece] = []
     for segment in sorted(segments, key=lambda each: (each.name.writer, each.name.first)):
         covered = _put(covered, segment)
-    return list(_with_gaps(covered))
+    return list(_with_gaps(covered, received))
 
 
 def gaps(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
@@ -55,10 +55,12 @@ def _put(covered: list[Piece], segment: RecordedSegment) -> list[Piece]:
     return [*before, Piece(start, end, segment), *behind]
 
 
-def _with_gaps(pieces: Iterable[Piece]) -> Iterable[Piece]:
+def _with_gaps(pieces: Iterable[Piece], received: int) -> Iterable[Piece]:
     at = 0
     for piece in pieces:
         if piece.start > at:
             yield Piece(at, piece.start, None)
         yield piece
         at = piece.end
+    if received > at:
+        yield Piece(at, received, None)

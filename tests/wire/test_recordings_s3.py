@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from storage.recordings import Recordings, StorageUnavailable
 from storage.recordings.joining import JoinedRecording
+from storage.recordings.recorder import SPOOL_FULL
 from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession, SessionWriter
 from storage.recordings.wav import WavFormat
@@ -127,6 +129,25 @@ def test_a_store_that_is_away_gets_it_later(s3: MotoServer, tmp_path: Path) -> N
     s3.start()
     assert joins.wait().complete
     assert recorded(service.recordings) == said
+    service.close(5)
+
+
+def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path: Path) -> None:
+    joins, said, losses = Joins(), os.urandom(40 * 32_000), list[str]()
+    service = RecordingService(tmp_path, url(tmp_path), joins.on_joined, max_spool_bytes=600_000)
+    s3.stop()
+    recorder = service.record(session(), losses.append)
+    recorder.append_audio(0, said[: 30 * 32_000])
+    deadline = time.monotonic() + 20
+    while not service.is_full and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert losses == []
+    recorder.append_audio(30 * 16_000, said[30 * 32_000 :])
+    assert losses == [SPOOL_FULL]
+    recorder.close(ended=True)
+    s3.start()
+    assert joins.wait().seconds == 30.0
+    assert recorded(service.recordings) == said[: 30 * 32_000]
     service.close(5)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from storage.recordings.event_history import merge, read_log, split_first_lines, transcript
+from storage.recordings.event_history import merge, read_log, split_descriptions, transcript
 
 
 def final(utterance: int, text: str, **more: Any) -> dict[str, Any]:
@@ -41,4 +41,6 @@ def test_the_transcript_is_the_finals_in_order_of_time() -> None:
 
 def test_the_line_about_the_session_is_no_event() -> None:
     first = {"type": "recording", "began": 1.0}
-    assert split_first_lines([[first, WARNING], [WARNING], []]) == ([first], [[WARNING], [WARNING], []])
+    last = {"type": "recording.end", "frames": 7}
+    found = split_descriptions([[first, WARNING], [WARNING, last], []])
+    assert found == ([first, last], [[WARNING], [WARNING], []])

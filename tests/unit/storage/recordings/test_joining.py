@@ -97,6 +97,14 @@ def test_a_recording_is_what_the_models_hear(
     assert joined.seconds == len(expected) / 32_000
 
 
+def test_a_session_of_which_nothing_could_be_written_is_silence(tmp_path: Path) -> None:
+    one, recordings = writer(tmp_path, config='{"sample_rate":8000}'), Recordings(str(tmp_path))
+    one.append_event(b'{"type":"recording.end","frames":12000}')
+    one.close(ended=True)
+    assert recordings.finish("s").missing == ((0.0, 1.5),)
+    assert samples(recordings) == bytes(48_000)
+
+
 def test_separate_channels_stay_apart(tmp_path: Path) -> None:
     form, recordings = WavFormat("pcm_s16le", 8_000, 2), Recordings(str(tmp_path))
     sound = np.frombuffer(noise(8_000, form), "<i2").reshape(-1, 2)
@@ -129,6 +137,7 @@ def test_a_second_deletion_finds_nothing(tmp_path: Path) -> None:
     recordings, one = Recordings(str(tmp_path)), writer(tmp_path)
     one.append_audio(0, bytes(32_000))
     one.close(ended=True)
+    assert (tmp_path / "sessions/s").stat().st_mode & 0o777 == 0o700
     recordings.finish("s")
     assert recordings.delete("s")
     assert not recordings.delete("s")

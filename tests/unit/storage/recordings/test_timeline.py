@@ -21,6 +21,11 @@ def test_what_nobody_has_is_a_gap() -> None:
     assert gaps(lay_out([one, two])) == [(0, 5), (10, 20)]
 
 
+def test_what_was_received_behind_the_last_segment_is_a_gap() -> None:
+    assert gaps(lay_out([segment(0, 10)], 25)) == [(10, 25)]
+    assert gaps(lay_out([segment(0, 10)], 5)) == []
+
+
 def test_the_later_writer_has_the_word_and_the_earlier_one_the_rest() -> None:
     old, new = segment(0, 30), segment(10, 20, "00001-aaaa")
     assert lay_out([new, old]) == [Piece(0, 10, old), Piece(10, 20, new), Piece(20, 30, old)]
