@@ -6,7 +6,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := dalston_realtime runtime engines broker stages gateway bench tests
+CODE    := dalston_realtime runtime engines broker storage stages gateway bench tests
 
 ifneq ($(FANOUT),)
 export DALSTON_FANOUT := $(FANOUT)
@@ -14,7 +14,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos fuzz check gpu-check format clean help
+.PHONY: install run demo bench bench-guard test chaos kills fuzz check gpu-check format clean help
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tes
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
+
+kills: $(TESTED)  ## kill a gateway at 50 random moments of recorded sessions
+	@RECORDING_KILLS=50 python -m pytest -q tests/wire/test_gateway_recording.py -k killed
 
 fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more examples, ROUNDS times (3)
 	@for round in $$(seq $(or $(ROUNDS),3)); do \

@@ -56,7 +56,8 @@ class ContinuityState(msgspec.Struct, kw_only=True):
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The small part of a checkpoint, written anew with each save.
 
-    `requested` is what the client asked for, `config` what holds since the first audio that is kept, which
+    `takeovers` is how many gateways had the session before. `requested` is what the client asked for,
+    `config` what holds since the first audio that is kept, which
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
     audio comes, `messages` is the number of text frames that the client sent.
     """
@@ -68,6 +69,7 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     messages: int
     continuity: ContinuityState
+    takeovers: int = 0
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

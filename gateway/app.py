@@ -3,6 +3,7 @@
 import asyncio
 import time
 from functools import partial
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,8 +32,11 @@ from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
+from storage.recordings.service import RecordingService
 
 log = get_logger(__name__)
+
+RECORDINGS_S: Final = 0.3  # Seconds for the last writes after the signal; what is not joined then is later.
 
 
 class GatewayApp:
@@ -52,6 +56,7 @@ class GatewayApp:
         ttl = int(settings.resume_window) + MARGIN_S
         checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
         self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
+        self._recordings = RecordingService(settings.data_dir, settings.recordings_url)
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
@@ -71,7 +76,7 @@ class GatewayApp:
             ReassignLimits(window=settings.resume_window),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
-        return SessionManager(access, self._checkpoints, limits)
+        return SessionManager(access, self._checkpoints, limits, recordings=self._recordings)
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
@@ -117,7 +122,8 @@ class GatewayApp:
         await self._slots.wait_settled(deadline)
 
     async def close(self) -> None:
-        """Close the connections to Redis."""
+        """Close the connections to Redis, and the recordings."""
+        await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
         await self._router.close()
         await self._checkpoints.close()
 

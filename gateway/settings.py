@@ -65,6 +65,10 @@ class GatewaySettings(BrokerSettings):
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
+    recordings_url: str | None = Field(
+        None,
+        description="folder or s3://bucket/prefix of recordings; unset: the data folder",
+    )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"
     )

@@ -1,1 +1,1 @@
-"""Holds what every server process has: process life, settings base, secret, addresses, the worker link."""
+"""Holds what every server process has: its life, settings, secret, addresses, the worker link, decoders."""

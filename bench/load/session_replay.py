@@ -18,6 +18,7 @@ from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, ENCODED_BYTES
 from dalston_realtime.protocol.events import Event, decode_event
 from dalston_realtime.protocol.parameters import SessionConfig
 from engines.base import Engine
+from runtime.audio.audio_input import AudioInput
 from runtime.worker_link import VERSION, OpenSession
 from stages.asr.stage import AsrStage
 from stages.assembler.stage import AssemblerStage
@@ -33,7 +34,6 @@ from stages.messages import (
     Stamps,
     TextEnd,
 )
-from stages.receiver.audio_input import AudioInput
 from stages.receiver.input_timeout import MARGIN_S
 from stages.receiver.opening import opening
 from stages.vad.speech_guard import Vad

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ def main() -> None:
     make_private_dir(settings.sockets)
     _lock(folder / "lock", "DALSTON_DATA_DIR")
     _lock(settings.sockets / "redis.lock", "DALSTON_RUN_DIR")
+    _delete_saved(folder)
     log.info("starts", socket=str(settings.redis_socket), data=str(folder))
     command = server_command(settings.redis_socket, folder, settings.redis_maxmemory)
     _filter_output()
@@ -88,14 +90,19 @@ def server_command(socket: Path, folder: Path, maxmemory: str) -> list[str]:
         "unixsocketperm": "700",
         "dir": str(folder.absolute()),
         "save": "",
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "auto-aof-rewrite-min-size": "16mb",
+        "appendonly": "no",  # Checkpoints hold what people say; nothing of it may lie on a disk unasked.
         "maxmemory": maxmemory,
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
     }
     return [part for name, value in options.items() for part in (f"--{name}", value)]
+
+
+def _delete_saved(folder: Path) -> None:
+    """Delete what a server that saved its data left: what people said is in it."""
+    for path in [*folder.glob("*.aof"), *folder.glob("*.rdb")]:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _data_folder(data_dir: Path) -> Path:

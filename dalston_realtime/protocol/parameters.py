@@ -47,6 +47,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     word_timestamps: bool = False
     min_silence_ms: MinSilence = 300
     vocabulary: tuple[str, ...] = ()
+    store: bool | None = None  # None: as the server does
+    enhance_on_end: bool = False
     timing: bool = False
     overflow: Overflow | None = None  # None: as the server does
 
@@ -163,6 +165,8 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "word_timestamps": _boolean,
     "min_silence_ms": _min_silence,
     "vocabulary": _vocabulary,
+    "store": _boolean,
+    "enhance_on_end": _boolean,
     "timing": _boolean,
     "overflow": _one_of(*get_args(Overflow)),
 }

@@ -6,6 +6,7 @@ unsent partial gives way to the next one, and a client that lets even the finals
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -53,6 +54,7 @@ class EventQueue:
 
     def __init__(self, changes: ChangeSet, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self.dropped_partials = 0
+        self.on_event: Callable[[bytes], None] | None = None  # Gets all but partials, as JSON.
         self.seq = 0  # Of the last event that was sent.
         self._changes = changes
         self._max_events, self._max_bytes = max_events, max_bytes
@@ -135,6 +137,12 @@ class EventQueue:
         """The JSON of the events after `seq` that were sent."""
         return [sent.data for sent in self._sent if sent.seq > seq]
 
+    def kept(self) -> list[bytes]:
+        """The JSON of all events that were sent or wait, but for partials."""
+        sent = [each.data for each in self._sent if not isinstance(_decode(each.data), Partial)]
+        waiting = [each for each in self._waiting.values() if not each.is_partial]
+        return [*sent, *(encode_event(each.event) for each in waiting)]
+
     def advance_to(self, seq: int) -> None:
         """Continue after `seq`.
 
@@ -145,7 +153,10 @@ class EventQueue:
     def send_now(self, event: Event, now: float) -> bytes:
         """The JSON of an event that leaves now, ahead of what waits."""
         self.seq += 1
-        return self.record_sent(replace(event, seq=self.seq), now)
+        data = self.record_sent(replace(event, seq=self.seq), now)
+        if self.on_event is not None:
+            self.on_event(data)
+        return data
 
     def restore(self, checkpoint: Checkpoint, now: float) -> None:
         """Take up what the queue of another gateway left.
@@ -171,7 +182,10 @@ class EventQueue:
         self._waiting[number] = pending
         self._bytes += pending.size
         if not pending.is_partial:
-            self._changes.set(f"w{number}", encode_event(pending.event))
+            data = encode_event(pending.event)
+            self._changes.set(f"w{number}", data)
+            if self.on_event is not None:
+                self.on_event(data)
         self._changed.set()
         return number
 

@@ -12,6 +12,7 @@ from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.failover import Failover
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
+from gateway.sessions.recording import RecordingPlace, SessionRecording, is_recorded
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
@@ -50,6 +51,7 @@ class Session:
         checkpoints: CheckpointStore,
         limits: SessionPolicy,
         phase: PhaseTracker,
+        recordings: RecordingPlace | None = None,
     ) -> None:
         """`phase` is FAILING_OVER for a session that another gateway began."""
         self.id, self.state, self.phase = state.id, state, phase
@@ -60,6 +62,8 @@ class Session:
         self._slot = SessionSlot(access.slots, state.id)
         self._failover = Failover(state, access, phase, self._begun, self._complete)
         self._attachment: Attachment | None = None
+        self._recordings = recordings
+        self._recording: SessionRecording | None = None
         self._requested_end: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
         self.input = self._failover.input
@@ -110,6 +114,11 @@ class Session:
         """Have the session saved from now on, so that another gateway can go on with it."""
         self._checkpoints.watch(self.state, self._taken_over)
 
+    def record(self) -> None:
+        """Record the session from now on, if that was asked for."""
+        if self._recordings is not None and self._recording is None and is_recorded(self.state.requested):
+            self._recording = SessionRecording(self.state, self._recordings)
+
     async def run(self) -> None:
         """Live; the end is told to the client, the registry, the log and the metrics."""
         bind_session(self.id)
@@ -119,6 +128,8 @@ class Session:
         finally:
             self.outcome = outcome
             await self._leave(outcome)
+            if self._recording is not None:
+                self._recording.close(ended=self.phase.current is SessionPhase.ENDING)
             self.phase.move_to(SessionPhase.OVER)
             self._over.set()
         self._report(outcome)
@@ -127,6 +138,8 @@ class Session:
         """A worker has it: its client learns its id, with which it may come back."""
         first = self.phase.current is SessionPhase.QUEUED
         self.phase.worker_began()
+        if first:
+            self.record()
         if first and self.may_resume:
             self.keep()
 

@@ -15,6 +15,7 @@ from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
 from gateway.sessions.port import SessionPort
+from gateway.sessions.recording import RecordingPlace
 from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
@@ -35,8 +36,10 @@ class SessionManager:
         checkpoints: CheckpointStore,
         limits: SessionPolicy | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        recordings: RecordingPlace | None = None,
     ) -> None:
         self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
+        self._recordings = recordings
         self._limits = limits or SessionPolicy()
         self._draining = False
         self._sessions: dict[str, Session] = {}
@@ -66,8 +69,9 @@ class SessionManager:
         if known := self.find(session_id):
             return known
         log.info("taken over", session=session_id)
-        session = self._start(state, PhaseTracker(SessionPhase.FAILING_OVER))
+        session = self._start(state.taken_over(), PhaseTracker(SessionPhase.FAILING_OVER))
         session.keep()
+        session.record()
         self._wait_for_client(session)
         return session
 
@@ -102,7 +106,7 @@ class SessionManager:
             await asyncio.wait(self._tasks, timeout=deadline)
 
     def _start(self, state: SessionState, phase: PhaseTracker) -> Session:
-        session = Session(state, self._access, self._checkpoints, self._limits, phase)
+        session = Session(state, self._access, self._checkpoints, self._limits, phase, self._recordings)
         self._sessions[session.id] = session
         if self._draining:
             session.request_end(RESTART)

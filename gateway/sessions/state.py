@@ -1,6 +1,6 @@
 """Holds what a session has received and sent, and moves it between gateways as a checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from broker.checkpoint_record import HEADER, VERSION, Checkpoint, CheckpointHeader, encode_header
@@ -22,6 +22,7 @@ class SessionState:
     replay: ReplayBuffer
     continuity: SessionContinuity
     events: EventQueue
+    takeovers: int = 0  # Gateways that had the session before this one.
 
     @classmethod
     def new(cls, session_id: str, requested: SessionConfig) -> "SessionState":
@@ -42,7 +43,11 @@ class SessionState:
         continuity = SessionContinuity.restore(session_id, changes, header.continuity, checkpoint.finals)
         events = EventQueue(changes)
         events.restore(checkpoint, now)
-        return cls(session_id, header.requested, changes, replay, continuity, events)
+        return cls(session_id, header.requested, changes, replay, continuity, events, header.takeovers)
+
+    def taken_over(self) -> "SessionState":
+        """The same, with one gateway more."""
+        return replace(self, takeovers=self.takeovers + 1)
 
     def snapshot(self) -> None:
         """Write the header of the checkpoint; its entries are in `changes` as they come and go."""
@@ -54,6 +59,7 @@ class SessionState:
             ended=self.replay.ended,
             messages=self.replay.messages,
             continuity=self.continuity.state,
+            takeovers=self.takeovers,
         )
         self.changes.set(HEADER, encode_header(header))
 

@@ -15,6 +15,7 @@ from dalston_realtime.protocol.commands import BadCommand, ConfigCommand, EndCom
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import ServerError
 from dalston_realtime.protocol.parameters import SessionConfig, apply_config
+from runtime.audio.audio_input import AudioInput
 from runtime.errors import SessionError
 from runtime.worker_link import ClientPresence, Progress, decode_gateway_message
 from stages.messages import (
@@ -30,7 +31,6 @@ from stages.messages import (
     Stamps,
     TextEnd,
 )
-from stages.receiver.audio_input import AudioInput
 from stages.receiver.audio_intake import NOTHING_WAITS, AudioIntake
 from stages.receiver.event_writer import EventWriter
 from stages.receiver.input_check import InputCheck

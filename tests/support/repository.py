@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.local_server import ROOT
 
-PACKAGES = ("bench", "broker", "dalston_realtime", "engines", "gateway", "runtime", "stages")
+PACKAGES = ("bench", "broker", "dalston_realtime", "engines", "gateway", "runtime", "stages", "storage")
 
 
 @dataclass(frozen=True)

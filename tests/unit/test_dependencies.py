@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from tests.support.requirements import PYPROJECT, closure, declared, modules, project
 
 ROOT = PYPROJECT.parent
-OURS = {"dalston_realtime", "runtime", "engines", "broker", "stages", "gateway", "bench"}
-SERVER = ("runtime", "broker", "stages", "gateway", "engines")
+OURS = {"dalston_realtime", "runtime", "engines", "broker", "storage", "stages", "gateway", "bench"}
+SERVER = ("runtime", "broker", "storage", "stages", "gateway", "engines")
 OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is installed
     "engines/whisper": "whisper",
     "engines/parakeet": "parakeet",
@@ -35,7 +35,7 @@ def forbidden(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "extras", [(), ("server",), ("whisper",), ("server", "whisper"), ("mic",), ("media",)]
+    "extras", [(), ("server",), ("whisper",), ("server", "whisper"), ("mic",), ("media",), ("postgres",)]
 )
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_server_brings_no_torch(extras: tuple[str, ...], machine: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from runtime.local_server import ROOT
 
-SERVER = ("gateway", "broker", "stages", "runtime", "engines", "bench")
+SERVER = ("gateway", "broker", "storage", "stages", "runtime", "engines", "bench")
 LIBRARIES_OF_THE_SERVER = (
     "zmq",
     "redis",
@@ -16,6 +16,8 @@ LIBRARIES_OF_THE_SERVER = (
     "pydantic",
     "prometheus_client",
     "structlog",
+    "sqlalchemy",
+    "alembic",
 )
 HEAVY = (
     "torch",

@@ -85,20 +85,28 @@ def answering(embedded: ManagedProcess, folders: dict[str, str]) -> "redis.Redis
     return client
 
 
-def test_the_embedded_redis_keeps_its_data_over_a_kill(folders: dict[str, str]) -> None:
-    for expected in (None, "kept"):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_embedded_redis_keeps_nothing_on_the_disk(
+    folders: dict[str, str], number: signal.Signals
+) -> None:
+    data = Path(folders["data_dir"], "redis")
+    data.mkdir(parents=True)
+    for name in ("appendonly.aof", "dump.rdb"):  # what a server left that saved its data
+        (data / name).write_bytes(b"what was said")
+    for _ in range(2):
         with (
             process("broker.store", **folders) as embedded,
             answering(embedded, folders) as look,
         ):
-            assert look.get("key") == expected
-            look.set("key", "kept")
+            assert look.get("key") is None
+            look.set("key", "said")
             assert look.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
             assert look.config_get("port")["port"] == "0"
             assert int(look.config_get("maxmemory")["maxmemory"]) == 256 << 20
             assert os.stat(folders["run_dir"]).st_mode & 0o777 == 0o700
-            embedded.kill()
-            assert Path(folders["run_dir"], "redis.sock").exists()
+            embedded.send(number)
+            embedded.wait()
+            assert [path.name for path in data.iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])

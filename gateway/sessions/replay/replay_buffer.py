@@ -3,6 +3,7 @@
 Positions are sample frames of the client's own stream, counted from the session's begin.
 """
 
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Final
 
@@ -43,6 +44,7 @@ class ReplayBuffer:
         self.end = 0  # Sample frames received.
         self.messages = 0  # Text frames received.
         self.entries = ReplayEntries(changes)
+        self.on_audio: Callable[[AudioSegment], None] | None = None  # Gets all audio once, in order.
         self.ended = False  # The client has said that no more audio comes.
         self.segment_bytes = _segment_bytes(self.rate, self.frame_bytes)  # Of the longest segment.
         self._limit = round(limit_s * self.rate)
@@ -72,9 +74,12 @@ class ReplayBuffer:
         step = self.segment_bytes
         for at in range(0, whole, step):
             piece = data[at : min(at + step, whole)]
-            self.entries.append(AudioSegment(self.end, piece))
+            segment = AudioSegment(self.end, piece)
+            self.entries.append(segment)
             self._last_change = None
             self.end += len(piece) // self.frame_bytes
+            if self.on_audio is not None:
+                self.on_audio(segment)
         return self._enforce_limits()
 
     def drop_partial_sample(self) -> None:

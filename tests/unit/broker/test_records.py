@@ -85,7 +85,7 @@ def test_the_embedded_server_listens_on_its_socket_alone() -> None:
     assert options["--port"] == "0"
     assert options["--unixsocket"] == "/run/x/redis.sock"
     assert options["--unixsocketperm"] == "700"
-    assert options["--appendonly"] == "yes"
+    assert (options["--appendonly"], options["--save"]) == ("no", "")
     assert options["--maxmemory"] == "64mb"
     assert options["--maxmemory-policy"] == "noeviction"
     assert server_binary().name == "redis-server"

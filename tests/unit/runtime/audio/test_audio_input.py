@@ -13,7 +13,7 @@ from dalston_realtime.protocol.audio import ENCODED_BYTES, Encoding
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
-from stages.receiver.audio_input import AudioInput
+from runtime.audio.audio_input import AudioInput
 
 ENCODINGS = list(ENCODED_BYTES)
 FORMATS: list[tuple[Encoding, int, int]] = [

@@ -9,7 +9,7 @@ import soxr
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stages.receiver.resampler import Resampler
+from runtime.audio.resampler import Resampler
 
 Floats = npt.NDArray[np.float32]
 RATES: Final = (

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stages.receiver.channel_mixer import ChannelMixer
+from runtime.audio.channel_mixer import ChannelMixer
 from tests.support.recordings import recording
 
 Floats = npt.NDArray[np.float32]

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
-from stages.receiver.channel_mixer import ChannelMixer
-from stages.receiver.resampler import Resampler
+from runtime.audio.channel_mixer import ChannelMixer
+from runtime.audio.resampler import Resampler
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 

@@ -1,0 +1,1 @@
+"""Lists the versions of the tables, one module each."""

@@ -1,0 +1,127 @@
+"""Reaches the folder or object store of recordings through fsspec.
+
+It is the only module that imports fsspec; an S3 store needs the extra `s3`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, ParamSpec, TypeVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from runtime.errors import StartupError
+from storage.recordings.errors import NoRecording, StorageUnavailable
+
+BLOCK_BYTES: Final = (
+    8 << 20
+)  # Bytes of a part of an upload, and of what is read ahead; S3 wants 5 MiB or more.
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RecordingStore:
+    """Files below one root, by their paths from it. Every call may raise `StorageUnavailable`."""
+
+    def __init__(self, url: str) -> None:
+        """Use a folder, or what a URL such as `s3://bucket/prefix` names.
+
+        Raises:
+            StartupError: its driver is missing, or there is none.
+        """
+        try:
+            self._files, self._root = fsspec.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise StartupError(f"can't use {url} for recordings: {error}") from None
+        self.folder = Path(self._root) if isinstance(self._files, LocalFileSystem) else None
+
+    def open(self, path: str) -> IO[bytes]:
+        """A file, to read and to seek in.
+
+        Raises:
+            NoRecording: it is not there.
+        """
+        opened: IO[bytes] = _call(self._files.open, self._path(path), "rb", block_size=BLOCK_BYTES)
+        return opened
+
+    def read(self, path: str) -> bytes:
+        """All of a file.
+
+        Raises:
+            NoRecording: it is not there.
+        """
+        data: bytes = _call(self._files.cat_file, self._path(path))
+        return data
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The files of a folder with their sizes in bytes; none where there is no folder."""
+        self._files.invalidate_cache()
+        try:
+            found = _call(self._files.ls, self._path(folder), detail=True)
+        except NoRecording:
+            return {}
+        return {_name(each["name"]): each["size"] or 0 for each in found if each["type"] == "file"}
+
+    def folders(self, folder: str) -> list[str]:
+        """The folders in a folder."""
+        self._files.invalidate_cache()
+        try:
+            found = _call(self._files.ls, self._path(folder), detail=True)
+        except NoRecording:
+            return []
+        return [_name(each["name"]) for each in found if each["type"] == "directory"]
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[IO[bytes]]:
+        """A file to write, which is there once it is complete, and not at all where that fails."""
+        target = self._path(path)
+        written = target if self.folder is None else f"{target}.new"
+        opened = _call(self._files.open, written, "wb", block_size=BLOCK_BYTES)
+        try:
+            yield opened
+        except BaseException:
+            self._discard(opened)
+            raise
+        _call(opened.close)
+        if written != target:
+            _call(self._files.mv, written, target)
+
+    def upload(self, source: Path, path: str) -> None:
+        """Copy a file from this machine."""
+        _call(self._files.put_file, str(source), self._path(path))
+
+    def delete(self, path: str, *, recursive: bool = False) -> bool:
+        """Delete a file or a folder; whether it was there."""
+        self._files.invalidate_cache()
+        try:
+            _call(self._files.rm, self._path(path), recursive=recursive)
+        except NoRecording:
+            return False
+        return True
+
+    def _discard(self, opened: Any) -> None:
+        """Give up a file that is half written: an upload would be complete once it is closed."""
+        if self.folder is not None:
+            opened.close()
+            return
+        with suppress(Exception):
+            opened.discard()
+        opened.closed = True
+
+    def _path(self, path: str) -> str:
+        return f"{self._root.rstrip('/')}/{path}"
+
+
+def _name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _call(call: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    try:
+        return call(*arguments, **named)
+    except FileNotFoundError as error:
+        raise NoRecording(f"no such file: {error}") from None
+    except Exception as error:
+        raise StorageUnavailable(f"{type(error).__name__}: {error}") from error

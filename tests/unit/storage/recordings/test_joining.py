@@ -1,0 +1,165 @@
+"""Parts of a session become one file: what the models hear, each sample at its time."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dalston_realtime.protocol.audio import Encoding
+from runtime.audio.audio_input import AudioInput
+from storage.recordings import NoRecording, RecordingNotReady, Recordings
+from storage.recordings.layout import SegmentName
+from storage.recordings.session_writer import RecordedSession, SessionWriter
+from storage.recordings.wav import HEADER_BYTES, WavFormat, read_header
+
+PLAIN = WavFormat("pcm_s16le", 16_000, 1)
+
+
+def noise(frames: int, form: WavFormat = PLAIN) -> bytes:
+    random = np.random.default_rng(frames)
+    if form.encoding == "pcm_f32le":
+        return random.uniform(-1, 1, frames * form.channels).astype("<f4").tobytes()
+    return random.bytes(frames * form.frame_bytes)
+
+
+def no_loss(reason: str) -> None:
+    raise AssertionError(reason)
+
+
+def writer(
+    folder: Path, form: WavFormat = PLAIN, name: str = "00000-aaaa", config: str = "{}"
+) -> SessionWriter:
+    first_line = f'{{"type":"recording","config":{config}}}'.encode()
+    return SessionWriter(folder, RecordedSession("s", name, form, first_line), 1.0, no_loss)
+
+
+def samples(recordings: Recordings) -> bytes:
+    with recordings.open_audio("s") as file, wave.open(file) as audio:
+        assert (audio.getframerate(), audio.getsampwidth()) == (16_000, 2)
+        return bytes(audio.readframes(audio.getnframes()))
+
+
+def test_a_session_that_another_writer_went_on_with_has_each_sample_once(tmp_path: Path) -> None:
+    sound, recordings = noise(80_000), Recordings(str(tmp_path))
+    first, second = writer(tmp_path), writer(tmp_path, name="00001-aaaa")
+    for at in range(0, 48_000, 1_600):
+        first.append_audio(at, sound[2 * at : 2 * at + 3_200])
+    # The first one was killed: it closed nothing. The second one has what its checkpoint kept.
+    for at in range(30_000, 80_000, 2_500):
+        second.append_audio(at, sound[2 * at : 2 * at + 5_000])
+    with pytest.raises(RecordingNotReady):
+        recordings.open_audio("s")
+    second.close(ended=True)
+    assert list(recordings.ended()) == ["s"]
+    joined = recordings.finish("s")
+    assert (joined.seconds, joined.missing) == (5.0, ())
+    assert samples(recordings) == sound
+    assert list(recordings.unfinished()) == []
+    with pytest.raises(NoRecording):
+        recordings.finish("s")
+
+
+def test_what_is_missing_is_silence_and_said_and_comes_later_all_the_same(tmp_path: Path) -> None:
+    sound, recordings = noise(48_000), Recordings(str(tmp_path))
+    first = writer(tmp_path)
+    first.append_audio(0, sound[:32_000])
+    first.append_audio(32_000, sound[64_000:])
+    first.close(ended=True)
+    joined = recordings.finish("s")
+    assert joined.missing == ((1.0, 2.0),)
+    assert samples(recordings) == sound[:32_000] + bytes(32_000) + sound[64_000:]
+    assert recordings.read_transcript("s")["audio"]["missing"] == [[1.0, 2.0]]
+    late = writer(tmp_path, name="00000-bbbb")
+    late.append_audio(16_000, sound[32_000:64_000])
+    late.close(ended=True)
+    assert recordings.finish("s").complete
+    assert samples(recordings) == sound
+
+
+@pytest.mark.parametrize("encoding", ["pcm_s16le", "pcm_f32le", "mulaw", "alaw"])
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(8_000, 1), (11_025, 1), (16_000, 2), (44_100, 1), (48_000, 2)]
+)
+def test_a_recording_is_what_the_models_hear(
+    tmp_path: Path, encoding: Encoding, rate: int, channels: int
+) -> None:
+    form, recordings = WavFormat(encoding, rate, channels), Recordings(str(tmp_path))
+    frames = rate * 2 + 7
+    sound = noise(frames, form)
+    one = writer(tmp_path, form)
+    one.append_audio(0, sound)
+    one.close(ended=True)
+    joined = recordings.finish("s")
+    heard = AudioInput(encoding, rate, channels)
+    expected = heard.decode_bytes(sound) + heard.drain()
+    assert samples(recordings) == expected
+    assert joined.seconds == len(expected) / 32_000
+
+
+def test_a_session_of_which_nothing_could_be_written_is_silence(tmp_path: Path) -> None:
+    one, recordings = writer(tmp_path, config='{"sample_rate":8000}'), Recordings(str(tmp_path))
+    one.append_event(b'{"type":"recording.end","frames":12000}')
+    one.close(ended=True)
+    assert recordings.finish("s").missing == ((0.0, 1.5),)
+    assert samples(recordings) == bytes(48_000)
+
+
+def test_separate_channels_stay_apart(tmp_path: Path) -> None:
+    form, recordings = WavFormat("pcm_s16le", 8_000, 2), Recordings(str(tmp_path))
+    sound = np.frombuffer(noise(8_000, form), "<i2").reshape(-1, 2)
+    one = writer(tmp_path, form, config='{"channel_mode":"separate"}')
+    one.append_audio(0, sound.tobytes())
+    one.close(ended=True)
+    recordings.finish("s")
+    found = np.frombuffer(samples(recordings), "<i2").reshape(-1, 2)
+    for channel in (0, 1):
+        alone = AudioInput("pcm_s16le", 8_000, 1)
+        expected = alone.decode_bytes(sound[:, channel].tobytes()) + alone.drain()
+        assert found[:, channel].tobytes() == expected
+
+
+def test_a_deletion_of_parts_that_was_cut_off_costs_nothing(tmp_path: Path) -> None:
+    sound, recordings = noise(32_000), Recordings(str(tmp_path))
+    one = writer(tmp_path)
+    one.append_audio(0, sound)
+    one.close(ended=True)
+    recordings.finish("s")
+    rest = writer(tmp_path, name="00000-bbbb")  # the second of two parts, which was not deleted yet
+    rest.append_audio(16_000, sound[32_000:])
+    rest.close(ended=True)
+    recordings.finish("s")
+    assert samples(recordings) == sound
+    assert list(recordings.unfinished()) == []
+
+
+def test_a_second_deletion_finds_nothing(tmp_path: Path) -> None:
+    recordings, one = Recordings(str(tmp_path)), writer(tmp_path)
+    one.append_audio(0, bytes(32_000))
+    one.close(ended=True)
+    assert (tmp_path / "sessions/s").stat().st_mode & 0o777 == 0o700
+    recordings.finish("s")
+    assert recordings.delete("s")
+    assert not recordings.delete("s")
+    for read in (recordings.open_audio, recordings.read_transcript):
+        with pytest.raises(NoRecording):
+            read("s")
+
+
+def test_before_the_end_the_events_can_be_read(tmp_path: Path) -> None:
+    one = writer(tmp_path)
+    one.append_event(b'{"type":"warning","code":"x","message":"."}')
+    one.flush()
+    assert Recordings(str(tmp_path)).read_transcript("s")["events"] == [
+        {"type": "warning", "code": "x", "message": "."}
+    ]
+
+
+def test_the_header_is_valid_at_every_moment(tmp_path: Path) -> None:
+    one = writer(tmp_path)
+    path = tmp_path / "sessions/s/parts" / str(SegmentName(0, "00000-aaaa"))
+    for count in range(1, 5):
+        one.append_audio((count - 1) * 100, bytes(200))
+        assert read_header(path.read_bytes()[:HEADER_BYTES]) == PLAIN
+        with wave.open(str(path)) as audio:
+            assert audio.getnframes() == 100 * count
