@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Unit
 
@@ -103,7 +103,7 @@ class Database:
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except (DataError, IntegrityError):
+    except (DataError, IntegrityError, ProgrammingError):
         raise  # Not the database is at fault, but what it was given.
     except DBAPIError as error:
         raise DatabaseUnavailable(" ".join(str(error.orig).split())) from error
