@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,7 +13,9 @@ from starlette.routing import Route, WebSocketRoute
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
+from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
+from gateway.api.history import HistoryApi
 from gateway.api.rest import RestApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
@@ -23,6 +27,8 @@ from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
+from gateway.sessions.history_entry import finals_of
+from gateway.sessions.history_upkeep import HistoryUpkeep
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
@@ -31,8 +37,17 @@ from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
+from storage.database import Database
+from storage.editing import SessionEditor
+from storage.history import SessionHistory
+from storage.history_reader import HistoryReader
+from storage.record_sweeper import RecordSweeper, SweepTimes
+from storage.retention import SessionRemover
+from storage.session_files import NoFiles
 
 log = get_logger(__name__)
+
+HISTORY_S: Final = 0.4  # Seconds at the end for what the database has not got yet.
 
 
 class GatewayApp:
@@ -52,11 +67,17 @@ class GatewayApp:
         ttl = int(settings.resume_window) + MARGIN_S
         checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
         self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
+        self._database = Database(settings.database)
+        self._history = SessionHistory(self._database, str(self._checkpoints.owner))
+        self._remover = SessionRemover(self._database, NoFiles())
+        self._upkeep = self._make_upkeep(settings)
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
-        self.asgi = make_routes(self._endpoint, rest)
+        reader, editor = HistoryReader(self._database), SessionEditor(self._database)
+        history = HistoryApi(self._history, reader, editor, self._remover, NoFiles())
+        self.asgi = make_routes(self._endpoint, rest, history)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         options = ConnectOptions(
@@ -70,12 +91,23 @@ class GatewayApp:
             LivenessLimits(first_word=settings.worker_connect_timeout),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
-        return SessionManager(access, self._checkpoints, limits)
+        return SessionManager(access, self._checkpoints, limits, history=self._history)
+
+    def _make_upkeep(self, settings: GatewaySettings) -> HistoryUpkeep:
+        times = SweepTimes(lost=max(SweepTimes().lost, settings.resume_window + MARGIN_S))
+        sweeper = RecordSweeper(self._database, time.monotonic, times)
+        return HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue)
+
+    async def _rescue(self, session_id: str) -> None:
+        """Keep what Redis still has of a session whose gateway is silent."""
+        with suppress(RegistryUnavailable, BadEvent):
+            if found := await self._checkpoints.load(session_id):
+                self._history.add_found(session_id, finals_of(found[0]))
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
             self._sessions,
-            Admission(self._directory, settings.overflow_allowed),
+            Admission(self._directory, settings.overflow_allowed, store=settings.store == "on"),
             SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
             self._connections,
             metrics,
@@ -84,7 +116,10 @@ class GatewayApp:
 
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
+        self._history.start()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._sessions.run())
+            group.create_task(self._upkeep.run())
             group.create_task(self._slots.run())
             group.create_task(self._checkpoints.run())
             group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))
@@ -116,12 +151,13 @@ class GatewayApp:
         await self._slots.wait_settled(deadline)
 
     async def close(self) -> None:
-        """Close the connections to Redis."""
+        """Write what the history has not got yet, and close the connections."""
+        await asyncio.to_thread(self._history.close, HISTORY_S)
         await self._router.close()
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, rest: RestApi) -> Starlette:
+def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) -> Starlette:
     """The ASGI application; other dialects get their routes here."""
     return Starlette(
         routes=[
@@ -135,6 +171,7 @@ def make_routes(endpoint: StreamEndpoint, rest: RestApi) -> Starlette:
             Route("/v1/realtime/workers/{worker_id:path}/drain", rest.drain, methods=["POST", "DELETE"]),
             Route("/v1/realtime/status", rest.status),
             Route("/metrics", rest.metrics),
+            *history.routes(),
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )

@@ -12,7 +12,7 @@ from storage.tables import LOCAL
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-MAX_MICROSECONDS: Final = 253_402_300_799_000_000  # The last moment of the year 9999.
+LAST_MICROSECOND: Final = 253_402_300_799_000_000  # The last moment of the year 9999.
 
 
 class BadCursor(Exception):
@@ -42,7 +42,7 @@ class PagePlace:
             number, moment = msgspec.json.decode(data, type=tuple[int, int | None])
         except (ValueError, binascii.Error, msgspec.MsgspecError):
             raise BadCursor(text) from None
-        if not 0 <= number < 1 << 39 or not 0 <= (moment or 0) <= MAX_MICROSECONDS:
+        if not 0 <= number < 1 << 39 or not 0 <= (moment or 0) <= LAST_MICROSECOND:
             raise BadCursor(text)
         return cls(number, None if moment is None else _EPOCH + moment * _MICROSECOND)
 

@@ -16,7 +16,7 @@ from storage.tables import SESSION_SHIFT, SessionRecord, UtteranceRecord
 
 FIRST_ROWS: Final = 200  # Matches that are read at first; four times as many each further time.
 MAX_ROWS: Final = 50_000  # Matches of one page: then it ends early, and the next one goes on.
-MAX_KEY: Final = (1 << 63) - 1  # The largest key of a database.
+LAST_KEY: Final = (1 << 63) - 1  # The largest key of a database.
 _SEARCH: Final = sql_table("utterance_search", column("rowid", BigInteger))  # In SQLite alone.
 HITS: Final = 3  # Matches of a session that are shown.
 
@@ -35,7 +35,7 @@ def find_page(
 ) -> FoundSessions:
     """The page of a search; a session must fulfil the `conditions` too."""
     found = FoundSessions()
-    below = query.after.number << SESSION_SHIFT if query.after else MAX_KEY
+    below = query.after.number << SESSION_SHIFT if query.after else LAST_KEY
     rows, read = FIRST_ROWS, 0
     while read < MAX_ROWS:
         matches = _matches_below(connection, query.words, below, conditions, rows)

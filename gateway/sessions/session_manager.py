@@ -19,6 +19,7 @@ from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from runtime.logs import get_logger
+from storage.history import HEARTBEAT_S, SessionHistory
 
 log = get_logger(__name__)
 
@@ -35,7 +36,10 @@ class SessionManager:
         checkpoints: CheckpointStore,
         limits: SessionPolicy | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        history: SessionHistory | None = None,
     ) -> None:
+        """`history` keeps the sessions that ask for it, None: none."""
+        self._history = history
         self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
         self._limits = limits or SessionPolicy()
         self._draining = False
@@ -68,6 +72,7 @@ class SessionManager:
         log.info("taken over", session=session_id)
         session = self._start(state, PhaseTracker(SessionPhase.FAILING_OVER))
         session.keep()
+        session.entry.take_over()
         self._wait_for_client(session)
         return session
 
@@ -80,6 +85,7 @@ class SessionManager:
                 await before.detach(REPLACED)
             replay, events = session.state.replay, session.state.events
             replay.drop_partial_sample()
+            session.entry.add_resume()
             missed = events.sent_since(last_seq)
             events.advance_to(last_seq)
             event = SessionResumed(
@@ -89,6 +95,13 @@ class SessionManager:
                 messages_received=replay.messages,
             )
             return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
+
+    async def run(self) -> None:
+        """Have the records of the sessions show that these live, until cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            for session in self._sessions.values():
+                session.follow()
 
     def drain(self) -> None:
         """Have every session end, or go on at another gateway; new ones too."""
@@ -102,7 +115,7 @@ class SessionManager:
             await asyncio.wait(self._tasks, timeout=deadline)
 
     def _start(self, state: SessionState, phase: PhaseTracker) -> Session:
-        session = Session(state, self._access, self._checkpoints, self._limits, phase)
+        session = Session(state, self._access, self._checkpoints, self._limits, phase, self._history)
         self._sessions[session.id] = session
         if self._draining:
             session.request_end(RESTART)
