@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from bench.command_history import history
 from bench.command_options import (
     AudioFolder,
     CombinationLimit,
@@ -278,3 +279,4 @@ def routing(
 
 
 app.command()(words)
+app.command()(history)

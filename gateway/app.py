@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from msgspec import MsgspecError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
@@ -100,7 +101,7 @@ class GatewayApp:
 
     async def _rescue(self, session_id: str) -> None:
         """Keep what Redis still has of a session whose gateway is silent."""
-        with suppress(RegistryUnavailable, BadEvent):
+        with suppress(RegistryUnavailable, BadEvent, MsgspecError, UnicodeError):
             if found := await self._checkpoints.load(session_id):
                 self._history.add_found(session_id, finals_of(found[0]))
 

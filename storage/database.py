@@ -22,6 +22,7 @@ READERS: Final = 4  # Connections that read at once.
 BUSY_S: Final = 2.0  # Seconds for which a write waits for another process that writes.
 CONNECT_S: Final = 3  # Seconds to connect to PostgreSQL.
 STATEMENT_S: Final = 15  # Seconds for one statement of PostgreSQL; a search of a page takes milliseconds.
+NO_TABLES: Final = ("42P01", "42703")  # PostgreSQL's codes of a table and of a column that are not there.
 SILENT_S: Final = 10  # Seconds without an answer from PostgreSQL's machine until the connection is lost.
 
 
@@ -103,7 +104,11 @@ class Database:
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except (DataError, IntegrityError, ProgrammingError):
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in NO_TABLES:
+            raise
+        raise DatabaseUnavailable("its tables are not made yet") from error
+    except (DataError, IntegrityError):
         raise  # Not the database is at fault, but what it was given.
     except DBAPIError as error:
         raise DatabaseUnavailable(" ".join(str(error.orig).split())) from error

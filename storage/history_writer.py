@@ -37,7 +37,8 @@ class HistoryWriter:
     def close(self, deadline: float) -> bool:
         """Write what waits, at most `deadline` seconds; whether all is written."""
         self._queue.close()
-        self._thread.join(deadline)
+        if self._thread.ident is not None:  # Else it was never started.
+            self._thread.join(deadline)
         return not self._thread.is_alive() and self.trouble is None
 
     def _run(self) -> None:
