@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.support.databases import PostgresServer
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, run, until
 from tests.support.gateway_sessions import SECOND, begun, finals, lost, recorder
@@ -79,6 +80,29 @@ def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisSe
 
     with gateway_process(shared_redis.url, **settings) as second:
         run(main(), 40.0)
+
+
+def test_gateways_that_start_at_once_on_an_empty_postgresql_share_their_sessions(
+    shared_redis: RedisServer, shared_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = shared_postgres.url(shared_postgres.new_database())
+    settings = {"data_dir": str(tmp_path), "database_url": url, "store": "on"}
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(first) as me:
+            await begun(me)
+            await me.send(SECOND)
+            await finals(me, 1)
+            await me.send({"type": "end"})
+            await me.rest()
+        await record(second, me.session_id, lambda found: found.get("status") == "ended")
+        assert second.get(f"{SESSIONS}?search=w1").json()["sessions"][0]["session_id"] == me.session_id
+
+    with (
+        gateway_process(shared_redis.url, **settings) as first,
+        gateway_process(shared_redis.url, **settings) as second,
+    ):
+        run(main(), 30.0)
 
 
 def test_a_live_session_goes_on_without_a_database(shared_redis: RedisServer, tmp_path: Path) -> None:
