@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from msgspec import MsgspecError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
@@ -12,7 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
+from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
+from gateway.api.history import HistoryApi
 from gateway.api.rest import RestApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
@@ -24,6 +28,8 @@ from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
+from gateway.sessions.history_entry import finals_of
+from gateway.sessions.history_upkeep import HistoryUpkeep
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
@@ -32,11 +38,20 @@ from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
+from storage.database import Database
+from storage.editing import SessionEditor
+from storage.history import SessionHistory
+from storage.history_reader import HistoryReader
+from storage.record_sweeper import RecordSweeper, SweepTimes
+from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
+from storage.retention import SessionRemover
+from storage.session_files import RecordedFiles
 
 log = get_logger(__name__)
 
 RECORDINGS_S: Final = 0.3  # Seconds for the last writes after the signal; what is not joined then is later.
+HISTORY_S: Final = 0.4  # Seconds at the end for what the database has not got yet.
 
 
 class GatewayApp:
@@ -56,12 +71,19 @@ class GatewayApp:
         ttl = int(settings.resume_window) + MARGIN_S
         checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
         self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
-        self._recordings = RecordingService(settings.data_dir, settings.recordings_url)
+        self._database = Database(settings.database)
+        self._history = SessionHistory(self._database, str(self._checkpoints.owner))
+        self._recordings = RecordingService(settings.data_dir, settings.recordings_url, self._add_recording)
+        self._files = RecordedFiles(self._recordings.recordings)
+        self._remover = SessionRemover(self._database, self._files)
+        self._upkeep = self._make_upkeep(settings)
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
-        self.asgi = make_routes(self._endpoint, rest)
+        reader, editor = HistoryReader(self._database), SessionEditor(self._database)
+        history = HistoryApi(self._history, reader, editor, self._remover, self._files)
+        self.asgi = make_routes(self._endpoint, rest, history)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         options = ConnectOptions(
@@ -76,12 +98,30 @@ class GatewayApp:
             ReassignLimits(window=settings.resume_window),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
-        return SessionManager(access, self._checkpoints, limits, recordings=self._recordings)
+        return SessionManager(
+            access, self._checkpoints, limits, recordings=self._recordings, history=self._history
+        )
+
+    def _make_upkeep(self, settings: GatewaySettings) -> HistoryUpkeep:
+        times = SweepTimes(lost=max(SweepTimes().lost, settings.resume_window + MARGIN_S))
+        sweeper = RecordSweeper(self._database, time.monotonic, times)
+        return HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue)
+
+    def _add_recording(self, session_id: str, joined: JoinedRecording) -> None:
+        """Note in the record of a session that its recording is complete, and what it lacks."""
+        about = {"seconds": joined.seconds, "missing": [list(each) for each in joined.missing]}
+        self._history.add_artifact(session_id, "recording", about)
+
+    async def _rescue(self, session_id: str) -> None:
+        """Keep what Redis still has of a session whose gateway is silent."""
+        with suppress(RegistryUnavailable, BadEvent, MsgspecError, UnicodeError):
+            if found := await self._checkpoints.load(session_id):
+                self._history.add_found(session_id, finals_of(found[0]))
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
             self._sessions,
-            Admission(self._directory, settings.overflow_allowed),
+            Admission(self._directory, settings.overflow_allowed, store=settings.store == "on"),
             SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
             self._connections,
             metrics,
@@ -90,7 +130,10 @@ class GatewayApp:
 
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
+        self._history.start()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._sessions.run())
+            group.create_task(self._upkeep.run())
             group.create_task(self._slots.run())
             group.create_task(self._checkpoints.run())
             group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))
@@ -122,13 +165,14 @@ class GatewayApp:
         await self._slots.wait_settled(deadline)
 
     async def close(self) -> None:
-        """Close the connections to Redis, and the recordings."""
+        """Write what recordings and the history have not got yet, and close the connections."""
         await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
+        await asyncio.to_thread(self._history.close, HISTORY_S)
         await self._router.close()
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, rest: RestApi) -> Starlette:
+def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) -> Starlette:
     """The ASGI application; other dialects get their routes here."""
     return Starlette(
         routes=[
@@ -142,6 +186,7 @@ def make_routes(endpoint: StreamEndpoint, rest: RestApi) -> Starlette:
             Route("/v1/realtime/workers/{worker_id:path}/drain", rest.drain, methods=["POST", "DELETE"]),
             Route("/v1/realtime/status", rest.status),
             Route("/metrics", rest.metrics),
+            *history.routes(),
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )

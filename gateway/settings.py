@@ -1,6 +1,6 @@
 """Reads the settings of the gateway."""
 
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.parameters import Overflow
 from runtime.settings import DAY_S
+from storage.settings import StorageSettings
 
 STRATEGIES: Final[tuple[str, ...]] = get_args(Overflow)
 
@@ -21,7 +22,7 @@ def _parse_overflows(value: Any) -> Any:
     return names
 
 
-class GatewaySettings(BrokerSettings):
+class GatewaySettings(BrokerSettings, StorageSettings):
     """What the gateway reads."""
 
     gateway_host: str = Field(
@@ -68,6 +69,9 @@ class GatewaySettings(BrokerSettings):
     recordings_url: str | None = Field(
         None,
         description="folder or s3://bucket/prefix of recordings; unset: the data folder",
+    )
+    store: Literal["off", "on"] = Field(
+        "off", description="whether sessions are kept whose clients do not say so with store=: off or on"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Unit
 
@@ -22,6 +22,7 @@ READERS: Final = 4  # Connections that read at once.
 BUSY_S: Final = 2.0  # Seconds for which a write waits for another process that writes.
 CONNECT_S: Final = 3  # Seconds to connect to PostgreSQL.
 STATEMENT_S: Final = 15  # Seconds for one statement of PostgreSQL; a search of a page takes milliseconds.
+NO_TABLES: Final = ("42P01", "42703")  # PostgreSQL's codes of a table and of a column that are not there.
 SILENT_S: Final = 10  # Seconds without an answer from PostgreSQL's machine until the connection is lost.
 
 
@@ -103,6 +104,10 @@ class Database:
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in NO_TABLES:
+            raise
+        raise DatabaseUnavailable("its tables are not made yet") from error
     except (DataError, IntegrityError):
         raise  # Not the database is at fault, but what it was given.
     except DBAPIError as error:

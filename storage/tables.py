@@ -61,8 +61,8 @@ class SessionRecord(Base):
     """A session that is kept, while it runs and after.
 
     `missing` says what of it could not be kept: `{"utterances": 3}`. `speakers` are the names that somebody
-    gave to the speakers, `artifacts` the files by their kinds. `retention_days` is None where the
-    server's setting counts. `heartbeat_at` moves on while a gateway has the session.
+    gave to the speakers, `artifacts` the files by their kinds. `keep_until` is None where the server's
+    setting says how long. `heartbeat_at` moves on while a gateway has the session.
     """
 
     __tablename__ = "sessions"
@@ -99,7 +99,7 @@ class SessionRecord(Base):
     speakers: Mapped[dict[str, str]] = mapped_column(default=dict)
     artifacts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     missing: Mapped[dict[str, float]] = mapped_column(default=dict)
-    retention_days: Mapped[float | None]
+    keep_until: Mapped[datetime | None]
 
 
 class UtteranceRecord(Base):

@@ -15,9 +15,13 @@ from typing import Annotated, Final
 
 import typer
 
+from dalston_realtime.cli.commands.delete import delete
 from dalston_realtime.cli.commands.drain import drain
+from dalston_realtime.cli.commands.export import export
 from dalston_realtime.cli.commands.mic import mic
 from dalston_realtime.cli.commands.models import models
+from dalston_realtime.cli.commands.sessions import sessions
+from dalston_realtime.cli.commands.show import show
 from dalston_realtime.cli.commands.transcribe import transcribe
 from dalston_realtime.cli.commands.workers import workers
 from dalston_realtime.cli.display.view import discard_output
@@ -53,7 +57,7 @@ def common(
     """Live speech-to-text on a dalston-realtime server."""
 
 
-for command in (transcribe, mic, workers, models, drain):
+for command in (transcribe, mic, sessions, show, export, delete, workers, models, drain):
     app.command(epilog=HELP)(command)
 
 

@@ -53,6 +53,7 @@ _BY_STATUS = {
     401: ExitCode.USAGE,
     403: ExitCode.USAGE,
     404: ExitCode.USAGE,
+    409: ExitCode.USAGE,
     429: ExitCode.NO_CAPACITY,
     503: ExitCode.NO_CAPACITY,
 }

@@ -70,6 +70,12 @@ WordTimestamps = Annotated[
     bool,
     typer.Option("--word-timestamps", help="Ask for times of words.", rich_help_panel=_SESSION),
 ]
+Store = Annotated[
+    bool, typer.Option("--store", help="Keep the session in the server's history.", rich_help_panel=_SESSION)
+]
+SessionId = Annotated[
+    str, typer.Argument(metavar="ID", help="A session, as `dalston-rt sessions` shows it, or last.")
+]
 Events = Annotated[
     bool,
     typer.Option(

@@ -56,9 +56,18 @@ def save_transcript(path: Path, transcript: SessionTranscript) -> None:
     Raises:
         OutputError: it can't be written; an older file is as it was.
     """
+    write_whole(path, render(transcript, Format(path.suffix[1:])))
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        OutputError: it can't be written; an older file is as it was.
+    """
     draft = _draft(path)
     try:
-        draft.write_text(render(transcript, Format(path.suffix[1:])), encoding="utf-8")
+        draft.write_text(content, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):

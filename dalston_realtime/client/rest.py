@@ -61,16 +61,33 @@ async def drain(url: str, worker_id: str, seconds: float | None) -> None:
     """
     path = f"{WORKERS}/{quote(worker_id, safe='')}/drain"
     if seconds is None:
-        await _call("DELETE", url, path)
+        await call("DELETE", url, path)
     else:
-        await _call("POST", url, f"{path}?seconds={seconds:g}")
+        await call("POST", url, f"{path}?seconds={seconds:g}")
 
 
 async def _get(base: str, path: str) -> Any:
-    return await _call("GET", base, path)
+    return await call("GET", base, path)
 
 
-async def _call(method: str, base: str, path: str) -> Any:
+async def call(method: str, base: str, path: str) -> Any:
+    """The JSON that a call is answered with.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
+    answer = _json(await request(method, base, path))
+    if answer is None:
+        raise ProtocolError(f"{rest_url(base, path)} did not answer with JSON; is it this server?")
+    return answer
+
+
+async def request(method: str, base: str, path: str) -> "httpx.Response":
+    """What a call is answered with, where it succeeds.
+
+    Raises:
+        UnreachableError, RefusedError, UsageError: as their names say.
+    """
     import httpx
 
     url = rest_url(base, path)
@@ -79,11 +96,9 @@ async def _call(method: str, base: str, path: str) -> Any:
             response = await http.request(method, url)
     except httpx.TransportError as error:
         raise UnreachableError(base, _reason(error) + port_note(base)) from error
-    answer = _json(response)
-    if response.is_success and answer is not None:
-        return answer
     if response.is_success:
-        raise ProtocolError(f"{url} did not answer with JSON; is it this server?")
+        return response
+    answer = _json(response)
     raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
 
 

@@ -14,7 +14,7 @@ A connection that is lost is opened again, and the session goes on where it was:
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, Self, TypedDict, Unpack
+from typing import Any, Final, Self, TypedDict, Unpack
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
@@ -51,6 +51,9 @@ class StreamOptions(TypedDict, total=False):
     min_silence_ms: MinSilence | None
     vocabulary: list[str] | None
     timing: bool | None
+    store: bool | None
+    enhance_on_end: bool | None
+    metadata: dict[str, Any] | None
 
 
 @asynccontextmanager

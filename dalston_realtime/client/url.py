@@ -71,6 +71,6 @@ def _base_path(parts: SplitResult) -> str:
 
 
 def _as_text(value: Any) -> str:
-    if isinstance(value, bool | list | tuple):
+    if isinstance(value, bool | list | tuple | dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -31,6 +31,7 @@ LANGUAGE_TAG: Final = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8}){0,4}"
 WHOLE_NUMBER: Final = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?", re.ASCII)
 """A whole number, which some languages write as a decimal: `44100.0`."""
 
+MAX_METADATA_BYTES: Final = 2_048  # Bytes of the JSON in UTF-8, as it is in the query string.
 MAX_NAME_CHARS: Final = 200  # Characters; longer than any model name, and keeps logs and keys short.
 
 
@@ -47,10 +48,11 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     word_timestamps: bool = False
     min_silence_ms: MinSilence = 300
     vocabulary: tuple[str, ...] = ()
-    store: bool | None = None  # None: as the server does
-    enhance_on_end: bool = False
     timing: bool = False
     overflow: Overflow | None = None  # None: as the server does
+    store: bool | None = None  # None: as the server does
+    enhance_on_end: bool = False  # implies `store`
+    metadata: dict[str, Any] | None = None
 
 
 PARAMETERS: Final = SessionConfig.__struct_fields__
@@ -141,6 +143,19 @@ def _model(name: str, text: str) -> str:
     raise InvalidParameter(name, f"{name} must be a variant (fast, accurate) or the name of a loaded model")
 
 
+def _metadata(name: str, text: str) -> dict[str, Any]:
+    """A JSON object; a value that no database keeps, such as a character NUL, is refused too."""
+    if len(text.encode(errors="replace")) > MAX_METADATA_BYTES:
+        raise InvalidParameter(name, f"{name} is longer than {MAX_METADATA_BYTES} bytes")
+    try:
+        found = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise InvalidParameter(name, f"{name} must be a JSON object") from None
+    if "\\u0000" in text or "\x00" in text:
+        raise InvalidParameter(name, f"{name} must have no character NUL")
+    return found
+
+
 def _vocabulary(name: str, text: str) -> tuple[str, ...]:
     try:
         phrases = msgspec.json.decode(text, type=tuple[str, ...])
@@ -165,8 +180,9 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "word_timestamps": _boolean,
     "min_silence_ms": _min_silence,
     "vocabulary": _vocabulary,
-    "store": _boolean,
-    "enhance_on_end": _boolean,
     "timing": _boolean,
     "overflow": _one_of(*get_args(Overflow)),
+    "store": _boolean,
+    "enhance_on_end": _boolean,
+    "metadata": _metadata,
 }

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import PARAMETERS, SessionConfig, parse_query
@@ -20,8 +22,11 @@ KNOWN: Final = frozenset((*PARAMETERS, "resume"))
 class Admission:
     """Admits sessions by what the live workers can serve, and by what clients may ask for."""
 
-    def __init__(self, directory: WorkerDirectory, overflow_allowed: Collection[str]) -> None:
-        self._directory, self._overflow_allowed = directory, overflow_allowed
+    def __init__(
+        self, directory: WorkerDirectory, overflow_allowed: Collection[str], *, store: bool = False
+    ) -> None:
+        """`store` says whether a session is kept whose client does not say."""
+        self._directory, self._overflow_allowed, self._store = directory, overflow_allowed, store
 
     async def admit(self, query: dict[str, str]) -> SessionConfig:
         """The session that a client asks for, if it could be served.
@@ -32,6 +37,8 @@ class Admission:
         config = parse_query(query)
         if config.overflow and config.overflow not in self._overflow_allowed:
             raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
+        if config.enhance_on_end or (self._store and config.store is None):
+            config = replace(config, store=True)
         try:
             snapshot = await self._directory.get()
         except RegistryUnavailable:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.events import Event
 from gateway.capacity.session_slot import SessionSlot
 from gateway.concurrency import first_of
 from gateway.sessions.attachment import Attachment
 from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.failover import Failover
+from gateway.sessions.history_entry import HistoryEntry
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
 from gateway.sessions.recording import RecordingPlace, SessionRecording, is_recorded
@@ -18,6 +20,7 @@ from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
 from runtime.logs import bind_session, get_logger
+from storage.history import SessionHistory
 
 log = get_logger(__name__)
 
@@ -52,6 +55,7 @@ class Session:
         limits: SessionPolicy,
         phase: PhaseTracker,
         recordings: RecordingPlace | None = None,
+        history: SessionHistory | None = None,
     ) -> None:
         """`phase` is FAILING_OVER for a session that another gateway began."""
         self.id, self.state, self.phase = state.id, state, phase
@@ -60,7 +64,8 @@ class Session:
         self.resuming = asyncio.Lock()  # Held while a client comes back.
         self._checkpoints, self._limits = checkpoints, limits
         self._slot = SessionSlot(access.slots, state.id)
-        self._failover = Failover(state, access, phase, self._begun, self._complete)
+        self.entry = HistoryEntry(history, state)
+        self._failover = Failover(state, access, phase, self._begun, self._complete, self._on_event)
         self._attachment: Attachment | None = None
         self._recordings = recordings
         self._recording: SessionRecording | None = None
@@ -143,6 +148,14 @@ class Session:
         if first and self.may_resume:
             self.keep()
 
+    def _on_event(self, event: Event) -> None:
+        self.entry.add_event(event, self._failover.worker_id)
+
+    def follow(self) -> None:
+        """Have the session's record show that it lives."""
+        if self.phase.is_live:
+            self.entry.follow(self._failover.worker_id)
+
     def _complete(self) -> None:
         """Its worker has said all: its slot is free."""
         self._slot.release("ended", self.state.replay.seconds)
@@ -166,6 +179,7 @@ class Session:
         else:
             self.phase.move_to(SessionPhase.ENDING)
             self.state.events.close(outcome.event)
+            self.entry.finish(outcome)
             self._slot.release(outcome.status, self.state.replay.seconds)
 
     async def _hand_over(self, outcome: SessionOutcome) -> None:

@@ -20,6 +20,7 @@ from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from runtime.logs import get_logger
+from storage.history import HEARTBEAT_S, SessionHistory
 
 log = get_logger(__name__)
 
@@ -37,7 +38,10 @@ class SessionManager:
         limits: SessionPolicy | None = None,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         recordings: RecordingPlace | None = None,
+        history: SessionHistory | None = None,
     ) -> None:
+        """`history` keeps the sessions that ask for it, None: none."""
+        self._history = history
         self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
         self._recordings = recordings
         self._limits = limits or SessionPolicy()
@@ -72,6 +76,7 @@ class SessionManager:
         session = self._start(state.taken_over(), PhaseTracker(SessionPhase.FAILING_OVER))
         session.keep()
         session.record()
+        session.entry.take_over()
         self._wait_for_client(session)
         return session
 
@@ -84,6 +89,7 @@ class SessionManager:
                 await before.detach(REPLACED)
             replay, events = session.state.replay, session.state.events
             replay.drop_partial_sample()
+            session.entry.add_resume()
             missed = events.sent_since(last_seq)
             events.advance_to(last_seq)
             event = SessionResumed(
@@ -93,6 +99,13 @@ class SessionManager:
                 messages_received=replay.messages,
             )
             return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
+
+    async def run(self) -> None:
+        """Have the records of the sessions show that these live, until cancelled."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            for session in self._sessions.values():
+                session.follow()
 
     def drain(self) -> None:
         """Have every session end, or go on at another gateway; new ones too."""
@@ -106,7 +119,9 @@ class SessionManager:
             await asyncio.wait(self._tasks, timeout=deadline)
 
     def _start(self, state: SessionState, phase: PhaseTracker) -> Session:
-        session = Session(state, self._access, self._checkpoints, self._limits, phase, self._recordings)
+        session = Session(
+            state, self._access, self._checkpoints, self._limits, phase, self._recordings, self._history
+        )
         self._sessions[session.id] = session
         if self._draining:
             session.request_end(RESTART)

@@ -164,5 +164,6 @@ class WorkerAssignment:
 
 def config_for(slot: Allocation, config: SessionConfig) -> SessionConfig:
     """What the worker is to do: the model that the slot is for, if it is less than was asked for."""
-    config = replace(config, overflow=None)  # The worker has nothing to do with it.
+    # The worker has nothing to do with these.
+    config = replace(config, overflow=None, store=None, enhance_on_end=False, metadata=None)
     return replace(config, model=slot.model) if slot.degraded else config

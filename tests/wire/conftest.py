@@ -1,5 +1,6 @@
 """Collects the fixtures of the tests that use real sockets."""
 
+from tests.support.databases import shared_postgres
 from tests.support.gateway_process import _shared_gateway, gateway
 from tests.support.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster
 from tests.support.redis_fixture import _shared_redis, own_redis, shared_redis
@@ -13,5 +14,6 @@ __all__ = [
     "own_cluster",
     "own_redis",
     "shared_cluster",
+    "shared_postgres",
     "shared_redis",
 ]

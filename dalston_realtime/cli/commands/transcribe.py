@@ -49,6 +49,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     min_silence_ms: opt.MinSilenceMs = None,
     no_interim: opt.NoInterim = False,
     word_timestamps: opt.WordTimestamps = False,
+    store: opt.Store = False,
     json: opt.Events = False,
     timing: opt.Timing = False,
     save: opt.Save = None,
@@ -71,6 +72,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
             interim_results=False if no_interim else None,
             word_timestamps=word_timestamps or None,
             timing=timing or None,
+            store=store or None,
         ),
     )
     job = FileJob(request, fast, make_view(json))

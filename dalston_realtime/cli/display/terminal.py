@@ -10,8 +10,8 @@ from rich.text import Text
 from dalston_realtime.cli.display.phrases import format_time, note_on
 from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
 from dalston_realtime.client.errors import one_line
-from dalston_realtime.client.results.cues import plain
 from dalston_realtime.protocol.events import Final, Partial, SessionBegin, SpeechEnd, SpeechStart
+from dalston_realtime.subtitles.cues import plain
 
 REFRESH_RATE: Constant = 12  # Redraws a second; more look no smoother.
 TIME_WIDTH: Constant = 9  # Characters, for `1:02:03.4`.

@@ -13,8 +13,8 @@ from dalston_realtime.cli.display.phrases import format_time, note_on
 from dalston_realtime.cli.display.terminal import TerminalView
 from dalston_realtime.client.connection.received_event import ReceivedEvent
 from dalston_realtime.client.errors import OutputError, one_line
-from dalston_realtime.client.results.cues import plain
 from dalston_realtime.protocol.events import Final
+from dalston_realtime.subtitles.cues import plain
 
 
 class TranscriptView(Protocol):

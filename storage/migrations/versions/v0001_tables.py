@@ -46,7 +46,7 @@ def _make_sessions() -> None:
         sa.Column("speakers", sa.JSON, nullable=False),
         sa.Column("artifacts", sa.JSON, nullable=False),
         sa.Column("missing", sa.JSON, nullable=False),
-        sa.Column("retention_days", sa.Double),
+        sa.Column("keep_until", _TIME),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_sessions_begun", "sessions", ["principal", "begun_at", "number"])

@@ -15,6 +15,7 @@ SECTIONS: Final[dict[str, type[Settings]]] = {
     for heading, name in {
         "Every process": "Settings",
         "gateway and broker": "BrokerSettings",
+        "history": "StorageSettings",
         "gateway": "GatewaySettings",
         "broker": "WatchSettings",
         "redis": "EmbeddedRedisSettings",

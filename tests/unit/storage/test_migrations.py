@@ -104,6 +104,11 @@ def test_tables_of_a_later_version_are_left_alone(database: Database) -> None:
         database.migrate()
 
 
+def test_a_database_without_tables_is_not_there_yet(empty_database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable), empty_database.reading() as connection:
+        connection.execute(text("SELECT * FROM sessions"))
+
+
 def test_a_database_that_is_none_is_said_in_one_line(tmp_path: Any) -> None:
     path = tmp_path / "history.db"
     path.write_bytes(b"no database at all " * 100)

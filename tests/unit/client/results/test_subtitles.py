@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dalston_realtime.client.connection.received_event import decode_received
-from dalston_realtime.client.results.cues import CUE_SECONDS, LINE_CHARS, Cue, cues, plain, wrapped
 from dalston_realtime.client.results.subtitles import (
     Format,
     render,
@@ -21,6 +20,7 @@ from dalston_realtime.client.results.subtitles import (
 )
 from dalston_realtime.client.results.transcript import SessionTranscript
 from dalston_realtime.protocol.events import Final, SessionBegin, SessionEnd, Word
+from dalston_realtime.subtitles.cues import CUE_SECONDS, LINE_CHARS, Cue, cues, plain, wrapped
 from tests.support.client_sessions import received
 
 SRT_TIME = r"(\d{2,}):([0-5]\d):([0-5]\d),(\d{3})"

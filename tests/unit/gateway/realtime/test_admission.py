@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -79,3 +80,33 @@ def test_only_what_the_server_allows_may_be_asked_for() -> None:
     with pytest.raises(InvalidParameter, match="does not allow overflow=degrade") as refused:
         admitted(b"overflow=degrade", "reject", "queue")
     assert refused.value.param == "overflow"
+
+
+@pytest.mark.parametrize(
+    ("query", "default", "kept"),
+    [
+        (b"", False, None),
+        (b"", True, True),
+        (b"store=false", True, False),
+        (b"store=true", False, True),
+        (b"enhance_on_end=true", False, True),
+        (b"enhance_on_end=true&store=false", False, True),
+    ],
+)
+def test_a_session_is_kept_where_its_client_or_the_server_says_so(
+    query: bytes, default: bool, kept: bool | None
+) -> None:
+    directory: Any = Away()
+    admission = Admission(directory, (), store=default)
+    assert asyncio.run(admission.admit(read_query(query))).store is kept
+
+
+def test_metadata_have_two_kib_and_not_a_byte_more() -> None:
+    def query(size: int) -> bytes:
+        return b"metadata=" + json.dumps({"k": "x" * (size - 8)}, separators=(",", ":")).encode()
+
+    assert len((admitted(query(2_048)).metadata or {})["k"]) == 2_040
+    for bad in (query(2_049), b"metadata=[]", b"metadata={", b"metadata=", b'metadata={"k":"\\u0000"}'):
+        with pytest.raises(InvalidParameter) as refused:
+            admitted(bad)
+        assert refused.value.param == "metadata"

@@ -1,0 +1,131 @@
+"""Tells the history what becomes of one session, where its client or the server wants it kept."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from dalston_realtime.protocol.events import (
+    Event,
+    Final,
+    Segment,
+    ServerError,
+    ServerWarning,
+    SessionBegin,
+    SessionEnd,
+    Word,
+    decode_event,
+)
+from gateway.sessions.outcome import SessionOutcome
+from gateway.sessions.state import SessionState
+from storage.changes import NewUtterance
+from storage.history import KeptSession, SessionHistory
+
+
+class HistoryEntry:
+    """The record of one session; nothing happens where it is not kept."""
+
+    def __init__(self, history: SessionHistory | None, state: SessionState) -> None:
+        self._history = history if state.requested.store else None
+        self._state = state
+        self._kept: KeptSession | None = None
+        self._speech_seconds = 0.0
+
+    def add_event(self, event: Event, worker_id: str) -> None:
+        """Note what the client is told."""
+        if isinstance(event, SessionBegin):
+            self._begin(event)
+        if self._kept is None:
+            return
+        match event:
+            case SessionBegin():
+                self._kept.add_worker(worker_id)
+            case Final(text=text) if text:
+                self._kept.add_utterance(utterance_of(event))
+            case SessionEnd():
+                self._speech_seconds = event.speech_duration or 0.0
+            case ServerWarning(code="worker_lost" | "worker_changed"):
+                self._kept.add_failover()
+            case ServerWarning(code="recording_incomplete"):
+                self._kept.add_error(event.code, event.message)
+            case ServerError():
+                self._kept.add_error(event.code, event.message)
+
+    def _begin(self, event: SessionBegin) -> None:
+        if self._history is not None:
+            self._kept = self._history.begin(
+                self._state.id,
+                model=event.model,
+                variant=event.variant,
+                language=event.language,
+                metadata=self._state.requested.metadata or {},
+            )
+
+    def take_over(self) -> None:
+        """Go on with the record of a session that another gateway began, which may not have written all."""
+        if self._history is None:
+            return
+        metadata = self._state.requested.metadata or {}
+        age = self._state.replay.seconds
+        self._kept = self._history.begin(self._state.id, age=age, metadata=metadata)
+        self._history.add_found(self._state.id, finals_of(self._state.changes.fields))
+
+    def add_resume(self) -> None:
+        """The client came back."""
+        if self._kept is not None:
+            self._kept.add_resume()
+
+    def follow(self, worker_id: str) -> None:
+        """The session lives, at this worker."""
+        if self._kept is not None:
+            seconds = self._state.replay.seconds
+            lag = round(max(0.0, seconds - self._state.continuity.state.processed), 3)
+            self._kept.add_worker(worker_id)
+            self._kept.follow(audio_seconds=round(seconds, 3), lag=lag)
+
+    def finish(self, outcome: SessionOutcome) -> None:
+        """The session is over."""
+        if self._kept is not None:
+            if outcome.event is not None:
+                self._kept.add_error(outcome.event.code, outcome.event.message)
+            state = self._state.continuity.state
+            speech = self._speech_seconds or state.earlier_speech + state.recent_speech
+            audio = round(self._state.replay.seconds, 3)
+            self._kept.finish(
+                outcome.status, outcome.name, audio_seconds=audio, speech_seconds=round(speech, 3)
+            )
+
+
+def utterance_of(final: Final) -> NewUtterance:
+    """A final as the history keeps it."""
+    return NewUtterance(
+        number=final.utterance or 0,
+        text=final.text,
+        start=final.start,
+        end=final.end,
+        words=_words(final.words),
+        language=final.language,
+        confidence=final.confidence,
+    )
+
+
+def _words(words: tuple[Word, ...] | None) -> str | None:
+    return msgspec.json.encode(words).decode() if words else None
+
+
+def finals_of(fields: Mapping[str, bytes]) -> list[NewUtterance]:
+    """The utterances in the fields of a checkpoint: whole, where the event is still there."""
+    found: dict[int, NewUtterance] = {}
+    for name, data in fields.items():
+        if name[0] == "f" and name[1:].isdigit():
+            segment = msgspec.json.decode(data, type=Segment)
+            found.setdefault(
+                segment.utterance,
+                NewUtterance(
+                    number=segment.utterance, text=segment.text, start=segment.start, end=segment.end
+                ),
+            )
+        elif name[0] in "ew" and name[1:].isdigit():
+            event = decode_event(data)
+            if isinstance(event, Final) and event.text:
+                found[event.utterance or 0] = utterance_of(event)
+    return [found[number] for number in sorted(found)]
