@@ -168,7 +168,7 @@ def test_a_gateway_is_killed_at_any_moment_and_no_sample_is_lost_or_doubled(
                 assert recordings.read_transcript(speaker.session_id)["audio"]["missing"] == []
 
     async def main() -> None:
-        async with fake_worker(shared_redis.url, recorder, capacity=8):
+        async with fake_worker(shared_redis.url, recorder, capacity=64):
             for number in range(KILLS):
                 await once(number)
 
