@@ -96,6 +96,12 @@ class SlotsMachine(RuleBasedStateMachine):
                 taken[worker] += 1
         return choose(taken, self.workers, avoid)
 
+    def has_room_elsewhere(self, worker: str) -> bool:
+        """Whether the other workers have slots for all of its sessions."""
+        others = [each for name, each in self.workers.items() if name != worker and each.status == "ready"]
+        free = sum(each.capacity - len(each.sessions) for each in others)
+        return free >= len(self.workers[worker].sessions)
+
     def send_heartbeat(self, worker: str) -> HeartbeatReply:
         registry = self.registries.setdefault(worker, Registry.connect(self.redis.url))
         return self.runner.run(registry.heartbeat(self.workers[worker].record(worker)))
@@ -110,7 +116,8 @@ class SlotsMachine(RuleBasedStateMachine):
         expected = self.workers.setdefault(worker, Expected(capacity))
         expected.capacity, expected.draining = capacity, draining
         expected.drained = worker in self.drained
-        assert self.send_heartbeat(worker) == HeartbeatReply(0, 30.0 if expected.drained else None)
+        drain = HeartbeatReply(0, 30.0, self.has_room_elsewhere(worker))
+        assert self.send_heartbeat(worker) == (drain if expected.drained else HeartbeatReply(0, None))
 
     @rule(worker=WORKERS, on=st.booleans())
     def drain(self, worker: str, on: bool) -> None:

@@ -78,6 +78,7 @@ def test_models_workers_and_status(gateway: GatewayProcess, shared_redis: RedisS
                 "active_sessions": 1,
                 "models": ["rest-fast", "rest-accurate"],
                 "lag": 0.0,
+                "pass_age": 0.0,
             }
 
     run(main())
