@@ -14,9 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from runtime.errors import StartupError
 from storage.recordings.errors import NoRecording, StorageUnavailable
 
-BLOCK_BYTES: Final = (
-    8 << 20
-)  # Bytes of a part of an upload, and of what is read ahead; S3 wants 5 MiB or more.
+BLOCK_BYTES: Final = 8 << 20  # Bytes of a part of an upload, and read ahead; S3 wants 5 MiB or more.
 
 P = ParamSpec("P")
 T = TypeVar("T")
