@@ -22,11 +22,11 @@ import pytest
 from runtime.demo import recording
 from runtime.local_server import READY, START_S, free_ports
 from tests.support.managed_process import ManagedProcess
+from tests.support.repository import PACKAGES
 from tests.support.requirements import PYPROJECT, closure, declared, top_level
 from tests.support.speech import BECKETT, word_error_rate
 
 ROOT = PYPROJECT.parent
-PACKAGES = ("dalston_realtime", "runtime", "engines", "broker", "stages", "gateway", "bench")
 FILES = ("pyproject.toml", "README.md", "LICENSE", "Procfile")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 ONE_EACH = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler", "sender")
