@@ -105,7 +105,9 @@ class GatewayApp:
     def _make_upkeep(self, settings: GatewaySettings) -> HistoryUpkeep:
         times = SweepTimes(lost=max(SweepTimes().lost, settings.resume_window + MARGIN_S))
         sweeper = RecordSweeper(self._database, time.monotonic, times)
-        return HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue)
+        return HistoryUpkeep(
+            sweeper, self._remover, settings.retention_days, self._rescue, self._recordings.finish_lost
+        )
 
     def _add_recording(self, session_id: str, joined: JoinedRecording) -> None:
         """Note in the record of a session that its recording is complete, and what it lacks."""

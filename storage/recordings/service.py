@@ -42,6 +42,7 @@ class RecordingService:
         self.recordings = Recordings(url or str(data_dir.absolute()))
         self._on_joined = on_joined
         self._ended: queue.Queue[str | None] = queue.Queue()
+        self._lost: set[str] = set()  # Sessions that nobody has ended, since their gateway is gone.
         folder = self.recordings.store.folder
         self._spool = folder or claim_spool(data_dir.absolute() / SPOOL)
         self._uploader: Uploader | None = None
@@ -64,6 +65,11 @@ class RecordingService:
     def record(self, session: RecordedSession, on_loss: Callable[[str], None]) -> SessionRecorder:
         """Record a session from now on; `on_loss` is called, in any thread, with why something is lost."""
         return self._thread.record(session, on_loss)
+
+    def finish_lost(self, session_id: str) -> None:
+        """Join what a gateway that is gone has left of a session; nobody goes on with it."""
+        self._lost.add(session_id)
+        self._ended.put(session_id)
 
     @property
     def is_full(self) -> bool:
@@ -104,7 +110,9 @@ class RecordingService:
         if self._uploader:
             self._uploader.upload_session(session_id)
         store, folder = self.recordings.store, session_folder(session_id)
-        if ENDED in store.sizes(f"{folder}/{PARTS}") or TRANSCRIPT in store.sizes(folder):
+        over = ENDED in store.sizes(f"{folder}/{PARTS}") or TRANSCRIPT in store.sizes(folder)
+        if over or session_id in self._lost:
+            self._lost.discard(session_id)
             self._on_joined(session_id, self.recordings.finish(session_id))
 
 
