@@ -1,7 +1,8 @@
 """Checks `dalston-rt serve`: what it becomes, and the one line that it says where it can't."""
 
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("DALSTON_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """What it blocks until the supervisor runs is not blocked for the tests behind it and their processes."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @pytest.fixture(name="became")
