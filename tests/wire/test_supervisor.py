@@ -71,9 +71,17 @@ def programs_of(process: ManagedProcess, *names: str) -> list[psutil.Process]:
     for name in names:
         process.line(rf"{name}.1 +\| up")
     family = psutil.Process(process.pid).children(recursive=True)
-    found = [child for child in family if child.cmdline()[-1].removesuffix(".py") in names]
+    found = [child for child in family if program_of(child) in names]
     assert len(found) == len(names)
     return found
+
+
+def program_of(process: psutil.Process) -> str:
+    """The name of the program that it runs; none of one that has just ended."""
+    try:
+        return process.cmdline()[-1].removesuffix(".py")
+    except psutil.Error:
+        return ""
 
 
 def said(process: ManagedProcess) -> list[str]:
