@@ -1,15 +1,11 @@
 """Decodes each part of a spoken case alone: what the engine hears where nothing is before or behind it."""
 
-from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
-from bench.recordings.signals import Floats
+from bench.measure.in_pieces import text_in_pieces
 from bench.recordings.spoken_case import SpokenCase
 from dalston_realtime.protocol.audio import SAMPLE_RATE
-from engines.base import Job, UtteranceEngine
-from stages.asr.halves import quietest_between
+from engines.base import UtteranceEngine
 
 LEAD: Final = SAMPLE_RATE // 10  # Samples of silence before a part, as an utterance begins.
 REST: Final = SAMPLE_RATE * 3 // 10  # Samples of silence behind it: without them a model may repeat itself.
@@ -32,20 +28,7 @@ def heard_alone(engine: UtteranceEngine, case: SpokenCase) -> list[tuple[str, ..
         own = sound[part.start : part.end]
         wider = sound[max(before, part.start - AROUND) : min(behind, part.end + AROUND)]
         ways = ((own, LEAD, REST), (own, 0, 2 * REST), (wider, 0, REST))
-        found.append(tuple(_text(engine, *way) for way in ways))
+        found.append(
+            tuple(text_in_pieces(engine, heard, LONGEST, SEARCH, lead, rest) for heard, lead, rest in ways)
+        )
     return found
-
-
-def _text(engine: UtteranceEngine, sound: Floats, lead: int, rest: int) -> str:
-    """The text of a sound with so many samples of silence before and behind each piece of it."""
-    jobs = [Job(np.pad(piece, (lead, rest)), language="en") for piece in pieces(sound)]
-    return " ".join(engine.transcribe([job])[0].text.strip() for job in jobs)
-
-
-def pieces(sound: Floats) -> Iterator[Floats]:
-    """Yield the sound in pieces of at most six seconds, cut at quiet points."""
-    while len(sound) > LONGEST:
-        at = quietest_between(sound, LONGEST - SEARCH, LONGEST)
-        yield sound[:at]
-        sound = sound[at:]
-    yield sound

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.recordings.words import normalized
+from stages.alignment import common_prefix
 
 PLACES: Final = 3  # Places from the end that are told apart: the last word, the one before it, all earlier.
 
@@ -37,14 +38,9 @@ def count_changes(texts: Iterable[str]) -> TextChanges:
     before: list[str] = []
     for text in texts:
         words = normalized(text).split()
-        same = _common_start(words, before)
+        same = common_prefix(words, before)
         shown += len(words) - same
         for place in range(len(before) - same):  # Counted from the end.
             gone[min(place, PLACES - 1)] += 1
         before = words
     return TextChanges(shown, tuple(gone))
-
-
-def _common_start(first: list[str], second: list[str]) -> int:
-    pairs = zip(first, second, strict=False)
-    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))

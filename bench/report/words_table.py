@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rich import box
 from rich.table import Table
+
+from bench.report.plain_table import plain_table
 
 WORDS_CAPTION: Final = (
     "Faulty: cases with a fault, of all. Lost, doubled, invented: per 1,000 words said, against what the"
@@ -45,11 +46,4 @@ def _cell(name: str, values: Mapping[str, Any]) -> str:
 
 def words_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """A table with a row for each kind of case."""
-    found = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=0, caption=WORDS_CAPTION, caption_justify="left"
-    )
-    for name in WORDS_COLUMNS:
-        found.add_column(name, justify="left" if name == "Kind" else "right", no_wrap=True)
-    for row in rows:
-        found.add_row(*words_cells(row))
-    return found
+    return plain_table(WORDS_COLUMNS, map(words_cells, rows), WORDS_CAPTION)

@@ -18,7 +18,7 @@ from bench.measure.figures import ratio
 from bench.measure.text_changes import TextChanges, count_changes
 from bench.measure.whole_text import whole_text
 from bench.measure.word_errors import word_errors
-from bench.recordings.fetched import TextRecording
+from bench.recordings.recording import TextRecording
 from bench.recordings.text_sets import TEXT_SETS, of_folder
 from bench.report.accuracy_table import accuracy_table
 from bench.report.html_report import announce_result
@@ -108,7 +108,7 @@ def _set_names(request: BenchRequest, only: Sequence[str] | None) -> list[str]:
     return [*(only or TEXT_SETS)]
 
 
-def _recordings(name: str, request: BenchRequest) -> list[TextRecording]:
+def _recordings(name: str, request: BenchRequest) -> Sequence[TextRecording]:
     if name == OWN and request.audio is not None:
         return of_folder(request.audio)
     return TEXT_SETS[name](Settings().data_dir / KEPT_IN)

@@ -30,21 +30,8 @@ APART: Final = timedelta(minutes=2)  # Between the begins of two sessions.
 UTTERANCES: Final = 8  # Of each session; the words of most are common ones.
 LONG_UTTERANCES: Final = 5_000  # Of one session: four hours of speech.
 COMMON: Final = (
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "that",
-    "it",
-    "is",
-    "was",
-    "for",
-    "on",
-    "with",
-    "they",
-    "have",
-)
+    "the", "of", "and", "to", "in", "that", "it", "is", "was", "for", "on", "with", "they", "have",
+)  # fmt: skip
 RARE: Final = 2_000  # Words that are said now and then.
 NEEDLE: Final = "quixotic"  # Is said once, by the first session.
 BUDGET_MS: Final = 50.0  # Milliseconds for each question.

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bench.measure.heard_alone import LONGEST, heard_alone, pieces
+from bench.measure.heard_alone import LONGEST, SEARCH, heard_alone
+from bench.measure.in_pieces import pieces
 from bench.recordings.spoken_case import SaidPart, SpokenCase
 from tests.support.builders import SECOND
 from tests.support.loud_words import LoudWords
@@ -22,7 +23,7 @@ def test_each_part_is_decoded_without_the_others_in_three_ways() -> None:
 def test_a_long_part_is_cut_where_it_is_quiet() -> None:
     sound = np.full(13 * SECOND, 0.6, np.float32)
     sound[5 * SECOND : 5 * SECOND + 800] = 0.0
-    cut = list(pieces(sound))
+    cut = list(pieces(sound, LONGEST, SEARCH))
     assert np.array_equal(np.concatenate(cut), sound)
     assert all(len(piece) <= LONGEST for piece in cut)
     assert 5 * SECOND <= len(cut[0]) <= 5 * SECOND + 800
