@@ -109,13 +109,17 @@ def decode_checkpoint(fields: Mapping[str, bytes]) -> Checkpoint:
     """
     if HEADER not in fields:
         raise BadCheckpoint("the checkpoint has no header")
+    return Checkpoint(header=_decode_header(fields[HEADER]), **checkpoint_entries(fields))
+
+
+def checkpoint_entries(fields: Mapping[str, bytes]) -> dict[str, dict[int, bytes]]:
+    """The numbered entries in the fields of a hash, by the names that `Checkpoint` has for them, in order."""
     entries: dict[str, dict[int, bytes]] = {name: {} for name in _KINDS.values()}
     for name in fields:
         match = _ENTRY.fullmatch(name)
         if match and match[1] in _KINDS:
             entries[_KINDS[match[1]]][int(match[2])] = fields[name]
-    ordered = {kind: dict(sorted(found.items())) for kind, found in entries.items()}
-    return Checkpoint(header=_decode_header(fields[HEADER]), **ordered)
+    return {kind: dict(sorted(found.items())) for kind, found in entries.items()}
 
 
 def _decode_header(data: bytes) -> CheckpointHeader:

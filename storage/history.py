@@ -66,14 +66,6 @@ class KeptSession:
         """Something went wrong; the session may go on."""
         self._append(errors=[{"code": code, "message": message[:500]}])
 
-    def set_artifact(self, kind: str, about: dict[str, Any]) -> None:
-        """A file of the session is there, or changed."""
-        self._append(artifacts={kind: about})
-
-    def add_missing(self, kind: str, amount: float) -> None:
-        """Something of the session could not be kept."""
-        self._append(missing={kind: amount})
-
     def finish(
         self, status: Status, reason: str, *, audio_seconds: float, speech_seconds: float = 0.0
     ) -> None:

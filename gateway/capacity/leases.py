@@ -28,9 +28,8 @@ class Leases:
     def __init__(self, router: SessionRouter) -> None:
         self._router = router
         self._held: dict[str, _Held] = {}
-        self._paused: set[str] = (
-            set()
-        )  # Sessions whose worker is lost: what they held is not theirs any more.
+        # Sessions whose worker is lost: what they held is not theirs any more.
+        self._paused: set[str] = set()
 
     def hold(self, session_id: str, wanted: SlotRequest, slot: Allocation) -> None:
         """Renew the session's lease from now on."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from broker.checkpoint_record import checkpoint_entries
 from dalston_realtime.protocol.events import (
     Event,
     Final,
@@ -114,18 +115,15 @@ def _words(words: tuple[Word, ...] | None) -> str | None:
 
 def finals_of(fields: Mapping[str, bytes]) -> list[NewUtterance]:
     """The utterances in the fields of a checkpoint: whole, where the event is still there."""
+    entries = checkpoint_entries(fields)
     found: dict[int, NewUtterance] = {}
-    for name, data in fields.items():
-        if name[0] == "f" and name[1:].isdigit():
-            segment = msgspec.json.decode(data, type=Segment)
-            found.setdefault(
-                segment.utterance,
-                NewUtterance(
-                    number=segment.utterance, text=segment.text, start=segment.start, end=segment.end
-                ),
-            )
-        elif name[0] in "ew" and name[1:].isdigit():
-            event = decode_event(data)
-            if isinstance(event, Final) and event.text:
-                found[event.utterance or 0] = utterance_of(event)
+    for data in entries["finals"].values():
+        said = msgspec.json.decode(data, type=Segment)
+        found[said.utterance] = NewUtterance(
+            number=said.utterance, text=said.text, start=said.start, end=said.end
+        )
+    for data in (*entries["sent_events"].values(), *entries["waiting_events"].values()):
+        event = decode_event(data)
+        if isinstance(event, Final) and event.text:
+            found[event.utterance or 0] = utterance_of(event)
     return [found[number] for number in sorted(found)]

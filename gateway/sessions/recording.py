@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 import msgspec
 
-from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.replay.replay_entries import AudioSegment
 from gateway.sessions.state import SessionState
 from runtime.errors import SessionError
@@ -19,8 +18,6 @@ from storage.recordings.wav import WavFormat
 
 INCOMPLETE: Final = "recording_incomplete"
 
-_ENCODER: Final = msgspec.json.Encoder()
-
 
 class RecordingPlace(Protocol):
     """Where sessions are recorded; `storage.recordings.service` has one."""
@@ -28,11 +25,6 @@ class RecordingPlace(Protocol):
     def record(self, session: RecordedSession, on_loss: Callable[[str], None]) -> SessionRecorder:
         """Record a session from now on."""
         ...
-
-
-def is_recorded(config: SessionConfig) -> bool:
-    """Whether a session is to be kept."""
-    return bool(config.store) or config.enhance_on_end
 
 
 class SessionRecording:
@@ -78,7 +70,7 @@ def _described(state: SessionState) -> RecordedSession:
     first_line = {
         "type": "recording",
         "began": round(time.time(), 3),
-        "config": msgspec.to_builtins(config),
+        "config": config,
     }
     form = WavFormat(config.encoding, config.sample_rate, config.channels)
-    return RecordedSession(state.id, new_writer(state.takeovers), form, _ENCODER.encode(first_line))
+    return RecordedSession(state.id, new_writer(state.takeovers), form, msgspec.json.encode(first_line))

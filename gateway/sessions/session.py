@@ -14,7 +14,7 @@ from gateway.sessions.failover import Failover
 from gateway.sessions.history_entry import HistoryEntry
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
-from gateway.sessions.recording import RecordingPlace, SessionRecording, is_recorded
+from gateway.sessions.recording import RecordingPlace, SessionRecording
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
@@ -121,7 +121,7 @@ class Session:
 
     def record(self) -> None:
         """Record the session from now on, if that was asked for."""
-        if self._recordings is not None and self._recording is None and is_recorded(self.state.requested):
+        if self._recordings is not None and self._recording is None and self.state.requested.store:
             self._recording = SessionRecording(self.state, self._recordings)
 
     async def run(self) -> None:

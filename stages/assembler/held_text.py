@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stages.alignment import continuation, normal
+from stages.alignment import common_prefix, continuation, normal
 
 SURE: Final = 0.6
 """Probability with which a new word is shown at once. With 0.6, and 0.8 for the last word, 29 instead of
@@ -65,8 +65,7 @@ class HeldText:
 
 def _same_start(one: Sequence[str], other: Sequence[str]) -> int:
     """How many words two texts have in common at their start, whatever their marks and capitals."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if normal(a) != normal(b)), min(len(one), len(other)))
+    return common_prefix([normal(word) for word in one], [normal(word) for word in other])
 
 
 def _count_sure(probabilities: Sequence[float], known: int) -> int:

@@ -62,9 +62,9 @@ class UtteranceText:
         stable = len(self.stable_words)
         if common_prefix(self._held.held, self.stable_words) < min(len(self._held.held), stable):
             self._held = HeldText(list(self.stable_words))
-        missing = max(0, len(words) - len(probabilities))  # Stable words that the hypothesis lacks.
-        sure = [*([1.0] * missing), *probabilities[len(probabilities) - len(words) + missing :]]
-        shown = self._held.choose(words, sure)
+        own = probabilities[max(0, len(probabilities) - len(words)) :]
+        stable_alone = [1.0] * (len(words) - len(own))  # Words that the hypothesis itself lacks.
+        shown = self._held.choose(words, [*stable_alone, *own])
         return [*self.stable_words, *shown[stable:]]
 
     def finalize(self, text: str) -> str:

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,8 +46,12 @@ class RecordingService:
         folder = self.recordings.store.folder
         self._spool = folder or claim_spool(data_dir.absolute() / SPOOL)
         self._uploader: Uploader | None = None
-        left = _left_behind(self._spool)
+        # A folder has all sessions ever recorded: the thread looks through it, and not the start.
+        self._left: Iterable[str] = _left_behind(self._spool)
         if folder is None:
+            self._left = list(
+                self._left
+            )  # Before anything of this process is there, which would be uploaded.
             self._uploader = Uploader(self._spool, self.recordings.store, max_spool_bytes)
         self._thread = RecordingThread(
             self._spool,
@@ -57,8 +61,6 @@ class RecordingService:
             lambda: self.is_full,
         )
         self._stopping = threading.Event()
-        for session_id in left:
-            self._ended.put(session_id)
         self._finisher = threading.Thread(target=self._finish_all, name="joins", daemon=True)
         self._finisher.start()
 
@@ -91,6 +93,8 @@ class RecordingService:
             self._ended.put(session_id)
 
     def _finish_all(self) -> None:
+        for left in self._left:
+            self._ended.put(left)
         while (session_id := self._ended.get()) is not None and not self._stopping.is_set():
             try:
                 self._finish(session_id)
@@ -116,6 +120,6 @@ class RecordingService:
             self._on_joined(session_id, self.recordings.finish(session_id))
 
 
-def _left_behind(spool: Path) -> list[str]:
+def _left_behind(spool: Path) -> Iterator[str]:
     """The sessions whose parts a process before this one left on the disk."""
-    return sorted({path.parent.name for path in (spool / SESSIONS).glob(f"*/{PARTS}")})
+    return (path.parent.name for path in (spool / SESSIONS).glob(f"*/{PARTS}"))

@@ -73,12 +73,7 @@ def read_header(data: bytes) -> WavFormat:
         found = WavFormat(_ENCODINGS[tag], rate, channels)
     except (struct.error, KeyError):
         raise BadWav("no header of a WAV file") from None
-    if (riff, wave, fmt, size, name) != (
-        b"RIFF",
-        b"WAVE",
-        b"fmt ",
-        16,
-        b"data",
-    ) or frame != found.frame_bytes:
+    expected = b"RIFF", b"WAVE", b"fmt ", 16, b"data", found.frame_bytes
+    if (riff, wave, fmt, size, name, frame) != expected:
         raise BadWav("no header of a WAV file")
     return found

@@ -51,7 +51,7 @@ def test_a_session_is_followed_from_its_begin_to_its_end(database: Database) -> 
         kept.add_worker("w1")
         kept.add_resume()
         kept.add_error("worker_lost", "the worker was lost")
-        kept.set_artifact("audio", {"bytes": 3})
+        history.add_artifact(kept.id, "audio", {"bytes": 3})
         clock.seconds = 6.0
         kept.finish("ended", "normal", audio_seconds=6.0, speech_seconds=1.0)
         written(history)
