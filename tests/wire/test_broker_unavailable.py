@@ -8,7 +8,9 @@ import pytest
 
 from broker.errors import RegistryUnavailable
 from broker.records import SlotRequest
+from broker.store.scripts import Scripts
 from tests.support.broker_ends import RECORD, BrokerEnds, on_redis
+from tests.support.gateway_process import run
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
@@ -71,3 +73,20 @@ def test_a_call_can_be_cancelled_at_any_moment(any_redis: AnyRedis) -> None:
             assert heartbeats.cancelled()
 
     on_redis(main, any_redis)
+
+
+def test_a_waiting_call_that_is_cancelled_keeps_no_other_waiting(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        scripts = Scripts(shared_redis.url, connections=1)
+        for number in range(100):
+            first, second, third = (asyncio.create_task(scripts.run("sessions")) for _ in range(3))
+            while not first.done():
+                await asyncio.sleep(0)
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            second.cancel()
+            assert await third == []
+            await asyncio.wait([second])
+        await scripts.close()
+
+    run(main())
