@@ -56,8 +56,8 @@ class Scripts:
         """
         self._deadline = deadline
         self._redis, self._keys = connect(url, connections, deadline), keys_of(url)
-        # Calls wait here and not in redis-py's pool: on Python 3.11 its asyncio.Condition loses the wake-up of
-        # a call that is cancelled as it is woken, and all that wait behind it wait until their deadline.
+        # Calls wait here and not in redis-py's pool: on Python 3.11 its asyncio.Condition loses the wake-up
+        # of a call that is cancelled as it is woken, and the calls behind it wait until their deadline.
         self._free = asyncio.Semaphore(connections)
         self._sources: dict[ScriptName, tuple[str, str]] = {}
         self.available = True  # As of the last call; before the first one there is nothing to report.

@@ -92,7 +92,6 @@ async def play(pcm: bytes, sessions: list[Client]) -> list[Told]:
     return await asyncio.gather(*(listen(me, pcm) for me in sessions))
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("fault", ["hang:30", "raise:30"])
 def test_sessions_of_a_broken_engine_move_and_lose_no_word(
     server: tuple[RedisServer, GatewayProcess], fault: str
@@ -125,7 +124,6 @@ def test_sessions_of_a_broken_engine_move_and_lose_no_word(
         assert reference.codes == []
 
 
-@pytest.mark.timeout(150)
 def test_a_device_without_memory_for_two_serves_all_of_its_sessions(
     server: tuple[RedisServer, GatewayProcess],
 ) -> None:

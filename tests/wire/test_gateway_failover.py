@@ -9,6 +9,7 @@ from websockets.asyncio.client import connect
 from tests.support.fake_worker import WorkerVisit, fake_worker, read_message
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run
 from tests.support.gateway_sessions import SECOND, finals, lose, recorder
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_fixture import RedisServer
 
 
@@ -135,7 +136,7 @@ def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(
             assert await finals(heard, 2) == ["w1", "w2"]
         assert (await heard.event())["code"] == "worker_lost"
         for _ in range(round(LOADING_S)):
-            async with asyncio.timeout(2):  # The client is read all the time.
+            async with asyncio.timeout(DEADLINE_S):  # The client is read all the time.
                 await heard.send(SECOND)
             await asyncio.sleep(1)
         async with fake_worker(shared_redis.url, recorder) as back:
@@ -146,7 +147,7 @@ def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(
         await me.close()
 
     with gateway_process(shared_redis.url, resume_window="30") as gateway:
-        run(main(gateway), 40)
+        run(main(gateway))
 
 
 def test_a_planned_move_is_not_called_a_loss(gateway: GatewayProcess, shared_redis: RedisServer) -> None:

@@ -83,7 +83,7 @@ def test_a_session_is_kept_as_it_was_heard(shared_redis: RedisServer, tmp_path: 
                 assert {"session.resumed", "warning", "session.end"} <= set(kinds)
                 assert [path.name for path in (tmp_path / "sessions").iterdir()] == [me.session_id]
 
-    run(main(), 40)
+    run(main())
 
 
 def test_a_session_that_did_not_ask_is_not_kept(shared_redis: RedisServer, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_full_disk_costs_the_recording_alone(shared_redis: RedisServer, tmp_pa
                 assert kept["audio"]["missing"]
                 assert "recording_incomplete" in json.dumps(kept["events"])
 
-    run(main(), 40)
+    run(main())
 
 
 def limit_files(gateway: GatewayProcess, size: int) -> None:
