@@ -18,7 +18,7 @@ Event: TypeAlias = dict[str, Any]
 Say: TypeAlias = Callable[[ClientConnection], Coroutine[Any, Any, None]]
 
 CHUNK = 1600  # samples: 100 ms
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0  # Seconds of a session with some minutes of speech; an idle machine takes forty at most.
 END = json.dumps({"type": "end"})
 
 
@@ -87,7 +87,7 @@ def active_sessions(server: LocalServer) -> int:
     return int(httpx.get(f"{url}/v1/realtime/status").json()["active_sessions"])
 
 
-def wait_until(condition: Callable[[], bool], deadline_s: float) -> None:
+def wait_until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Ask until it is so, at most `deadline_s` seconds long."""
     deadline = time.monotonic() + deadline_s
     while not condition():

@@ -15,10 +15,8 @@ from dalston_realtime.client import SessionEnd, transcribe_stream
 from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import ManagedProcess, clean_environment
 from tests.support.speech import samples
-from tests.support.system_sessions import paced
+from tests.support.system_sessions import DEADLINE_S, paced
 
-READY_S = 60.0  # Seconds; all processes import their libraries at once.
-SESSION_S = 60.0  # Seconds for 12 s of speech, a restart in it included.
 SPEECH = slice(16_000, 13 * 16_000)  # Samples.
 MODULES = (
     "broker",
@@ -42,7 +40,7 @@ def server() -> Iterator[tuple[ManagedProcess, str]]:
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         command = (sys.executable, "-m", "dalston_realtime.cli", "serve")
         with ManagedProcess(*command, env=env, cwd=ROOT) as process:
-            process.line("ready: ", deadline_s=READY_S)
+            process.line("ready: ")
             yield process, f"ws://127.0.0.1:{port}"
 
 
@@ -56,7 +54,7 @@ def running(process: ManagedProcess, name: str) -> psutil.Process:
 
 async def transcript(url: str, pcm: bytes, victim: psutil.Process | None = None) -> str:
     """What is heard of speech in real time, in whose middle a process is killed."""
-    async with asyncio.timeout(SESSION_S), transcribe_stream(url, resume_for=30) as session:
+    async with asyncio.timeout(DEADLINE_S), transcribe_stream(url, resume_for=30) as session:
 
         async def speak() -> None:
             sent = 0

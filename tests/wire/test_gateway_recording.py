@@ -146,7 +146,7 @@ class ReturningClient:
 
 
 @pytest.mark.skipif("RECORDING_KILLS" not in os.environ, reason="takes minutes: make kills")
-@pytest.mark.timeout(60 + 20 * KILLS)
+@pytest.mark.timeout(300 + 20 * KILLS)
 def test_a_gateway_is_killed_at_any_moment_and_no_sample_is_lost_or_doubled(
     shared_redis: RedisServer, tmp_path: Path
 ) -> None:
