@@ -15,7 +15,7 @@ from dalston_realtime.client import SessionEnd, transcribe_stream
 from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import ManagedProcess, clean_environment
 from tests.support.speech import samples
-from tests.support.system_sessions import DEADLINE_S, paced
+from tests.support.system_sessions import DEADLINE_S, FULL_SPEED, paced
 
 SPEECH = slice(16_000, 13 * 16_000)  # Samples.
 MODULES = (
@@ -53,12 +53,12 @@ def running(process: ManagedProcess, name: str) -> psutil.Process:
 
 
 async def transcript(url: str, pcm: bytes, victim: psutil.Process | None = None) -> str:
-    """What is heard of speech in real time, in whose middle a process is killed."""
+    """What is heard of speech; where a process is to be killed, in its middle and in real time."""
     async with asyncio.timeout(DEADLINE_S), transcribe_stream(url, resume_for=30) as session:
 
         async def speak() -> None:
             sent = 0
-            async for chunk in paced(pcm):
+            async for chunk in paced(pcm, FULL_SPEED if victim is None else 1.0):
                 if victim is not None and sent < len(pcm) // 2 <= sent + len(chunk):
                     victim.kill()
                 await session.send(chunk)
