@@ -11,8 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from runtime.local_server import LocalServer, formation
+from runtime.local_server import LocalServer
 from tests.support.managed_process import DEADLINE_S
+from tests.support.servers import whole_server
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, stream
 
@@ -54,7 +55,7 @@ def running(server: LocalServer, name: str) -> psutil.Process:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) -> None:
-    with formation() as server:
+    with whole_server() as server:
         processes = children(server)
         sent = list[float]()
 
@@ -71,7 +72,7 @@ def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) 
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_death_of_any_process_ends_the_formation(name: str) -> None:
-    with formation() as server:
+    with whole_server() as server:
         processes, victim = children(server), running(server, name)
         code = asyncio.run(close_code_after(server, victim.kill))
         assert server.process.wait(6) != 0

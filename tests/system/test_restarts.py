@@ -14,6 +14,7 @@ import pytest
 from dalston_realtime.client import SessionEnd, transcribe_stream
 from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import ManagedProcess, clean_environment
+from tests.support.servers import data_folder
 from tests.support.speech import samples
 from tests.support.system_sessions import DEADLINE_S, FULL_SPEED, paced
 
@@ -35,7 +36,7 @@ def server() -> Iterator[tuple[ManagedProcess, str]]:
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         port, worker_port = free_ports(2)
         settings = {"gateway_port": str(port), "receiver_port": str(worker_port)}
-        settings |= {"run_dir": f"{folder}/run", "data_dir": f"{folder}/data"}
+        settings |= {"run_dir": f"{folder}/run", "data_dir": data_folder(Path(folder))}
         env = clean_environment(**settings)
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         command = (sys.executable, "-m", "dalston_realtime.cli", "serve")

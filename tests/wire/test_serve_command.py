@@ -15,6 +15,7 @@ import pytest
 
 from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import DEADLINE_S, ManagedProcess, clean_environment
+from tests.support.servers import data_folder
 
 AT_ONCE_S = 4.5  # Seconds behind the first Ctrl-C, below the five after which what hangs is killed.
 PROGRAMS = Path(sys.executable).parent
@@ -33,7 +34,7 @@ def started(*command: str | Path, **settings: str) -> Iterator[ManagedProcess]:
             "gateway_port": str(port),
             "receiver_port": str(worker_port),
             "run_dir": f"{folder}/run",
-            "data_dir": f"{folder}/data",
+            "data_dir": data_folder(Path(folder)),
         }
         env = clean_environment(**(defaults | settings))
         env["PATH"] = f"{PROGRAMS}{os.pathsep}{env['PATH']}"
