@@ -1,12 +1,16 @@
 # make run | demo | bench | test | check | clean. Each sets up .venv by itself first.
 
 PYTHON  ?= python3
+CORES   ?= 2
 VENV    := .venv
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
 CODE    := dalston_realtime runtime engines broker storage stages gateway bench tests
+
+# Each core runs whole files, in the order in which they lie: the longest are in the first rings.
+ON_CORES = $(if $(filter 1,$(CORES)),,-n $(CORES) --dist loadfile --no-loadscope-reorder)
 
 ifneq ($(FANOUT),)
 export DALSTON_FANOUT := $(FANOUT)
@@ -54,8 +58,8 @@ bench: $(BENCHED)  ## measure a server under load; make bench ARGS="capacity --h
 bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make bench-guard REV=HEAD
 	@dalston-rt bench guard --rev '$(or $(REV),HEAD)' $(ARGS)
 
-test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tests' examples of that seed
-	@python -m pytest $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
+test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tests' examples of that seed; CORES=1: one by one
+	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
 
 chaos: $(TESTED)  ## break something 50 times while clients speak
 	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
@@ -72,7 +76,7 @@ check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit wi
 	@ruff check $(CODE)
 	@mypy
 	@lint-imports
-	@python -m pytest $(if $(RING),tests/$(RING))
+	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING))
 
 gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
 	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')

@@ -25,6 +25,8 @@ STOPPED: Final = re.compile(r"\S+ system\s*\| (\S+) stopped \((rc=-?\d+)\)")
 TOLD: Final = 10  # lines of the process that ended first
 LAST: Final = 15  # lines, where it is not known which one that was
 
+_kept: Final[list[socket.socket]] = []  # The sockets of free_ports, which keep its ports from others.
+
 
 class LocalServerError(StartupError):
     """The server did not start; the message has the last lines that it printed."""
@@ -133,15 +135,16 @@ def reason(log: Sequence[str]) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on now."""
+    """Ports on loopback that nobody listens on, and that the system gives to nobody while this process runs.
+
+    A server that is told one of them can listen there, as it sets SO_REUSEADDR.
+    """
     sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    _kept.extend(sockets)
+    return [int(each.getsockname()[1]) for each in sockets]
 
 
 def environment(root: Path, settings: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -47,6 +48,14 @@ def pytest_terminal_summary(
     """Say it again where something failed: `pytest -q` has no header."""
     for line in _seed_line(config) if exitstatus else []:
         terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what shares a server, where tests run on several cores."""
+    from tests.support.scheduling import RingScheduling
+
+    return RingScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ class HashReader:
         """
         self._deadline = deadline
         self._redis: Any = connect(url, CONNECTIONS, deadline)
+        self._free = asyncio.Semaphore(CONNECTIONS)  # Calls wait here, not in the pool, as those of Scripts.
 
     async def read(self, key: str) -> dict[str, bytes]:
         """The fields of a hash; none where there is no such key.
@@ -32,7 +33,7 @@ class HashReader:
             RegistryUnavailable: no answer within the deadline, or an error.
         """
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._deadline), self._free:
                 answer = await read_bytes(self._redis, "HGETALL", key)
         except (RedisError, OSError, TimeoutError) as error:
             raise RegistryUnavailable(f"Redis: {error}") from error

@@ -48,14 +48,17 @@ ScriptName = Literal[
 class Scripts:
     """The Lua scripts of broker/lua. Connects when it is first needed, and again after a loss."""
 
-    def __init__(self, url: str, deadline: float = DEADLINE_S) -> None:
+    def __init__(self, url: str, deadline: float = DEADLINE_S, connections: int = CONNECTIONS) -> None:
         """Use the Redis at `url`; a call takes at most `deadline` seconds.
 
         Raises:
             StartupError: `url` is none that can be used.
         """
         self._deadline = deadline
-        self._redis, self._keys = connect(url, CONNECTIONS, deadline), keys_of(url)
+        self._redis, self._keys = connect(url, connections, deadline), keys_of(url)
+        # Calls wait here and not in redis-py's pool: on Python 3.11 its asyncio.Condition loses the wake-up
+        # of a call that is cancelled as it is woken, and the calls behind it wait until their deadline.
+        self._free = asyncio.Semaphore(connections)
         self._sources: dict[ScriptName, tuple[str, str]] = {}
         self.available = True  # As of the last call; before the first one there is nothing to report.
 
@@ -66,7 +69,7 @@ class Scripts:
             RegistryUnavailable: no answer within the deadline, or an error; the script may have run.
         """
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._deadline), self._free:
                 answer = await self._evaluate(name, arguments)
         except TimeoutError:
             await self._drop_idle()

@@ -7,8 +7,10 @@ from broker.records import Allocation, SlotRequest, WorkerInfo, WorkerRecord
 from broker.registry import Registry
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
+from broker.store.scripts import Scripts
 from dalston_realtime.protocol.models import ModelInfo
 from tests.support.gateway_process import run
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import AnyRedis
 
 TINY = ModelInfo("fast", "tiny", "moonshine", ("en",), {"streaming": False})
@@ -17,11 +19,12 @@ RECORD = WorkerRecord("w1", "ws://127.0.0.1:9000", 2, (TINY, LARGE))
 
 
 class BrokerEnds:
-    """A worker's registry and a gateway's router on the same Redis."""
+    """A worker's registry and a gateway's router on the same Redis, with `answer_s` seconds for a call."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_s: float = DEADLINE_S / 2) -> None:
         settings = BrokerSettings(redis_url=url)
-        self.registry, self.router = Registry.connect(url), SessionRouter.connect(settings)
+        self.registry = Registry(Scripts(url, answer_s))
+        self.router = SessionRouter(Scripts(url, answer_s), settings)
 
     async def worker(self, worker_id: str = "w1") -> WorkerInfo | None:
         """What the router sees of a worker."""
@@ -39,11 +42,15 @@ class BrokerEnds:
         await self.router.close()
 
 
-def on_redis(test: Callable[[BrokerEnds], Coroutine[Any, Any, None]], redis: AnyRedis) -> None:
-    """Run a test's coroutine with both ends connected."""
+def on_redis(
+    test: Callable[[BrokerEnds], Coroutine[Any, Any, None]],
+    redis: AnyRedis,
+    answer_s: float = DEADLINE_S / 2,
+) -> None:
+    """Run a test's coroutine with both ends connected; `answer_s` where Redis is to give none."""
 
     async def main() -> None:
-        ends = BrokerEnds(redis.url)
+        ends = BrokerEnds(redis.url, answer_s)
         try:
             await test(ends)
         finally:

@@ -10,10 +10,11 @@ from typer.testing import CliRunner, Result
 
 from dalston_realtime.cli.app import add_commands, app
 from tests.support.fake_server import FakeServer
+from tests.support.managed_process import DEADLINE_S
 
 add_commands()
 
-DEADLINE = 20.0  # s
+DEADLINE = DEADLINE_S
 COMMAND = [sys.executable, "-m", "dalston_realtime.cli"]
 
 

@@ -8,9 +8,10 @@ from dalston_realtime.client import ClientError, Event, LiveSession, ReceivedEve
 from dalston_realtime.client.connection.received_event import decode_received
 from dalston_realtime.protocol.events import Event as KnownEvent
 from dalston_realtime.protocol.events import encode_event
+from tests.support.managed_process import DEADLINE_S
 
 CHUNK = bytes(range(256)) * 12 + bytes(128)  # 3,200 bytes, 100 ms
-DEADLINE = 20.0  # s
+DEADLINE = DEADLINE_S
 
 
 def received(event: KnownEvent) -> ReceivedEvent:

@@ -61,7 +61,7 @@ class GatewayProcess:
 @contextmanager
 def gateway_process(redis_url: str, **settings: str) -> Iterator[GatewayProcess]:
     """A gateway for the duration of a block."""
-    defaults = {"gateway_port": "0", "heartbeat_timeout": "2", "resume_window": "0.5"}
+    defaults = {"gateway_port": "0", "heartbeat_timeout": "5", "resume_window": "0.5"}
     with process("gateway", redis_url=redis_url, **(defaults | settings)) as started:
         yield GatewayProcess(started)
 

@@ -15,10 +15,11 @@ from storage.history import KeptSession, SessionHistory
 from storage.history_writer import WriterTimes
 from storage.tables import SessionRecord, UtteranceRecord
 from storage.write_queue import QueueBounds
+from tests.support.managed_process import DEADLINE_S
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
 QUICK: Final = WriterTimes(pause=0.0, retry=0.01)
-WRITTEN_S: Final = 15.0  # Seconds until a write has been done, also on a busy machine.
+WRITTEN_S: Final = DEADLINE_S  # Seconds until a write has been done.
 
 
 class MovedClock:

@@ -46,6 +46,7 @@ class RedisServer:
             "dir": str(self._folder),
             "save": "",
             "appendonly": "yes",
+            "appendfsync": "no",  # A kill loses nothing that was written; a busy disk holds no call up.
             "daemonize": "no",
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]

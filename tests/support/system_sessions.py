@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
+from math import inf
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
@@ -18,7 +19,8 @@ Event: TypeAlias = dict[str, Any]
 Say: TypeAlias = Callable[[ClientConnection], Coroutine[Any, Any, None]]
 
 CHUNK = 1600  # samples: 100 ms
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0  # Seconds of a session with some minutes of speech; an idle machine takes forty at most.
+FULL_SPEED = inf
 END = json.dumps({"type": "end"})
 
 
@@ -34,11 +36,14 @@ def chunks(pcm: bytes, size: int = 2 * CHUNK) -> Iterator[bytes]:
     return (pcm[at : at + size] for at in range(0, len(pcm), size))
 
 
-async def paced(pcm: bytes) -> AsyncIterator[bytes]:
-    """Audio at the pace of speech: a chunk leaves when its last sample would have been recorded."""
+async def paced(pcm: bytes, speed: float = 1.0) -> AsyncIterator[bytes]:
+    """Audio at the pace of speech: a chunk leaves when its last sample would have been recorded.
+
+    `speed` is that of someone who speaks so many times as fast; at `FULL_SPEED` no chunk waits.
+    """
     begin = time.monotonic()
     for number, chunk in enumerate(chunks(pcm), 1):
-        await asyncio.sleep(max(0.0, begin + number * 0.1 - time.monotonic()))
+        await asyncio.sleep(max(0.0, begin + number * 0.1 / speed - time.monotonic()))
         yield chunk
 
 
@@ -87,7 +92,7 @@ def active_sessions(server: LocalServer) -> int:
     return int(httpx.get(f"{url}/v1/realtime/status").json()["active_sessions"])
 
 
-def wait_until(condition: Callable[[], bool], deadline_s: float) -> None:
+def wait_until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
     """Ask until it is so, at most `deadline_s` seconds long."""
     deadline = time.monotonic() + deadline_s
     while not condition():

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 TURN_S: Final = 1e-6  # Seconds that a turn of the loop takes, as no loop is infinitely fast.
-STUCK_S: Final = 5.0  # Real seconds to wait for a thread or a process where no timer is set.
+STUCK_S: Final = 60.0  # Real seconds to wait for a thread or a process where no timer is set.
 
 
 class VirtualClock:

@@ -17,9 +17,8 @@ from runtime.local_server import free_ports
 from runtime.worker_link import PATH
 from stages.topology import STAGES, parse_fanout
 from tests.support.gateway_process import SECRET, until
-from tests.support.managed_process import EXIT_S, ManagedProcess, clean_environment
+from tests.support.managed_process import DEADLINE_S, EXIT_S, ManagedProcess, clean_environment
 
-START_S = 30.0
 BYTES_PER_FRAME = 6_400  # 200 ms
 
 
@@ -75,7 +74,7 @@ class WorkerProcess:
             return 0, []
         return answer.status_code, answer.json()["missing"]
 
-    def wait_for_health(self, status: int, missing: list[str], deadline: float = START_S) -> None:
+    def wait_for_health(self, status: int, missing: list[str], deadline: float = DEADLINE_S) -> None:
         """Wait until the worker says so."""
 
         async def said() -> bool:

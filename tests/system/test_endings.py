@@ -11,7 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from runtime.local_server import LocalServer, formation
+from runtime.local_server import LocalServer
+from tests.support.managed_process import DEADLINE_S
+from tests.support.servers import whole_server
 from tests.support.speech import samples
 from tests.support.system_sessions import chunks, stream
 
@@ -20,7 +22,7 @@ PROCESSES = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler"
 
 async def close_code_after(server: LocalServer, happens: Callable[[], None]) -> int | None:
     """The code with which a session in mid-speech is closed when something happens."""
-    async with asyncio.timeout(20), connect(stream(server), compression=None) as socket:
+    async with asyncio.timeout(DEADLINE_S), connect(stream(server), compression=None) as socket:
         for chunk in chunks(samples("beckett.wav")[:24_000].tobytes()):
             await socket.send(chunk)
         while json.loads(await socket.recv())["type"] != "transcript.partial":
@@ -53,11 +55,16 @@ def running(server: LocalServer, name: str) -> psutil.Process:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) -> None:
-    with formation() as server:
+    with whole_server() as server:
         processes = children(server)
-        begin = time.monotonic()
-        code = asyncio.run(close_code_after(server, lambda: server.process.send_signal(number)))
-        server.process.wait(5 - (time.monotonic() - begin))
+        sent = list[float]()
+
+        def signal_all() -> None:
+            server.process.send_signal(number)
+            sent.append(time.monotonic())
+
+        code = asyncio.run(close_code_after(server, signal_all))
+        server.process.wait(5 - (time.monotonic() - sent[0]))
         assert code == 1012
         assert not alive(processes)
         assert not [line for line in server.log if "Traceback" in line]
@@ -65,7 +72,7 @@ def test_the_signal_ends_everything_within_five_seconds(number: signal.Signals) 
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_death_of_any_process_ends_the_formation(name: str) -> None:
-    with formation() as server:
+    with whole_server() as server:
         processes, victim = children(server), running(server, name)
         code = asyncio.run(close_code_after(server, victim.kill))
         assert server.process.wait(6) != 0

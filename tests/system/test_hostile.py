@@ -12,6 +12,7 @@ from runtime.local_server import LocalServer
 from tests.support import promises
 from tests.support.speech import BECKETT, dense, samples, word_error_rate
 from tests.support.system_sessions import (
+    DEADLINE_S,
     END,
     active_sessions,
     chunks,
@@ -111,17 +112,17 @@ def test_a_frame_of_one_mebibyte_is_taken(server: LocalServer) -> None:
 
 
 def test_a_client_that_vanishes_in_mid_word_frees_its_place(server: LocalServer) -> None:
-    wait_until(lambda: active_sessions(server) == 0, 5)
+    wait_until(lambda: active_sessions(server) == 0)
 
     async def vanish() -> None:
         socket = await connect(stream(server), compression=None)
         await socket.send(samples("beckett.wav")[:20_000].tobytes())
         await socket.recv()
-        wait_until(lambda: active_sessions(server) == 1, 5)
+        wait_until(lambda: active_sessions(server) == 1)
         socket.transport.abort()
 
     asyncio.run(vanish())
-    wait_until(lambda: active_sessions(server) == 0, 8)  # the resume window, and two seconds
+    wait_until(lambda: active_sessions(server) == 0, 15)  # the resume window, and a busy machine
 
 
 def test_a_client_that_reads_nothing_still_gets_every_final(server: LocalServer) -> None:
@@ -129,7 +130,10 @@ def test_a_client_that_reads_nothing_still_gets_every_final(server: LocalServer)
     pcm = samples("two_cities.wav").tobytes() * 4
 
     async def deaf() -> list[dict[str, object]]:
-        async with asyncio.timeout(90), connect(stream(server), compression=None, max_queue=1) as socket:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            connect(stream(server), compression=None, max_queue=1) as socket,
+        ):
             for chunk in chunks(pcm):
                 await socket.send(chunk)
             await socket.send(END)
@@ -146,7 +150,7 @@ def test_a_long_file_sent_at_full_speed_leaves_memory_flat(server: LocalServer) 
     pcm = dense("two_cities.wav").tobytes()
     asyncio.run(transcribe(server, pcm))  # what the models and buffers need once
     before = resident_mb(server)
-    events, code = asyncio.run(transcribe(server, pcm * 8, deadline_s=110))
+    events, code = asyncio.run(transcribe(server, pcm * 8))
     assert code == 1000
     promises.check(events)
     assert not [e for e in events if e["type"] in ("warning", "error")]
@@ -171,7 +175,7 @@ def test_a_thousand_connects_that_never_send_a_byte(server: LocalServer) -> None
 
     codes = asyncio.run(flood())
     assert set(codes) <= {None, 4503}
-    wait_until(lambda: active_sessions(server) == 0, 10)
+    wait_until(lambda: active_sessions(server) == 0)
     events, code = asyncio.run(transcribe(server, samples("beckett.wav").tobytes()))
     assert code == 1000
     assert word_error_rate(BECKETT, events[-1]["transcript"]) <= 0.34

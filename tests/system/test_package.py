@@ -20,8 +20,8 @@ from zipfile import ZipFile
 import pytest
 
 from runtime.demo import recording
-from runtime.local_server import READY, START_S, free_ports
-from tests.support.managed_process import ManagedProcess
+from runtime.local_server import READY, free_ports
+from tests.support.managed_process import DEADLINE_S, ManagedProcess
 from tests.support.repository import PACKAGES
 from tests.support.requirements import PYPROJECT, closure, declared, top_level
 from tests.support.speech import BECKETT, word_error_rate
@@ -35,7 +35,7 @@ ONE_EACH = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler",
 def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
     """Run a command of a user who has no settings and no PYTHONPATH."""
     return subprocess.run(
-        list(map(str, command)), env=clean(), capture_output=True, text=True, timeout=100, check=False
+        list(map(str, command)), env=clean(), capture_output=True, text=True, timeout=240, check=False
     )
 
 
@@ -98,7 +98,7 @@ def served(programs: Path) -> Iterator[tuple[str, list[str]]]:
         (folder / "broker" / "__init__.py").write_text("raise SystemExit('another package')")
         env = clean(DALSTON_GATEWAY_PORT=str(port), DALSTON_RECEIVER_PORT=str(worker))
         with ManagedProcess(programs / "dalston-rt", "serve", cwd=folder, env=env) as started:
-            started.line(READY, deadline_s=START_S)
+            started.line(READY, deadline_s=DEADLINE_S)
             yield f"ws://127.0.0.1:{port}", started.lines
             started.stop(15)
         assert (folder / "data").is_dir()

@@ -14,11 +14,10 @@ import pytest
 from dalston_realtime.client import SessionEnd, transcribe_stream
 from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import ManagedProcess, clean_environment
+from tests.support.servers import data_folder
 from tests.support.speech import samples
-from tests.support.system_sessions import paced
+from tests.support.system_sessions import DEADLINE_S, FULL_SPEED, paced
 
-READY_S = 60.0  # Seconds; all processes import their libraries at once.
-SESSION_S = 60.0  # Seconds for 12 s of speech, a restart in it included.
 SPEECH = slice(16_000, 13 * 16_000)  # Samples.
 MODULES = (
     "broker",
@@ -37,12 +36,12 @@ def server() -> Iterator[tuple[ManagedProcess, str]]:
     with tempfile.TemporaryDirectory(prefix="dalston-") as folder:
         port, worker_port = free_ports(2)
         settings = {"gateway_port": str(port), "receiver_port": str(worker_port)}
-        settings |= {"run_dir": f"{folder}/run", "data_dir": f"{folder}/data"}
+        settings |= {"run_dir": f"{folder}/run", "data_dir": data_folder(Path(folder))}
         env = clean_environment(**settings)
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         command = (sys.executable, "-m", "dalston_realtime.cli", "serve")
         with ManagedProcess(*command, env=env, cwd=ROOT) as process:
-            process.line("ready: ", deadline_s=READY_S)
+            process.line("ready: ")
             yield process, f"ws://127.0.0.1:{port}"
 
 
@@ -55,12 +54,12 @@ def running(process: ManagedProcess, name: str) -> psutil.Process:
 
 
 async def transcript(url: str, pcm: bytes, victim: psutil.Process | None = None) -> str:
-    """What is heard of speech in real time, in whose middle a process is killed."""
-    async with asyncio.timeout(SESSION_S), transcribe_stream(url, resume_for=30) as session:
+    """What is heard of speech; where a process is to be killed, in its middle and in real time."""
+    async with asyncio.timeout(DEADLINE_S), transcribe_stream(url, resume_for=30) as session:
 
         async def speak() -> None:
             sent = 0
-            async for chunk in paced(pcm):
+            async for chunk in paced(pcm, FULL_SPEED if victim is None else 1.0):
                 if victim is not None and sent < len(pcm) // 2 <= sent + len(chunk):
                     victim.kill()
                 await session.send(chunk)

@@ -15,7 +15,6 @@ from tests.support.words import compare
 CUTS = 20
 
 
-@pytest.mark.timeout(180)
 def test_twenty_cuts_in_a_recording_cost_no_word(server: LocalServer) -> None:
     pcm = samples("two_cities.wav").tobytes()
     undisturbed, _ = asyncio.run(transcribe(server, pcm))

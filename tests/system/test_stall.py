@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from runtime.local_server import LocalServer
 from tests.support.speech import TWO_CITIES, samples
-from tests.support.system_sessions import END, Event, chunks, read_all, stream
+from tests.support.system_sessions import DEADLINE_S, END, Event, chunks, read_all, stream
 from tests.support.words import compare
 
 SECOND = 32_000  # bytes
@@ -41,7 +41,7 @@ def test_what_was_said_until_it_stopped_is_final_and_the_session_goes_on(
     pcm = samples("two_cities.wav").tobytes()
 
     async def talk() -> list[Event]:
-        async with asyncio.timeout(60), connect(stream(server), compression=None) as socket:
+        async with asyncio.timeout(DEADLINE_S), connect(stream(server), compression=None) as socket:
             for chunk in chunks(pcm[:CUT]):
                 await socket.send(chunk)
             keeping = asyncio.create_task(keep_alive(socket)) if alive else None

@@ -13,7 +13,7 @@ from runtime.demo import recording
 from runtime.local_server import LocalServer
 from tests.support import promises
 from tests.support.speech import BECKETT, TWO_CITIES, dense, samples, word_error_rate
-from tests.support.system_sessions import END, paced, talk, transcribe
+from tests.support.system_sessions import DEADLINE_S, END, paced, talk, transcribe
 
 BESIDE_TOTAL = ("total", "gateway", "routing", "endpoint_wait")
 
@@ -143,7 +143,9 @@ def test_the_command_saves_what_the_server_said(server: LocalServer, tmp_path: o
         "--fast",
     ]
     options = ["--url", server.url, "--json", "--save", "srt", "--output-dir", str(tmp_path)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, timeout=DEADLINE_S, check=True
+    )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["type"] == "session.end"
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, process, run, until
 from tests.support.redis_fixture import RedisServer
 from tests.support.speech import samples
-from tests.support.system_sessions import paced
+from tests.support.system_sessions import FULL_SPEED, paced
 from tests.support.words import compare
 from tests.support.worker_process import WorkerProcess, worker_process
 
@@ -36,15 +36,15 @@ class Told:
         return max((b - a for a, b in pairwise(self.times)), default=0.0)
 
 
-async def speak(me: Client, pcm: bytes) -> None:
-    async for chunk in paced(pcm):
+async def speak(me: Client, pcm: bytes, speed: float) -> None:
+    async for chunk in paced(pcm, speed):
         await me.send(chunk)
     await me.send({"type": "end"})
 
 
-async def listen(me: Client, pcm: bytes) -> Told:
+async def listen(me: Client, pcm: bytes, speed: float) -> Told:
     told = Told()
-    speaking = asyncio.create_task(speak(me, pcm))
+    speaking = asyncio.create_task(speak(me, pcm, speed))
     while True:
         event = await me.event()
         if event["type"] in RESULTS:
@@ -87,12 +87,11 @@ async def begun(gateway: GatewayProcess, count: int) -> AsyncIterator[list[Clien
         yield sessions
 
 
-async def play(pcm: bytes, sessions: list[Client]) -> list[Told]:
+async def play(pcm: bytes, sessions: list[Client], speed: float = 1.0) -> list[Told]:
     """All sessions say the same at once."""
-    return await asyncio.gather(*(listen(me, pcm) for me in sessions))
+    return await asyncio.gather(*(listen(me, pcm, speed) for me in sessions))
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("fault", ["hang:30", "raise:30"])
 def test_sessions_of_a_broken_engine_move_and_lose_no_word(
     server: tuple[RedisServer, GatewayProcess], fault: str
@@ -114,7 +113,7 @@ def test_sessions_of_a_broken_engine_move_and_lose_no_word(
                 told = await play(pcm, sessions)
             await wait_for(gateway, broken, "offline")
             async with begun(gateway, 1) as sessions:
-                return told, (await play(pcm, sessions))[0]
+                return told, (await play(pcm, sessions, FULL_SPEED))[0]
 
         told, reference = run(main(), 120)
         for each in told:
@@ -125,7 +124,6 @@ def test_sessions_of_a_broken_engine_move_and_lose_no_word(
         assert reference.codes == []
 
 
-@pytest.mark.timeout(150)
 def test_a_device_without_memory_for_two_serves_all_of_its_sessions(
     server: tuple[RedisServer, GatewayProcess],
 ) -> None:
@@ -136,7 +134,7 @@ def test_a_device_without_memory_for_two_serves_all_of_its_sessions(
         async def main() -> tuple[list[Told], Told]:
             await wait_for(gateway, full, "ready")
             async with begun(gateway, 1) as sessions:
-                (reference,) = await play(pcm, sessions)
+                (reference,) = await play(pcm, sessions, FULL_SPEED)
             async with begun(gateway, 3) as sessions:
                 return await play(pcm, sessions), reference
 

@@ -9,6 +9,7 @@ from gateway.capacity.announcements import WorkerLost, listen
 from gateway.concurrency import Bell
 from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.gateway_process import until
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
@@ -19,17 +20,17 @@ def test_a_worker_that_is_gone_is_announced_at_once_and_after_a_loss_of_redis(ow
         lost, told, news = WorkerLost(), asyncio.Event(), Bell()
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_redis.url, it.router, lost, news))
-        await news.wait(5)  # rung when it is connected
+        await news.wait(DEADLINE_S)  # rung when it is connected
         await it.registry.heartbeat(RECORD)
         assert await it.registry.offline("w1")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(DEADLINE_S):
             await told.wait()
         told.clear()
         await it.registry.heartbeat(RECORD)
         own_redis.stop()
         own_redis.start()
         await until(lambda: _said(it))  # before it listens again, or after
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await told.wait()
         listening.cancel()
         await asyncio.wait([listening])

@@ -8,6 +8,7 @@ import pytest
 from broker.checkpoints import CheckpointChange, Checkpoints, SaveResult
 from broker.errors import RegistryUnavailable
 from broker.store.scripts import Scripts
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
@@ -19,7 +20,7 @@ def use(url: str, scenario: Callable[[Checkpoints], Awaitable[None]]) -> None:
     """Run a scenario with the checkpoints of one Redis."""
 
     async def main() -> None:
-        scripts = Scripts(url)
+        scripts = Scripts(url, DEADLINE_S)
         checkpoints = Checkpoints(scripts, url, TTL_S)
         try:
             await scenario(checkpoints)

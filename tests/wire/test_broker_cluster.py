@@ -10,12 +10,14 @@ from broker.errors import RegistryUnavailable
 from broker.records import SlotRequest, WorkerRecord
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
+from broker.store import scripts
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.concurrency import Bell
 from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, run, until
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import RedisCluster, free_ports
 from tests.support.redis_fixture import configured_redis
 
@@ -42,7 +44,7 @@ def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -
         lost, told, news = WorkerLost(), asyncio.Event(), Bell()
         lost.subscribe("w1", told.set)
         listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, news))
-        await news.wait(5)  # rung when it is connected
+        await news.wait(DEADLINE_S)  # rung when it is connected
         await it.registry.heartbeat(RECORD)
         assert (await it.allocate("s1", SlotRequest())).worker_id == "w1"
         own_cluster.fail_over()
@@ -50,7 +52,7 @@ def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -
         assert (await it.allocate("s1", SlotRequest())).worker_id == "w1"
         assert set(await it.router.sessions()) == {"s1"}
         assert await it.registry.offline("w1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await told.wait()
         listening.cancel()
         await asyncio.wait([listening])
@@ -82,7 +84,7 @@ def test_a_master_that_is_lost_is_replaced(own_cluster: RedisCluster, how: signa
         await asyncio.wait([listening])
 
     try:
-        on_redis(main, own_cluster)
+        on_redis(main, own_cluster, scripts.DEADLINE_S)
     finally:
         own_cluster.master.send(signal.SIGCONT)
 
@@ -121,7 +123,7 @@ def test_running_sessions_do_not_notice_and_new_ones_are_served_again(own_cluste
                 await me.send(bytes(100))
                 assert (await me.event("transcript.partial"))["text"] == "200"
 
-    run(main(), 40)
+    run(main())
 
 
 def test_a_cluster_under_the_url_of_a_single_redis_says_so(shared_cluster: RedisCluster) -> None:

@@ -20,7 +20,7 @@ from tests.support.managed_process import EXIT_S, ManagedProcess
 from tests.support.redis_fixture import RedisServer
 
 RECORD = WorkerRecord("w1", "ws://x", 4, (ModelInfo("fast", "tiny", "fake", ("en",), {}),))
-QUICK = {"heartbeat_timeout": "0.3", "watch_interval": "0.05"}
+QUICK = {"heartbeat_timeout": "1.5", "watch_interval": "0.05"}  # Seconds; a worker gets sessions meanwhile.
 
 
 async def lose_a_worker(broker: ManagedProcess, url: str, name: str, skip: int = 0) -> str:
@@ -116,7 +116,7 @@ def test_the_embedded_redis_ends_cleanly(folders: dict[str, str], signals: list[
         for number in signals:
             embedded.send(number)
             embedded.line("scheduling shutdown")
-        assert embedded.wait(2) == 0
+        assert embedded.wait(EXIT_S) == 0
         assert not Path(folders["run_dir"], "redis.sock").exists()
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -264,7 +263,6 @@ class SlotsMachine(RuleBasedStateMachine):
                 assert look.hget(self.redis.keys.session(session), "status") == "active"
 
 
-@pytest.mark.timeout(60)
 def test_slots_stay_exact(any_redis: AnyRedis) -> None:
     machine: Any = partial(SlotsMachine, any_redis)
     run_state_machine_as_test(

@@ -19,7 +19,6 @@ AWAY_S = float(os.environ.get("DALSTON_TEST_REDIS_AWAY", "0"))
 """Seconds for which Redis stays away after its loss was noticed; a long run of the suite says 30."""
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("how", ["killed", "emptied"])
 def test_running_sessions_do_not_notice_and_keep_their_slots(own_redis: RedisServer, how: str) -> None:
     async def main() -> None:

@@ -8,9 +8,16 @@ import pytest
 
 from broker.errors import RegistryUnavailable
 from broker.records import SlotRequest
+from broker.store.scripts import Scripts
 from tests.support.broker_ends import RECORD, BrokerEnds, on_redis
+from tests.support.gateway_process import run
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
+
+ANSWER_S = (
+    3.0  # Seconds of a call until it is given up, three times those of a server: a machine may be busy.
+)
 
 
 @asynccontextmanager
@@ -26,7 +33,7 @@ def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServe
     async def main(it: BrokerEnds) -> None:
         await it.registry.heartbeat(RECORD)
         async with away(own_redis, how):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(3 * ANSWER_S):
                 outcomes = await asyncio.gather(
                     *(it.router.allocate(f"s{n}", SlotRequest()) for n in range(40)),
                     it.registry.heartbeat(RECORD),
@@ -42,7 +49,7 @@ def test_trouble_with_redis_is_one_error_within_a_deadline(own_redis: RedisServe
         assert worker is not None
         assert (worker.status, worker.active_sessions) == ("ready", 0)
 
-    on_redis(main, own_redis)
+    on_redis(main, own_redis, ANSWER_S)
 
 
 def test_a_redis_that_takes_no_writes_is_unavailable(own_redis: RedisServer) -> None:
@@ -71,3 +78,20 @@ def test_a_call_can_be_cancelled_at_any_moment(any_redis: AnyRedis) -> None:
             assert heartbeats.cancelled()
 
     on_redis(main, any_redis)
+
+
+def test_a_waiting_call_that_is_cancelled_keeps_no_other_waiting(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        scripts = Scripts(shared_redis.url, DEADLINE_S / 2, connections=1)
+        for number in range(100):
+            first, second, third = (asyncio.create_task(scripts.run("sessions")) for _ in range(3))
+            while not first.done():
+                await asyncio.sleep(0)
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            second.cancel()
+            assert await third == []
+            await asyncio.wait([second])
+        await scripts.close()
+
+    run(main())

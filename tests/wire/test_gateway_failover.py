@@ -9,6 +9,7 @@ from websockets.asyncio.client import connect
 from tests.support.fake_worker import WorkerVisit, fake_worker, read_message
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run
 from tests.support.gateway_sessions import SECOND, finals, lose, recorder
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_fixture import RedisServer
 
 
@@ -123,30 +124,37 @@ def test_without_another_worker_the_session_ends_as_a_fault_of_ours(
 LOADING_S = 12.0  # Seconds that the only worker is away: more than one that can be reached gets.
 
 
-@pytest.mark.parametrize("overflow", ["reject", "queue"])
-def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(
-    shared_redis: RedisServer, overflow: str
-) -> None:
+async def told(gateway: GatewayProcess, overflow: str) -> Client:
+    """A client that has said two seconds, and has read what was heard of them."""
+    url = gateway.url(f"overflow={overflow}")
+    me = Client(await connect(url, proxy=None, compression=None))
+    await me.send(SECOND * 2)
+    assert await finals(me, 2) == ["w1", "w2"]
+    return me
+
+
+def test_the_only_worker_comes_back_with_its_model_and_no_word_is_lost(shared_redis: RedisServer) -> None:
     async def main(gateway: GatewayProcess) -> None:
         async with fake_worker(shared_redis.url, recorder):
-            me = await connect(gateway.url(f"overflow={overflow}"), proxy=None, compression=None)
-            heard = Client(me)
-            await heard.send(SECOND * 2)
-            assert await finals(heard, 2) == ["w1", "w2"]
-        assert (await heard.event())["code"] == "worker_lost"
+            clients = [await told(gateway, overflow) for overflow in ("reject", "queue")]
+        for me in clients:
+            assert (await me.event())["code"] == "worker_lost"
         for _ in range(round(LOADING_S)):
-            async with asyncio.timeout(2):  # The client is read all the time.
-                await heard.send(SECOND)
+            async with asyncio.timeout(DEADLINE_S):  # The clients are read all the time.
+                for me in clients:
+                    await me.send(SECOND)
             await asyncio.sleep(1)
         async with fake_worker(shared_redis.url, recorder) as back:
-            assert await finals(heard, 12) == [f"w{number}" for number in range(3, 15)]
-            assert len(back.visits) == 1
-            await heard.send({"type": "end"})
-            assert (await heard.rest())[-1]["audio_duration"] == 14.0
-        await me.close()
+            for me in clients:
+                assert await finals(me, 12) == [f"w{number}" for number in range(3, 15)]
+            assert len(back.visits) == len(clients)
+            for me in clients:
+                await me.send({"type": "end"})
+                assert (await me.rest())[-1]["audio_duration"] == 14.0
+                await me.connection.close()
 
     with gateway_process(shared_redis.url, resume_window="30") as gateway:
-        run(main(gateway), 40)
+        run(main(gateway))
 
 
 def test_a_planned_move_is_not_called_a_loss(gateway: GatewayProcess, shared_redis: RedisServer) -> None:

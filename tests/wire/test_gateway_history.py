@@ -52,7 +52,7 @@ def test_a_session_is_kept_where_it_asks_for_it(shared_redis: RedisServer, tmp_p
             assert gateway.get(SESSIONS).json() == {"sessions": []}
 
     with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
-        run(main(), 30.0)
+        run(main())
 
 
 def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisServer, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisSe
             assert second.get(f"{SESSIONS}/{me.session_id}/export/txt").text == "w1\nw2\nw3\n"
 
     with gateway_process(shared_redis.url, **settings) as second:
-        run(main(), 40.0)
+        run(main())
 
 
 def test_gateways_that_start_at_once_on_an_empty_postgresql_share_their_sessions(
@@ -102,7 +102,7 @@ def test_gateways_that_start_at_once_on_an_empty_postgresql_share_their_sessions
         gateway_process(shared_redis.url, **settings) as first,
         gateway_process(shared_redis.url, **settings) as second,
     ):
-        run(main(), 30.0)
+        run(main())
 
 
 def test_a_live_session_goes_on_without_a_database(shared_redis: RedisServer, tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_a_live_session_goes_on_without_a_database(shared_redis: RedisServer, tm
 
     url = f"postgresql://nobody@/none?host={tmp_path}"
     with gateway_process(shared_redis.url, data_dir=str(tmp_path), database_url=url) as gateway:
-        run(main(), 30.0)
+        run(main())

@@ -20,6 +20,7 @@ from runtime.worker_link import MAX_OVERLAP_S, ClientPresence, encode
 from tests.support.fake_worker import FakeWorker, WorkerVisit, fake_worker
 from tests.support.gateway_process import Client, GatewayProcess, client, gateway_process, run, until
 from tests.support.gateway_sessions import SECOND, begun, finals, kept_gateway, lose, lost, recorder, resumed
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
 
@@ -356,7 +357,7 @@ def test_thousands_of_fields_of_any_bytes_are_kept_as_they_are(any_redis: AnyRed
     fields = {f"a{number}": bytes([number % 256]) * (number % 300) for number in range(5_000)}
 
     async def main() -> None:
-        scripts = Scripts(any_redis.url)
+        scripts = Scripts(any_redis.url, DEADLINE_S)
         store = CheckpointStore(Checkpoints(scripts, any_redis.url, 60), Owner.new())
         state = SessionState.new("f" * 32, SessionConfig())
         store.watch(state, lambda: None)

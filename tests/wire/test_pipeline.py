@@ -13,6 +13,7 @@ from stages.channels import AUDIO_HWM, Inbox, Outlet, address, only
 from stages.messages import Alive, TextEnd
 from stages.receiver.pipeline import StagePipeline
 from tests.support.builders import text_end
+from tests.support.managed_process import DEADLINE_S
 
 COUNTS = {"vad": 1, "asr": 2, "assembler": 1, "sender": 1}
 
@@ -35,7 +36,7 @@ def after(folder: Path, *beats: Alive) -> tuple[list[str], str, GpuMemory | None
         try:
             for beat in beats:
                 outlet.send(beat)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 while len(pipeline.missing()) > expected:
                     await asyncio.sleep(0)
             return pipeline.missing(), pipeline.models, pipeline.gpu_memory
@@ -74,7 +75,9 @@ def test_what_can_be_done_without_is_lost_where_the_queue_is_full(folder: Path) 
         vad = Inbox(context, address(folder, "vad", 0))
         try:
             return [
-                message.at for message, _ in vad.receive(5_000, AUDIO_HWM) if isinstance(message, TextEnd)
+                message.at
+                for message, _ in vad.receive(round(DEADLINE_S * 1_000), AUDIO_HWM)
+                if isinstance(message, TextEnd)
             ]
         finally:
             vad.close()

@@ -9,6 +9,7 @@ from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession
 from storage.recordings.wav import WavFormat
+from tests.support.managed_process import DEADLINE_S
 
 SESSION = RecordedSession(
     "s", "00000-aaaa", WavFormat("pcm_s16le", 16_000, 1), b'{"type":"recording","config":{}}'
@@ -24,7 +25,7 @@ def test_what_a_lost_gateway_has_recorded_is_joined_by_another(tmp_path: Path) -
     lost.close(5)
     other = RecordingService(tmp_path, None, lambda *found: joined.put(found))
     other.finish_lost("s")
-    assert joined.get(timeout=20) == ("s", JoinedRecording(3.0, ()))
+    assert joined.get(timeout=DEADLINE_S) == ("s", JoinedRecording(3.0, ()))
     with other.recordings.open_audio("s") as file, wave.open(file) as audio:
         assert audio.readframes(audio.getnframes()) == said
     other.finish_lost("never recorded")

@@ -17,6 +17,7 @@ from storage.recordings.recorder import SPOOL_FULL
 from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession, SessionWriter
 from storage.recordings.wav import WavFormat
+from tests.support.managed_process import DEADLINE_S
 
 FORM = WavFormat("pcm_s16le", 16_000, 1)
 
@@ -81,7 +82,7 @@ class Joins:
         self._changed.set()
 
     def wait(self) -> JoinedRecording:
-        assert self._changed.wait(40)
+        assert self._changed.wait(DEADLINE_S)
         self._changed.clear()
         return self.found[-1]
 
@@ -138,7 +139,7 @@ def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path
     s3.stop()
     recorder = service.record(session(), losses.append)
     recorder.append_audio(0, said[: 30 * 32_000])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE_S
     while not service.is_full and time.monotonic() < deadline:
         time.sleep(0.01)
     assert losses == []

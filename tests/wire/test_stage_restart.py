@@ -12,9 +12,9 @@ import zmq
 from stages.channels import Inbox, Outlet, address, only
 from stages.messages import Close, EndOfStream, Message, ProcessStarted, Silence
 from tests.support.builders import opened
-from tests.support.managed_process import ManagedProcess, clean_environment
+from tests.support.managed_process import DEADLINE_S, ManagedProcess, clean_environment
 
-COME_MS = 30_000  # Milliseconds; the process loads its libraries first.
+COME_MS = round(DEADLINE_S * 1_000)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runtime.local_server import ROOT
 from runtime.procfile import with_interpreter
 from tests.support.managed_process import ManagedProcess
 
-QUICK_S = 3.0  # Seconds; honcho would kill after 5.
+QUICK_S = 4.5  # Seconds; honcho would kill after 5.
 GIVES_UP_S = 30.0  # Seconds; five restarts with the waits before them take about nine.
 UP = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = "import signal; signal.signal(15, signal.SIG_IGN);" + UP

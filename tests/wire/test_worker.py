@@ -342,6 +342,6 @@ def test_a_signal_ends_sessions_and_drains_all_processes(registry: RedisServer, 
 def test_a_killed_stage_is_named_and_may_come_back(registry: RedisServer) -> None:
     with worker_process(registry.url, "assembler=2") as worker:
         worker.kill("assembler.2")
-        worker.wait_for_health(503, ["assembler.2"], deadline=10)
+        worker.wait_for_health(503, ["assembler.2"])
         worker.start_one("assembler.2")
-        worker.wait_for_health(200, [], deadline=10)
+        worker.wait_for_health(200, [])

@@ -11,6 +11,7 @@ from broker.settings import BrokerSettings
 from broker.store.keys import PLAIN
 from runtime.worker_link import VERSION, SessionRefused, decode_reply
 from tests.support.gateway_process import run, until
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_fixture import RedisServer, redis_server
 from tests.support.worker_process import WorkerProcess, send_audio, worker_process
 from tests.support.worker_sessions import events_to_close, next_event, request, worker_session
@@ -93,7 +94,7 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
                 await connection.send(request())
                 refused = decode_reply(await connection.recv())
             assert refused == SessionRefused(version=VERSION, message="waiting for vad.1")
-            said = [channel.get_message(timeout=1) for _ in range(2)]
+            said = [channel.get_message(timeout=DEADLINE_S) for _ in range(2)]
             assert said[-1]["data"] == f"offline {worker.worker_id}"
         worker.start_one("vad.1")
         await status(registry, worker, "ready")

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from tests.support.chaos.formation import Cluster, Part
 from tests.support.chaos.wire import Wire
 
-WHOLE_S: Final = 40.0  # for what was killed to be back: the next fault finds a server that is whole
+WHOLE_S: Final = 60.0  # for what was killed to be back: the next fault finds a server that is whole
 HELD_S: Final = (0.1, 2.0)  # how long a wire carries nothing
 
 

@@ -17,7 +17,7 @@ from runtime.local_server import ROOT, free_ports
 from tests.support.managed_process import ManagedProcess, clean_environment
 from tests.support.redis_fixture import RedisServer, redis_server
 
-START_S: Final = 25.0
+START_S: Final = 60.0
 STAGES: Final = ("receiver", "vad", "asr", "assembler", "sender")
 STOP_S: Final = 6.0  # Seconds; honcho kills its processes 5 s after the first of them has stopped.
 SUPERVISE_S: Final = 0.1

@@ -26,6 +26,7 @@ from broker.store.redis_py import (
     read_bytes,
     retry_moved,
 )
+from tests.support.managed_process import DEADLINE_S
 
 
 @asynccontextmanager
@@ -49,7 +50,7 @@ async def serve(answer: bytes) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             for end in ended:
                 await end.wait()
             await server.wait_closed()

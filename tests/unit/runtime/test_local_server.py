@@ -1,6 +1,12 @@
 """What a formation printed in, why it ended out."""
 
-from runtime.local_server import reason
+import errno
+import os
+import socket
+
+import pytest
+
+from runtime.local_server import free_ports, reason
 
 LOG = """\
 13:30:34 system      | asr.1 started (pid=23993)
@@ -30,3 +36,17 @@ def test_where_it_said_nothing_its_exit_code_counts() -> None:
 def test_where_none_ended_it_is_the_end_of_the_log() -> None:
     assert reason(LOG[:2]) == "\n".join(LOG[:2])
     assert reason([]) == ""
+
+
+def test_a_free_port_is_given_to_nobody_else() -> None:
+    (port,) = free_ports(1)
+    with socket.socket() as other, pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)):
+        other.bind(("127.0.0.1", port))
+
+
+def test_a_server_can_listen_on_a_free_port() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)):
+        socket.create_connection(("127.0.0.1", port)).close()

@@ -8,6 +8,7 @@ from dalston_realtime.client import Event
 from dalston_realtime.client.connection.event_inbox import EventInbox
 from dalston_realtime.protocol.events import Final, Partial
 from tests.support.client_sessions import received
+from tests.support.managed_process import DEADLINE_S
 
 
 async def drain(inbox: EventInbox) -> list[Event]:
@@ -47,7 +48,7 @@ def test_who_waits_is_woken() -> None:
         await asyncio.sleep(0)
         inbox.append(received(Final(text="a")))
         inbox.close(None)
-        assert await asyncio.wait_for(waiting, 5) == [Final(text="a")]
+        assert await asyncio.wait_for(waiting, DEADLINE_S) == [Final(text="a")]
 
     asyncio.run(play())
 

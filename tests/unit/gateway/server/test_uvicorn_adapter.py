@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 
 from gateway.server.uvicorn_adapter import MAX_HEAD_BYTES, DrainingServer, UvicornSockets
 from gateway.server.uvicorn_server import make_server
+from tests.support.managed_process import DEADLINE_S
 
 Test = Callable[[int], Awaitable[None]]
 
@@ -37,7 +38,7 @@ async def running(
         server = make_server(app, head_seconds)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 while not server.started:
                     await asyncio.sleep(0)
                 yield server, serving, sock.getsockname()[1]

@@ -21,6 +21,7 @@ from runtime.worker_link import (
     decode_open,
     encode,
 )
+from tests.support.managed_process import DEADLINE_S
 
 REQUEST = OpenSession(version=VERSION, session_id="s", link_id="s", config=SessionConfig())
 SECRET = "the secret of the tests"
@@ -43,7 +44,7 @@ def opened(handler: Handler, use: Use, options: ConnectOptions | None = None) ->
             serve(
                 handler, "127.0.0.1", 0, process_request=authorized, compression=None, close_timeout=1
             ) as server,
-            asyncio.timeout(10),
+            asyncio.timeout(DEADLINE_S),
         ):
             port = next(iter(server.sockets)).getsockname()[1]
             slot = Allocation("w1", f"ws://127.0.0.1:{port}", "tiny")

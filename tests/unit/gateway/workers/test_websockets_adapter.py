@@ -17,6 +17,7 @@ from gateway.workers.websockets_adapter import (
     close_within,
     write_frame,
 )
+from tests.support.managed_process import DEADLINE_S
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -26,7 +27,7 @@ async def connected(handler: Handler) -> AsyncIterator[ClientConnection]:
     """A connection to a server that does this."""
     async with (
         serve(handler, "127.0.0.1", 0, compression=None, close_timeout=1) as server,
-        asyncio.timeout(10),
+        asyncio.timeout(DEADLINE_S),
     ):
         port = next(iter(server.sockets)).getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}", compression=None, proxy=None) as connection:

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import ServerWarning
 from stages.receiver.event_writer import MAX_FRAMES, EventWriter
+from tests.support.managed_process import DEADLINE_S
 
 BEGIN = '{"type":"session.begin"}'
 
@@ -42,7 +43,7 @@ def write(
 
     async def run() -> CloseCode:
         writer = EventWriter(cast(ServerConnection, socket))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             task = asyncio.create_task(writer.run())
             await asyncio.sleep(0)
             fill(writer)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from stages.receiver.process_watch import ProcessWatch
-from tests.support.managed_process import ManagedProcess
+from tests.support.managed_process import DEADLINE_S, ManagedProcess
 
 HOLDER = "import signal, sys; from pathlib import Path; from runtime.process import lock; \
 held = lock(Path(sys.argv[1])); print('held', flush=True); signal.pause()"
@@ -25,13 +25,13 @@ def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
             for _ in range(3):
                 watch.watch_process("vad", 1)
             holder.kill()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 assert await died.get() == ("vad", 1)
         with hold(tmp_path / "vad.2.lock") as again:  # a process of that name may come back
             again.line("held")
             watch.watch_process("vad", 1)
             again.kill()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 assert await died.get() == ("vad", 1)
         watch.close()
 

@@ -32,6 +32,7 @@ from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
+from tests.support.managed_process import DEADLINE_S
 from tests.support.recordings import recording
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
@@ -96,7 +97,7 @@ class FakePipeline:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what is sent."""
-        async with asyncio.timeout(5), self.news:
+        async with asyncio.timeout(DEADLINE_S), self.news:
             await self.news.wait_for(condition)
 
     @property
