@@ -39,14 +39,14 @@ from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.database import Database
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.record_sweeper import RecordSweeper, SweepTimes
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.record_sweeper import RecordSweeper, SweepTimes
+from storage.history.upkeep.retention import SessionRemover
+from storage.history.upkeep.session_files import RecordedFiles
+from storage.history.writing.session_history import SessionHistory
 from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
-from storage.retention import SessionRemover
-from storage.session_files import RecordedFiles
 
 log = get_logger(__name__)
 

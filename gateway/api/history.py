@@ -15,11 +15,11 @@ from gateway.api.history_bodies import describe_page, describe_session, describe
 from gateway.api.history_params import MAX_BODY, read_edit, read_page_query, read_source
 from gateway.http import Reply, error_reply
 from storage.database import DatabaseUnavailable
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.retention import SessionRemover, StillActive
-from storage.session_files import SESSION_ID, SessionFiles
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.retention import SessionRemover, StillActive
+from storage.history.upkeep.session_files import SESSION_ID, SessionFiles
+from storage.history.writing.session_history import SessionHistory
 from storage.tables import LOCAL, Source
 
 SESSIONS: Final = "/v1/realtime/sessions"

@@ -8,8 +8,8 @@ import msgspec
 
 from dalston_realtime.protocol.events import Final, Word
 from dalston_realtime.subtitles.formats import finals_as_srt, finals_as_txt, finals_as_vtt
-from storage.history_query import SearchHit, SessionPage
-from storage.search_words import highlighted
+from storage.history.reading.history_query import SearchHit, SessionPage
+from storage.history.search_words import highlighted
 
 _PLAIN = (
     "status", "reason", "title", "model", "variant", "language", "gateway", "workers", "errors", "resumes",

@@ -7,10 +7,10 @@ from typing import Any, Final, get_args
 import msgspec
 
 from dalston_realtime.protocol.errors import InvalidParameter
-from storage.history_query import BadCursor, HistoryQuery, PagePlace
-from storage.search_words import search_words
+from storage.history.reading.history_query import BadCursor, HistoryQuery, PagePlace
+from storage.history.search_words import search_words
+from storage.history.tags import METADATA, SPEAKER
 from storage.tables import Source, Status
-from storage.tags import METADATA, SPEAKER
 
 PAGE: Final = 50  # Sessions of a page where the caller does not say.
 MAX_PAGE: Final = 200  # Sessions of a page: some hundred KB.

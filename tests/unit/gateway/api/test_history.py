@@ -13,12 +13,12 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.api.history import SESSIONS, HistoryApi
-from storage.changes import NewUtterance
 from storage.database import Database
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.retention import SessionRemover
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.retention import SessionRemover
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.session_history import SessionHistory
 from tests.support.histories import (
     WRITTEN_S,
     MemoryFiles,
