@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.report.result_file import ResultFile, conditions
 from dalston_realtime.cli.exits import ExitCode
-from gateway.api.history_bodies import describe_transcript
+from gateway.api.history_answers import describe_transcript
 from storage.database import Database
 from storage.history.reading.history_query import HistoryQuery
 from storage.history.reading.history_reader import HistoryReader

@@ -13,6 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.api.history import SESSIONS, HistoryApi
+from gateway.api.operation import routes_of
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
@@ -40,7 +41,7 @@ class Api:
         self.history, self.files = history, files
         reader, editor = HistoryReader(database), SessionEditor(database)
         api = HistoryApi(history, reader, editor, SessionRemover(database, files), files, WRITTEN_S)
-        self._app = Starlette(routes=api.routes())
+        self._app = Starlette(routes=routes_of(api))
 
     def call(self, method: str, path: str = "", **more: Any) -> httpx.Response:
         """One call."""
