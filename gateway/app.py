@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import MsgspecError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
@@ -17,6 +17,8 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.history import HistoryApi
+from gateway.api.openapi import ApiDescription
+from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
@@ -39,14 +41,14 @@ from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.database import Database
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.record_sweeper import RecordSweeper, SweepTimes
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.record_sweeper import RecordSweeper, SweepTimes
+from storage.history.upkeep.retention import SessionRemover
+from storage.history.upkeep.session_files import RecordedFiles
+from storage.history.writing.session_history import SessionHistory
 from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
-from storage.retention import SessionRemover
-from storage.session_files import RecordedFiles
 
 log = get_logger(__name__)
 
@@ -176,19 +178,14 @@ class GatewayApp:
 
 def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) -> Starlette:
     """The ASGI application; other dialects get their routes here."""
+    description = ApiDescription()
+    described = [route for api in (rest, history, description) for route in routes_of(api)]
+    description.routes = described
     return Starlette(
         routes=[
             WebSocketRoute(STREAM_PATH, endpoint.__call__),
             WebSocketRoute("/{path:path}", unknown_socket),
-            Route(STREAM_PATH, rest.upgrade_required),
-            Route("/healthz", rest.healthz),
-            Route("/readyz", rest.readyz),
-            Route("/v1/models", rest.models),
-            Route("/v1/realtime/workers", rest.workers),
-            Route("/v1/realtime/workers/{worker_id:path}/drain", rest.drain, methods=["POST", "DELETE"]),
-            Route("/v1/realtime/status", rest.status),
-            Route("/metrics", rest.metrics),
-            *history.routes(),
+            *described,
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )

@@ -18,9 +18,30 @@ class Reply(JSONResponse):
         return msgspec.json.encode(content)
 
 
-def error_reply(status: int, code: str, message: str, **more: Any) -> Reply:
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is wrong: `code` is for programs, `message` for people.
+
+    `param` names the parameter that has a bad value; after `retry_after` seconds a client may try again.
+    """
+
+    code: str
+    message: str
+    param: str | None = None
+    retry_after: float | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
+
+
+def error_reply(
+    status: int, code: str, message: str, *, param: str | None = None, retry_after: float | None = None
+) -> Reply:
     """The answer that says what is wrong."""
-    return Reply({"error": {"code": code, "message": message} | more}, status)
+    detail = ErrorDetail(code=code, message=message, param=param, retry_after=retry_after)
+    return Reply(ErrorBody(detail), status)
 
 
 def unavailable_reply(code: str, message: str, retry_after: float) -> Reply:

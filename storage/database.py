@@ -5,13 +5,22 @@ All calls block, so they belong into threads. One connection writes; several rea
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Unit
 
@@ -20,6 +29,8 @@ from storage.migrating import UnknownSchema, migrate
 
 READERS: Final = 4  # Connections that read at once.
 BUSY_S: Final = 2.0  # Seconds for which a write waits for another process that writes.
+MIGRATE_S: Final = 60.0  # Seconds for which a start waits for another process that makes SQLite's tables.
+TRY_AGAIN_S: Final = 0.05  # Seconds between two tries to make them.
 CONNECT_S: Final = 3  # Seconds to connect to PostgreSQL.
 STATEMENT_S: Final = 15  # Seconds for one statement of PostgreSQL; a search of a page takes milliseconds.
 NO_TABLES: Final = ("42P01", "42703")  # PostgreSQL's codes of a table and of a column that are not there.
@@ -71,8 +82,24 @@ class Database:
         with _as_unavailable():
             if self.is_sqlite and self.url.database:
                 _make_private(Path(self.url.database))
+            give_up = time.monotonic() + MIGRATE_S
+            while not self._try_migrate(give_up):
+                time.sleep(TRY_AGAIN_S)
+
+    def _try_migrate(self, give_up: float) -> bool:
+        """Migrate; false where SQLite is locked, and the moment to give up is not there yet.
+
+        SQLite does not wait while another connection turns a fresh file to WAL: it says at once that the file
+        is locked. And a migration may take longer than `BUSY_S`.
+        """
+        try:
             with self._writer.begin() as connection:
                 migrate(connection)
+        except OperationalError as error:
+            if not _is_locked(error) or time.monotonic() > give_up:
+                raise
+            return False
+        return True
 
     @contextmanager
     def writing(self) -> Iterator[Unit]:
@@ -120,6 +147,12 @@ def _as_unavailable() -> Iterator[None]:
         raise DatabaseUnavailable(f"{error.filename}: {error.strerror}") from None
 
 
+def _is_locked(error: OperationalError) -> bool:
+    """Whether another connection to SQLite is in the way."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # What is above says more of the same error.
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def _postgresql_options() -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_S,
@@ -137,6 +170,17 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file so that only this user may read it."""
+    """Make the file, where there is none, so that only this user may read it.
+
+    A database is never opened here: to close it would take away the locks that SQLite has in this process.
+    """
+    if path.exists():
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    handle, empty = mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        with suppress(FileExistsError):  # Another process was faster.
+            os.link(empty, path)
+    finally:
+        os.unlink(empty)

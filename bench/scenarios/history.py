@@ -15,14 +15,14 @@ from rich.table import Table
 
 from bench.report.result_file import ResultFile, conditions
 from dalston_realtime.cli.exits import ExitCode
-from gateway.api.history_bodies import describe_transcript
-from storage.changes import NewSession, NewUtterance, SessionChange
+from gateway.api.history_answers import describe_transcript
 from storage.database import Database
-from storage.history_query import HistoryQuery
-from storage.history_reader import HistoryReader
+from storage.history.reading.history_query import HistoryQuery
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.writing.changes import NewSession, NewUtterance, SessionChange
+from storage.history.writing.rows import write_changes
 from storage.settings import StorageSettings
 from storage.tables import LOCAL
-from storage.writing import write_changes
 
 AT_ONCE: Final = 500  # Sessions of one transaction while the history is made.
 BEGUN: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -2,35 +2,43 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from typing import IO, Any, Final
+from typing import IO, Annotated, Any, Final, Literal, get_args
 
+from msgspec import UNSET, Meta
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.byte_range import RangeNotSatisfiable, file_part, read_range
-from gateway.api.history_bodies import describe_page, describe_session, describe_transcript, export_session
-from gateway.api.history_params import MAX_BODY, read_edit, read_page_query, read_source
-from gateway.http import Reply, error_reply
-from storage.database import DatabaseUnavailable
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.retention import SessionRemover, StillActive
-from storage.session_files import SESSION_ID, SessionFiles
+from gateway.api.history_answers import describe_page, describe_session, describe_transcript, export_session
+from gateway.api.history_bodies import DeletedBody, SessionBody, SessionPageBody, TranscriptBody
+from gateway.api.history_params import (
+    AudioHeaders,
+    PageParams,
+    SessionEdit,
+    SessionId,
+    SourceParams,
+    check_edit,
+    page_query,
+)
+from gateway.api.operation import ApiError, operation
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.retention import SessionRemover, StillActive
+from storage.history.upkeep.session_files import SessionFiles
+from storage.history.writing.session_history import SessionHistory
 from storage.tables import LOCAL, Source
 
 SESSIONS: Final = "/v1/realtime/sessions"
-FORMATS: Final = ("txt", "json", "srt", "vtt")
+SESSION: Final = SESSIONS + "/{session_id:path}"
 WRITTEN_S: Final = 0.3  # Seconds for which an answer waits for what this gateway has not written yet.
+AWAY: Final = "the history can't be read now"
+UNKNOWN: Final = "no such session is kept"
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class UnknownSession(Exception):
-    """There is no such session."""
+ExportForm = Literal["txt", "json", "srt", "vtt"]
+Form = Annotated[
+    ExportForm,
+    Meta(description="the format", extra={"must_be": "one of " + ", ".join(get_args(ExportForm))}),
+]
 
 
 class HistoryApi:
@@ -50,163 +58,127 @@ class HistoryApi:
         self._history, self._reader, self._editor = history, reader, editor
         self._remover, self._files = remover, files
 
-    def routes(self) -> list[Route]:
-        """The paths."""
-        one = SESSIONS + "/{session_id:path}"
-        return [
-            Route(SESSIONS, _answered(self.sessions)),
-            Route(one + "/transcript", _answered(self.transcript)),
-            Route(one + "/audio", _answered(self.audio)),
-            Route(one + "/export/{form}", _answered(self.export)),
-            Route(one, _answered(self.session)),
-            Route(one, _answered(self.edit), methods=["PATCH"]),
-            Route(one, _answered(self.delete), methods=["DELETE"]),
-        ]
-
-    async def sessions(self, request: Request) -> Response:
+    @operation("GET", SESSIONS, errors={503: AWAY})
+    async def sessions(self, query: PageParams) -> SessionPageBody:
         """A page of sessions, the youngest first."""
-        query = read_page_query(request.query_params)
+        asked = page_query(query)
         await self._settle()
-        page = await asyncio.to_thread(self._reader.page, query)
-        return Reply(describe_page(page, query.words))
+        page = await asyncio.to_thread(self._reader.page, asked)
+        return describe_page(page, asked.words)
 
-    async def session(self, request: Request) -> Response:
-        """One session."""
-        return Reply(describe_session(await self._find(request)))
-
-    async def transcript(self, request: Request) -> Response:
+    @operation("GET", SESSION + "/transcript", errors={404: UNKNOWN, 503: AWAY})
+    async def transcript(self, session_id: SessionId, query: SourceParams) -> TranscriptBody:
         """What was said, with the times of it."""
-        asked = read_source(request.query_params.get("source"))
-        session = await self._find(request)
-        source, rows = await self._rows(session, asked)
-        return Reply(await asyncio.to_thread(describe_transcript, session, source, rows))
+        session = await self._find(session_id)
+        source, rows = await self._rows(session, query)
+        return await asyncio.to_thread(describe_transcript, session, source, rows)
 
-    async def export(self, request: Request) -> Response:
-        """The transcript as a file."""
-        form = request.path_params["form"]
-        if form not in FORMATS:
-            raise InvalidParameter("format", f"the format must be one of {', '.join(FORMATS)}")
-        asked = read_source(request.query_params.get("source"))
-        session = await self._find(request)
-        source, rows = await self._rows(session, asked)
-        content, media_type = await asyncio.to_thread(export_session, session, source, rows, form)
-        name = f'attachment; filename="{session["id"]}.{form}"'
-        return Response(content, media_type=media_type, headers={"Content-Disposition": name})
-
-    async def audio(self, request: Request) -> Response:
+    @operation(
+        "GET",
+        SESSION + "/audio",
+        media="audio/wav",
+        statuses={200: "The recording.", 206: "A part of it."},
+        errors={404: "no such session, or no audio of it", 416: "the range is behind the end", 503: AWAY},
+    )
+    async def audio(self, session_id: SessionId, headers: AudioHeaders, request: Request) -> Response:
         """The recording, or a part of it."""
-        session = await self._find(request)
+        session = await self._find(session_id)
         try:
             file = await asyncio.to_thread(self._files.open_audio, session["id"])
         except FileNotFoundError:
-            return error_reply(404, "no_audio", "no audio of this session is kept")
+            raise ApiError(404, "no_audio", "no audio of this session is kept") from None
         except OSError as error:
-            return error_reply(503, "audio_unavailable", f"the recording can't be read now: {error}")
+            text = f"the recording can't be read now: {error}"
+            raise ApiError(503, "audio_unavailable", text) from None
         size = await asyncio.to_thread(_size_of, file)
-        return _audio_reply(request, file, size, f'"{session["id"]}-{size}"')
+        return _audio_reply(request.method, headers, file, size, f'"{session["id"]}-{size}"')
 
-    async def edit(self, request: Request) -> Response:
+    @operation("GET", SESSION + "/export/{format}", media="*/*", errors={404: UNKNOWN, 503: AWAY})
+    async def export(self, session_id: SessionId, format: Form, query: SourceParams) -> Response:  # noqa: A002
+        """The transcript as a file."""
+        session = await self._find(session_id)
+        source, rows = await self._rows(session, query)
+        content, media_type = await asyncio.to_thread(export_session, session, source, rows, format)
+        name = f'attachment; filename="{session["id"]}.{format}"'
+        return Response(content, media_type=media_type, headers={"Content-Disposition": name})
+
+    @operation("GET", SESSION, errors={404: UNKNOWN, 503: AWAY})
+    async def session(self, session_id: SessionId) -> SessionBody:
+        """One session."""
+        return describe_session(await self._find(session_id))
+
+    @operation("PATCH", SESSION, errors={404: UNKNOWN, 503: AWAY})
+    async def edit(self, session_id: SessionId, body: SessionEdit) -> SessionBody:
         """Change the title, or the names of speakers."""
-        session_id = _session_id(request)
-        edit = read_edit(await _body_of(request))
+        check_edit(body)
         await self._settle()
         known = True
-        if isinstance(edit.title, str | None):
-            known &= await asyncio.to_thread(self._editor.set_title, LOCAL, session_id, edit.title or None)
-        if isinstance(edit.speakers, dict):
-            known &= await asyncio.to_thread(self._editor.name_speakers, LOCAL, session_id, edit.speakers)
+        if body.title is not UNSET:
+            known &= await asyncio.to_thread(self._editor.set_title, LOCAL, session_id, body.title or None)
+        if body.speakers is not UNSET:
+            known &= await asyncio.to_thread(self._editor.name_speakers, LOCAL, session_id, body.speakers)
         if not known:
-            raise UnknownSession
-        return Reply(describe_session(await self._find(request)))
+            raise _unknown()
+        return describe_session(await self._find(session_id))
 
-    async def delete(self, request: Request) -> Response:
+    @operation("DELETE", SESSION, errors={404: UNKNOWN, 409: "the session runs", 503: AWAY})
+    async def delete(self, session_id: SessionId) -> DeletedBody:
         """Delete a session that is over, with its files."""
-        session_id = _session_id(request)
         await self._settle()
         try:
-            if not await asyncio.to_thread(self._remover.delete, LOCAL, session_id):
-                raise UnknownSession
+            known = await asyncio.to_thread(self._remover.delete, LOCAL, session_id)
         except StillActive:
-            return error_reply(409, "session_active", "the session runs; it can be deleted after its end")
+            text = "the session runs; it can be deleted after its end"
+            raise ApiError(409, "session_active", text) from None
         except OSError as error:
-            return error_reply(503, "files_unavailable", f"the session's files can't be deleted now: {error}")
-        return Reply({"session_id": session_id, "deleted": True})
+            text = f"the session's files can't be deleted now: {error}"
+            raise ApiError(503, "files_unavailable", text) from None
+        if not known:
+            raise _unknown()
+        return DeletedBody(session_id, deleted=True)
 
     async def _settle(self) -> None:
         """Wait a moment for what this gateway has said and not written."""
         await asyncio.to_thread(self._history.wait_written, self._written)
 
-    async def _find(self, request: Request) -> dict[str, Any]:
-        session_id = _session_id(request)
+    async def _find(self, session_id: str) -> dict[str, Any]:
         await self._settle()
         session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
         if session is None:
-            raise UnknownSession
+            raise _unknown()
         return session
 
-    async def _rows(self, session: dict[str, Any], asked: Source | None) -> tuple[Source, list[Any]]:
+    async def _rows(self, session: dict[str, Any], asked: SourceParams) -> tuple[Source, list[Any]]:
         """The utterances that are asked for; without a wish the enhanced ones, where there are some."""
         number, read = session["number"], self._reader.utterances
-        if asked is not None:
-            return asked, await asyncio.to_thread(read, number, asked)
+        if asked.source is not UNSET:
+            return asked.source, await asyncio.to_thread(read, number, asked.source)
         enhanced = await asyncio.to_thread(read, number, "enhanced")
         return ("enhanced", enhanced) if enhanced else ("live", await asyncio.to_thread(read, number, "live"))
 
 
-def _answered(handler: Handler) -> Handler:
-    """The handler, with an answer for each thing that may be wrong."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except InvalidParameter as error:
-            return error_reply(400, "invalid_parameter", error.message, param=error.param)
-        except UnknownSession:
-            return error_reply(404, "unknown_session", "no such session is kept")
-        except DatabaseUnavailable as error:
-            return error_reply(503, "history_unavailable", f"the history can't be read now: {error}")
-
-    return answer
-
-
-def _session_id(request: Request) -> str:
-    """The id in the path, before anything is done with it."""
-    session_id: str = request.path_params["session_id"]
-    if SESSION_ID.fullmatch(session_id) is None:
-        raise InvalidParameter("session_id", f"{session_id[:80]!r} is no session's id: 32 digits from 0 to f")
-    return session_id
-
-
-async def _body_of(request: Request) -> bytes:
-    body = b""
-    async for data in request.stream():
-        body += data
-        if len(body) > MAX_BODY:
-            raise InvalidParameter("body", f"the body is longer than {MAX_BODY} bytes")
-    return body
+def _unknown() -> ApiError:
+    return ApiError(404, "unknown_session", UNKNOWN)
 
 
 def _size_of(file: IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def _audio_reply(request: Request, file: IO[bytes], size: int, tag: str) -> Response:
+def _audio_reply(method: str, asked: AudioHeaders, file: IO[bytes], size: int, tag: str) -> Response:
     headers = {"Accept-Ranges": "bytes", "ETag": tag}
-    asked = request.headers.get("range")
-    if request.headers.get("if-range", tag) != tag:
-        asked = None
+    holds = asked.if_range in (UNSET, tag)
     try:
-        part = read_range(asked, size)
+        part = read_range(asked.range if holds and asked.range is not UNSET else None, size)
     except RangeNotSatisfiable:
         file.close()
-        reply = error_reply(416, "range_not_satisfiable", f"the recording has {size} bytes")
-        reply.headers["Content-Range"] = f"bytes */{size}"
-        return reply
+        text = f"the recording has {size} bytes"
+        raise ApiError(416, "range_not_satisfiable", text, {"Content-Range": f"bytes */{size}"}) from None
     first, end = part or (0, size)
     headers["Content-Length"] = str(end - first)
     if part:
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
-    if request.method == "HEAD":
+    if method == "HEAD":
         file.close()
         return Response(None, 206 if part else 200, headers, media_type="audio/wav")
     return StreamingResponse(file_part(file, first, end), 206 if part else 200, headers, "audio/wav")

@@ -1,16 +1,17 @@
-"""Reads what is asked of the session history, and says clearly what is wrong with it."""
+"""Defines what may be asked of the session history, and says clearly what is wrong with it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import Annotated, Final, get_args
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from dalston_realtime.protocol.errors import InvalidParameter
-from storage.history_query import BadCursor, HistoryQuery, PagePlace
-from storage.search_words import search_words
+from storage.history.reading.history_query import BadCursor, HistoryQuery, PagePlace
+from storage.history.search_words import search_words
+from storage.history.tags import METADATA, SPEAKER
 from storage.tables import Source, Status
-from storage.tags import METADATA, SPEAKER
 
 PAGE: Final = 50  # Sessions of a page where the caller does not say.
 MAX_PAGE: Final = 200  # Sessions of a page: some hundred KB.
@@ -19,63 +20,139 @@ MAX_SEARCH_WORDS: Final = 20  # Words of a search.
 MAX_VALUE: Final = 500  # Characters of a value that is looked for; longer ones are kept cut off.
 MAX_TITLE: Final = 200  # Characters of a title, and of a speaker's name.
 MAX_SPEAKERS: Final = 100  # Speakers that are named in one call.
-MAX_BODY: Final = 65_536  # Bytes of a change: a title and the names of 100 speakers.
+
+_NO_NUL: Final = "^[^\\x00]*$"
+
+SessionId = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-f]{32}$",
+        description="the id of a session",
+        extra={"must_be": "a session's id: 32 digits from 0 to f"},
+    ),
+]
+TagValue = Annotated[
+    str,
+    Meta(
+        max_length=MAX_VALUE,
+        pattern=_NO_NUL,
+        extra={"must_be": f"a text of at most {MAX_VALUE} characters without NUL"},
+    ),
+]
+TagName = Annotated[
+    str,
+    Meta(
+        max_length=len(METADATA) + MAX_TITLE,
+        pattern="^metadata\\.[^\\x00]*$",
+        extra={"must_be": f"the name of an entry of the metadata, of at most {MAX_TITLE} characters"},
+    ),
+]
+Moment = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"format": "date-time"},
+        description="a time such as 2026-05-04T12:00:00Z; without a zone it is in UTC",
+    ),
+]
+
+
+class PageParams(msgspec.Struct, frozen=True):
+    """Which sessions are wanted: those that fulfil all of it, the youngest first."""
+
+    limit: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_PAGE,
+            description="sessions of a page",
+            extra={"must_be": f"a whole number from 1 to {MAX_PAGE}"},
+        ),
+    ] = PAGE
+    cursor: Annotated[str, Meta(description="next_cursor of the page before")] | UnsetType = UNSET
+    begun_after: Moment | UnsetType = UNSET
+    begun_before: Moment | UnsetType = UNSET
+    status: (
+        Annotated[Status, Meta(extra={"must_be": "one of " + ", ".join(get_args(Status))})] | UnsetType
+    ) = UNSET
+    speaker: TagValue | UnsetType = UNSET
+    search: (
+        Annotated[
+            str,
+            Meta(
+                max_length=MAX_SEARCH,
+                description="words, which must all be in one utterance",
+                extra={"must_be": f"a text of at most {MAX_SEARCH} characters"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    metadata: Annotated[
+        dict[TagName, TagValue],
+        Meta(description="`metadata.NAME` is the value that the entry NAME of the metadata has"),
+    ] = {}
+
+
+class SourceParams(msgspec.Struct, frozen=True):
+    """Which transcript is wanted; where nothing is said the enhanced one, if there is one."""
+
+    source: (
+        Annotated[
+            Source,
+            Meta(
+                description="where the transcript comes from",
+                extra={"must_be": "one of " + ", ".join(get_args(Source))},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class AudioHeaders(msgspec.Struct, frozen=True, rename={"if_range": "if-range"}):
+    """Which part of a recording is wanted."""
+
+    range: Annotated[str, Meta(description="a range of bytes: bytes=0-65535")] | UnsetType = UNSET
+    if_range: Annotated[str, Meta(description="the ETag for which the range holds")] | UnsetType = UNSET
 
 
 class SessionEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a PATCH may change; what is left out stays."""
+    """What a PATCH may change; what is left out stays, and null takes a title or a name away."""
 
-    title: str | msgspec.UnsetType | None = msgspec.UNSET
-    speakers: dict[str, str | None] | msgspec.UnsetType = msgspec.UNSET
+    title: Annotated[str, Meta(extra_json_schema={"maxLength": MAX_TITLE})] | UnsetType | None = UNSET
+    speakers: (
+        Annotated[dict[str, str | None], Meta(extra_json_schema={"maxProperties": MAX_SPEAKERS})] | UnsetType
+    ) = UNSET
 
 
-def read_page_query(params: Mapping[str, str]) -> HistoryQuery:
+def page_query(params: PageParams) -> HistoryQuery:
     """The page that is asked for.
 
     Raises:
         InvalidParameter: a parameter has a bad value.
     """
+    speaker = [] if params.speaker is UNSET else [(SPEAKER, params.speaker)]
     return HistoryQuery(
-        limit=_limit(params.get("limit", str(PAGE))),
-        after=_cursor(params.get("cursor")),
-        begun_from=_moment(params, "begun_after"),
-        begun_until=_moment(params, "begun_before"),
-        status=_status(params.get("status")),
-        tags=tuple(_tags(params)),
-        words=_words(params.get("search")),
+        limit=params.limit,
+        after=_cursor(params.cursor),
+        begun_from=_moment("begun_after", params.begun_after),
+        begun_until=_moment("begun_before", params.begun_before),
+        status=None if params.status is UNSET else params.status,
+        tags=(*params.metadata.items(), *speaker),
+        words=_words(params.search),
     )
 
 
-def read_source(text: str | None) -> Source | None:
-    """Which transcript is asked for.
+def check_edit(edit: SessionEdit) -> None:
+    """Check what the types do not say.
 
     Raises:
-        InvalidParameter: there is none of this name.
+        InvalidParameter: a title or a name is too long, or has what the database can't keep.
     """
-    for source in get_args(Source):
-        if text == source:
-            return source  # type: ignore[no-any-return]
-    if text is None:
-        return None
-    raise InvalidParameter("source", f"source must be live or enhanced, not {text[:40]!r}")
-
-
-def read_edit(body: bytes) -> SessionEdit:
-    """The change that a body asks for.
-
-    Raises:
-        InvalidParameter: it is none, or too long.
-    """
-    try:
-        edit = msgspec.json.decode(body, type=SessionEdit)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidParameter("body", f"the body is no change of a session: {error}") from None
     if edit.title and len(edit.title) > MAX_TITLE:
         raise InvalidParameter("title", f"title has more than {MAX_TITLE} characters")
     if edit.speakers:
         _check_speakers(edit.speakers)
-    _check_nul(edit)
-    return edit
+    if b"\\u0000" in msgspec.json.encode(edit):
+        raise InvalidParameter("body", "the body must have no character NUL")
 
 
 def _check_speakers(speakers: Mapping[str, str | None]) -> None:
@@ -87,19 +164,8 @@ def _check_speakers(speakers: Mapping[str, str | None]) -> None:
             raise InvalidParameter("speakers", text)
 
 
-def _check_nul(edit: SessionEdit) -> None:
-    if b"\\u0000" in msgspec.json.encode(edit):
-        raise InvalidParameter("body", "the body must have no character NUL")
-
-
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE:
-        return int(text)
-    raise InvalidParameter("limit", f"limit must be a whole number from 1 to {MAX_PAGE}, not {text[:40]!r}")
-
-
-def _cursor(text: str | None) -> PagePlace | None:
-    if text is None:
+def _cursor(text: str | UnsetType) -> PagePlace | None:
+    if text is UNSET:
         return None
     try:
         return PagePlace.read(text)
@@ -107,9 +173,8 @@ def _cursor(text: str | None) -> PagePlace | None:
         raise InvalidParameter("cursor", "cursor must be next_cursor of a page before") from None
 
 
-def _moment(params: Mapping[str, str], name: str) -> datetime | None:
-    text = params.get(name)
-    if text is None:
+def _moment(name: str, text: str | UnsetType) -> datetime | None:
+    if text is UNSET:
         return None
     try:
         found = datetime.fromisoformat(text.replace(" ", "+"))  # A plus that nobody escaped.
@@ -119,29 +184,10 @@ def _moment(params: Mapping[str, str], name: str) -> datetime | None:
         raise InvalidParameter(name, text) from None
 
 
-def _status(text: str | None) -> str | None:
-    if text is None or text in get_args(Status):
-        return text
-    names = ", ".join(get_args(Status))
-    raise InvalidParameter("status", f"status must be one of {names}, not {text[:40]!r}")
-
-
-def _tags(params: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = [(name, value) for name, value in params.items() if name.startswith(METADATA) or name == SPEAKER]
-    for name, value in found:
-        if "\x00" in name + value or len(value) > MAX_VALUE or len(name) > len(METADATA) + MAX_TITLE:
-            raise InvalidParameter(
-                name[:80], f"{name[:80]} must have at most {MAX_VALUE} characters, and no NUL"
-            )
-    return found
-
-
-def _words(text: str | None) -> tuple[str, ...]:
+def _words(text: str | UnsetType) -> tuple[str, ...]:
     """The words of a search, each once."""
-    if text is None:
+    if text is UNSET:
         return ()
-    if len(text) > MAX_SEARCH:
-        raise InvalidParameter("search", f"search has more than {MAX_SEARCH} characters")
     words = tuple(dict.fromkeys(search_words(text)))
     if not words:
         raise InvalidParameter("search", f"search has no letter or digit: {text!r}")

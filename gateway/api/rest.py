@@ -1,23 +1,46 @@
 """Answers REST requests: what the registry says of workers and models, and whether this gateway can serve."""
 
 import asyncio
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Annotated, Final
 
-from starlette.requests import Request
+import msgspec
 from starlette.responses import Response
 
 from broker.errors import NothingToDrain, RegistryUnavailable
-from broker.records import WorkerInfo
 from broker.router import SessionRouter
-from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.models import VARIANTS, ModelInfo
+from gateway.api.operation import ApiError, operation
+from gateway.api.rest_bodies import (
+    DrainBody,
+    HealthBody,
+    ModelsBody,
+    StatusBody,
+    WorkersBody,
+    describe_models,
+    describe_status,
+    describe_workers,
+)
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
-from gateway.http import Reply, error_reply, no_capacity_reply
+from gateway.http import STREAM_PATH, error_reply, no_capacity_reply
 from gateway.metrics import GatewayMetrics
 
 DRAIN_S: Final = 300.0  # Seconds for a draining worker's sessions where the caller does not say.
 MAX_DRAIN_S: Final = 86_400  # Seconds: a day.
+WORKER: Final = "/v1/realtime/workers/{worker_id:path}"
+AWAY: Final = "Redis is away"
+
+
+class DrainParams(msgspec.Struct, frozen=True):
+    """How long the sessions of a draining worker may stay."""
+
+    seconds: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=MAX_DRAIN_S,
+            description="seconds after which the sessions of the worker move to others",
+            extra={"must_be": f"a number from 0 to {MAX_DRAIN_S}"},
+        ),
+    ] = DRAIN_S
 
 
 class RestApi:
@@ -35,20 +58,31 @@ class RestApi:
         self._router, self._directory, self._metrics = router, directory, metrics
         self._stopping, self._default_retry_after = stopping, retry_after
 
-    async def healthz(self, _request: Request) -> Reply:
-        """This process is alive."""
-        return Reply({"status": "alive"})
+    @operation(
+        "GET",
+        STREAM_PATH,
+        statuses={101: "The WebSocket of a live session is open."},
+        errors={426: "this is a WebSocket endpoint"},
+    )
+    async def stream(self) -> Response:
+        """Live transcription over a WebSocket, which docs/protocol.md describes; plain HTTP is refused."""
+        reply = error_reply(426, "upgrade_required", "this is a WebSocket endpoint")
+        reply.headers["Upgrade"] = "websocket"
+        return reply
 
-    async def readyz(self, _request: Request) -> Reply:
-        """A new session would get a slot: 200, else 503 with the reason."""
+    @operation("GET", "/healthz")
+    async def healthz(self) -> HealthBody:
+        """Whether this process is alive."""
+        return HealthBody("alive")
+
+    @operation("GET", "/readyz", errors={503: "no slot is free, Redis is away, or the gateway goes away"})
+    async def readyz(self) -> HealthBody | Response:
+        """Whether a new session would get a slot."""
         if self._stopping.is_set():
-            return error_reply(503, "restarting", "the gateway is going away")
-        try:
-            snapshot = await self._directory.get()
-            if await self._directory.has_capacity():
-                return Reply({"status": "ready"})
-        except RegistryUnavailable as error:
-            return error_reply(503, "registry_unavailable", str(error))
+            raise ApiError(503, "restarting", "the gateway is going away")
+        snapshot = await self._directory.get()
+        if await self._directory.has_capacity():
+            return HealthBody("ready")
         why = "all slots are taken" if snapshot.status == "at_capacity" else "no worker is there"
         return no_capacity_reply(why, await self._retry_after())
 
@@ -58,103 +92,53 @@ class RestApi:
         except RegistryUnavailable:
             return self._default_retry_after
 
-    async def models(self, _request: Request) -> Reply:
+    @operation("GET", "/v1/models", errors={503: AWAY})
+    async def models(self) -> ModelsBody:
         """Variants and concrete models, and on how many workers each is loaded."""
-        try:
-            return Reply(describe_models(await self._directory.get()))
-        except RegistryUnavailable as error:
-            return error_reply(503, "registry_unavailable", str(error))
+        return describe_models(await self._directory.get())
 
-    async def workers(self, _request: Request) -> Reply:
+    @operation("GET", "/v1/realtime/workers", errors={503: AWAY})
+    async def workers(self) -> WorkersBody:
         """All workers that the registry knows, those that went offline lately included."""
-        try:
-            snapshot = await self._directory.get()
-        except RegistryUnavailable as error:
-            return error_reply(503, "registry_unavailable", str(error))
-        workers = [describe_worker(worker) for worker in snapshot.workers]
-        return Reply({"workers": workers, "total": len(workers)})
+        return describe_workers(await self._directory.get())
 
-    async def drain(self, request: Request) -> Reply:
-        """POST: the worker gets no new session, and after `seconds` its sessions move. DELETE undoes it."""
-        worker_id, text = request.path_params["worker_id"], request.query_params.get("seconds")
-        undo = request.method == "DELETE"
+    @operation(
+        "POST",
+        WORKER + "/drain",
+        errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
+    )
+    async def drain(self, worker_id: str, query: DrainParams) -> DrainBody:
+        """Give the worker no new session, and move its sessions to others after some seconds."""
+        return await self._drain(worker_id, query.seconds)
+
+    @operation(
+        "DELETE",
+        WORKER + "/drain",
+        errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
+    )
+    async def undrain(self, worker_id: str) -> DrainBody:
+        """Take a drain back."""
+        return await self._drain(worker_id, None)
+
+    async def _drain(self, worker_id: str, seconds: float | None) -> DrainBody:
         try:
-            seconds = None if undo else read_seconds(text)
             known = await self._router.drain(worker_id, seconds)
-        except InvalidParameter as error:
-            return error_reply(400, "invalid_parameter", error.message, param=error.param)
         except NothingToDrain as error:
-            return error_reply(409, "worker_offline", str(error))
-        except RegistryUnavailable as error:
-            return error_reply(503, "registry_unavailable", str(error))
+            raise ApiError(409, "worker_offline", str(error)) from None
         if not known:
-            return error_reply(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
-        return Reply({"worker_id": worker_id, "draining": not undo})
+            raise ApiError(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
+        return DrainBody(worker_id, seconds is not None)
 
-    async def status(self, _request: Request) -> Reply:
-        """The totals; a registry that is away is the status `unavailable`."""
+    @operation("GET", "/v1/realtime/status")
+    async def status(self) -> StatusBody:
+        """The totals of all workers; a registry that is away is the status `unavailable`."""
         try:
             snapshot = await self._directory.get()
         except RegistryUnavailable:
             snapshot = WorkerSnapshot(())
-        return Reply(describe_status(snapshot))
+        return describe_status(snapshot)
 
-    async def metrics(self, _request: Request) -> Response:
+    @operation("GET", "/metrics", media="text/plain")
+    async def metrics(self) -> Response:
         """The metrics of this process in the Prometheus text format."""
         return Response(self._metrics.scrape(), media_type=self._metrics.content_type)
-
-    async def upgrade_required(self, _request: Request) -> Reply:
-        """Plain HTTP on the path of the WebSocket."""
-        reply = error_reply(426, "upgrade_required", "this is a WebSocket endpoint")
-        reply.headers["Upgrade"] = "websocket"
-        return reply
-
-
-def read_seconds(text: str | None) -> float:
-    """The seconds that the sessions of a draining worker have.
-
-    Raises:
-        InvalidParameter: it is not a number from 0 to a day.
-    """
-    try:
-        seconds = DRAIN_S if text is None else float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_DRAIN_S:
-        raise InvalidParameter("seconds", f"seconds must be a number from 0 to {MAX_DRAIN_S}")
-    return seconds
-
-
-def describe_models(snapshot: WorkerSnapshot) -> dict[str, Any]:
-    """The body of `/v1/models`."""
-    models = [describe_model(model, workers) for model, workers in snapshot.models()]
-    variants = {
-        variant: [model["name"] for model in models if model["variant"] == variant]
-        for variant in (*VARIANTS, *sorted({m["variant"] for m in models} - set(VARIANTS)))
-    }
-    return {"variants": variants, "models": models}
-
-
-def describe_model(model: ModelInfo, workers: int) -> dict[str, Any]:
-    """One model, and on how many live workers it is loaded."""
-    streaming = model.features.get("streaming", False)
-    return asdict(model) | {"streaming": streaming, "workers": workers}
-
-
-def describe_worker(worker: WorkerInfo) -> dict[str, Any]:
-    """One worker, with its models by name; what is not known is left out."""
-    fields = asdict(worker) | {"models": [*dict.fromkeys(model.name for model in worker.models)]}
-    del fields["heartbeat_ms"]
-    return {name: value for name, value in fields.items() if value not in (None, "", ())}
-
-
-def describe_status(snapshot: WorkerSnapshot) -> dict[str, Any]:
-    """The body of `/v1/realtime/status`."""
-    return {
-        "status": snapshot.status,
-        "total_capacity": snapshot.capacity,
-        "active_sessions": snapshot.active,
-        "available_capacity": snapshot.free,
-        "worker_count": len(snapshot.alive),
-        "ready_workers": sum(worker.status == "ready" for worker in snapshot.alive),
-    }

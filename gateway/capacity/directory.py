@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from broker.errors import RegistryUnavailable
 from broker.records import WorkerInfo
@@ -41,7 +41,7 @@ class WorkerSnapshot:
         return sum(worker.free for worker in self.alive)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["ready", "at_capacity", "unavailable"]:
         """`ready`, `at_capacity` or `unavailable`."""
         if self.free:
             return "ready"

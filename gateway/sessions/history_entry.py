@@ -18,8 +18,8 @@ from dalston_realtime.protocol.events import (
 )
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.state import SessionState
-from storage.changes import NewUtterance
-from storage.history import KeptSession, SessionHistory
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.session_history import KeptSession, SessionHistory
 
 
 class HistoryEntry:

@@ -6,8 +6,8 @@ from typing import Final
 
 from runtime.logs import get_logger
 from storage.database import DatabaseUnavailable
-from storage.record_sweeper import RecordSweeper
-from storage.retention import SessionRemover
+from storage.history.upkeep.record_sweeper import RecordSweeper
+from storage.history.upkeep.retention import SessionRemover
 
 log = get_logger(__name__)
 

@@ -20,7 +20,7 @@ from gateway.workers.assignment import WorkerAccess
 from gateway.workers.connection import WorkerUnreachable
 from runtime.errors import SessionError
 from runtime.logs import bind_session, get_logger
-from storage.history import SessionHistory
+from storage.history.writing.session_history import SessionHistory
 
 log = get_logger(__name__)
 

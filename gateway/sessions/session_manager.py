@@ -20,7 +20,7 @@ from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
 from runtime.logs import get_logger
-from storage.history import HEARTBEAT_S, SessionHistory
+from storage.history.writing.session_history import HEARTBEAT_S, SessionHistory
 
 log = get_logger(__name__)
 

@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
 
-from storage.changes import NewUtterance
 from storage.database import Database
-from storage.history import KeptSession, SessionHistory
-from storage.history_writer import WriterTimes
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.history_writer import WriterTimes
+from storage.history.writing.session_history import KeptSession, SessionHistory
+from storage.history.writing.write_queue import QueueBounds
 from storage.tables import SessionRecord, UtteranceRecord
-from storage.write_queue import QueueBounds
 from tests.support.managed_process import DEADLINE_S
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)

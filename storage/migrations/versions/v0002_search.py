@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-from storage.search_words import search_words
+from storage.history.search_words import search_words
 
 revision = "0002"
 down_revision = "0001"

@@ -1,8 +1,12 @@
 """The tables that the migrations make are those of the code, whatever was there before."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +99,42 @@ def test_processes_that_start_at_once_make_the_tables_once(database_url: str) ->
     for database in databases:
         database.close()
     assert failures == []
+
+
+def test_a_start_waits_while_another_one_turns_the_file_to_wal(tmp_path: Path) -> None:
+    """SQLite does not wait by itself then: it says at once that the file is locked."""
+    path = tmp_path / "history.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.2, other.execute, ("ROLLBACK",))
+    release.start()
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    release.join()
+    other.close()
+    with database.reading() as connection:
+        assert differences(connection) == []
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    database.close()
+
+
+def test_a_start_takes_away_no_lock_that_this_process_has(tmp_path: Path) -> None:
+    """Whoever closes a file loses all locks of the process on it; without SQLite's, others delete its log."""
+    path = tmp_path / "history.db"
+    mine = sqlite3.connect(path, isolation_level=None)
+    mine.execute("PRAGMA journal_mode=WAL").close()
+    mine.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+    mine.execute("INSERT INTO alembic_version VALUES ('9999')")
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(DatabaseUnavailable, match="version 9999"):
+        database.migrate()
+    read = (
+        f"import sqlite3; sqlite3.connect({str(path)!r}).execute('SELECT * FROM alembic_version').fetchall()"
+    )
+    subprocess.run((sys.executable, "-c", read), check=True, timeout=30)
+    assert path.with_name("history.db-wal").stat().st_size > 0
+    mine.close()
+    database.close()
 
 
 def test_tables_of_a_later_version_are_left_alone(database: Database) -> None:

@@ -13,12 +13,13 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway.api.history import SESSIONS, HistoryApi
-from storage.changes import NewUtterance
+from gateway.api.operation import routes_of
 from storage.database import Database
-from storage.editing import SessionEditor
-from storage.history import SessionHistory
-from storage.history_reader import HistoryReader
-from storage.retention import SessionRemover
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.retention import SessionRemover
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.session_history import SessionHistory
 from tests.support.histories import (
     WRITTEN_S,
     MemoryFiles,
@@ -40,7 +41,7 @@ class Api:
         self.history, self.files = history, files
         reader, editor = HistoryReader(database), SessionEditor(database)
         api = HistoryApi(history, reader, editor, SessionRemover(database, files), files, WRITTEN_S)
-        self._app = Starlette(routes=api.routes())
+        self._app = Starlette(routes=routes_of(api))
 
     def call(self, method: str, path: str = "", **more: Any) -> httpx.Response:
         """One call."""

@@ -1,12 +1,36 @@
 """The bodies of the REST answers, and what is asked for with them."""
 
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 
 from dalston_realtime.protocol.errors import InvalidParameter
-from gateway.api.rest import DRAIN_S, describe_models, describe_status, describe_worker, read_seconds
+from gateway.api import rest_bodies
+from gateway.api.arguments import read_fields
+from gateway.api.rest import DRAIN_S, DrainParams
 from tests.support.workers import BUSY, DRAINING, LARGE, OFFLINE, WORKER, view
+
+
+def describe_status(*about: Any) -> Any:
+    """The totals, as JSON has them."""
+    return msgspec.to_builtins(rest_bodies.describe_status(*about))
+
+
+def describe_models(*about: Any) -> Any:
+    """The models, as JSON has them."""
+    return msgspec.to_builtins(rest_bodies.describe_models(*about))
+
+
+def describe_worker(*about: Any) -> Any:
+    """A worker, as JSON has it."""
+    return msgspec.to_builtins(rest_bodies.describe_worker(*about))
+
+
+def read_seconds(text: str | None) -> float:
+    """The seconds of a drain."""
+    return read_fields(DrainParams, {} if text is None else {"seconds": text}).seconds
 
 
 def test_the_totals_count_live_workers_only() -> None:

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from runtime.logs import get_logger
-from storage.changes import NewSession, NewUtterance, SessionChange
 from storage.database import Database
-from storage.history_writer import HistoryWriter, WriterTimes
+from storage.history.writing.changes import NewSession, NewUtterance, SessionChange
+from storage.history.writing.history_writer import HistoryWriter, WriterTimes
+from storage.history.writing.write_queue import QueueBounds, WriteQueue
 from storage.tables import Status
-from storage.write_queue import QueueBounds, WriteQueue
 
 log = get_logger(__name__)
 

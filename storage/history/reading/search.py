@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, ColumnElement, Connection, column, literal_column, select, text
 from sqlalchemy import table as sql_table
 
-from storage.history_query import HistoryQuery, PagePlace, SearchHit
+from storage.history.reading.history_query import HistoryQuery, PagePlace, SearchHit
 from storage.tables import SESSION_SHIFT, SessionRecord, UtteranceRecord
 
 FIRST_ROWS: Final = 200  # Matches that are read at first; four times as many each further time.

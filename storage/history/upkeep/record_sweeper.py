@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from storage.database import Database, DatabaseUnavailable
-from storage.history import utc_now
+from storage.history.writing.session_history import utc_now
 from storage.tables import SessionRecord
 
 GATEWAY_GONE = "gateway_gone"  # The reason that a record has then.

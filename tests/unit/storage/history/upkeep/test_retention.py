@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from storage.database import Database
-from storage.retention import SessionRemover, StillActive
+from storage.history.upkeep.retention import SessionRemover, StillActive
 from storage.tables import LOCAL, SessionRecord, SessionTag, UtteranceRecord
 from tests.support.histories import (
     NOON,

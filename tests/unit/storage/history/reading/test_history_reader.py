@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from storage.changes import NewUtterance
 from storage.database import Database
-from storage.history import SessionHistory
-from storage.history_query import BadCursor, HistoryQuery, PagePlace, SessionPage
-from storage.history_reader import HistoryReader
-from storage.search import FIRST_ROWS
+from storage.history.reading.history_query import BadCursor, HistoryQuery, PagePlace, SessionPage
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.reading.search import FIRST_ROWS
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.session_history import SessionHistory
 from storage.tables import LOCAL
 from tests.support.histories import NOON, MovedClock, begun, history_of, kept_session, written
 

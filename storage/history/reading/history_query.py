@@ -52,7 +52,7 @@ class HistoryQuery:
     """Which sessions are wanted: those that fulfil all of it, the youngest first.
 
     `begun_from` is inclusive, `begun_until` is not. `tags` are names and values as in
-    `storage.tags`. `words` must all be in one utterance.
+    `storage.history.tags`. `words` must all be in one utterance.
     """
 
     principal: str = LOCAL

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from storage.changes import NewUtterance
 from storage.database import Database
-from storage.history import SessionHistory
+from storage.history.writing.changes import NewUtterance
+from storage.history.writing.session_history import SessionHistory
+from storage.history.writing.write_queue import QueueBounds
 from storage.tables import SessionRecord
-from storage.write_queue import QueueBounds
 from tests.support.databases import PostgresServer, postgres_server
 from tests.support.histories import (
     NOON,

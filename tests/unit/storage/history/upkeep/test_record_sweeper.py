@@ -3,7 +3,7 @@
 import pytest
 
 from storage.database import Database, DatabaseUnavailable
-from storage.record_sweeper import RecordSweeper, SweepTimes, Swept
+from storage.history.upkeep.record_sweeper import RecordSweeper, SweepTimes, Swept
 from tests.support.histories import NOON, MovedClock, begun, history_of, record_of, written
 
 ID = "a" * 32

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from storage.changes import SessionChange
+from storage.history.writing.changes import SessionChange
 
 
 @dataclass(frozen=True, slots=True)

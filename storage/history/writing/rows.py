@@ -7,10 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Unit
 
-from storage.changes import MAX_ERRORS, NewSession, NewUtterance, SessionChange
-from storage.search_words import search_words
+from storage.history.search_words import search_words
+from storage.history.tags import metadata_tags, speaker_tags
+from storage.history.writing.changes import MAX_ERRORS, NewSession, NewUtterance, SessionChange
 from storage.tables import SessionRecord, SessionTag, UtteranceRecord, utterance_id
-from storage.tags import metadata_tags, speaker_tags
 
 KEYS: Final = 500  # Keys in one statement: databases limit its parameters.
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session as Unit
 
 from runtime.logs import get_logger
 from storage.database import Database
-from storage.history import utc_now
-from storage.session_files import SessionFiles
+from storage.history.upkeep.session_files import SessionFiles
+from storage.history.writing.session_history import utc_now
 from storage.tables import SessionRecord, SessionTag, UtteranceRecord, utterance_ids
 
 log = get_logger(__name__)

@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Select, delete, select
 
 from storage.database import Database
+from storage.history.tags import SPEAKER, speaker_tags
+from storage.history.writing.rows import add_tags
 from storage.tables import SessionRecord, SessionTag
-from storage.tags import SPEAKER, speaker_tags
-from storage.writing import add_tags
 
 
 class SessionEditor:

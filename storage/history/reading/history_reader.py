@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
 from storage.database import Database
-from storage.history_query import HistoryQuery, PagePlace, SessionPage
-from storage.search import find_page
+from storage.history.reading.history_query import HistoryQuery, PagePlace, SessionPage
+from storage.history.reading.search import find_page
 from storage.tables import SessionRecord, SessionTag, Source, UtteranceRecord, utterance_ids
 
 COLUMNS: Final = tuple(

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtime.logs import get_logger
-from storage.changes import SessionChange
 from storage.database import Database, DatabaseUnavailable
-from storage.write_queue import WriteQueue
-from storage.writing import write_changes
+from storage.history.writing.changes import SessionChange
+from storage.history.writing.rows import write_changes
+from storage.history.writing.write_queue import WriteQueue
 
 log = get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Keeps the records of sessions and their utterances, and finds them again."""

@@ -1,0 +1,1 @@
+"""Reads sessions and utterances: pages, filters and the full-text search."""

@@ -1,0 +1,1 @@
+"""Changes, finishes and deletes the records of sessions, with the files that belong to them."""

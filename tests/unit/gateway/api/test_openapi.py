@@ -1,0 +1,158 @@
+"""The description of the REST interface is valid, and describes what the gateway answers."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import httpx
+import msgspec
+import pytest
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from gateway.api.history import HistoryApi
+from gateway.api.openapi import Schemas, describe_api, operations_of
+from gateway.api.operation import operation, routes_of
+from gateway.api.rest import RestApi
+from gateway.app import make_routes
+from gateway.realtime.endpoint import StreamEndpoint
+from storage.database import Database
+from storage.history.reading.history_reader import HistoryReader
+from storage.history.upkeep.editing import SessionEditor
+from storage.history.upkeep.retention import SessionRemover
+from storage.history.writing.changes import NewUtterance
+from tests.support.histories import MemoryFiles, begun, history_of, kept_session, written
+
+ID = f"{1:032x}"
+WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
+
+
+def gateway_routes() -> Starlette:
+    """The application of a gateway whose parts are never called."""
+    rest, history = RestApi.__new__(RestApi), HistoryApi.__new__(HistoryApi)
+    return make_routes(cast(StreamEndpoint, lambda *_: None), rest, history)
+
+
+def get(app: Starlette, path: str) -> Any:
+    """The JSON of a path."""
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+            return await http.get(path)
+
+    response = asyncio.run(ask())
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """What the gateway says of itself."""
+    return get(gateway_routes(), "/openapi.json")
+
+
+def test_the_document_is_valid(document: Any) -> None:
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_every_route_is_described_and_nothing_else(document: Any) -> None:
+    routes = {
+        (method.lower(), route.path.replace(":path", ""))
+        for route in gateway_routes().routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    assert described == routes
+    assert ("get", "/v1/realtime/sessions/{session_id}/export/{format}") in described
+
+
+def test_every_operation_says_what_it_does_and_what_it_answers(document: Any) -> None:
+    operations = [each for methods in document["paths"].values() for each in methods.values()]
+    assert [each for each in operations if not each["summary"].endswith(".")] == []
+    assert len({each["operationId"] for each in operations}) == len(operations)
+    json = [
+        answer["content"].get("application/json", {"schema": {}})
+        for each in operations
+        for status, answer in each["responses"].items()
+        if each["operationId"] not in ("openapi", "stream")
+    ]
+    assert [each for each in json if "schema" not in each] == []
+
+
+def test_parameters_are_those_that_the_handlers_read(document: Any) -> None:
+    asked = document["paths"]["/v1/realtime/sessions"]["get"]["parameters"]
+    by_name = {each["name"]: each for each in asked}
+    assert by_name["limit"]["schema"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    assert by_name["status"]["schema"]["enum"] == ["active", "ended", "error", "lost"]
+    metadata = by_name["metadata"]
+    assert (metadata["style"], metadata["explode"]) == ("form", True)
+    assert metadata["schema"]["propertyNames"]["pattern"].startswith("^metadata")
+    one = document["paths"]["/v1/realtime/sessions/{session_id}"]["get"]["parameters"]
+    assert [(each["in"], each["required"]) for each in one] == [("path", True)]
+    audio = document["paths"]["/v1/realtime/sessions/{session_id}/audio"]["get"]
+    assert {each["name"] for each in audio["parameters"]} == {"session_id", "range", "if-range"}
+    assert {"200", "206", "400", "404", "416", "503"} == set(audio["responses"])
+
+
+def test_what_is_answered_is_what_is_described(document: Any, tmp_path: Path) -> None:
+    database, files = Database(f"sqlite:///{tmp_path / 'history.db'}"), MemoryFiles()
+    with history_of(database) as history:
+        kept = begun(history, ID, model="tiny", metadata={"n": 1})
+        kept.add_utterance(
+            NewUtterance(number=1, text="Hello.", start=0.0, end=0.5, words=WORDS, speaker="A")
+        )
+        kept_session(history, 2, "hello")
+        written(history)
+        reader, editor = HistoryReader(database), SessionEditor(database)
+        api = HistoryApi(history, reader, editor, SessionRemover(database, files), files)
+        app = Starlette(routes=routes_of(api))
+        one = "/v1/realtime/sessions/{session_id}"
+        for path, query in (
+            ("/v1/realtime/sessions", "?search=hello&limit=1"),
+            (one, ""),
+            (one + "/transcript", ""),
+        ):
+            answers = document["paths"][path]["get"]["responses"]
+            schema = answers["200"]["content"]["application/json"]["schema"]
+            validator = OAS31Validator(schema | {"components": document["components"]})
+            found = get(app, path.replace("{session_id}", ID) + query)
+            assert list(validator.iter_errors(found)) == []
+            assert list(validator.iter_errors({})) != []
+    database.close()
+
+
+class NewThing(msgspec.Struct):
+    """A thing that is made."""
+
+    name: str
+
+
+class ThingQuery(msgspec.Struct):
+    """How things are made."""
+
+    size: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Things:
+    """An interface that a test adds."""
+
+    @operation("POST", "/v1/things", form=NewThing)
+    async def make(self, query: ThingQuery) -> NewThing:
+        """Make a thing."""
+        return NewThing(str(query.size))
+
+
+def test_a_route_adds_itself_with_one_declaration() -> None:
+    (declared,) = operations_of(routes_of(Things()))
+    found = describe_api([declared])
+    assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
+    made = found["paths"]["/v1/things"]["post"]
+    assert list(made["requestBody"]["content"]) == ["multipart/form-data"]
+    assert made["summary"] == "Make a thing."
+    assert made["responses"]["200"]["content"]["application/json"]["schema"] == Schemas([declared]).of(
+        NewThing
+    )
