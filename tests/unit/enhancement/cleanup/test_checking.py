@@ -42,7 +42,7 @@ def test_what_says_something_else_is_rejected(heard: str, cleaned: str, why: str
 
 
 WORDS = st.lists(
-    st.sampled_from(["we", "go", "home", "with", "the", "red", "car", "and", "my", "friend", "told", "us"]),
+    st.sampled_from(["we", "go", "home", "with", "a", "red", "car", "and", "my", "friend"]),
     min_size=1,
 )
 
