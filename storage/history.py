@@ -8,7 +8,7 @@ kept.finish("ended", "normal")
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runtime.logs import get_logger
@@ -16,6 +16,7 @@ from storage.changes import NewSession, NewUtterance, SessionChange
 from storage.database import Database
 from storage.history_writer import HistoryWriter, WriterTimes
 from storage.tables import Status
+from storage.times import utc_now
 from storage.write_queue import QueueBounds, WriteQueue
 
 log = get_logger(__name__)
@@ -23,11 +24,6 @@ log = get_logger(__name__)
 # What a heartbeat says, also to a sweeper that took the session for lost.
 LIVES: Final = {"status": "active", "reason": None, "ended_at": None}
 HEARTBEAT_S: Final = 5.0  # Seconds between two signs of life of a session in its record.
-
-
-def utc_now() -> datetime:
-    """The time now."""
-    return datetime.now(UTC)
 
 
 class KeptSession:
