@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -17,7 +18,9 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.history import HistoryApi
+from gateway.api.jobs import JobApi
 from gateway.api.rest import RestApi
+from gateway.api.transcriptions import TranscriptionApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -42,6 +45,7 @@ from storage.database import Database
 from storage.editing import SessionEditor
 from storage.history import SessionHistory
 from storage.history_reader import HistoryReader
+from storage.jobs.store import JobStore
 from storage.record_sweeper import RecordSweeper, SweepTimes
 from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
@@ -83,7 +87,13 @@ class GatewayApp:
         rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         history = HistoryApi(self._history, reader, editor, self._remover, self._files)
-        self.asgi = make_routes(self._endpoint, rest, history)
+        store = self._recordings.recordings.store
+        jobs = JobStore(self._database, store)
+        transcriptions = TranscriptionApi(
+            jobs, store, settings.max_upload_mb << 20, settings.transcription_timeout
+        )
+        more = [*history.routes(), *JobApi(jobs, reader).routes(), *transcriptions.routes()]
+        self.asgi = make_routes(self._endpoint, rest, more)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         options = ConnectOptions(
@@ -174,7 +184,7 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) -> Starlette:
+def make_routes(endpoint: StreamEndpoint, rest: RestApi, more: Sequence[Route]) -> Starlette:
     """The ASGI application; other dialects get their routes here."""
     return Starlette(
         routes=[
@@ -188,7 +198,7 @@ def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) ->
             Route("/v1/realtime/workers/{worker_id:path}/drain", rest.drain, methods=["POST", "DELETE"]),
             Route("/v1/realtime/status", rest.status),
             Route("/metrics", rest.metrics),
-            *history.routes(),
+            *more,
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )

@@ -49,14 +49,15 @@ class TransformersClassifier:
         """
         try:
             import torch
-            from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+            import transformers
         except ImportError:
             text = "emotions need transformers and torch: pip install 'dalston-realtime[enhancement]'"
             raise StartupError(text) from None
         torch.set_num_threads(threads)
+        library: Any = transformers  # It ships types for some of its functions alone.
         try:
-            self._extractor: Any = AutoFeatureExtractor.from_pretrained(checkpoint)
-            self._model: Any = AutoModelForAudioClassification.from_pretrained(checkpoint).eval()
+            self._extractor = library.AutoFeatureExtractor.from_pretrained(checkpoint)
+            self._model = library.AutoModelForAudioClassification.from_pretrained(checkpoint).eval()
         except (OSError, ValueError, KeyError) as error:
             text = (
                 f"DALSTON_EMOTION_MODEL={checkpoint} is no audio classifier: {' '.join(str(error).split())}"

@@ -130,8 +130,8 @@ class WebhookDelivery:
         now = self._now()
         wait = timedelta(seconds=WAITS_S[min(webhook.attempts, len(WAITS_S) - 1)])
         if give_up or now + wait - webhook.created_at > GIVE_UP:
-            log.error("a webhook is given up: %s", error, event=webhook.event_id, kind=webhook.kind)
+            log.error("a webhook is given up: %s", error, webhook=webhook.event_id, kind=webhook.kind)
             self._records.failed(webhook.event_id, error, None)
             return
-        log.warning("a webhook is tried again: %s", error, event=webhook.event_id, kind=webhook.kind)
+        log.warning("a webhook is tried again: %s", error, webhook=webhook.event_id, kind=webhook.kind)
         self._records.failed(webhook.event_id, error, now + wait)

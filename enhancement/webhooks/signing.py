@@ -13,7 +13,7 @@ PREFIX: Final = "whsec_"  # Before a secret that is written in base64, as other 
 
 
 def signed_headers(event_id: str, timestamp: int, body: bytes, secret: str | None) -> dict[str, str]:
-    """The headers of a webhook that is sent at `timestamp` (seconds since 1970); unsigned without a secret."""
+    """The headers of a webhook sent at `timestamp` (seconds since 1970), unsigned without a secret."""
     headers = {
         "Content-Type": "application/json",
         "webhook-id": event_id,

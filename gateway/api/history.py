@@ -12,14 +12,14 @@ from starlette.routing import Route
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.byte_range import RangeNotSatisfiable, file_part, read_range
 from gateway.api.history_bodies import describe_page, describe_session, describe_transcript, export_session
-from gateway.api.history_params import MAX_BODY, read_edit, read_page_query, read_source
+from gateway.api.history_params import body_of, read_edit, read_page_query, read_source, session_id_of
 from gateway.http import Reply, error_reply
 from storage.database import DatabaseUnavailable
 from storage.editing import SessionEditor
 from storage.history import SessionHistory
 from storage.history_reader import HistoryReader
 from storage.retention import SessionRemover, StillActive
-from storage.session_files import SESSION_ID, SessionFiles
+from storage.session_files import SessionFiles
 from storage.tables import LOCAL, Source
 
 SESSIONS: Final = "/v1/realtime/sessions"
@@ -107,8 +107,8 @@ class HistoryApi:
 
     async def edit(self, request: Request) -> Response:
         """Change the title, or the names of speakers."""
-        session_id = _session_id(request)
-        edit = read_edit(await _body_of(request))
+        session_id = session_id_of(request)
+        edit = read_edit(await body_of(request))
         await self._settle()
         known = True
         if isinstance(edit.title, str | None):
@@ -121,7 +121,7 @@ class HistoryApi:
 
     async def delete(self, request: Request) -> Response:
         """Delete a session that is over, with its files."""
-        session_id = _session_id(request)
+        session_id = session_id_of(request)
         await self._settle()
         try:
             if not await asyncio.to_thread(self._remover.delete, LOCAL, session_id):
@@ -137,7 +137,7 @@ class HistoryApi:
         await asyncio.to_thread(self._history.wait_written, self._written)
 
     async def _find(self, request: Request) -> dict[str, Any]:
-        session_id = _session_id(request)
+        session_id = session_id_of(request)
         await self._settle()
         session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
         if session is None:
@@ -167,23 +167,6 @@ def _answered(handler: Handler) -> Handler:
             return error_reply(503, "history_unavailable", f"the history can't be read now: {error}")
 
     return answer
-
-
-def _session_id(request: Request) -> str:
-    """The id in the path, before anything is done with it."""
-    session_id: str = request.path_params["session_id"]
-    if SESSION_ID.fullmatch(session_id) is None:
-        raise InvalidParameter("session_id", f"{session_id[:80]!r} is no session's id: 32 digits from 0 to f")
-    return session_id
-
-
-async def _body_of(request: Request) -> bytes:
-    body = b""
-    async for data in request.stream():
-        body += data
-        if len(body) > MAX_BODY:
-            raise InvalidParameter("body", f"the body is longer than {MAX_BODY} bytes")
-    return body
 
 
 def _size_of(file: IO[bytes]) -> int:

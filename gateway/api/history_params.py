@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, get_args
 
 import msgspec
+from starlette.requests import Request
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from storage.history_query import BadCursor, HistoryQuery, PagePlace
 from storage.search_words import search_words
+from storage.session_files import SESSION_ID
 from storage.tables import Source, Status
 from storage.tags import METADATA, SPEAKER
 
@@ -148,3 +150,29 @@ def _words(text: str | None) -> tuple[str, ...]:
     if len(words) > MAX_SEARCH_WORDS:
         raise InvalidParameter("search", f"search has more than {MAX_SEARCH_WORDS} words")
     return words
+
+
+def session_id_of(request: Request) -> str:
+    """The id in the path, before anything is done with it.
+
+    Raises:
+        InvalidParameter: it is none.
+    """
+    session_id: str = request.path_params["session_id"]
+    if SESSION_ID.fullmatch(session_id) is None:
+        raise InvalidParameter("session_id", f"{session_id[:80]!r} is no session's id: 32 digits from 0 to f")
+    return session_id
+
+
+async def body_of(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        InvalidParameter: it is too long.
+    """
+    body = b""
+    async for data in request.stream():
+        body += data
+        if len(body) > MAX_BODY:
+            raise InvalidParameter("body", f"the body is longer than {MAX_BODY} bytes")
+    return body

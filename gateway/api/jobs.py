@@ -1,7 +1,6 @@
 """Answers requests for the jobs of the batch pipeline: how far one is, its result, and its end."""
 
 import asyncio
-import re
 from typing import Final
 
 import msgspec
@@ -11,19 +10,24 @@ from starlette.routing import Route
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.jobs import EnhancedTranscript, Job
+from gateway.api.history import SESSIONS
+from gateway.api.history_params import body_of, session_id_of
 from gateway.api.job_replies import UnknownJob, answered, job_reply
+from gateway.api.transcription_form import read_options
+from gateway.http import error_reply
+from storage.history_reader import HistoryReader
+from storage.jobs.files import JOB_ID
 from storage.jobs.store import JobStore
 from storage.tables import LOCAL
 
 TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
-JOB_ID: Final = re.compile(r"job_[0-9a-f]{32}", re.ASCII)
 
 
 class JobApi:
     """The endpoints of jobs."""
 
-    def __init__(self, jobs: JobStore) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: JobStore, reader: HistoryReader) -> None:
+        self._jobs, self._reader = jobs, reader
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -31,6 +35,7 @@ class JobApi:
         return [
             Route(one, answered(self.job)),
             Route(one, answered(self.cancel), methods=["DELETE"]),
+            Route(SESSIONS + "/{session_id}/enhance", answered(self.enhance), methods=["POST"]),
         ]
 
     async def job(self, request: Request) -> Response:
@@ -46,6 +51,21 @@ class JobApi:
         if job is None:
             raise UnknownJob
         return job_reply(job)
+
+    async def enhance(self, request: Request) -> Response:
+        """Make a job of the recording of a session that is over; what earlier jobs made stays."""
+        session_id = session_id_of(request)
+        options = read_options(await body_of(request))
+        session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
+        if session is None:
+            return error_reply(404, "unknown_session", "no such session is kept")
+        if session["status"] == "active":
+            return error_reply(409, "session_active", "the session runs; it can be enhanced after its end")
+        job_id = await asyncio.to_thread(self._jobs.create, LOCAL, options, session_id=session_id)
+        job = await asyncio.to_thread(self._jobs.read, LOCAL, job_id)
+        if job is None:
+            raise UnknownJob
+        return job_reply(job, 202)
 
 
 def read_job(jobs: JobStore, principal: str, job_id: str) -> Job | None:

@@ -6,6 +6,7 @@ again gets the transcript of the same job.
 
 import asyncio
 import hashlib
+import shutil
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -20,12 +21,13 @@ from gateway.api.job_replies import INVALID, answered, job_reply
 from gateway.api.jobs import TRANSCRIPTIONS, read_job
 from gateway.api.transcription_form import TranscriptionRequest, read_form
 from gateway.api.transcription_formats import format_transcript, stream_events
-from gateway.api.upload import UploadedForm, uploaded_form
+from gateway.api.upload import BLOCK, UploadedForm, uploaded_form
 from gateway.http import Reply, error_reply, unavailable_reply
 from runtime.logs import get_logger
 from storage.jobs.creating import new_job_id
-from storage.jobs.inputs import JobInputs
+from storage.jobs.files import create_file, input_key
 from storage.jobs.store import JobStore
+from storage.recordings.store import RecordingStore
 from storage.tables import LOCAL
 
 log = get_logger(__name__)
@@ -38,9 +40,9 @@ RETRY_AFTER_S: Final = 5.0  # Seconds until a client that waited in vain may ask
 class TranscriptionApi:
     """The endpoint for files."""
 
-    def __init__(self, jobs: JobStore, inputs: JobInputs, max_bytes: int, longest_wait: float) -> None:
+    def __init__(self, jobs: JobStore, store: RecordingStore, max_bytes: int, longest_wait: float) -> None:
         """Take bodies of up to `max_bytes`, and let clients wait `longest_wait` seconds for a transcript."""
-        self._jobs, self._inputs = jobs, inputs
+        self._jobs, self._store = jobs, store
         self._max_bytes, self._longest_wait = max_bytes, longest_wait
 
     def routes(self) -> list[Route]:
@@ -70,7 +72,9 @@ class TranscriptionApi:
         job = self._jobs.read(LOCAL, job_id)
         if job is None or job.status in ENDED:
             job_id = new_job_id() if job else job_id
-            key = self._inputs.save(job_id, form.file, form.suffix)
+            key = input_key(job_id, form.suffix)
+            with create_file(self._store, key) as copy:
+                shutil.copyfileobj(form.file, copy, BLOCK)
             self._jobs.create(LOCAL, asked.options, input_key=key, job_id=job_id)
             job = self._jobs.read(LOCAL, job_id)
         assert job is not None
@@ -81,8 +85,12 @@ class TranscriptionApi:
         until = time.monotonic() + self._longest_wait
         while job.status not in ENDED and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
-            job = await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id) or job
+            job = await self._look(job)
         return job
+
+    async def _look(self, job: Job) -> Job:
+        """The job as it is now."""
+        return await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id) or job
 
     async def _stream(self, job: Job, asked: TranscriptionRequest) -> AsyncIterator[str]:
         """The events of a stream; comments show that the server works on it."""
@@ -92,7 +100,7 @@ class TranscriptionApi:
                 told = time.monotonic()
                 yield f": {job.stage or job.status} {job.percent:.0f} %\n\n"
             await asyncio.sleep(POLL_S)
-            job = await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id) or job
+            job = await self._look(job)
         if job.result is None:
             yield _sse(msgspec.json.decode(_trouble(job).body))
             return

@@ -1,6 +1,7 @@
-"""Emotions are heard by a checkpoint of transformers: a tiny one with random weights, which the test makes."""
+"""Emotions are heard by a checkpoint of transformers; the test makes a tiny one with random weights."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ LABELS = {0: "calm", 1: "happy", 2: "angry"}
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
-    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForSequenceClassification
+    import transformers
 
+    library: Any = transformers
     folder = tmp_path_factory.mktemp("emotion")
     torch.manual_seed(1)
-    config = Wav2Vec2Config(
+    config = library.Wav2Vec2Config(
         hidden_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
@@ -32,8 +34,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         id2label=LABELS,
         label2id={label: number for number, label in LABELS.items()},
     )
-    Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
+    library.Wav2Vec2ForSequenceClassification(config).save_pretrained(folder)
+    library.Wav2Vec2FeatureExtractor(return_attention_mask=False).save_pretrained(folder)
     return folder
 
 

@@ -1,5 +1,7 @@
 """Webhooks go to the internet, and nowhere else unless that is allowed."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +70,5 @@ def test_the_address_that_was_judged_is_the_one_to_connect_to() -> None:
 
 @given(st.text())
 def test_any_text_is_judged(url: str) -> None:
-    try:
+    with suppress(BadReceiver):
         assert check_url(url).hostname
-    except BadReceiver as error:
-        assert str(error)

@@ -1,5 +1,7 @@
 """What the form of a file asks for, and what is wrong with it."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,10 +64,8 @@ def test_a_bad_value_is_refused_by_name(fields: list[tuple[str, str]], param: st
 
 @given(st.lists(st.tuples(st.sampled_from(["model", "language", "stream", "speakers", "x"]), st.text())))
 def test_any_form_is_read_or_refused(fields: list[tuple[str, str]]) -> None:
-    try:
+    with suppress(InvalidParameter):
         assert read_form(fields).response_format in FORMATS
-    except InvalidParameter as error:
-        assert error.message
 
 
 def test_a_job_s_options_are_read_from_json() -> None:

@@ -25,7 +25,10 @@ RESULT = EnhancedTranscript(
             end=1.5,
             text="Hello there.",
             speaker="S1",
-            words=(SpokenWord(word="Hello", start=0.5, end=0.9), SpokenWord(word="there.", start=1.0, end=1.5)),
+            words=(
+                SpokenWord(word="Hello", start=0.5, end=0.9),
+                SpokenWord(word="there.", start=1.0, end=1.5),
+            ),
         ),
         EnhancedSegment(id=1, start=2.0, end=2.5, text="Hi.", speaker="S2"),
     ),
