@@ -6,7 +6,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := dalston_realtime runtime engines broker storage stages gateway bench tests
+CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests
 
 ifneq ($(FANOUT),)
 export DALSTON_FANOUT := $(FANOUT)

@@ -66,10 +66,6 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
-    recordings_url: str | None = Field(
-        None,
-        description="folder or s3://bucket/prefix of recordings; unset: the data folder",
-    )
     store: Literal["off", "on"] = Field(
         "off", description="whether sessions are kept whose clients do not say so with store=: off or on"
     )
