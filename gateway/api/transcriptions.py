@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from dalston_realtime.protocol.jobs import ENDED, EnhancedTranscript, Job
+from dalston_realtime.protocol.jobs import ENDED, Job
 from gateway.api.job_replies import INVALID, answered, job_reply
 from gateway.api.jobs import TRANSCRIPTIONS, read_job
 from gateway.api.transcription_form import TranscriptionRequest, read_form
@@ -116,17 +116,13 @@ def _sse(event: object) -> str:
 def _answer(job: Job, asked: TranscriptionRequest) -> Response:
     if job.result is None:
         return _trouble(job)
-    if asked.response_format == "diarized_json" and not _has_speakers(job.result):
-        why = next((each.reason for each in job.result.stages if each.name == "diarize"), None)
-        text = f"speakers can't be told apart here: {why or 'the stage diarize did not run'}"
+    diarized = next((each for each in job.stages if each.name == "diarize"), None)
+    if asked.response_format == "diarized_json" and (diarized is None or diarized.status != "done"):
+        why = (diarized and diarized.reason) or "the stage diarize did not run"
+        text = f"speakers can't be told apart here: {why}"
         return error_reply(400, "no_speakers", text, param="response_format", type=INVALID)
     body, media_type = format_transcript(job.result, asked.response_format, asked.granularities)
     return Response(body, media_type=media_type, headers={"X-Job-Id": job.job_id})
-
-
-def _has_speakers(result: EnhancedTranscript) -> bool:
-    """Whether speakers were told apart; of a recording in which nobody speaks too."""
-    return any(each.name == "diarize" and each.status == "done" for each in result.stages)
 
 
 def _trouble(job: Job) -> Reply:
