@@ -33,10 +33,13 @@ class Chat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatServer:
-    """Where a language model is asked; `key` is the server's, where it wants one."""
+    """Where a language model is asked; `key` is the server's, where it wants one.
+
+    Without a `model` it is the first one that the server lists.
+    """
 
     url: str
-    model: str
+    model: str | None = None
     key: str | None = None
     timeout: float = TIMEOUT_S
 
@@ -55,7 +58,7 @@ class OpenAiChat:
         except ImportError:
             text = "a language model needs openai: pip install 'dalston-realtime[enhancement]'"
             raise StartupError(text) from None
-        self._server = server
+        self._server, self._model = server, server.model
         self._client = OpenAI(
             base_url=server.url, api_key=server.key or "none", timeout=server.timeout, max_retries=RETRIES
         )
@@ -63,7 +66,7 @@ class OpenAiChat:
     @property
     def name(self) -> str:
         """The model's name."""
-        return self._server.model
+        return self._model or self._server.url
 
     def ask(self, rules: str, question: str) -> str:
         """The answer of the server.
@@ -74,8 +77,9 @@ class OpenAiChat:
         from openai import OpenAIError
 
         try:
+            self._model = self._model or self._client.models.list().data[0].id
             answer = self._client.chat.completions.create(
-                model=self._server.model,
+                model=self._model,
                 messages=[{"role": "system", "content": rules}, {"role": "user", "content": question}],
                 temperature=0.0,
                 max_tokens=MOST_TOKENS,
