@@ -25,13 +25,17 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HeardPiece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is said in one piece of the recording, which is cut at pauses."""
+    """What is said in one piece of the recording, which is cut at pauses.
+
+    Words have times where the engine has them. `speech` are the times in which somebody speaks in the piece.
+    """
 
     start: float
     end: float
     text: str
     channel: int = 0
     words: tuple[SpokenWord, ...] = ()
+    speech: tuple[tuple[float, float], ...] = ()
     language: str | None = None
     confidence: float | None = None
 

@@ -78,10 +78,13 @@ class JobSession:
     """The session whose recording is enhanced.
 
     `speakers` are names by label as they are shown now. `given` has the labels whose name a person typed.
+    `earlier` is what the enhanced transcript has that is shown now, and `over_s` how many seconds ago the
+    session ended, None while it runs.
     """
 
     id: str
-    separate: bool = False
+    over_s: float | None = None
+    has_audio: bool = False
     language: str | None = None
     speakers: Mapping[str, str] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
@@ -94,6 +97,7 @@ class StageWork:
     """The work of one stage of one job.
 
     - outputs: what the stages before it made, by their names; what was skipped or failed is not there.
+    - session_id, session: the session whose recording it is; `session` is None where it is not kept any more.
     - input_key: the uploaded file in `files`, None for a session's recording.
     - audio_key: where a stage may write audio of its own; it follows from the input.
     - report: says how far it is, 0 to 100; raises `JobStopped`, which is not to be caught.
@@ -108,6 +112,7 @@ class StageWork:
     report: Callable[[float], None]
     outputs: Mapping[str, msgspec.Struct] = field(default_factory=dict)
     reports: tuple[StageReport, ...] = ()
+    session_id: str | None = None
     session: JobSession | None = None
     input_key: str | None = None
     audio_key: str = ""

@@ -22,7 +22,7 @@ def write_changes(unit: Unit, changes: Sequence[SessionChange]) -> None:
     records = _locked(unit, [change.id for change in changes])
     for change in changes:
         if record := records.get(change.id):
-            _add_utterances(unit, record, change.utterances)
+            add_utterances(unit, record, change.utterances)
             _apply(record, change)
             if "status" in change.values:
                 add_job_of_ended(unit, record)
@@ -78,7 +78,7 @@ def _apply(record: SessionRecord, change: SessionChange) -> None:
         record.ended_at = max(record.ended_at, record.begun_at)  # A clock may go backwards.
 
 
-def _add_utterances(unit: Unit, record: SessionRecord, utterances: Sequence[NewUtterance]) -> None:
+def add_utterances(unit: Unit, record: SessionRecord, utterances: Sequence[NewUtterance]) -> None:
     """Add those that nobody has written yet."""
     rows = {row["id"]: row for each in utterances if (row := _utterance_row(record.number, each))}
     for some in _slices(list(rows)):

@@ -9,10 +9,10 @@ An output is named for its input, so whoever makes it again writes the same file
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Final
 
-from storage.recordings.errors import BadSessionId
+from storage.recordings.errors import BadSessionId, RecordingError
 from storage.recordings.store import RecordingStore
 
 JOBS: Final = "jobs"
@@ -52,5 +52,10 @@ def create_file(store: RecordingStore, key: str) -> Iterator[IO[bytes]]:
         StorageUnavailable: the store is away, or full.
     """
     store.make_folder(key.rpartition("/")[0])
-    with store.create(key) as file:
-        yield file
+    try:
+        with store.create(key) as file:
+            yield file
+    except BaseException:
+        with suppress(RecordingError):
+            store.delete(f"{key}.new")  # What is half written would fill the disk.
+        raise

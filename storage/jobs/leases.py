@@ -99,12 +99,10 @@ class JobLeases:
             if held is None:
                 return False
             job, stage = held
-            if final or stage.attempt >= self._max_attempts:
+            if final:
                 _give_up(unit, job, stage, reason, now)
             else:
-                stage.reason = reason
-                _put_back(job, stage)
-                job.due_at = now + timedelta(seconds=BACKOFF_S * 2 ** (stage.attempt - 1))
+                self._try_again(unit, job, stage, reason, now)
             return True
 
     def release(self, lease: StageLease, wait_s: float = 0.0, reason: str | None = None) -> bool:
@@ -117,6 +115,21 @@ class JobLeases:
             stage.attempt, stage.reason = stage.attempt - 1, reason
             _put_back(job, stage)
             job.due_at = self._now() + timedelta(seconds=wait_s) if wait_s else None
+            return True
+
+    def abandon(self, owner: str, reason: str) -> bool:
+        """The process of an owner is gone: what it had counts as an attempt; whether it had something."""
+        now = self._now()
+        query = select(JobStageRecord.job_id).where(
+            JobStageRecord.status == "running", JobStageRecord.lease_owner == owner
+        )
+        with self._database.writing() as unit:
+            job_id = unit.scalar(query)
+            job = None if job_id is None else _locked(unit, job_id)
+            stage = None if job is None else _next_stage(unit, job.id)
+            if job is None or stage is None or stage.lease_owner != owner:
+                return False
+            self._try_again(unit, job, stage, reason, now)
             return True
 
     def complete(self, lease: StageLease, result_key: str, used: str | None = None) -> bool:
@@ -136,6 +149,16 @@ class JobLeases:
         _end(stage, "done", now, output_key=result_key, used=used)
         job.status, job.ended_at, job.result_key, job.reason = "done", now, result_key, None
         return True
+
+    def _try_again(
+        self, unit: Unit, job: JobRecord, stage: JobStageRecord, reason: str, now: datetime
+    ) -> None:
+        if stage.attempt >= self._max_attempts:
+            _give_up(unit, job, stage, reason, now)
+            return
+        stage.reason = reason
+        _put_back(job, stage)
+        job.due_at = now + timedelta(seconds=BACKOFF_S * 2 ** (stage.attempt - 1))
 
     def _end_stage(self, lease: StageLease, status: str, **columns: Any) -> bool:
         now = self._now()

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session as Unit
 
 from dalston_realtime.protocol.jobs import ENDED
@@ -13,6 +13,8 @@ from storage.jobs.files import JOB_ID, JOBS, job_folder
 from storage.jobs.tables import JobRecord, JobStageRecord
 from storage.recordings.store import RecordingStore
 from storage.times import utc_now
+
+AT_ONCE: Final = 50  # Jobs that are tidied at once.
 
 
 def delete_jobs(unit: Unit, which: ColumnElement[bool]) -> list[str]:
@@ -53,6 +55,23 @@ class JobRemover:
             found = delete_jobs(unit, which & JobRecord.session_id.is_(None))
         self._delete_files(found)
         return len(found)
+
+    def tidy(self) -> int:
+        """Delete what the jobs of uploads need no more, all but the results; of how many jobs."""
+        table = JobRecord
+        query = select(table.id, table.result_key).where(
+            table.status.in_(ENDED), table.input_key.is_not(None)
+        )
+        with self._database.reading() as connection:
+            over = connection.execute(query.limit(AT_ONCE)).all()
+        for job_id, result_key in over:
+            folder = job_folder(job_id)
+            for name in self._files.sizes(folder):
+                if f"{folder}/{name}" != result_key:
+                    self._files.delete(f"{folder}/{name}")
+            with self._database.writing() as unit:
+                unit.execute(update(JobRecord).where(JobRecord.id == job_id).values(input_key=None))
+        return len(over)
 
     def sweep_files(self) -> int:
         """Delete the folders that had no job at the last look and have none now; how many.
