@@ -12,6 +12,9 @@ from enhancement.celery_app import JobQueue, make_app
 from enhancement.dispatcher import Chore, Dispatcher
 from enhancement.job_processes import JobProcesses
 from enhancement.settings import EnhancerSettings
+from enhancement.webhooks.addresses import BadReceiver, check_url
+from enhancement.webhooks.delivery import WebhookDelivery, WebhookPolicy
+from enhancement.webhooks.sender import WebhookSender
 from enhancement.worker import CeleryWorker
 from runtime.errors import StartupError
 from runtime.logs import configure_logging, get_logger
@@ -21,6 +24,8 @@ from storage.database import Database, DatabaseUnavailable
 from storage.jobs.leases import JobLeases
 from storage.jobs.removal import JobRemover
 from storage.jobs.sending import JobSending
+from storage.jobs.webhook_events import WebhookEvents
+from storage.jobs.webhooks import WebhookStore
 from storage.recordings.store import RecordingStore
 
 log = get_logger(__name__)
@@ -50,6 +55,7 @@ class Enhancer:
         app = make_app(celery_broker(settings.redis, settings.enhancer_broker))
         self._dispatcher = Dispatcher(self._sending, JobQueue(app), chores)
         self._worker = CeleryWorker(app, settings.enhancer_jobs, self._run_job)
+        self._webhooks = _make_webhooks(settings, self._database)
 
     def open_database(self, stop: Stop) -> None:
         """Make the tables, as soon as there is a database."""
@@ -69,6 +75,8 @@ class Enhancer:
         """Begin to take jobs."""
         self._dispatcher.start()
         self._worker.start()
+        if self._webhooks is not None:
+            self._webhooks.start()
 
     @property
     def is_running(self) -> bool:
@@ -77,6 +85,8 @@ class Enhancer:
 
     def close(self) -> None:
         """Give back what it has."""
+        if self._webhooks is not None:
+            self._webhooks.close()
         self._dispatcher.close()
         self._processes.close()
         self._worker.close()
@@ -96,6 +106,23 @@ class Enhancer:
             self._leases.abandon(owner, reason)
         except DatabaseUnavailable:
             log.warning("a stage is taken back once its lease has run out")
+
+
+def _make_webhooks(settings: EnhancerSettings, database: Database) -> WebhookSender | None:
+    """What tells of ended sessions and jobs, where there is somebody to tell.
+
+    Raises:
+        StartupError: the URL can't be one's.
+    """
+    if settings.webhook_url is None:
+        return None
+    try:
+        check_url(settings.webhook_url)
+    except BadReceiver as error:
+        raise StartupError(f"DALSTON_WEBHOOK_URL: {error}") from None
+    policy = WebhookPolicy(settings.webhook_secret, settings.webhook_private)
+    delivery = WebhookDelivery(WebhookStore(database), policy)
+    return WebhookSender(WebhookEvents(database, settings.webhook_url).collect, delivery.deliver_due)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -22,14 +21,6 @@ from storage.recordings.store import RecordingStore
 
 log = get_logger(__name__)
 
-OPTIONAL: Final = {
-    "diarize": "diarize",
-    "names": "names",
-    "cleanup": "cleanup",
-    "emotions": "emotions",
-}
-"""The stages that an option turns off, and its name."""
-
 
 class StageRunner:
     """Runs the stages of jobs in this process."""
@@ -43,9 +34,8 @@ class StageRunner:
         if inside is None:
             raise JobStopped
         work = self._work(lease, inside, report)
-        option = OPTIONAL.get(lease.stage)
-        if option is not None and not getattr(work.options, option):
-            return Skipped(f"the job was asked for with {option}=false")
+        if not _is_wanted(lease.stage, work.options):
+            return Skipped(f"the job was asked for with {lease.stage}=false")
         module = importlib.import_module(f"enhancement.stages.{lease.stage}")
         result: StageResult | Skipped = module.run(work)
         return result
@@ -103,3 +93,15 @@ class StageRunner:
             msgspec.json.encode(dict(inside.options), order="sorted").decode(),
             f"{settings.enhancer_model} {settings.models} {settings.llm_model} {settings.emotion_model}",
         ]
+
+
+def _is_wanted(stage: str, options: JobOptions) -> bool:
+    """Whether the job was asked for with a stage. Who is who is found with or without names: a label stays."""
+    match stage:
+        case "diarize":
+            return options.diarize
+        case "cleanup":
+            return options.cleanup or options.summary or options.action_items
+        case "emotions":
+            return options.emotions
+    return True

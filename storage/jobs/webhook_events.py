@@ -19,9 +19,7 @@ from storage.tables import SessionRecord
 from storage.times import as_iso, utc_now
 
 AT_ONCE: Final = 100  # Events that are made in one transaction.
-LOOK_BACK: Final = timedelta(
-    hours=24
-)  # What ended longer ago is told to nobody, as where a URL is new.
+LOOK_BACK: Final = timedelta(hours=24)  # What ended longer ago is told to nobody, as where a URL is new.
 KINDS: Final[Mapping[str, str]] = {"done": "job.done", "failed": "job.failed", "cancelled": "job.failed"}
 """The kind of event by the end of a job."""
 
@@ -68,9 +66,10 @@ class WebhookEvents:
             }
 
 
-def _untold(query: Select[Any], prefix: str, key: InstrumentedAttribute[str]) -> Select[Any]:
+def _untold(query: Any, prefix: str, key: InstrumentedAttribute[str]) -> Select[Any]:
     told = select(WebhookRecord.event_id).where(WebhookRecord.event_id == literal(prefix) + key).exists()
-    return query.where(~told).limit(AT_ONCE)
+    untold: Select[Any] = query.where(~told).limit(AT_ONCE)
+    return untold
 
 
 def _sessions(since: datetime) -> Select[Any]:
