@@ -96,7 +96,7 @@ class StageRunner:
 
 
 def _is_wanted(stage: str, options: JobOptions) -> bool:
-    """Whether the job was asked for with a stage. Who is who is found with or without names: a label stays."""
+    """Whether the job was asked for with a stage; names run always, since the labels of speakers stay."""
     match stage:
         case "diarize":
             return options.diarize

@@ -42,6 +42,7 @@ class ChatServer:
     model: str | None = None
     key: str | None = None
     timeout: float = TIMEOUT_S
+    retries: int = RETRIES
 
 
 class OpenAiChat:
@@ -60,7 +61,10 @@ class OpenAiChat:
             raise StartupError(text) from None
         self._server, self._model = server, server.model
         self._client = OpenAI(
-            base_url=server.url, api_key=server.key or "none", timeout=server.timeout, max_retries=RETRIES
+            base_url=server.url,
+            api_key=server.key or "none",
+            timeout=server.timeout,
+            max_retries=server.retries,
         )
 
     @property

@@ -1,5 +1,6 @@
 """Finds the names of speakers, and keeps those that somebody gave."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -77,5 +78,11 @@ def _told(work: StageWork, diarized: Diarized) -> dict[str, SpeakerName]:
     for segment in make_segments(work.heard, diarized, separate=work.prepared.separate):
         if segment.speaker is not None:
             said.setdefault(segment.speaker, []).append(segment.text)
-    found = {label: introduced_name(texts) for label, texts in said.items()}
-    return {label: SpeakerName(name=name, source="introduced") for label, name in found.items() if name}
+    found = {label: name for label, texts in said.items() if (name := introduced_name(texts))}
+    count = Counter(name.casefold() for name in found.values())
+    return {
+        label: SpeakerName(name=name, source="introduced")
+        for label, name in found.items()
+        if count[name.casefold()]
+        == 1  # Two of one name are one who was taken for two, or can't be told apart.
+    }
