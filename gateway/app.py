@@ -20,6 +20,7 @@ from gateway.api.errors import http_error, unknown_socket
 from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
 from gateway.api.rest import RestApi
+from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
@@ -45,6 +46,7 @@ from storage.database import Database
 from storage.editing import SessionEditor
 from storage.history import SessionHistory
 from storage.history_reader import HistoryReader
+from storage.jobs.speakers import SpeakerStore
 from storage.jobs.store import JobStore
 from storage.record_sweeper import RecordSweeper, SweepTimes
 from storage.recordings.joining import JoinedRecording
@@ -92,7 +94,9 @@ class GatewayApp:
         transcriptions = TranscriptionApi(
             jobs, store, settings.max_upload_mb << 20, settings.transcription_timeout
         )
+        speakers = SpeakerApi(SpeakerStore(self._database))
         more = [*history.routes(), *JobApi(jobs, reader).routes(), *transcriptions.routes()]
+        more += speakers.routes()
         self.asgi = make_routes(self._endpoint, rest, more)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:

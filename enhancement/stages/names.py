@@ -83,6 +83,5 @@ def _told(work: StageWork, diarized: Diarized) -> dict[str, SpeakerName]:
     return {
         label: SpeakerName(name=name, source="introduced")
         for label, name in found.items()
-        if count[name.casefold()]
-        == 1  # Two of one name are one who was taken for two, or can't be told apart.
+        if count[name.casefold()] == 1  # Two of one name may be one who was taken for two.
     }
