@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := dalston_realtime runtime engines broker storage stages gateway bench tests
+CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests
 
 # Each core runs whole files, in the order in which they lie: the longest are in the first rings.
 ON_CORES = $(if $(filter 1,$(CORES)),,-n $(CORES) --dist loadfile --no-loadscope-reorder)

@@ -17,9 +17,12 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.history import HistoryApi
+from gateway.api.jobs import JobApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
+from gateway.api.speakers import SpeakerApi
+from gateway.api.transcriptions import TranscriptionApi
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -47,6 +50,8 @@ from storage.history.upkeep.record_sweeper import RecordSweeper, SweepTimes
 from storage.history.upkeep.retention import SessionRemover
 from storage.history.upkeep.session_files import RecordedFiles
 from storage.history.writing.session_history import SessionHistory
+from storage.jobs.speakers import SpeakerStore
+from storage.jobs.store import JobStore
 from storage.recordings.joining import JoinedRecording
 from storage.recordings.service import RecordingService
 
@@ -85,7 +90,13 @@ class GatewayApp:
         rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         history = HistoryApi(self._history, reader, editor, self._remover, self._files)
-        self.asgi = make_routes(self._endpoint, rest, history)
+        store = self._recordings.recordings.store
+        jobs = JobStore(self._database, store)
+        transcriptions = TranscriptionApi(
+            jobs, store, settings.max_upload_mb << 20, settings.transcription_timeout
+        )
+        speakers = SpeakerApi(SpeakerStore(self._database))
+        self.asgi = make_routes(self._endpoint, rest, history, JobApi(jobs, reader), transcriptions, speakers)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         options = ConnectOptions(
@@ -176,10 +187,10 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, rest: RestApi, history: HistoryApi) -> Starlette:
-    """The ASGI application; other dialects get their routes here."""
+def make_routes(endpoint: StreamEndpoint, *apis: object) -> Starlette:
+    """The ASGI application with the operations of these; other dialects get their routes here."""
     description = ApiDescription()
-    described = [route for api in (rest, history, description) for route in routes_of(api)]
+    described = [route for api in (*apis, description) for route in routes_of(api)]
     description.routes = described
     return Starlette(
         routes=[

@@ -19,13 +19,14 @@ class Reply(JSONResponse):
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is wrong: `code` is for programs, `message` for people.
+    """What is wrong: `code` is for programs, `message` for people, `type` for clients of OpenAI.
 
     `param` names the parameter that has a bad value; after `retry_after` seconds a client may try again.
     """
 
     code: str
     message: str
+    type: str
     param: str | None = None
     retry_after: float | None = None
 
@@ -40,7 +41,8 @@ def error_reply(
     status: int, code: str, message: str, *, param: str | None = None, retry_after: float | None = None
 ) -> Reply:
     """The answer that says what is wrong."""
-    detail = ErrorDetail(code=code, message=message, param=param, retry_after=retry_after)
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    detail = ErrorDetail(code=code, message=message, type=kind, param=param, retry_after=retry_after)
     return Reply(ErrorBody(detail), status)
 
 

@@ -66,12 +66,14 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
-    recordings_url: str | None = Field(
-        None,
-        description="folder or s3://bucket/prefix of recordings; unset: the data folder",
-    )
     store: Literal["off", "on"] = Field(
         "off", description="whether sessions are kept whose clients do not say so with store=: off or on"
+    )
+    max_upload_mb: int = Field(
+        1024, ge=1, le=1_000_000, description="MiB of a file that is sent to be transcribed"
+    )
+    transcription_timeout: float = Field(
+        600.0, gt=0, le=DAY_S, description="seconds for which a client may wait for the transcript of a file"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"

@@ -14,6 +14,10 @@ class StorageSettings(Settings):
         None,
         description="PostgreSQL of the session history; unset: SQLite, history.db in the data folder",
     )
+    recordings_url: str | None = Field(
+        None,
+        description="folder or s3://bucket/prefix of recordings; unset: the data folder",
+    )
     retention_days: float | None = Field(
         None,
         gt=0,
@@ -27,6 +31,11 @@ class StorageSettings(Settings):
         if url is not None and url.partition("://")[0] not in SCHEMES:
             raise ValueError("must be a URL of PostgreSQL: postgresql://user:password@host/database")
         return url
+
+    @property
+    def recordings(self) -> str:
+        """The folder or URL of the recordings in use."""
+        return self.recordings_url or str(self.data_dir.absolute())
 
     @property
     def database(self) -> str:

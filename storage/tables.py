@@ -62,7 +62,8 @@ class SessionRecord(Base):
 
     `missing` says what of it could not be kept: `{"utterances": 3}`. `speakers` are the names that somebody
     gave to the speakers, `artifacts` the files by their kinds. `keep_until` is None where the server's
-    setting says how long. `heartbeat_at` moves on while a gateway has the session.
+    setting says how long. `enhance` are the options of the job that its end makes, None where it makes none.
+    `heartbeat_at` moves on while a gateway has the session.
     """
 
     __tablename__ = "sessions"
@@ -100,6 +101,7 @@ class SessionRecord(Base):
     artifacts: Mapped[dict[str, Any]] = mapped_column(default=dict)
     missing: Mapped[dict[str, float]] = mapped_column(default=dict)
     keep_until: Mapped[datetime | None]
+    enhance: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class UtteranceRecord(Base):

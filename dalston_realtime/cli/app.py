@@ -18,6 +18,7 @@ import typer
 from dalston_realtime.cli.commands.delete import delete
 from dalston_realtime.cli.commands.drain import drain
 from dalston_realtime.cli.commands.export import export
+from dalston_realtime.cli.commands.job import job
 from dalston_realtime.cli.commands.mic import mic
 from dalston_realtime.cli.commands.models import models
 from dalston_realtime.cli.commands.sessions import sessions
@@ -57,7 +58,7 @@ def common(
     """Live speech-to-text on a dalston-realtime server."""
 
 
-for command in (transcribe, mic, sessions, show, export, delete, workers, models, drain):
+for command in (transcribe, mic, sessions, show, export, delete, job, workers, models, drain):
     app.command(epilog=HELP)(command)
 
 

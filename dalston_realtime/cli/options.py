@@ -73,6 +73,14 @@ WordTimestamps = Annotated[
 Store = Annotated[
     bool, typer.Option("--store", help="Keep the session in the server's history.", rich_help_panel=_SESSION)
 ]
+Enhance = Annotated[
+    bool,
+    typer.Option(
+        "--enhance",
+        help="Keep the session, and make its transcript better after its end: speakers, clean text.",
+        rich_help_panel=_SESSION,
+    ),
+]
 SessionId = Annotated[
     str, typer.Argument(metavar="ID", help="A session, as `dalston-rt sessions` shows it, or last.")
 ]

@@ -31,7 +31,7 @@ async def session(url: str, session_id: str) -> dict[str, Any]:
     Raises:
         UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
     """
-    return _object(await call("GET", url, await _path(url, session_id)))
+    return _object(await call("GET", url, await session_path(url, session_id)))
 
 
 async def transcript(url: str, session_id: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def transcript(url: str, session_id: str) -> dict[str, Any]:
     Raises:
         UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
     """
-    return _object(await call("GET", url, f"{await _path(url, session_id)}/transcript"))
+    return _object(await call("GET", url, f"{await session_path(url, session_id)}/transcript"))
 
 
 async def exported(url: str, session_id: str, form: str) -> str:
@@ -49,7 +49,7 @@ async def exported(url: str, session_id: str, form: str) -> str:
     Raises:
         UnreachableError, RefusedError, UsageError: as their names say.
     """
-    return (await request("GET", url, f"{await _path(url, session_id)}/export/{form}")).text
+    return (await request("GET", url, f"{await session_path(url, session_id)}/export/{form}")).text
 
 
 async def delete(url: str, session_id: str) -> str:
@@ -58,11 +58,15 @@ async def delete(url: str, session_id: str) -> str:
     Raises:
         UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
     """
-    return str(_object(await call("DELETE", url, await _path(url, session_id))).get("session_id"))
+    return str(_object(await call("DELETE", url, await session_path(url, session_id))).get("session_id"))
 
 
-async def _path(url: str, session_id: str) -> str:
-    """The path of a session; that of the youngest one for `last`."""
+async def session_path(url: str, session_id: str) -> str:
+    """The path of a session; that of the youngest one for `last`.
+
+    Raises:
+        UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
+    """
     if session_id == LAST:
         found = await sessions(url, limit=1)
         if not found:

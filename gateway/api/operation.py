@@ -24,6 +24,7 @@ from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.arguments import path_names, read_body, read_fields, read_value
 from gateway.http import Reply, error_reply
 from storage.database import DatabaseUnavailable
+from storage.recordings.errors import StorageUnavailable
 
 JSON: Final = "application/json"
 _DECLARED: Final = "__operations__"  # The attribute of a handler that holds what it was declared as.
@@ -115,6 +116,8 @@ async def _answer(declared: Operation, handler: Handler, request: Request) -> Re
         return error_reply(503, "registry_unavailable", str(error))
     except DatabaseUnavailable as error:
         return error_reply(503, "history_unavailable", f"the history can't be read now: {error}")
+    except StorageUnavailable as error:
+        return error_reply(503, "storage_unavailable", f"the files can't be read or written now: {error}")
     return answer if isinstance(answer, Response) else Reply(answer)
 
 

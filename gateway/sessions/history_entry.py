@@ -30,6 +30,8 @@ class HistoryEntry:
         self._state = state
         self._kept: KeptSession | None = None
         self._speech_seconds = 0.0
+        # The options of the job that the end makes, which are the server's; None for no job.
+        self._enhance: dict[str, str] | None = {} if state.requested.enhance_on_end else None
 
     def add_event(self, event: Event, worker_id: str) -> None:
         """Note what the client is told."""
@@ -59,6 +61,7 @@ class HistoryEntry:
                 variant=event.variant,
                 language=event.language,
                 metadata=self._state.requested.metadata or {},
+                enhance=self._enhance,
             )
 
     def take_over(self) -> None:
@@ -67,7 +70,7 @@ class HistoryEntry:
             return
         metadata = self._state.requested.metadata or {}
         age = self._state.replay.seconds
-        self._kept = self._history.begin(self._state.id, age=age, metadata=metadata)
+        self._kept = self._history.begin(self._state.id, age=age, metadata=metadata, enhance=self._enhance)
         self._history.add_found(self._state.id, finals_of(self._state.changes.fields))
 
     def add_resume(self) -> None:

@@ -10,6 +10,7 @@ from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.event_queue import EventQueue
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
+from storage.jobs.creating import session_job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class SessionState:
     def new(cls, session_id: str, requested: SessionConfig) -> "SessionState":
         """The state of a session that begins."""
         changes = ChangeSet()
-        replay, continuity = ReplayBuffer(requested, changes), SessionContinuity(session_id, changes)
+        replay = ReplayBuffer(requested, changes)
+        continuity = SessionContinuity(session_id, changes, job_id=_job_id(session_id, requested))
         return cls(session_id, requested, changes, replay, continuity, EventQueue(changes))
 
     @classmethod
@@ -40,7 +42,10 @@ class SessionState:
         """
         changes, header = ChangeSet(_entries(checkpoint)), checkpoint.header
         replay = ReplayBuffer.restore(checkpoint, changes)
-        continuity = SessionContinuity.restore(session_id, changes, header.continuity, checkpoint.finals)
+        job_id = _job_id(session_id, header.requested)
+        continuity = SessionContinuity.restore(
+            session_id, changes, header.continuity, checkpoint.finals, job_id
+        )
         events = EventQueue(changes)
         events.restore(checkpoint, now)
         return cls(session_id, header.requested, changes, replay, continuity, events, header.takeovers)
@@ -73,6 +78,11 @@ class SessionState:
         warning = ServerWarning(code=code, message=message, **figures)
         self.events.append(warning)
         return warning
+
+
+def _job_id(session_id: str, requested: SessionConfig) -> str | None:
+    """The job that enhances the session after its end; whoever ends it makes the same one."""
+    return session_job_id(session_id) if requested.enhance_on_end else None
 
 
 def _entries(checkpoint: Checkpoint) -> dict[str, bytes]:

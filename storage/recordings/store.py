@@ -71,6 +71,11 @@ class RecordingStore:
             return []
         return [_name(each["name"]) for each in found if each["type"] == "directory"]
 
+    def make_folder(self, path: str) -> None:
+        """Make a folder, where folders are made at all, with those above it."""
+        if self.folder is not None:
+            _call((self.folder / path).mkdir, mode=0o700, parents=True, exist_ok=True)
+
     @contextmanager
     def create(self, path: str) -> Iterator[IO[bytes]]:
         """A file to write, which is there once it is complete, and not at all where that fails."""

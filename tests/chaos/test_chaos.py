@@ -36,7 +36,7 @@ BEHIND_S = 2.0  # a pause that begins so soon behind a fault is put down to it
 
 
 @dataclass
-class Heard:
+class HeardSession:
     """What one client got."""
 
     finals: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Heard:
         return found
 
 
-def pauses(heard: list[Heard], played: list[Played], server: Cluster) -> str:
+def pauses(heard: list[HeardSession], played: list[Played], server: Cluster) -> str:
     """The pauses by kind of fault, and what was logged in those that are too long."""
     found: dict[str, list[float]] = {}
     traces = list[str]()
@@ -75,9 +75,9 @@ def pauses(heard: list[Heard], played: list[Played], server: Cluster) -> str:
     return "\n".join(["longest pauses: " + ", ".join(lines), *traces])
 
 
-async def listen(url: str, pcm: bytes, *, fast: bool) -> Heard:
+async def listen(url: str, pcm: bytes, *, fast: bool) -> HeardSession:
     """One client's session."""
-    heard = Heard()
+    heard = HeardSession()
     async with transcribe_stream(url, resume_for=60) as session:
 
         async def speak() -> None:
@@ -102,14 +102,14 @@ async def listen(url: str, pcm: bytes, *, fast: bool) -> Heard:
     return heard
 
 
-async def undisturbed(url: str, pcm: bytes, once: bytes) -> Heard:
+async def undisturbed(url: str, pcm: bytes, once: bytes) -> HeardSession:
     """One client's session; others beside it, so that every worker has worked."""
     others = [listen(url, once, fast=True) for _ in range(CLIENTS - 1)]
     heard, *_ = await asyncio.gather(listen(url, pcm, fast=True), *others)
     return heard
 
 
-async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[Heard], list[Played]]:
+async def disturbed(server: Cluster, pcm: bytes, random: Random) -> tuple[list[HeardSession], list[Played]]:
     """All clients at once, and faults for as long as they speak."""
     async with wire(server.ports, random) as between:
         url = f"ws://127.0.0.1:{between.port}"

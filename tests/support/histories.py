@@ -58,6 +58,10 @@ class MemoryFiles:
         self.deleted.append(session_id)
         self.audio.pop(session_id, None)
 
+    def delete_job(self, job_id: str) -> None:
+        """Remove what a job has."""
+        self.delete(job_id)
+
 
 @contextmanager
 def history_of(

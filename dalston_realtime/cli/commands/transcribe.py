@@ -1,5 +1,6 @@
 """Defines `dalston-rt transcribe`, which transcribes recordings while they play, and saves transcripts."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from dalston_realtime.cli import options as opt
+from dalston_realtime.cli.commands.job import print_job, wait_for
 from dalston_realtime.cli.display.latency_table import print_budget
 from dalston_realtime.cli.display.view import TranscriptView, make_view
 from dalston_realtime.cli.exits import ExitCode, run_command
@@ -50,6 +52,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     no_interim: opt.NoInterim = False,
     word_timestamps: opt.WordTimestamps = False,
     store: opt.Store = False,
+    enhance: opt.Enhance = False,
     json: opt.Events = False,
     timing: opt.Timing = False,
     save: opt.Save = None,
@@ -73,14 +76,30 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
             word_timestamps=word_timestamps or None,
             timing=timing or None,
             store=store or None,
+            enhance_on_end=enhance or None,
         ),
     )
     job = FileJob(request, fast, make_view(json))
     finished = run_command(_transcribe_all(files, job, save or (), output_dir))
+    for session in finished:
+        _show_enhanced(session, url, json=json)
     if timing and any(session.outcome.transcript.begin for session in finished):
         samples = [sample for session in finished for sample in session.outcome.samples]
         print_budget(Console(stderr=json), samples, fast)
     raise typer.Exit(next((d.code for d in finished if d.code), ExitCode.OK))
+
+
+def _show_enhanced(session: FinishedSession, url: str, *, json: bool) -> None:
+    """Wait for the job of a session that asked for one, and print what it made."""
+    end = session.outcome.transcript.end
+    if end is None or end.enhancement_job_id is None:
+        return
+    job_id = end.enhancement_job_id
+    try:
+        print_job(run_command(wait_for(job_id, url)), json=json)
+    except KeyboardInterrupt:
+        print(f"the job goes on: dalston-rt job {job_id} --wait", file=sys.stderr)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 async def _transcribe_all(

@@ -35,15 +35,27 @@ _ENCODER: Final = msgspec.json.Encoder()
 class SessionContinuity:
     """What a session has said so far; its finals are fields of `changes` as well."""
 
-    def __init__(self, session_id: str, changes: ChangeSet, state: ContinuityState | None = None) -> None:
-        self._id, self._changes = session_id, changes
+    def __init__(
+        self,
+        session_id: str,
+        changes: ChangeSet,
+        state: ContinuityState | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """`job_id` names the job that enhances the session after its end, where it asks for one."""
+        self._id, self._changes, self._job_id = session_id, changes, job_id
         self.state = state or ContinuityState()
         self._seen = SeenSpeech(self.state)
         self._speech = WorkerSpeech()
 
     @classmethod
     def restore(
-        cls, session_id: str, changes: ChangeSet, state: ContinuityState, finals: Mapping[int, bytes]
+        cls,
+        session_id: str,
+        changes: ChangeSet,
+        state: ContinuityState,
+        finals: Mapping[int, bytes],
+        job_id: str | None = None,
     ) -> "SessionContinuity":
         """What another gateway left in a checkpoint.
 
@@ -55,7 +67,7 @@ class SessionContinuity:
                 _SEGMENTS.decode(data)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise BadCheckpoint(f"a final can't be read: {error}") from None
-        return cls(session_id, changes, state)
+        return cls(session_id, changes, state, job_id)
 
     def translate(self, event: WorkerMessage) -> Event | None:
         """What the client is to see of a worker's message, if anything."""
@@ -124,15 +136,15 @@ class SessionContinuity:
         self._changes.set(f"f{number}", _ENCODER.encode(segment))
 
     def _complete(self, event: SessionEnd) -> Event:
-        """The worker's end, completed by what other workers said."""
+        """The worker's end, completed by what other workers said, and by what the worker can't know."""
+        event = replace(event, session_id=self._id, enhancement_job_id=self._job_id)
         if not self.state.moved:
-            return replace(event, session_id=self._id)
+            return event
         fields = self._changes.fields
         numbers = sorted(int(name[1:]) for name in fields if name[0] == "f")
         segments = tuple(_SEGMENTS.decode(fields[f"f{number}"]) for number in numbers)
         return replace(
             event,
-            session_id=self._id,
             transcript=" ".join(segment.text for segment in segments),
             segments=segments,
             speech_duration=round(self.state.earlier_speech + (event.speech_duration or 0.0), 3),

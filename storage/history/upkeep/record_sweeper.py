@@ -11,8 +11,9 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from storage.database import Database, DatabaseUnavailable
-from storage.history.writing.session_history import utc_now
+from storage.jobs.creating import add_job_of_ended
 from storage.tables import SessionRecord
+from storage.times import utc_now
 
 GATEWAY_GONE = "gateway_gone"  # The reason that a record has then.
 
@@ -101,7 +102,10 @@ class RecordSweeper:
             .where(SessionRecord.id == session_id, SessionRecord.status == "active")
             .where(SessionRecord.heartbeat_at == heartbeat)
             .values(status="lost", reason=GATEWAY_GONE, ended_at=SessionRecord.heartbeat_at)
-            .returning(SessionRecord.number)
+            .returning(SessionRecord)
         )
         with self._database.writing() as unit:
-            return unit.execute(statement).first() is not None
+            record = unit.scalar(statement)
+            if record is not None:
+                add_job_of_ended(unit, record)
+            return record is not None

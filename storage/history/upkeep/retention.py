@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session as Unit
 from runtime.logs import get_logger
 from storage.database import Database
 from storage.history.upkeep.session_files import SessionFiles
-from storage.history.writing.session_history import utc_now
+from storage.jobs.removal import delete_jobs
+from storage.jobs.tables import JobRecord
 from storage.tables import SessionRecord, SessionTag, UtteranceRecord, utterance_ids
+from storage.times import utc_now
 
 log = get_logger(__name__)
 
@@ -83,12 +85,20 @@ class SessionRemover:
 
     def _remove(self, session_id: str) -> bool:
         self._files.delete(session_id)
+        for job_id in self._jobs_of(session_id):
+            self._files.delete_job(job_id)
         with self._database.writing() as unit:
             return remove_record(unit, session_id)
 
+    def _jobs_of(self, session_id: str) -> list[str]:
+        with self._database.reading() as connection:
+            return list(
+                connection.execute(select(JobRecord.id).where(JobRecord.session_id == session_id)).scalars()
+            )
+
 
 def remove_record(unit: Unit, session_id: str) -> bool:
-    """Delete a session that is over, with its utterances and tags; whether it was there."""
+    """Delete a session that is over, with its utterances, tags and jobs; whether it was there."""
     number = unit.execute(
         delete(SessionRecord)
         .where(SessionRecord.id == session_id, SessionRecord.status != "active")
@@ -99,4 +109,5 @@ def remove_record(unit: Unit, session_id: str) -> bool:
     first, last = utterance_ids(number)
     unit.execute(delete(UtteranceRecord).where(UtteranceRecord.id.between(first, last)))
     unit.execute(delete(SessionTag).where(SessionTag.session_number == number))
+    delete_jobs(unit, JobRecord.session_id == session_id)
     return True

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final, Protocol
 
+from storage.jobs.files import job_folder
 from storage.recordings.errors import NoRecording, RecordingError
 from storage.recordings.library import Recordings
 
@@ -25,6 +26,13 @@ class SessionFiles(Protocol):
 
     def delete(self, session_id: str) -> None:
         """Remove all files of a session, also where there are none.
+
+        Raises:
+            OSError: they can't be removed now.
+        """
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove all files of a job, also where there are none.
 
         Raises:
             OSError: they can't be removed now.
@@ -55,6 +63,15 @@ class RecordedFiles:
         """
         with _as_os_error():
             self._recordings.delete(session_id)
+
+    def delete_job(self, job_id: str) -> None:
+        """Delete what was uploaded for a job, and what it made.
+
+        Raises:
+            OSError: the store is away.
+        """
+        with _as_os_error():
+            self._recordings.store.delete(job_folder(job_id), recursive=True)
 
 
 @contextmanager

@@ -11,7 +11,10 @@ MAX_ERRORS: Final = 50  # Errors and warnings that are kept of a session; more s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
-    """A session that begins, or that another gateway goes on with; `metadata` is the client's."""
+    """A session that begins, or that another gateway goes on with; `metadata` is the client's.
+
+    With `enhance`, which are the fields of `JobOptions`, its end makes a job of the batch pipeline.
+    """
 
     id: str
     begun_at: datetime
@@ -21,6 +24,7 @@ class NewSession:
     variant: str | None = None
     language: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    enhance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Unit
 
 from storage.history.search_words import search_words
 from storage.history.tags import metadata_tags, speaker_tags
 from storage.history.writing.changes import MAX_ERRORS, NewSession, NewUtterance, SessionChange
+from storage.inserting import insert_missing
+from storage.jobs.creating import add_job_of_ended
 from storage.tables import SessionRecord, SessionTag, UtteranceRecord, utterance_id
 
 KEYS: Final = 500  # Keys in one statement: databases limit its parameters.
@@ -21,8 +22,10 @@ def write_changes(unit: Unit, changes: Sequence[SessionChange]) -> None:
     records = _locked(unit, [change.id for change in changes])
     for change in changes:
         if record := records.get(change.id):
-            _add_utterances(unit, record, change.utterances)
+            add_utterances(unit, record, change.utterances)
             _apply(record, change)
+            if "status" in change.values:
+                add_job_of_ended(unit, record)
             if change.begin:
                 add_tags(unit, record, metadata_tags(record.labels))
 
@@ -32,14 +35,6 @@ def _insert_sessions(unit: Unit, begun: Sequence[NewSession]) -> None:
         insert_missing(unit, SessionRecord, [_new_row(each) for each in begun], ["id"])
 
 
-def insert_missing(unit: Unit, table: type[Any], rows: Sequence[dict[str, Any]], keys: list[str]) -> None:
-    """Insert the rows whose keys are not there."""
-    assert unit.bind is not None
-    dialect = sqlite if unit.bind.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table.__table__).on_conflict_do_nothing(index_elements=keys)
-    unit.execute(statement, list(rows))
-
-
 def _new_row(begun: NewSession) -> dict[str, Any]:
     return {
         "id": begun.id,
@@ -47,6 +42,7 @@ def _new_row(begun: NewSession) -> dict[str, Any]:
         "begun_at": begun.begun_at,
         "heartbeat_at": begun.begun_at,
         "metadata": begun.metadata,
+        "enhance": begun.enhance,
     }
 
 
@@ -63,6 +59,7 @@ def _apply(record: SessionRecord, change: SessionChange) -> None:
     if begun := change.begin:
         record.status, record.reason, record.ended_at = "active", None, None
         record.gateway = clean(begun.gateway, 300)
+        record.enhance = begun.enhance if begun.enhance is not None else record.enhance
         record.model = _optional(begun.model, 200) or record.model
         record.variant = _optional(begun.variant, 200) or record.variant
         record.language = _optional(begun.language, 16) or record.language
@@ -81,7 +78,7 @@ def _apply(record: SessionRecord, change: SessionChange) -> None:
         record.ended_at = max(record.ended_at, record.begun_at)  # A clock may go backwards.
 
 
-def _add_utterances(unit: Unit, record: SessionRecord, utterances: Sequence[NewUtterance]) -> None:
+def add_utterances(unit: Unit, record: SessionRecord, utterances: Sequence[NewUtterance]) -> None:
     """Add those that nobody has written yet."""
     rows = {row["id"]: row for each in utterances if (row := _utterance_row(record.number, each))}
     for some in _slices(list(rows)):

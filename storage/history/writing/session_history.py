@@ -8,7 +8,7 @@ kept.finish("ended", "normal")
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runtime.logs import get_logger
@@ -17,17 +17,13 @@ from storage.history.writing.changes import NewSession, NewUtterance, SessionCha
 from storage.history.writing.history_writer import HistoryWriter, WriterTimes
 from storage.history.writing.write_queue import QueueBounds, WriteQueue
 from storage.tables import Status
+from storage.times import utc_now
 
 log = get_logger(__name__)
 
 # What a heartbeat says, also to a sweeper that took the session for lost.
 LIVES: Final = {"status": "active", "reason": None, "ended_at": None}
 HEARTBEAT_S: Final = 5.0  # Seconds between two signs of life of a session in its record.
-
-
-def utc_now() -> datetime:
-    """The time now."""
-    return datetime.now(UTC)
 
 
 class KeptSession:

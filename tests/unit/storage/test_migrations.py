@@ -58,7 +58,7 @@ def test_the_tables_are_those_of_the_code(empty_database: Database) -> None:
 def test_a_second_start_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.reading() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0002"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
 
 
 def test_what_the_version_before_kept_is_found_by_its_words(database_url: str) -> None:

@@ -1,0 +1,1 @@
+"""Says how a voice sounds, by an audio classifier of the user's choice."""

@@ -1,0 +1,97 @@
+"""Reads a form with a file, of any size up to a bound, and keeps the file on the disk meanwhile."""
+
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import IO, Final
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from dalston_realtime.protocol.errors import InvalidParameter
+from gateway.api.operation import ApiError
+
+MAX_FIELDS: Final = 100  # Fields of a form beside the file.
+MAX_FIELD_BYTES: Final = 65_536  # Bytes of such a field.
+MAX_SUFFIX: Final = 10  # Characters of the end of a file's name that are kept.
+BLOCK: Final = 1 << 20  # Bytes that are read of the file at once.
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedForm:
+    """The fields of a form, and its file, open until the form is left."""
+
+    fields: tuple[tuple[str, str], ...]
+    file: IO[bytes]
+    suffix: str  # Such as ".mp3"; it is the client's, with letters and digits alone.
+
+    def digest(self) -> str:
+        """The SHA-256 of the file, in hexadecimal digits. Blocks."""
+        self.file.seek(0)
+        digest = hashlib.sha256()
+        while data := self.file.read(BLOCK):
+            digest.update(data)
+        self.file.seek(0)
+        return digest.hexdigest()
+
+
+@asynccontextmanager
+async def uploaded_form(request: Request, max_bytes: int) -> AsyncIterator[UploadedForm]:
+    """The form in a request's body.
+
+    Raises:
+        InvalidParameter: it is no form, is incomplete, or has no file or an empty one.
+        ApiError: it has more than `max_bytes`.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise InvalidParameter(
+            "body", "the body must be a form, multipart/form-data, with the audio in the field file"
+        )
+    parser = MultiPartParser(
+        request.headers,
+        _bounded(request, max_bytes),
+        max_files=1,
+        max_fields=MAX_FIELDS,
+        max_part_size=MAX_FIELD_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise InvalidParameter("body", f"the body is no form with one file: {error.message}") from None
+    except ClientDisconnect:
+        raise InvalidParameter("body", "the body is incomplete") from None
+    try:
+        yield _read(form.multi_items())
+    finally:
+        await form.close()
+
+
+async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
+        raise _too_large(max_bytes)
+    received = 0
+    async for data in request.stream():
+        received += len(data)
+        if received > max_bytes:
+            raise _too_large(max_bytes)
+        yield data
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(413, "upload_too_large", f"the body has more than {max_bytes} bytes")
+
+
+def _read(items: list[tuple[str, UploadFile | str]]) -> UploadedForm:
+    fields = tuple((name, value) for name, value in items if isinstance(value, str))
+    files = [value for name, value in items if isinstance(value, UploadFile) and name == "file"]
+    if not files:
+        raise InvalidParameter("file", "the form has no field file with the audio as a file")
+    if not files[0].size:
+        raise InvalidParameter("file", "the file is empty")
+    suffix = PurePath(files[0].filename or "").suffix.lower()
+    kept = suffix if suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= MAX_SUFFIX else ""
+    return UploadedForm(fields, files[0].file, kept)
