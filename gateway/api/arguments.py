@@ -92,8 +92,8 @@ def _read_entries(begin: str, kind: Any, given: Mapping[str, str]) -> Iterator[t
             yield read_value(name, name, key_kind), read_value(name, text, value_kind)
 
 
-async def read_body(struct: type[AnyStruct], request: Request) -> AnyStruct:
-    """The struct of a JSON body; an empty body is an empty object.
+async def read_body(struct: type[AnyStruct], request: Request, *, may_be_empty: bool = False) -> AnyStruct:
+    """The struct of a JSON body; an empty body is an empty object, where it `may_be_empty`.
 
     Raises:
         InvalidParameter: it is too long, no JSON, or of another form.
@@ -104,6 +104,6 @@ async def read_body(struct: type[AnyStruct], request: Request) -> AnyStruct:
         if len(body) > MAX_BODY:
             raise InvalidParameter("body", f"the body is longer than {MAX_BODY} bytes")
     try:
-        return msgspec.json.decode(body or b"{}", type=struct)
+        return msgspec.json.decode(body or (b"{}" if may_be_empty else b""), type=struct)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidParameter("body", f"the body is not what is expected: {error}") from None

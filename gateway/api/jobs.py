@@ -51,6 +51,7 @@ class JobApi:
     @operation(
         "POST",
         SESSION + "/enhance",
+        needs_body=False,
         statuses={202: "the job"},
         errors={404: UNKNOWN, 409: "the session runs", 503: AWAY},
     )

@@ -84,7 +84,8 @@ def _describe(declared: Operation, schemas: Schemas) -> Document:
     if parameters := [*_path_parameters(declared, schemas), *_parameters(declared, schemas)]:
         found["parameters"] = parameters
     if "body" in declared.hints:
-        found["requestBody"] = _body(JSON, schemas.of(declared.hints["body"]))
+        body = _body(JSON, schemas.of(declared.hints["body"]))
+        found["requestBody"] = body | {"required": declared.needs_body}
     if declared.form is not None:
         found["requestBody"] = _body("multipart/form-data", schemas.of(declared.form))
     return found | {"responses": _answers(declared, schemas)}

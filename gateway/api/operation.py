@@ -49,7 +49,8 @@ class Operation:
     """A method on a path.
 
     `media` is the type of what is answered, `form` the struct of a body that is a form, which the handler
-    reads itself. `statuses` are the answers that are no errors, `errors` the others, each with what it means.
+    reads itself. Where it `needs_body` not, an empty one is an empty object. `statuses` are the answers that
+    are no errors, `errors` the others, each with what it means.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Operation:
     summary: str
     hints: Mapping[str, Any]
     media: str = JSON
+    needs_body: bool = True
     form: type[msgspec.Struct] | None = None
     statuses: Mapping[int, str] = field(default_factory=dict)
     errors: Mapping[int, str] = field(default_factory=dict)
@@ -138,7 +140,7 @@ async def _arguments(declared: Operation, request: Request) -> dict[str, Any]:
     if "headers" in hints:
         found["headers"] = read_fields(hints["headers"], dict(request.headers))
     if "body" in hints:
-        found["body"] = await read_body(hints["body"], request)
+        found["body"] = await read_body(hints["body"], request, may_be_empty=not declared.needs_body)
     if "request" in hints:
         found["request"] = request
     return found

@@ -13,9 +13,12 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.api.history import HistoryApi
+from gateway.api.jobs import JobApi
 from gateway.api.openapi import Schemas, describe_api, operations_of
 from gateway.api.operation import operation, routes_of
 from gateway.api.rest import RestApi
+from gateway.api.speakers import SpeakerApi
+from gateway.api.transcriptions import TranscriptionApi
 from gateway.app import make_routes
 from gateway.realtime.endpoint import StreamEndpoint
 from storage.database import Database
@@ -31,8 +34,9 @@ WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
 
 def gateway_routes() -> Starlette:
     """The application of a gateway whose parts are never called."""
-    rest, history = RestApi.__new__(RestApi), HistoryApi.__new__(HistoryApi)
-    return make_routes(cast(StreamEndpoint, lambda *_: None), rest, history)
+    kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, SpeakerApi)
+    apis = [kind.__new__(kind) for kind in kinds]
+    return make_routes(cast(StreamEndpoint, lambda *_: None), *apis)
 
 
 def get(app: Starlette, path: str) -> Any:
