@@ -70,6 +70,12 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         None,
         description="folder or s3://bucket/prefix of recordings; unset: the data folder",
     )
+    gateway_timeout: float = Field(
+        12.0,
+        ge=0.5,
+        le=DAY_S,
+        description="seconds without a sign of life of a gateway until others look after what it kept",
+    )
     store: Literal["off", "on"] = Field(
         "off", description="whether sessions are kept whose clients do not say so with store=: off or on"
     )

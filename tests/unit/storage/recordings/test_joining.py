@@ -1,6 +1,8 @@
 """Parts of a session become one file: what the models hear, each sample at its time."""
 
+import threading
 import wave
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 from dalston_realtime.protocol.audio import Encoding
 from runtime.audio.audio_input import AudioInput
-from storage.recordings import NoRecording, RecordingNotReady, Recordings
+from storage.recordings import NoRecording, RecordingError, RecordingNotReady, Recordings
 from storage.recordings.layout import SegmentName
 from storage.recordings.session_writer import RecordedSession, SessionWriter
 from storage.recordings.wav import HEADER_BYTES, WavFormat, read_header
@@ -137,8 +139,9 @@ def test_a_second_deletion_finds_nothing(tmp_path: Path) -> None:
     recordings, one = Recordings(str(tmp_path)), writer(tmp_path)
     one.append_audio(0, bytes(32_000))
     one.close(ended=True)
-    assert (tmp_path / "sessions/s").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "parts/s").stat().st_mode & 0o777 == 0o700
     recordings.finish("s")
+    assert (tmp_path / "sessions/s").stat().st_mode & 0o777 == 0o700
     assert recordings.delete("s")
     assert not recordings.delete("s")
     for read in (recordings.open_audio, recordings.read_transcript):
@@ -157,9 +160,82 @@ def test_before_the_end_the_events_can_be_read(tmp_path: Path) -> None:
 
 def test_the_header_is_valid_at_every_moment(tmp_path: Path) -> None:
     one = writer(tmp_path)
-    path = tmp_path / "sessions/s/parts" / str(SegmentName(0, "00000-aaaa"))
+    path = tmp_path / "parts/s" / str(SegmentName(0, "00000-aaaa"))
     for count in range(1, 5):
         one.append_audio((count - 1) * 100, bytes(200))
         assert read_header(path.read_bytes()[:HEADER_BYTES]) == PLAIN
         with wave.open(str(path)) as audio:
             assert audio.getnframes() == 100 * count
+
+
+def test_a_session_that_was_not_ended_is_joined_and_its_parts_stay_for_more(tmp_path: Path) -> None:
+    sound, recordings = noise(48_000), Recordings(str(tmp_path))
+    one = writer(tmp_path)
+    one.append_audio(0, sound[:64_000])
+    one.flush()
+    for _ in range(2):
+        assert recordings.finish("s").seconds == 2.0
+        assert samples(recordings) == sound[:64_000]
+    one.append_audio(32_000, sound[64_000:])  # Its gateway was not gone, but cut off for a while.
+    one.close(ended=True)
+    assert recordings.finish("s").seconds == 3.0
+    assert samples(recordings) == sound
+    assert list(recordings.unfinished()) == []
+
+
+def test_parts_that_are_joined_already_are_not_joined_again(tmp_path: Path) -> None:
+    one, recordings = writer(tmp_path), Recordings(str(tmp_path))
+    one.append_audio(0, noise(16_000))
+    one.flush()
+    recordings.finish("s")
+    path = tmp_path / "sessions/s/audio.wav"
+    before = path.stat().st_ino
+    recordings.finish("s")
+    assert path.stat().st_ino == before
+    assert recordings.finish("s", lost=True).seconds == 1.0
+    assert path.stat().st_ino == before
+    assert list(recordings.unfinished()) == []
+    late = writer(tmp_path, name="00000-bbbb")
+    late.append_audio(16_000, noise(16_000))
+    late.close(ended=True)
+    with pytest.raises(RecordingError, match="went on behind the end"):
+        recordings.finish("s")
+    assert samples(recordings) == noise(16_000)
+
+
+def test_two_that_join_at_once_make_one_recording(tmp_path: Path) -> None:
+    sound = noise(16_000 * 60)
+    one = writer(tmp_path)
+    one.append_audio(0, sound)
+    one.close(ended=True)
+    both = [Recordings(str(tmp_path)) for _ in range(2)]
+    start = threading.Barrier(2)
+
+    def join(recordings: Recordings) -> None:
+        start.wait()
+        with suppress(NoRecording):  # The other one was faster.
+            recordings.finish("s")
+
+    threads = [threading.Thread(target=join, args=[each]) for each in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert samples(both[0]) == sound
+    assert sorted(path.name for path in (tmp_path / "sessions/s").iterdir()) == [
+        "audio.wav",
+        "transcript.json",
+    ]
+
+
+def test_what_a_killed_gateway_had_half_joined_goes(tmp_path: Path) -> None:
+    one, recordings = writer(tmp_path), Recordings(str(tmp_path))
+    one.append_audio(0, noise(16_000))
+    one.close(ended=True)
+    (tmp_path / "sessions/s").mkdir(parents=True)
+    (tmp_path / "sessions/s/audio.wav.ab12cd34.new").write_bytes(b"half")
+    recordings.finish("s")
+    assert sorted(path.name for path in (tmp_path / "sessions/s").iterdir()) == [
+        "audio.wav",
+        "transcript.json",
+    ]

@@ -74,7 +74,7 @@ def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "sessions").write_text("in the way")
+    (tmp_path / "parts").write_text("in the way")
     ends = Ends()
     thread = RecordingThread(tmp_path)
     recorder = thread.record(session(), ends.on_loss)
