@@ -30,13 +30,13 @@ class JoinClaims:
             NoRecording: there are no parts.
             StorageUnavailable: the store does not answer.
         """
-        path = f"{parts_folder(session_id)}/{JOINING}"
-        self._acquire(path)
+        folder = parts_folder(session_id)
+        self._acquire(f"{folder}/{JOINING}")
         try:
             yield
         finally:
             with suppress(StorageUnavailable):  # A claim of this gateway can be had again.
-                self._store.delete(path)
+                self._store.delete_files(folder, [JOINING])
 
     def _acquire(self, path: str) -> None:
         own = self._presence.gateway.encode()

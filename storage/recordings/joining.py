@@ -84,7 +84,7 @@ class Joiner:
             self._write_transcript(folder, known.text | {"open_parts": None})
         else:
             return known.joined
-        self._store.delete(parts_folder(session_id), recursive=True)
+        self._store.delete_files(parts_folder(session_id), parts)
         return known.joined
 
     def _join_anew(self, session_id: str, parts: Mapping[str, int], *, closed: bool) -> JoinedRecording:
@@ -96,7 +96,7 @@ class Joiner:
         text = transcript(session_id, described, events, audio)
         self._write_transcript(folder, text | {"open_parts": None if is_final else _fingerprint(parts)})
         if is_final:
-            self._store.delete(parts_folder(session_id), recursive=True)
+            self._store.delete_files(parts_folder(session_id), parts)
         return joined
 
     def _read_known(self, folder: str) -> "_KnownRecording | None":

@@ -4,7 +4,7 @@ It is the only module that imports fsspec; an S3 store needs the extra `s3`.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, ParamSpec, TypeVar
@@ -125,6 +125,18 @@ class RecordingStore:
         except NoRecording:
             return False
         return True
+
+    def delete_files(self, folder: str, names: Collection[str]) -> None:
+        """Delete files of a folder, and then the folder if nothing is left in it."""
+        if self.folder is None:
+            if names:
+                _call(self._files.rm, [self._path(f"{folder}/{name}") for name in names])
+            return
+        local = Path(self._path(folder))
+        for name in names:
+            _call((local / name).unlink, missing_ok=True)
+        with suppress(OSError):
+            local.rmdir()
 
     def _make_folder_of(self, target: str) -> None:
         """Make the folder of a file, where the store has folders; nobody else on this machine may read it."""
