@@ -44,11 +44,14 @@ class SessionRecording:
             if isinstance(entry, AudioSegment):
                 self._append_audio(entry)
         state.replay.on_audio = self._append_audio
-        state.events.on_event = self._recorder.append_event
+
+    def append_event(self, event: bytes) -> None:
+        """Record what the client is told, as JSON."""
+        self._recorder.append_event(event)
 
     def close(self, *, ended: bool) -> None:
         """Record no more; `ended` says that nobody goes on with the session."""
-        self._state.replay.on_audio = self._state.events.on_event = None
+        self._state.replay.on_audio = None
         self._recorder.append_event(b'{"type":"recording.end","frames":%d}' % self._state.replay.end)
         self._recorder.close(ended=ended)
 

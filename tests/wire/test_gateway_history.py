@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from tests.support.databases import PostgresServer
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, run, until
@@ -50,6 +51,19 @@ def test_a_session_is_kept_where_it_asks_for_it(shared_redis: RedisServer, tmp_p
             assert gateway.get(f"{SESSIONS}/{unkept.session_id}").status_code == 404
             assert gateway.call("DELETE", f"{SESSIONS}/{me.session_id}").status_code == 200
             assert gateway.get(SESSIONS).json() == {"sessions": []}
+
+    with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
+        run(main(), 30.0)
+
+
+def test_an_error_that_ends_a_session_is_kept_once(shared_redis: RedisServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway, "store=true") as me:
+            await begun(me)
+            await me.send(bytes(MAX_FRAME_BYTES + 1))
+            told = (await me.rest())[-1]
+            found = await record(gateway, me.session_id, lambda found: found.get("status") == "error")
+            assert found["errors"] == [{"code": told["code"], "message": told["message"]}]
 
     with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
         run(main(), 30.0)

@@ -170,39 +170,44 @@ class ReturningClient:
             await asyncio.sleep(0.05)
 
 
-async def kill_while_clients_speak(redis_url: str, folder: Path, number: int, moment: float) -> None:
-    """Kill one of two gateways, `moment` seconds after four clients have begun."""
-    recordings, settings = Recordings(str(folder)), SETTINGS | {"data_dir": str(folder)}
-    async with AsyncExitStack() as stack:
-        gateways = [stack.enter_context(gateway_process(redis_url, **settings)) for _ in range(2)]
-        clients = [ReturningClient(10 * number + each, gateways) for each in range(4)]
-        async with asyncio.timeout(ONE_KILL_S), asyncio.TaskGroup() as speaking:
-            for each in clients:
-                speaking.create_task(each.speak())
-            await asyncio.gather(*(each.begun.wait() for each in clients))
-            await asyncio.sleep(moment)
-            killed_at = time.monotonic()
-            gateways[0].process.send(signal.SIGKILL)
+async def kill_while_clients_speak(
+    gateways: list[GatewayProcess], recordings: Recordings, number: int, moment: float
+) -> set[str]:
+    """Kill the first of two gateways, `moment` seconds after four clients have begun there; the sessions that
+    ended as they should."""
+    clients = [ReturningClient(10 * number + each, gateways) for each in range(4)]
+    async with asyncio.timeout(ONE_KILL_S), asyncio.TaskGroup() as speaking:
         for each in clients:
-            found = await joined(recordings, each.session_id)
-            assert found == each.said[: len(found)]
-            assert found.startswith(each.said if each.ended else each.sent_before(killed_at - 1))
-            assert recordings.read_transcript(each.session_id)["audio"]["missing"] == []
+            speaking.create_task(each.speak())
+        await asyncio.gather(*(each.begun.wait() for each in clients))
+        await asyncio.sleep(moment)
+        killed_at = time.monotonic()
+        gateways[0].process.send(signal.SIGKILL)
+    for each in clients:
+        found = await joined(recordings, each.session_id)
+        assert found == each.said[: len(found)]
+        assert found.startswith(each.said if each.ended else each.sent_before(killed_at - 1))
+        assert recordings.read_transcript(each.session_id)["audio"]["missing"] == []
+    return {each.session_id for each in clients if each.ended}
 
 
 @pytest.mark.timeout(60 + 2 * ONE_KILL_S * KILLS)
 def test_a_gateway_is_killed_at_any_moment_and_no_sample_is_lost_or_doubled(
     shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    moments = random.Random(14)
+    moments, recordings = random.Random(14), Recordings(str(tmp_path))
+    settings = SETTINGS | {"data_dir": str(tmp_path)}
 
     async def main() -> None:
-        async with fake_worker(shared_redis.url, recorder, capacity=64):
+        async with fake_worker(shared_redis.url, recorder, capacity=64), AsyncExitStack() as stack:
+            gateways, ended = list[GatewayProcess](), set[str]()
             for number in range(KILLS):
-                folder = tmp_path / str(number)
-                folder.mkdir()
+                while len(gateways) < 2:
+                    gateways.append(stack.enter_context(gateway_process(shared_redis.url, **settings)))
                 moment = moments.uniform(0.0, WHILE_ALL_SPEAK_S)
-                await kill_while_clients_speak(shared_redis.url, folder, number, moment)
+                ended |= await kill_while_clients_speak(gateways, recordings, number, moment)
+                del gateways[0]
+        assert ended.isdisjoint(recordings.unfinished())
 
     run(main(), 60 + 2 * ONE_KILL_S * KILLS)
 
@@ -251,6 +256,8 @@ def test_a_full_disk_costs_the_recording_alone(shared_redis: RedisServer, tmp_pa
                 kept = recordings.read_transcript(me.session_id)
                 assert kept["audio"]["missing"]
                 assert "recording_incomplete" in json.dumps(kept["events"])
+                record = gateway.get(f"/v1/realtime/sessions/{me.session_id}").json()
+                assert [error["code"] for error in record["errors"]] == ["recording_incomplete"]
 
     run(main(), 40)
 
