@@ -18,8 +18,10 @@ from storage.database import DatabaseUnavailable
 from storage.editing import SessionEditor
 from storage.history import SessionHistory
 from storage.history_reader import HistoryReader
+from storage.recordings.errors import BadSessionId
+from storage.recordings.layout import check_id
 from storage.retention import SessionRemover, StillActive
-from storage.session_files import SESSION_ID, SessionFiles
+from storage.session_files import SessionFiles
 from storage.tables import LOCAL, Source
 
 SESSIONS: Final = "/v1/realtime/sessions"
@@ -172,9 +174,10 @@ def _answered(handler: Handler) -> Handler:
 def _session_id(request: Request) -> str:
     """The id in the path, before anything is done with it."""
     session_id: str = request.path_params["session_id"]
-    if SESSION_ID.fullmatch(session_id) is None:
-        raise InvalidParameter("session_id", f"{session_id[:80]!r} is no session's id: 32 digits from 0 to f")
-    return session_id
+    try:
+        return check_id(session_id)
+    except BadSessionId as error:
+        raise InvalidParameter("session_id", f"{session_id[:80]!r} is no session's id: {error}") from None
 
 
 async def _body_of(request: Request) -> bytes:

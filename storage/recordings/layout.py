@@ -28,8 +28,8 @@ TRANSCRIPT: Final = "transcript.json"
 ENDED: Final = "ended"
 JOINING: Final = "joining"
 
-SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-"""Neither a dot nor a slash: such a name stays in its folder."""
+SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
+"""The form of a session's id; nothing else touches a path."""
 
 _WRITER: Final = r"[0-9]{5}-[0-9a-f]{4,16}"
 _SEGMENT: Final = re.compile(rf"([0-9]{{12,19}})\.({_WRITER})\.wav", re.ASCII)
@@ -54,7 +54,7 @@ def check_id(session_id: str) -> str:
         BadSessionId: it may not.
     """
     if not SESSION_ID.fullmatch(session_id):
-        raise BadSessionId("the id of a session is of letters, digits, - and _, at most 64")
+        raise BadSessionId("32 digits from 0 to f")
     return session_id
 
 

@@ -16,6 +16,8 @@ from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession
 from storage.recordings.wav import WavFormat
 
+ID = "5" * 32
+
 FORM = WavFormat("pcm_s16le", 16_000, 1)
 SAID = os.urandom(3 * 32_000)
 TIMES = RecordingTimes(silent=0.4, lost=2.0, retry=0.1)
@@ -79,7 +81,7 @@ def leave(folder: Path, *names: str, ended: bool) -> None:
 @pytest.mark.parametrize("ended", [True, False])
 def test_each_recording_of_a_gateway_that_is_gone_is_joined_once(tmp_path: Path, ended: bool) -> None:
     with gateways(tmp_path) as both:
-        names = [f"s{number}" for number in range(10)]
+        names = [f"{number:032x}" for number in range(10)]
         leave(tmp_path, *names, ended=ended)
         both.look_until_joined(len(names))
         assert sorted(both.joined) == sorted((name, JoinedRecording(3.0, ())) for name in names)
@@ -89,22 +91,22 @@ def test_each_recording_of_a_gateway_that_is_gone_is_joined_once(tmp_path: Path,
 
 def test_one_that_nobody_can_go_on_with_need_not_wait_until_it_is_lost(tmp_path: Path) -> None:
     with gateways(tmp_path, NEVER_LOST) as both:
-        leave(tmp_path, "s", ended=False)
+        leave(tmp_path, ID, ended=False)
         deadline = time.monotonic() + DEADLINE_S
         while not both.joined:
             assert time.monotonic() < deadline
             both.look(nobody_goes_on=True)
-        file = (tmp_path / "sessions/s/audio.wav").stat().st_ino
+        file = (tmp_path / f"sessions/{ID}/audio.wav").stat().st_ino
         for _ in range(20):
             both.look(nobody_goes_on=True)
-        assert (tmp_path / "sessions/s/audio.wav").stat().st_ino == file
-        assert set(both.joined) == {("s", JoinedRecording(3.0, ()))}
-        assert both.recorded("s") == SAID
+        assert (tmp_path / f"sessions/{ID}/audio.wav").stat().st_ino == file
+        assert set(both.joined) == {(ID, JoinedRecording(3.0, ()))}
+        assert both.recorded(ID) == SAID
 
 
 def test_a_session_that_may_go_on_is_not_joined_before_it_is_lost(tmp_path: Path) -> None:
     with gateways(tmp_path, NEVER_LOST) as both:
-        leave(tmp_path, "s", ended=False)
+        leave(tmp_path, ID, ended=False)
         deadline = time.monotonic() + 3 * NEVER_LOST.silent
         while time.monotonic() < deadline:
             both.look()
@@ -112,23 +114,23 @@ def test_a_session_that_may_go_on_is_not_joined_before_it_is_lost(tmp_path: Path
 
 
 def test_what_a_process_before_this_one_had_ended_is_joined_at_the_start(tmp_path: Path) -> None:
-    leave(tmp_path, "s", ended=True)
+    leave(tmp_path, ID, ended=True)
     with gateways(tmp_path) as both:
         deadline = time.monotonic() + DEADLINE_S
         while not both.joined:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert both.recorded("s") == SAID
+        assert both.recorded(ID) == SAID
 
 
 def test_what_a_lost_gateway_has_recorded_is_joined_by_another(tmp_path: Path) -> None:
-    leave(tmp_path, "s", ended=False)
+    leave(tmp_path, ID, ended=False)
     with gateways(tmp_path, NEVER_LOST) as both:
-        both.services[0].finish_lost("s")
-        both.services[1].finish_lost("never recorded")
+        both.services[0].finish_lost(ID)
+        both.services[1].finish_lost("0" * 32)
         deadline = time.monotonic() + DEADLINE_S
         while not both.joined:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert both.joined == [("s", JoinedRecording(3.0, ()))]
-        assert both.recorded("s") == SAID
+        assert both.joined == [(ID, JoinedRecording(3.0, ()))]
+        assert both.recorded(ID) == SAID

@@ -18,6 +18,8 @@ from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession, SessionWriter
 from storage.recordings.wav import WavFormat
 
+ID = "5" * 32
+
 FORM = WavFormat("pcm_s16le", 16_000, 1)
 
 
@@ -86,12 +88,12 @@ class Joins:
         return self.found[-1]
 
 
-def session(name: str = "s", writer: str = "00000-aaaa") -> RecordedSession:
+def session(name: str = ID, writer: str = "00000-aaaa") -> RecordedSession:
     return RecordedSession(name, writer, FORM, b'{"type":"recording","config":{}}')
 
 
 def recorded(recordings: Recordings) -> bytes:
-    with recordings.open_audio("s") as file, wave.open(file) as audio:
+    with recordings.open_audio(ID) as file, wave.open(file) as audio:
         return bytes(audio.readframes(audio.getnframes()))
 
 
@@ -106,13 +108,13 @@ def test_a_session_is_uploaded_while_it_runs_and_joined_at_the_end(tmp_path: Pat
     recorder.close(ended=True)
     assert joins.wait() == JoinedRecording(25.0, ())
     assert recorded(service.recordings) == said
-    with service.recordings.open_audio("s") as file:
+    with service.recordings.open_audio(ID) as file:
         file.seek(44 + 320_000)
         assert file.read(100) == said[320_000:320_100]
-    assert service.recordings.read_transcript("s")["transcript"] == "One."
+    assert service.recordings.read_transcript(ID)["transcript"] == "One."
     assert list((tmp_path / "spool").rglob("*.wav")) == []
-    assert service.recordings.delete("s")
-    assert not service.recordings.delete("s")
+    assert service.recordings.delete(ID)
+    assert not service.recordings.delete(ID)
     service.close(5)
 
 

@@ -13,6 +13,8 @@ from storage.recordings.sweeper import LOOK_AGAIN_S, LeftRecordings, RecordingSw
 from storage.recordings.wav import WavFormat
 from tests.support.histories import MovedClock
 
+ID = "5" * 32
+
 TIMES = RecordingTimes(silent=12.0, lost=60.0)
 NOTHING = LeftRecordings()
 
@@ -38,7 +40,7 @@ class Gateways:
         self.living.beat()
         return self.sweeper.look()
 
-    def record(self, gateway: Presence, *, takeovers: int = 0, ended: bool = False, name: str = "s") -> None:
+    def record(self, gateway: Presence, *, takeovers: int = 0, ended: bool = False, name: str = ID) -> None:
         """Record a second of a session."""
         form = WavFormat("pcm_s16le", 16_000, 1)
         writer = new_writer(takeovers, gateway.gateway)
@@ -58,26 +60,26 @@ def test_a_session_whose_gateway_is_gone_is_told_until_it_is_lost(tmp_path: Path
     gateways = Gateways(tmp_path)
     gateways.record(gateways.gone)
     assert [gateways.look_at(seconds) for seconds in (0.0, 11.0)] == [NOTHING, NOTHING]
-    assert gateways.look_at(12.0) == gateways.look_at(59.0) == LeftRecordings(silent=("s",))
-    assert gateways.look_at(60.0) == LeftRecordings(lost=("s",))
+    assert gateways.look_at(12.0) == gateways.look_at(59.0) == LeftRecordings(silent=(ID,))
+    assert gateways.look_at(60.0) == LeftRecordings(lost=(ID,))
 
 
 def test_one_that_was_ended_need_not_wait(tmp_path: Path) -> None:
     gateways = Gateways(tmp_path)
     gateways.record(gateways.gone, ended=True)
     assert gateways.look_at(0.0) == NOTHING
-    assert gateways.look_at(12.0) == LeftRecordings(over=("s",))
-    gateways.sweeper.settle("s")
+    assert gateways.look_at(12.0) == LeftRecordings(over=(ID,))
+    gateways.sweeper.settle(ID)
     assert gateways.look_at(100.0) == NOTHING
-    assert gateways.look_at(12.0 + LOOK_AGAIN_S) == LeftRecordings(over=("s",))
+    assert gateways.look_at(12.0 + LOOK_AGAIN_S) == LeftRecordings(over=(ID,))
 
 
 def test_what_a_gateway_has_that_lives_is_left_alone(tmp_path: Path) -> None:
     gateways = Gateways(tmp_path)
-    gateways.record(gateways.living, name="runs")
-    gateways.record(gateways.living, name="is-joined-soon", ended=True)
-    gateways.record(gateways.gone, name="is-here")
-    gateways.here.add("is-here")
+    gateways.record(gateways.living, name="a" * 32)
+    gateways.record(gateways.living, name="b" * 32, ended=True)
+    gateways.record(gateways.gone, name="c" * 32)
+    gateways.here.add("c" * 32)
     assert [gateways.look_at(10.0 * look) for look in range(20)] == 20 * [NOTHING]
 
 
@@ -94,7 +96,7 @@ def test_a_gateway_that_never_showed_itself_is_gone_as_well(tmp_path: Path) -> N
     gateways.gone.leave()
     gateways.record(gateways.gone)
     assert gateways.look_at(0.0) == NOTHING
-    assert gateways.look_at(12.0) == LeftRecordings(silent=("s",))
+    assert gateways.look_at(12.0) == LeftRecordings(silent=(ID,))
 
 
 def test_a_store_that_was_away_costs_no_gateway_its_life(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_store_that_was_away_costs_no_gateway_its_life(tmp_path: Path) -> None
     gateways.look_at(0.0)
     gateways.looking.forget()
     assert [gateways.look_at(seconds) for seconds in (20.0, 31.0)] == [NOTHING, NOTHING]
-    assert gateways.look_at(32.0) == LeftRecordings(silent=("s",))
+    assert gateways.look_at(32.0) == LeftRecordings(silent=(ID,))
 
 
 def test_the_file_of_a_gateway_of_which_nothing_is_left_goes(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_the_file_of_a_gateway_of_which_nothing_is_left_goes(tmp_path: Path) -> 
     gateways.look_at(0.0)
     gateways.look_at(60.0)
     assert gateways.shown() == {gateways.gone.gateway, gateways.living.gateway}
-    gateways.recordings.finish("s", lost=True)
+    gateways.recordings.finish(ID, lost=True)
     gateways.look_at(61.0)
     assert gateways.shown() == {gateways.living.gateway}
 
@@ -122,14 +124,14 @@ def test_of_two_gateways_one_joins_a_recording(tmp_path: Path) -> None:
     gateways.record(gateways.gone)
     store = gateways.recordings.store
     one, other = (JoinClaims(store, each, TIMES.silent) for each in (gateways.living, gateways.looking))
-    with one.held("s"):
-        with pytest.raises(JoinedElsewhere), other.held("s"):
+    with one.held(ID):
+        with pytest.raises(JoinedElsewhere), other.held(ID):
             pass
-        with one.held("s"):  # It tries again after a store that was away.
+        with one.held(ID):  # It tries again after a store that was away.
             pass
-    with other.held("s"):
+    with other.held(ID):
         pass
-    with pytest.raises(NoRecording), one.held("never-recorded"):
+    with pytest.raises(NoRecording), one.held("0" * 32):
         pass
 
 
@@ -137,12 +139,12 @@ def test_the_claim_of_a_gateway_that_is_gone_is_taken(tmp_path: Path) -> None:
     gateways = Gateways(tmp_path)
     gateways.record(gateways.gone)
     store = gateways.recordings.store
-    assert store.write_new(f"{parts_folder('s')}/joining", gateways.gone.gateway.encode())
+    assert store.write_new(f"{parts_folder(ID)}/joining", gateways.gone.gateway.encode())
     claims = JoinClaims(store, gateways.looking, TIMES.silent)
     for seconds in (0.0, 11.0):
         gateways.look_at(seconds)
-        with pytest.raises(JoinedElsewhere), claims.held("s"):
+        with pytest.raises(JoinedElsewhere), claims.held(ID):
             pass
     gateways.look_at(12.0)
-    with claims.held("s"):
-        assert store.read(f"{parts_folder('s')}/joining") == gateways.looking.gateway.encode()
+    with claims.held(ID):
+        assert store.read(f"{parts_folder(ID)}/joining") == gateways.looking.gateway.encode()
