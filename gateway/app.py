@@ -30,7 +30,7 @@ from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
 from gateway.sessions.history_entry import finals_of
-from gateway.sessions.history_upkeep import HistoryUpkeep
+from gateway.sessions.history_upkeep import SWEEP_S, HistoryUpkeep
 from gateway.sessions.recording_upkeep import RecordingUpkeep
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
@@ -81,7 +81,8 @@ class GatewayApp:
         self._files = RecordedFiles(self._recordings.recordings)
         self._remover = SessionRemover(self._database, self._files)
         sweeper = RecordSweeper(self._database, time.monotonic, SweepTimes(settings.gateway_timeout, lost))
-        self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue)
+        sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
+        self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)

@@ -24,9 +24,11 @@ class HistoryUpkeep:
         remover: SessionRemover,
         retention_days: float | None,
         rescue: Callable[[str], Awaitable[None]],
+        sweep_s: float = SWEEP_S,
     ) -> None:
+        """`sweep_s` are the seconds between two looks for records without a gateway."""
         self._sweeper, self._remover = sweeper, remover
-        self._retention_days, self._rescue = retention_days, rescue
+        self._retention_days, self._rescue, self._sweep_s = retention_days, rescue, sweep_s
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -34,7 +36,7 @@ class HistoryUpkeep:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(self._sweep_s)
             try:
                 swept = await asyncio.to_thread(self._sweeper.sweep)
             except DatabaseUnavailable as error:
