@@ -52,7 +52,7 @@ class Presence:
         self._count += 1
         self._store.write(f"{GATEWAYS}/{self.gateway}", str(self._count).encode())
 
-    def look(self, gateways: Iterable[str]) -> None:
+    def observe(self, gateways: Iterable[str]) -> None:
         """Look at these gateways and at all that have shown themselves."""
         now, before = self._clock(), self._beats
         names = {*gateways, *self._store.sizes(GATEWAYS), *before}

@@ -57,7 +57,7 @@ class RecordingSweeper:
         self._settled = {
             name: until for name, until in self._settled.items() if name in known and until > now
         }
-        self._presence.look(self._gateways.values())
+        self._presence.observe(self._gateways.values())
         found: dict[str, list[str]] = {"silent": [], "over": [], "lost": []}
         for name in waiting:
             if name not in self._settled and not self._is_here(name) and (kind := self._judge(name)):

@@ -25,7 +25,7 @@ NEVER_LOST = RecordingTimes(silent=0.4, lost=600.0, retry=0.1)
 DEADLINE_S = 20.0
 
 
-class Gateways:
+class TwoGateways:
     """The recordings of two gateways that live, and what each has joined."""
 
     def __init__(self, data_dir: Path, times: RecordingTimes, url: str | None = None) -> None:
@@ -59,9 +59,9 @@ class Gateways:
 
 
 @contextmanager
-def gateways(data_dir: Path, times: RecordingTimes = TIMES) -> Iterator[Gateways]:
+def gateways(data_dir: Path, times: RecordingTimes = TIMES) -> Iterator[TwoGateways]:
     """Two gateways for the duration of a block."""
-    both = Gateways(data_dir, times)
+    both = TwoGateways(data_dir, times)
     yield both
     for service in both.services:
         service.close(5)

@@ -19,7 +19,7 @@ TIMES = RecordingTimes(silent=12.0, lost=60.0)
 NOTHING = LeftRecordings()
 
 
-class Gateways:
+class WatchedGateways:
     """One that is gone, one that lives, and one that looks, on a clock that the test moves."""
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +57,7 @@ class Gateways:
 
 
 def test_a_session_whose_gateway_is_gone_is_told_until_it_is_lost(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     assert [gateways.look_at(seconds) for seconds in (0.0, 11.0)] == [NOTHING, NOTHING]
     assert gateways.look_at(12.0) == gateways.look_at(59.0) == LeftRecordings(silent=(ID,))
@@ -65,7 +65,7 @@ def test_a_session_whose_gateway_is_gone_is_told_until_it_is_lost(tmp_path: Path
 
 
 def test_one_that_was_ended_need_not_wait(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone, ended=True)
     assert gateways.look_at(0.0) == NOTHING
     assert gateways.look_at(12.0) == LeftRecordings(over=(ID,))
@@ -75,7 +75,7 @@ def test_one_that_was_ended_need_not_wait(tmp_path: Path) -> None:
 
 
 def test_what_a_gateway_has_that_lives_is_left_alone(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.living, name="a" * 32)
     gateways.record(gateways.living, name="b" * 32, ended=True)
     gateways.record(gateways.gone, name="c" * 32)
@@ -84,7 +84,7 @@ def test_what_a_gateway_has_that_lives_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_session_that_was_taken_over_is_that_of_the_gateway_that_has_it(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     gateways.look_at(0.0)
     gateways.record(gateways.living, takeovers=1)
@@ -92,7 +92,7 @@ def test_a_session_that_was_taken_over_is_that_of_the_gateway_that_has_it(tmp_pa
 
 
 def test_a_gateway_that_never_showed_itself_is_gone_as_well(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.gone.leave()
     gateways.record(gateways.gone)
     assert gateways.look_at(0.0) == NOTHING
@@ -100,7 +100,7 @@ def test_a_gateway_that_never_showed_itself_is_gone_as_well(tmp_path: Path) -> N
 
 
 def test_a_store_that_was_away_costs_no_gateway_its_life(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     gateways.look_at(0.0)
     gateways.looking.forget()
@@ -109,7 +109,7 @@ def test_a_store_that_was_away_costs_no_gateway_its_life(tmp_path: Path) -> None
 
 
 def test_the_file_of_a_gateway_of_which_nothing_is_left_goes(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     gateways.look_at(0.0)
     gateways.look_at(60.0)
@@ -120,7 +120,7 @@ def test_the_file_of_a_gateway_of_which_nothing_is_left_goes(tmp_path: Path) -> 
 
 
 def test_of_two_gateways_one_joins_a_recording(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     store = gateways.recordings.store
     one, other = (JoinClaims(store, each, TIMES.silent) for each in (gateways.living, gateways.looking))
@@ -136,7 +136,7 @@ def test_of_two_gateways_one_joins_a_recording(tmp_path: Path) -> None:
 
 
 def test_the_claim_of_a_gateway_that_is_gone_is_taken(tmp_path: Path) -> None:
-    gateways = Gateways(tmp_path)
+    gateways = WatchedGateways(tmp_path)
     gateways.record(gateways.gone)
     store = gateways.recordings.store
     assert store.write_new(f"{parts_folder(ID)}/joining", gateways.gone.gateway.encode())
