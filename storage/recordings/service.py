@@ -10,7 +10,7 @@ from storage.recordings.claims import JoinClaims
 from storage.recordings.errors import RecordingError
 from storage.recordings.finisher import RecordingFinisher
 from storage.recordings.joining import JoinedRecording
-from storage.recordings.layout import ENDED, TRANSCRIPT, new_writer, parts_folder, session_folder
+from storage.recordings.layout import ENDED, PARTS, TRANSCRIPT, new_writer, parts_folder, session_folder
 from storage.recordings.library import Recordings
 from storage.recordings.presence import Presence, RecordingTimes
 from storage.recordings.recorder import RecordingThread, SessionRecorder
@@ -56,7 +56,7 @@ class RecordingService:
         if store.folder is None:
             self._in_spool = left_in(self._spool)
             self._uploader = Uploader(self._spool, store, max_spool_bytes, self.times.upload)
-            self._uploader.add_left(self._in_spool)
+            self._uploader.add_segments(sorted(self._spool.glob(f"{PARTS}/*/*")))
         self._thread = RecordingThread(
             self._spool,
             self._uploader.add_segments if self._uploader else lambda _: None,
@@ -140,8 +140,8 @@ class RecordingService:
         except OSError as error:
             log.warning("what a gateway left on this disk can't be had: %s", error)
             return
-        self._uploader.add_left(found)
-        for session_id in found:
+        self._uploader.add_segments(found)
+        for session_id in {part.parent.name for part in found}:
             self._finisher.add(session_id)
 
     def _find_left(self) -> Iterator[str]:

@@ -25,16 +25,15 @@ def claim_spool(folder: Path) -> Path:
     raise AssertionError("numbers have no end")
 
 
-def adopt_spools(own: Path) -> list[str]:
-    """Move what processes that are gone left beside the folder `own` into it; of which sessions there was
-    something."""
-    found: set[str] = set()
+def adopt_spools(own: Path) -> list[Path]:
+    """Move the parts of processes that are gone, beside the folder `own`, into it; where they are now."""
+    found: list[Path] = []
     for other in sorted(own.parent.iterdir()):
         handle = _lock(other) if other != own and other.is_dir() else None
         if handle is not None:
-            found |= {name for name in left_in(other) if _move(other, own, name)}
+            found += [part for name in left_in(other) for part in _move(other, own, name)]
             os.close(handle)
-    return sorted(found)
+    return found
 
 
 def left_in(spool: Path) -> list[str]:
@@ -42,15 +41,15 @@ def left_in(spool: Path) -> list[str]:
     return sorted(path.name for path in spool.glob(f"{PARTS}/*") if SESSION_ID.fullmatch(path.name))
 
 
-def _move(other: Path, own: Path, session_id: str) -> bool:
-    """Move the parts of a session, each of which has a name like no other; whether there were any."""
+def _move(other: Path, own: Path, session_id: str) -> list[Path]:
+    """Move the parts of a session, each of which has a name like no other; where they are now."""
     source, target = other / PARTS / session_id, own / PARTS / session_id
-    parts = list(source.iterdir())
-    for part in parts:
+    parts = sorted(source.iterdir())
+    if parts:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.rename(target / part.name)
+    moved = [part.rename(target / part.name) for part in parts]
     source.rmdir()
-    return bool(parts)
+    return moved
 
 
 def _lock(path: Path) -> int | None:

@@ -35,10 +35,10 @@ class Uploader:
         """Whether as much waits as the disk may hold."""
         return self._waiting_bytes >= self._max_bytes
 
-    def add_segments(self, segments: list[Path]) -> None:
-        """Upload segments that are complete."""
+    def add_segments(self, parts: Iterable[Path]) -> None:
+        """Upload segments that are complete; other parts go with the end of their session."""
         with self._lock:
-            for path in segments:
+            for path in (part for part in parts if read_segment_name(part.name)):
                 size = path.stat().st_size if path.exists() else 0
                 self._waiting_bytes += size - self._segments.get(path, 0)
                 self._segments[path] = size
@@ -47,11 +47,6 @@ class Uploader:
     def has_parts(self, session_id: str) -> bool:
         """Whether there is something of a session that is not uploaded."""
         return (self._spool / parts_folder(session_id)).is_dir()
-
-    def add_left(self, session_ids: Iterable[str]) -> None:
-        """Upload the segments of sessions that a gateway before this one left on the disk."""
-        folders = [self._spool / parts_folder(name) for name in session_ids]
-        self.add_segments([path for each in folders for path in _segments_in(each)])
 
     def upload_session(self, session_id: str) -> None:
         """Upload all parts of a session that is closed here, and delete them from the disk.
@@ -95,8 +90,3 @@ class Uploader:
         path.unlink(missing_ok=True)
         with self._lock:
             self._waiting_bytes -= self._segments.pop(path, 0)
-
-
-def _segments_in(folder: Path) -> list[Path]:
-    """The segments in a folder of parts."""
-    return [path for path in sorted(folder.glob("*.wav")) if read_segment_name(path.name)]

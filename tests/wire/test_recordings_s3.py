@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ class Joins:
 
 def session(name: str = ID, writer: str = "00000-aaaa") -> RecordedSession:
     return RecordedSession(name, writer, FORM, b'{"type":"recording","config":{}}')
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def recorded(recordings: Recordings) -> bytes:
@@ -90,9 +98,7 @@ def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path
     s3.stop()
     recorder = service.record(session(), losses.append)
     recorder.append_audio(0, said[: 30 * 32_000])
-    deadline = time.monotonic() + 20
-    while not service.is_full and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: service.is_full)
     assert losses == []
     recorder.append_audio(30 * 16_000, said[30 * 32_000 :])
     assert losses == [SPOOL_FULL]
@@ -100,6 +106,25 @@ def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path
     s3.start()
     assert joins.wait().seconds == 30.0
     assert recorded(service.recordings) == said[: 30 * 32_000]
+    service.close(5)
+
+
+@pytest.mark.usefixtures("s3")
+def test_what_a_killed_gateway_had_not_uploaded_of_a_session_that_goes_on_here(tmp_path: Path) -> None:
+    joins, said = Joins(), os.urandom(9 * 32_000)
+    service = RecordingService(tmp_path, bucket_url(tmp_path), joins.on_joined)
+    killed = SessionWriter(tmp_path / "spool" / "9", session(), 2.0, print)
+    killed.append_audio(0, said[: 5 * 32_000])
+    killed.flush()
+    recorder = service.record(session(writer="00001-aaaa"), print)
+    recorder.append_audio(4 * 16_000, said[4 * 32_000 : 6 * 32_000])
+    wait_for(lambda: list((tmp_path / "spool" / "0").rglob("*.00001-aaaa.wav")))
+    service.look()
+    wait_for(lambda: not list((tmp_path / "spool" / "9").rglob("*.wav")))
+    recorder.append_audio(6 * 16_000, said[6 * 32_000 :])
+    recorder.close(ended=True)
+    assert joins.wait() == JoinedRecording(9.0, ())
+    assert recorded(service.recordings) == said
     service.close(5)
 
 
