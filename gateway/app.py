@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
+from broker.checkpoint_record import HEADER
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
@@ -34,7 +35,8 @@ from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
 from gateway.sessions.history_entry import finals_of
-from gateway.sessions.history_upkeep import HistoryUpkeep
+from gateway.sessions.history_upkeep import SWEEP_S, HistoryUpkeep
+from gateway.sessions.recording_upkeep import RecordingUpkeep
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
@@ -53,6 +55,7 @@ from storage.history.writing.session_history import SessionHistory
 from storage.jobs.speakers import SpeakerStore
 from storage.jobs.store import JobStore
 from storage.recordings.joining import JoinedRecording
+from storage.recordings.presence import RecordingTimes
 from storage.recordings.service import RecordingService
 
 log = get_logger(__name__)
@@ -80,10 +83,14 @@ class GatewayApp:
         self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
         self._database = Database(settings.database)
         self._history = SessionHistory(self._database, str(self._checkpoints.owner))
-        self._recordings = RecordingService(settings.data_dir, settings.recordings_url, self._add_recording)
+        lost = max(SweepTimes().lost, settings.resume_window + MARGIN_S, settings.gateway_timeout)
+        self._recordings = self._make_recordings(settings, lost)
         self._files = RecordedFiles(self._recordings.recordings)
         self._remover = SessionRemover(self._database, self._files)
-        self._upkeep = self._make_upkeep(settings)
+        sweeper = RecordSweeper(self._database, time.monotonic, SweepTimes(settings.gateway_timeout, lost))
+        sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
+        self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
+        self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
@@ -115,12 +122,9 @@ class GatewayApp:
             access, self._checkpoints, limits, recordings=self._recordings, history=self._history
         )
 
-    def _make_upkeep(self, settings: GatewaySettings) -> HistoryUpkeep:
-        times = SweepTimes(lost=max(SweepTimes().lost, settings.resume_window + MARGIN_S))
-        sweeper = RecordSweeper(self._database, time.monotonic, times)
-        return HistoryUpkeep(
-            sweeper, self._remover, settings.retention_days, self._rescue, self._recordings.finish_lost
-        )
+    def _make_recordings(self, settings: GatewaySettings, lost: float) -> RecordingService:
+        times = RecordingTimes(settings.gateway_timeout, lost)
+        return RecordingService(settings.data_dir, settings.recordings_url, self._add_recording, times=times)
 
     def _add_recording(self, session_id: str, joined: JoinedRecording) -> None:
         """Note in the record of a session that its recording is complete, and what it lacks."""
@@ -132,6 +136,14 @@ class GatewayApp:
         with suppress(RegistryUnavailable, BadEvent, MsgspecError, UnicodeError):
             if found := await self._checkpoints.load(session_id):
                 self._history.add_found(session_id, finals_of(found[0]))
+
+    async def _may_go_on(self, session_id: str) -> bool:
+        """Whether a gateway can still go on with a session; while Redis is away, it may be so."""
+        try:
+            found = await self._checkpoints.load(session_id)
+        except RegistryUnavailable:
+            return True
+        return found is not None and HEADER in found[0]
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
@@ -149,6 +161,7 @@ class GatewayApp:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sessions.run())
             group.create_task(self._upkeep.run())
+            group.create_task(self._recording_upkeep.run())
             group.create_task(self._slots.run())
             group.create_task(self._checkpoints.run())
             group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))

@@ -66,6 +66,12 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
+    gateway_timeout: float = Field(
+        12.0,
+        ge=0.5,
+        le=DAY_S,
+        description="seconds without a sign of life of a gateway until others look after what it kept",
+    )
     store: Literal["off", "on"] = Field(
         "off", description="whether sessions are kept whose clients do not say so with store=: off or on"
     )

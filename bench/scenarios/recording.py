@@ -51,7 +51,7 @@ async def play(sessions: int, seconds: float, service: RecordingService | None) 
 
 async def _speak(phase: float, seconds: float, service: RecordingService | None, times: ChunkTimes) -> None:
     loop = asyncio.get_running_loop()
-    state = SessionState.new(f"bench{phase:.6f}".replace(".", "-"), SessionConfig(store=service is not None))
+    state = SessionState.new(f"{round(phase * 1e6):032x}", SessionConfig(store=service is not None))
     recording = SessionRecording(state, service) if service else None
     due = loop.time() + CHUNK_S * phase
     for _ in range(round(seconds / CHUNK_S)):

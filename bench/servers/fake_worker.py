@@ -132,7 +132,8 @@ async def answer_like_speech(visit: WorkerVisit) -> None:
             utterance, begun, last_partial = utterance + 1, received, received
         elif received - last_partial >= PARTIAL_S:
             last_partial = received
-            await visit.event("transcript.partial", utterance=utterance, text=TEXT, start=begun)
+            times = {"start": begun, "end": received}
+            await visit.event("transcript.partial", utterance=utterance, text=TEXT, **times)
             await visit.event("progress", processed=received)
 
 

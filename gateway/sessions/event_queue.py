@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -24,6 +24,10 @@ MAX_BYTES: Final = 8 << 20  # Bytes that wait: a few times what 2,000 finals of 
 KEEP_S: Final = 60.0  # Seconds for which a sent event is kept: longer than a client is away.
 KEEP_EVENTS: Final = 2_000  # Sent events that are kept: some 30 for each of the seconds.
 KEEP_BYTES: Final = 2 << 20  # Bytes of sent events that are kept, of one session.
+
+
+EventObserver: TypeAlias = Callable[[Event, bytes], None]
+"""Gets each event that the client is told, but for partials, when it is known; with it the event's JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class EventQueue:
 
     def __init__(self, changes: ChangeSet, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self.dropped_partials = 0
-        self.on_event: Callable[[bytes], None] | None = None  # Gets all but partials, as JSON.
+        self.on_event: EventObserver | None = None
         self.seq = 0  # Of the last event that was sent.
         self._changes = changes
         self._max_events, self._max_bytes = max_events, max_bytes
@@ -153,9 +157,10 @@ class EventQueue:
     def send_now(self, event: Event, now: float) -> bytes:
         """The JSON of an event that leaves now, ahead of what waits."""
         self.seq += 1
-        data = self.record_sent(replace(event, seq=self.seq), now)
+        numbered = replace(event, seq=self.seq)
+        data = self.record_sent(numbered, now)
         if self.on_event is not None:
-            self.on_event(data)
+            self.on_event(numbered, data)
         return data
 
     def restore(self, checkpoint: Checkpoint, now: float) -> None:
@@ -185,7 +190,7 @@ class EventQueue:
             data = encode_event(pending.event)
             self._changes.set(f"w{number}", data)
             if self.on_event is not None:
-                self.on_event(data)
+                self.on_event(pending.event, data)
         self._changed.set()
         return number
 

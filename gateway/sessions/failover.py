@@ -7,8 +7,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from dalston_realtime.protocol.events import Event, ServerError, SessionBegin, SessionEnd, SessionQueued
 from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import ServerError, SessionBegin, SessionEnd, SessionQueued
 from gateway.concurrency import first_of
 from gateway.sessions.client_input import ClientInput
 from gateway.sessions.outcome import SessionOutcome
@@ -40,12 +40,10 @@ class Failover:
         phase: PhaseTracker,
         on_begun: Callable[[], None],
         on_complete: Callable[[], None],
-        on_event: Callable[[Event], None],
     ) -> None:
-        """`on_begun` is called when a worker has begun, `on_complete` when one has said all, `on_event` with
-        each event for the client."""
+        """`on_begun` is called when a worker has begun, `on_complete` when one has said all."""
         self._state, self._access, self._phase = state, access, phase
-        self._on_begun, self._on_complete, self._on_event = on_begun, on_complete, on_event
+        self._on_begun, self._on_complete = on_begun, on_complete
         self._had_worker = phase.current is SessionPhase.QUEUED  # Else the one before was another gateway's.
         self._assignment = WorkerAssignment(access, state.id, state.requested)
         self._feeder = AudioFeeder(state.replay, state.continuity)
@@ -130,7 +128,7 @@ class Failover:
             log.warning("lost its worker", worker=self.worker_id)
             warning = "worker_lost", "the worker was lost; another one goes on from the last final"
         if self._state.continuity.state.begun:
-            self._on_event(self._state.warn(*warning))
+            self._state.warn(*warning)
 
     async def _until_lost(self, worker: WorkerConnection) -> SessionOutcome | None:
         announced = asyncio.Event()
@@ -178,7 +176,6 @@ class Failover:
         self._feeder.wake()
         if shown is not None:
             state.events.append(shown, size, self._access.clock())
-            self._on_event(shown)
 
     def _closed(self, worker: WorkerConnection, told: ServerError | None) -> SessionOutcome | None:
         code = worker.closed.code if worker.closed else None
@@ -187,7 +184,6 @@ class Failover:
             return None
         if told is not None and told.code not in INTERNAL_ERRORS:
             self._state.events.append(told)
-            self._on_event(told)
         reason = worker.closed.reason if worker.closed else ""
         return SessionOutcome.by_worker(code, reason, told.code if told else None)
 

@@ -89,8 +89,6 @@ class HistoryEntry:
     def finish(self, outcome: SessionOutcome) -> None:
         """The session is over."""
         if self._kept is not None:
-            if outcome.event is not None:
-                self._kept.add_error(outcome.event.code, outcome.event.message)
             state = self._state.continuity.state
             speech = self._speech_seconds or state.earlier_speech + state.recent_speech
             audio = round(self._state.replay.seconds, 3)

@@ -16,11 +16,7 @@ PURGE_S: Final = 3_600.0  # Seconds between two looks for sessions that were kep
 
 
 class HistoryUpkeep:
-    """The two loops.
-
-    `rescue` keeps what Redis still has of a session whose gateway is silent, `finish_lost` the recording of
-    one that nobody goes on with.
-    """
+    """The two loops; `rescue` keeps what Redis still has of a session whose gateway is silent."""
 
     def __init__(
         self,
@@ -28,10 +24,11 @@ class HistoryUpkeep:
         remover: SessionRemover,
         retention_days: float | None,
         rescue: Callable[[str], Awaitable[None]],
-        finish_lost: Callable[[str], None],
+        sweep_s: float = SWEEP_S,
     ) -> None:
+        """`sweep_s` are the seconds between two looks for records without a gateway."""
         self._sweeper, self._remover = sweeper, remover
-        self._retention_days, self._rescue, self._finish_lost = retention_days, rescue, finish_lost
+        self._retention_days, self._rescue, self._sweep_s = retention_days, rescue, sweep_s
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -39,7 +36,7 @@ class HistoryUpkeep:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(self._sweep_s)
             try:
                 swept = await asyncio.to_thread(self._sweeper.sweep)
             except DatabaseUnavailable as error:
@@ -49,7 +46,6 @@ class HistoryUpkeep:
                 await self._rescue(session_id)
             for session_id in swept.lost:
                 log.warning("a session's gateway is gone", session=session_id)
-                self._finish_lost(session_id)
 
     async def _purge(self) -> None:
         while True:

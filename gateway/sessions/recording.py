@@ -11,7 +11,6 @@ import msgspec
 from gateway.sessions.replay.replay_entries import AudioSegment
 from gateway.sessions.state import SessionState
 from runtime.errors import SessionError
-from storage.recordings.layout import new_writer
 from storage.recordings.recorder import SessionRecorder
 from storage.recordings.session_writer import RecordedSession
 from storage.recordings.wav import WavFormat
@@ -21,6 +20,10 @@ INCOMPLETE: Final = "recording_incomplete"
 
 class RecordingPlace(Protocol):
     """Where sessions are recorded; `storage.recordings.service` has one."""
+
+    def new_writer(self, takeovers: int) -> str:
+        """The name of whoever writes, of a session that was taken over so many times."""
+        ...
 
     def record(self, session: RecordedSession, on_loss: Callable[[str], None]) -> SessionRecorder:
         """Record a session from now on."""
@@ -34,18 +37,21 @@ class SessionRecording:
         """Record from now on, and what is kept of the session so far: a gateway that had it may not have
         written that."""
         self._state, self._loop, self._told = state, asyncio.get_running_loop(), False
-        self._recorder = place.record(_described(state), self._on_loss)
+        self._recorder = place.record(_described(state, place.new_writer(state.takeovers)), self._on_loss)
         for event in state.events.kept():
             self._recorder.append_event(event)
         for _, entry in state.replay.entries.items():
             if isinstance(entry, AudioSegment):
                 self._append_audio(entry)
         state.replay.on_audio = self._append_audio
-        state.events.on_event = self._recorder.append_event
+
+    def append_event(self, event: bytes) -> None:
+        """Record what the client is told, as JSON."""
+        self._recorder.append_event(event)
 
     def close(self, *, ended: bool) -> None:
         """Record no more; `ended` says that nobody goes on with the session."""
-        self._state.replay.on_audio = self._state.events.on_event = None
+        self._state.replay.on_audio = None
         self._recorder.append_event(b'{"type":"recording.end","frames":%d}' % self._state.replay.end)
         self._recorder.close(ended=ended)
 
@@ -65,7 +71,7 @@ class SessionRecording:
             self._state.warn(INCOMPLETE, f"a part of the session can't be recorded: {reason}")
 
 
-def _described(state: SessionState) -> RecordedSession:
+def _described(state: SessionState, writer: str) -> RecordedSession:
     config = state.requested
     first_line = {
         "type": "recording",
@@ -73,4 +79,4 @@ def _described(state: SessionState) -> RecordedSession:
         "config": config,
     }
     form = WavFormat(config.encoding, config.sample_rate, config.channels)
-    return RecordedSession(state.id, new_writer(state.takeovers), form, msgspec.json.encode(first_line))
+    return RecordedSession(state.id, writer, form, msgspec.json.encode(first_line))

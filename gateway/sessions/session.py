@@ -65,7 +65,8 @@ class Session:
         self._checkpoints, self._limits = checkpoints, limits
         self._slot = SessionSlot(access.slots, state.id)
         self.entry = HistoryEntry(history, state)
-        self._failover = Failover(state, access, phase, self._begun, self._complete, self._on_event)
+        self._failover = Failover(state, access, phase, self._begun, self._complete)
+        state.events.on_event = self._on_event
         self._attachment: Attachment | None = None
         self._recordings = recordings
         self._recording: SessionRecording | None = None
@@ -135,6 +136,7 @@ class Session:
             await self._leave(outcome)
             if self._recording is not None:
                 self._recording.close(ended=self.phase.current is SessionPhase.ENDING)
+                self._recording = None
             self.phase.move_to(SessionPhase.OVER)
             self._over.set()
         self._report(outcome)
@@ -148,8 +150,12 @@ class Session:
         if first and self.may_resume:
             self.keep()
 
-    def _on_event(self, event: Event) -> None:
-        self.entry.add_event(event, self._failover.worker_id)
+    def _on_event(self, event: Event, data: bytes) -> None:
+        """The client is told something: it is kept wherever the session is."""
+        if self._recording is not None:
+            self._recording.append_event(data)
+        if self.phase.current is not SessionPhase.HANDED_OVER:  # Else another gateway has the record.
+            self.entry.add_event(event, self._failover.worker_id)
 
     def follow(self) -> None:
         """Have the session's record show that it lives."""

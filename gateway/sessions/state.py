@@ -73,11 +73,9 @@ class SessionState:
         self.changes.clear()
         self.replay.clear()
 
-    def warn(self, code: str, message: str, **figures: Any) -> ServerWarning:
-        """Tell the client; returns what it is told."""
-        warning = ServerWarning(code=code, message=message, **figures)
-        self.events.append(warning)
-        return warning
+    def warn(self, code: str, message: str, **figures: Any) -> None:
+        """Tell the client."""
+        self.events.append(ServerWarning(code=code, message=message, **figures))
 
 
 def _job_id(session_id: str, requested: SessionConfig) -> str | None:

@@ -2,31 +2,39 @@
 
     sessions/ID/audio.wav                          the recording, once it is joined
     sessions/ID/transcript.json                    its events and its text, likewise
-    sessions/ID/parts/000000960000.00000-ab12.wav  a segment, by its first sample and its writer
-    sessions/ID/parts/00000-ab12.jsonl             the events that a writer saw
-    sessions/ID/parts/ended                        the session is over: the parts may be joined
+    parts/ID/000000960000.00000-ab12cd34ef56.wav   a segment, by its first sample and its writer
+    parts/ID/00000-ab12cd34ef56.jsonl              the events that a writer saw
+    parts/ID/ended                                 the session is over: the parts may be joined
+    parts/ID/joining                               the gateway that joins them now
+    gateways/ab12cd34                              a number that grows while this gateway lives
 
 A writer is one gateway that had the session. Its name begins with the number of times that the session was
-taken over, so names in order are writers in order.
+taken over, so names in order are writers in order; then comes the gateway. What is not joined lies in a
+folder of its own, so that it is found without a look at all sessions that were ever recorded.
 """
 
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from storage.recordings.errors import BadSessionId
 
 SESSIONS: Final = "sessions"
 PARTS: Final = "parts"
+GATEWAYS: Final = "gateways"
 AUDIO: Final = "audio.wav"
 TRANSCRIPT: Final = "transcript.json"
 ENDED: Final = "ended"
+JOINING: Final = "joining"
 
-SESSION_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-"""Neither a dot nor a slash: such a name stays in its folder."""
+SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
+"""The form of a session's id; nothing else touches a path."""
 
-_SEGMENT: Final = re.compile(r"([0-9]{12,19})\.([0-9]{5}-[0-9a-f]{4})\.wav", re.ASCII)
-_LOG: Final = re.compile(r"([0-9]{5}-[0-9a-f]{4})\.jsonl", re.ASCII)
+_WRITER: Final = r"[0-9]{5}-[0-9a-f]{4,16}"
+_SEGMENT: Final = re.compile(rf"([0-9]{{12,19}})\.({_WRITER})\.wav", re.ASCII)
+_LOG: Final = re.compile(rf"({_WRITER})\.jsonl", re.ASCII)
+_RANDOM_DIGITS: Final = 4  # Hexadecimal digits at the end of a writer's name, behind those of its gateway.
 
 
 class SegmentName(NamedTuple):
@@ -46,12 +54,12 @@ def check_id(session_id: str) -> str:
         BadSessionId: it may not.
     """
     if not SESSION_ID.fullmatch(session_id):
-        raise BadSessionId("the id of a session is of letters, digits, - and _, at most 64")
+        raise BadSessionId("32 digits from 0 to f")
     return session_id
 
 
 def session_folder(session_id: str) -> str:
-    """Where the files of a session lie.
+    """Where the joined files of a session lie.
 
     Raises:
         BadSessionId: the id can't name a folder.
@@ -59,9 +67,30 @@ def session_folder(session_id: str) -> str:
     return f"{SESSIONS}/{check_id(session_id)}"
 
 
-def new_writer(takeovers: int) -> str:
+def parts_folder(session_id: str) -> str:
+    """Where the parts of a session lie until they are joined.
+
+    Raises:
+        BadSessionId: the id can't name a folder.
+    """
+    return f"{PARTS}/{check_id(session_id)}"
+
+
+def new_gateway() -> str:
+    """The name of a gateway like no other."""
+    return secrets.token_hex(4)
+
+
+def new_writer(takeovers: int, gateway: str) -> str:
     """The name of a writer like no other, of a session that was taken over so many times."""
-    return f"{takeovers:05d}-{secrets.token_hex(2)}"
+    return f"{takeovers:05d}-{gateway}{secrets.token_hex(_RANDOM_DIGITS // 2)}"
+
+
+def last_gateway(names: Iterable[str]) -> str:
+    """The gateway of the last writer among the files of a session's parts; empty where there is none."""
+    writers = [match[1] for name in names if (match := _LOG.fullmatch(name))]
+    writers += [segment.writer for name in names if (segment := read_segment_name(name))]
+    return max(writers, default="").partition("-")[2][:-_RANDOM_DIGITS]
 
 
 def log_name(writer: str) -> str:
@@ -78,3 +107,8 @@ def read_segment_name(name: str) -> SegmentName | None:
 def is_log(name: str) -> bool:
     """Whether it is a file of events."""
     return _LOG.fullmatch(name) is not None
+
+
+def is_part(name: str) -> bool:
+    """Whether it is a file that says something of the session."""
+    return name == ENDED or is_log(name) or read_segment_name(name) is not None

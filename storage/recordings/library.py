@@ -2,14 +2,21 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import IO, Any
 
 import msgspec
 
 from storage.recordings.errors import NoRecording, RecordingNotReady
 from storage.recordings.joining import JoinedRecording, Joiner
-from storage.recordings.layout import AUDIO, ENDED, PARTS, SESSION_ID, SESSIONS, TRANSCRIPT, session_folder
+from storage.recordings.layout import (
+    AUDIO,
+    ENDED,
+    PARTS,
+    SESSION_ID,
+    TRANSCRIPT,
+    parts_folder,
+    session_folder,
+)
 from storage.recordings.store import RecordingStore
 
 
@@ -40,7 +47,7 @@ class Recordings:
         try:
             return self.store.open(f"{folder}/{AUDIO}")
         except NoRecording:
-            if self.store.sizes(f"{folder}/{PARTS}"):
+            if self.store.sizes(parts_folder(session_id)):
                 raise RecordingNotReady("the recording is not joined yet") from None
             raise
 
@@ -54,36 +61,36 @@ class Recordings:
         try:
             found: dict[str, Any] = msgspec.json.decode(self.store.read(f"{folder}/{TRANSCRIPT}"))
         except NoRecording:
-            sizes = self.store.sizes(f"{folder}/{PARTS}")
+            sizes = self.store.sizes(parts_folder(session_id))
             if not sizes:
                 raise
-            return {"session_id": session_id, "events": self._joiner.read_events(folder, sizes)[1]}
+            return {"session_id": session_id, "events": self._joiner.read_events(session_id, sizes)[1]}
         return found
 
-    def finish(self, session_id: str) -> JoinedRecording:
+    def finish(self, session_id: str, *, lost: bool = False) -> JoinedRecording:
         """Join the parts of a session that is over; it may be repeated.
+
+        The parts go where none is missing and nobody can have more of them: the session was ended, or it is
+        `lost` and this is a folder, in which nothing comes later.
 
         Raises:
             NoRecording: there are no parts.
         """
         with self._changing:
-            return self._joiner.join(session_id)
+            return self._joiner.join(session_id, closed=lost and self.store.folder is not None)
 
     def delete(self, session_id: str) -> bool:
         """Delete all files of a session; whether there were any."""
         with self._changing:
-            return self.store.delete(session_folder(session_id), recursive=True)
+            parts = self.store.delete(parts_folder(session_id), recursive=True)
+            return self.store.delete(session_folder(session_id), recursive=True) or parts
 
     def unfinished(self) -> Iterator[str]:
         """The sessions that have parts, whether they are over or still run."""
-        for name in self.store.folders(SESSIONS):
-            if SESSION_ID.fullmatch(name) and self.store.sizes(f"{SESSIONS}/{name}/{PARTS}"):
-                yield name
+        yield from filter(SESSION_ID.fullmatch, self.store.folders(PARTS))
 
     def ended(self) -> Iterator[str]:
-        """Those of them that are over, and were not joined."""
+        """Those of them that are over."""
         for name in self.unfinished():
-            with suppress(NoRecording):
-                files = self.store.sizes(f"{SESSIONS}/{name}/{PARTS}")
-                if ENDED in files and TRANSCRIPT not in self.store.sizes(f"{SESSIONS}/{name}"):
-                    yield name
+            if ENDED in self.store.sizes(parts_folder(name)):
+                yield name

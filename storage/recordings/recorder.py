@@ -108,7 +108,7 @@ class RecordingThread:
         self,
         root: Path,
         on_segments: Callable[[list[Path]], None] = lambda _: None,
-        on_closed: Callable[[str, bool], None] = lambda *_: None,
+        on_closed: Callable[[RecordedSession, bool], None] = lambda *_: None,
         segment_s: float = SEGMENT_S,
         is_full: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -178,4 +178,4 @@ class RecordingThread:
             recorder.writer.closed_segments = []
             self._on_segments(segments)
         if closing is not None:
-            self._on_closed(recorder.writer.session.id, closing.ended)
+            self._on_closed(recorder.writer.session, closing.ended)

@@ -1,27 +1,28 @@
 """Runs the recordings of one gateway: the thread that writes, the uploads, and the joins at the end."""
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from runtime.logs import get_logger
-from storage.recordings.errors import NoRecording, RecordingError, StorageUnavailable
+from storage.recordings.claims import JoinClaims
+from storage.recordings.errors import RecordingError
+from storage.recordings.finisher import RecordingFinisher
 from storage.recordings.joining import JoinedRecording
-from storage.recordings.layout import ENDED, PARTS, SESSIONS, TRANSCRIPT, session_folder
+from storage.recordings.layout import ENDED, PARTS, TRANSCRIPT, new_writer, parts_folder, session_folder
 from storage.recordings.library import Recordings
+from storage.recordings.presence import Presence, RecordingTimes
 from storage.recordings.recorder import RecordingThread, SessionRecorder
 from storage.recordings.session_writer import SEGMENT_S, UPLOADED_SEGMENT_S, RecordedSession
-from storage.recordings.spool import claim_spool
+from storage.recordings.spool import adopt_spools, claim_spool, left_in
+from storage.recordings.sweeper import RecordingSweeper
 from storage.recordings.uploads import Uploader
 
 log = get_logger(__name__)
 
 SPOOL: Final = "spool"  # Folder below the data folder of what is not uploaded yet.
 MAX_SPOOL_BYTES: Final = 1 << 30  # Bytes on this disk that wait for an upload: 9 hours of one session.
-RETRY_S: Final = 5.0  # Seconds until a join is tried again, which failed by a store that is away or full.
 
 
 class RecordingService:
@@ -33,6 +34,7 @@ class RecordingService:
         url: str | None = None,
         on_joined: Callable[[str, JoinedRecording], None] = lambda *_: None,
         max_spool_bytes: int = MAX_SPOOL_BYTES,
+        times: RecordingTimes | None = None,
     ) -> None:
         """Record into the data folder, or into what `url` names.
 
@@ -40,19 +42,21 @@ class RecordingService:
             StartupError: it can't be used.
         """
         self.recordings = Recordings(url or str(data_dir.absolute()))
+        self.times = times or RecordingTimes()
         self._on_joined = on_joined
-        self._ended: queue.Queue[str | None] = queue.Queue()
-        self._lost: set[str] = set()  # Sessions that nobody has ended, since their gateway is gone.
-        folder = self.recordings.store.folder
-        self._spool = folder or claim_spool(data_dir.absolute() / SPOOL)
+        self._live: dict[str, str] = {}  # Of each session that is recorded here the name of its writer.
+        self._lost: dict[str, bool] = {}  # Sessions that nobody has ended, and whether nobody can any more.
+        store = self.recordings.store
+        self._presence = Presence(store)
+        self._claims = JoinClaims(store, self._presence, self.times.silent)
+        self._sweeper = RecordingSweeper(self.recordings, self._presence, self.times, self._is_here)
+        self._spool = store.folder or claim_spool(data_dir.absolute() / SPOOL)
         self._uploader: Uploader | None = None
-        # A folder has all sessions ever recorded: the thread looks through it, and not the start.
-        self._left: Iterable[str] = _left_behind(self._spool)
-        if folder is None:
-            self._left = list(
-                self._left
-            )  # Before anything of this process is there, which would be uploaded.
-            self._uploader = Uploader(self._spool, self.recordings.store, max_spool_bytes)
+        self._in_spool: list[str] = []  # Sessions of which a process before this one left something there.
+        if store.folder is None:
+            self._in_spool = left_in(self._spool)
+            self._uploader = Uploader(self._spool, store, max_spool_bytes, self.times.upload)
+            self._uploader.add_segments(sorted(self._spool.glob(f"{PARTS}/*/*")))
         self._thread = RecordingThread(
             self._spool,
             self._uploader.add_segments if self._uploader else lambda _: None,
@@ -60,18 +64,47 @@ class RecordingService:
             UPLOADED_SEGMENT_S if self._uploader else SEGMENT_S,
             lambda: self.is_full,
         )
-        self._stopping = threading.Event()
-        self._finisher = threading.Thread(target=self._finish_all, name="joins", daemon=True)
+        leave = self._presence.leave
+        self._finisher = RecordingFinisher(self._finish, self._find_left, leave, self.times.retry)
         self._finisher.start()
+
+    def new_writer(self, takeovers: int) -> str:
+        """The name of this gateway's next writer, of a session that was taken over so many times."""
+        return new_writer(takeovers, self._presence.gateway)
 
     def record(self, session: RecordedSession, on_loss: Callable[[str], None]) -> SessionRecorder:
         """Record a session from now on; `on_loss` is called, in any thread, with why something is lost."""
+        self._live[session.id] = session.writer
         return self._thread.record(session, on_loss)
+
+    def look(self) -> tuple[str, ...]:
+        """Show that this gateway lives, and join what others left that are gone; to be called every
+        `times.beat` seconds, in a thread.
+
+        The sessions that are returned have lost their gateway. Who knows that nobody can go on with one of
+        them calls `finish_lost`; after `times.lost` seconds it is joined all the same.
+        """
+        try:
+            self._presence.beat()
+            self._adopt_spools()
+            left = self._sweeper.look()
+        except RecordingError as error:
+            log.debug("no look at the recordings: %s", error)
+            self._presence.forget()
+            return ()
+        for session_id in (*left.over, *left.lost):
+            log.info("joins the recording of a gateway that is gone", session=session_id)
+            self._lost[session_id] = session_id in left.lost
+            self._sweeper.settle(session_id)
+            self._finisher.add(session_id)
+        return left.silent
 
     def finish_lost(self, session_id: str) -> None:
         """Join what a gateway that is gone has left of a session; nobody goes on with it."""
-        self._lost.add(session_id)
-        self._ended.put(session_id)
+        log.info("joins the recording of a gateway that is gone", session=session_id)
+        self._lost[session_id] = False
+        self._sweeper.settle(session_id, self.times.lost - self.times.silent)
+        self._finisher.add(session_id)
 
     @property
     def is_full(self) -> bool:
@@ -79,47 +112,53 @@ class RecordingService:
         return self._uploader is not None and self._uploader.is_full
 
     def close(self, deadline: float) -> None:
-        """Write all that waits; what is not joined or uploaded within `deadline` seconds is after a start."""
+        """Write all that waits; what is not joined or uploaded within `deadline` seconds is later, by whoever
+        finds it."""
         until = time.monotonic() + deadline
         self._thread.close(deadline)
-        self._stopping.set()
-        self._ended.put(None)
         if self._uploader:
             self._uploader.close(max(0.0, until - time.monotonic()))
-        self._finisher.join(max(0.0, until - time.monotonic()))
+        self._finisher.close(max(0.0, until - time.monotonic()))
 
-    def _on_closed(self, session_id: str, ended: bool) -> None:
+    def _on_closed(self, session: RecordedSession, ended: bool) -> None:
+        if self._live.get(session.id) == session.writer:  # Else it came back, and is recorded again.
+            del self._live[session.id]
         if ended or self._uploader:
-            self._ended.put(session_id)
+            self._finisher.add(session.id)
 
-    def _finish_all(self) -> None:
-        for left in self._left:
-            self._ended.put(left)
-        while (session_id := self._ended.get()) is not None and not self._stopping.is_set():
-            try:
-                self._finish(session_id)
-            except StorageUnavailable as error:
-                log.warning("a recording is joined later: %s", error, session=session_id)
-                self._ended.put(session_id)
-                self._stopping.wait(RETRY_S)
-            except NoRecording:
-                log.info("a recording was deleted before it was joined", session=session_id)
-            except RecordingError as error:
-                log.error("a recording can't be joined: %s", error, session=session_id)
-            except Exception:
-                log.exception("a recording can't be joined by a fault of ours", session=session_id)
+    def _is_here(self, session_id: str) -> bool:
+        """Whether this gateway has a session, or something of it that it brings to the store or joins."""
+        waits = self._uploader is not None and self._uploader.has_parts(session_id)
+        return waits or session_id in self._live or session_id in self._finisher
+
+    def _adopt_spools(self) -> None:
+        """Upload what gateways of this machine that are gone have not."""
+        if self._uploader is None:
+            return
+        try:
+            found = adopt_spools(self._spool)
+        except OSError as error:
+            log.warning("what a gateway left on this disk can't be had: %s", error)
+            return
+        self._uploader.add_segments(found)
+        for session_id in {part.parent.name for part in found}:
+            self._finisher.add(session_id)
+
+    def _find_left(self) -> Iterator[str]:
+        """What was left by processes before this one: on this disk, and in the store."""
+        yield from self._in_spool
+        yield from self.recordings.ended()
 
     def _finish(self, session_id: str) -> None:
         """Bring what is here to the store, and join it if the session is over."""
+        if session_id in self._live:
+            return  # It comes again at its end.
         if self._uploader:
             self._uploader.upload_session(session_id)
-        store, folder = self.recordings.store, session_folder(session_id)
-        over = ENDED in store.sizes(f"{folder}/{PARTS}") or TRANSCRIPT in store.sizes(folder)
-        if over or session_id in self._lost:
-            self._lost.discard(session_id)
-            self._on_joined(session_id, self.recordings.finish(session_id))
-
-
-def _left_behind(spool: Path) -> Iterator[str]:
-    """The sessions whose parts a process before this one left on the disk."""
-    return (path.parent.name for path in (spool / SESSIONS).glob(f"*/{PARTS}"))
+        store = self.recordings.store
+        is_over = session_id in self._lost or ENDED in store.sizes(parts_folder(session_id))
+        if is_over or TRANSCRIPT in store.sizes(session_folder(session_id)):
+            with self._claims.held(session_id):
+                joined = self.recordings.finish(session_id, lost=self._lost.get(session_id, False))
+            self._lost.pop(session_id, None)
+            self._on_joined(session_id, joined)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from storage.recordings.event_log import EventLog
-from storage.recordings.layout import ENDED, PARTS, SegmentName, log_name, session_folder
+from storage.recordings.layout import ENDED, SegmentName, log_name, parts_folder
 from storage.recordings.segment_file import SegmentFile
 from storage.recordings.wav import WavFormat
 
@@ -32,7 +32,7 @@ class SessionWriter:
     ) -> None:
         self.session = session
         self.closed_segments: list[Path] = []  # Complete, and not yet fetched by whoever uploads them.
-        self._folder = root / session_folder(session.id) / PARTS
+        self._folder = root / parts_folder(session.id)
         self._on_loss = on_loss
         self._segment: SegmentFile | None = None
         self._segment_frames = round(segment_s * session.form.rate)

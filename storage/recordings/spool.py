@@ -2,18 +2,15 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from runtime.errors import StartupError
+from storage.recordings.layout import PARTS, SESSION_ID
 
 
 def claim_spool(folder: Path) -> Path:
     """The first folder in `folder` that no living process has; it is this one's from now on.
-
-    What a process that is gone left there is found by the next one.
 
     Raises:
         StartupError: the folder can't be written.
@@ -21,33 +18,46 @@ def claim_spool(folder: Path) -> Path:
     try:
         for path in (folder / str(number) for number in count()):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if _lock(path):
-                _adopt(path, _free_ones(folder, path))
+            if _lock(path) is not None:
                 return path
     except OSError as error:
         raise StartupError(f"can't use {folder} for recordings: {error.strerror}") from None
     raise AssertionError("numbers have no end")
 
 
-def _free_ones(folder: Path, own: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(folder.iterdir()) if path != own and path.is_dir() and _lock(path))
+def adopt_spools(own: Path) -> list[Path]:
+    """Move the parts of processes that are gone, beside the folder `own`, into it; where they are now."""
+    found: list[Path] = []
+    for other in sorted(own.parent.iterdir()):
+        handle = _lock(other) if other != own and other.is_dir() else None
+        if handle is not None:
+            found += [part for name in left_in(other) for part in _move(other, own, name)]
+            os.close(handle)
+    return found
 
 
-def _adopt(own: Path, others: Iterator[Path]) -> None:
-    """Move the sessions of other folders into the own one; one that is there already stays where it is."""
-    for other in others:
-        for session in other.glob("sessions/*"):
-            with suppress(OSError):
-                (own / "sessions").mkdir(mode=0o700, exist_ok=True)
-                session.rename(own / "sessions" / session.name)
+def left_in(spool: Path) -> list[str]:
+    """The sessions of which there are parts in a folder."""
+    return sorted(path.name for path in spool.glob(f"{PARTS}/*") if SESSION_ID.fullmatch(path.name))
 
 
-def _lock(path: Path) -> bool:
-    """Lock a folder for the life of this process; false where another one has it."""
+def _move(other: Path, own: Path, session_id: str) -> list[Path]:
+    """Move the parts of a session, each of which has a name like no other; where they are now."""
+    source, target = other / PARTS / session_id, own / PARTS / session_id
+    parts = sorted(source.iterdir())
+    if parts:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    moved = [part.rename(target / part.name) for part in parts]
+    source.rmdir()
+    return moved
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a folder until the handle is closed, or this process ends; None where somebody has it."""
     handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        return False
-    return True
+        return None
+    return handle

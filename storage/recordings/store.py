@@ -3,7 +3,8 @@
 It is the only module that imports fsspec; an S3 store needs the extra `s3`.
 """
 
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, ParamSpec, TypeVar
@@ -15,6 +16,8 @@ from runtime.errors import StartupError
 from storage.recordings.errors import NoRecording, StorageUnavailable
 
 BLOCK_BYTES: Final = 8 << 20  # Bytes of a part of an upload, and read ahead; S3 wants 5 MiB or more.
+
+UNFINISHED: Final = ".new"  # End of the names of files that are being written.
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,16 +83,40 @@ class RecordingStore:
     def create(self, path: str) -> Iterator[IO[bytes]]:
         """A file to write, which is there once it is complete, and not at all where that fails."""
         target = self._path(path)
-        written = target if self.folder is None else f"{target}.new"
+        # Another process may write the same file: each one has a file of its own until it is complete.
+        written = target if self.folder is None else f"{target}.{secrets.token_hex(4)}{UNFINISHED}"
+        self._make_folder_of(target)
         opened = _call(self._files.open, written, "wb", block_size=BLOCK_BYTES)
         try:
             yield opened
+            _call(opened.close)
         except BaseException:
-            self._discard(opened)
+            self._discard(opened, written)
             raise
-        _call(opened.close)
         if written != target:
             _call(self._files.mv, written, target)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a small file, in place of one that is there."""
+        self._make_folder_of(self._path(path))
+        _call(self._files.pipe_file, self._path(path), data)
+
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Write a small file in a folder that is there; false where it exists already.
+
+        Raises:
+            NoRecording: there is no such folder.
+        """
+        try:
+            if self.folder is not None:
+                _call(_write_exclusively, Path(self._path(path)), data)
+            else:
+                _call(self._files.pipe_file, self._path(path), data, mode="create")
+        except StorageUnavailable as error:
+            if _says_exists(error.__cause__):
+                return False
+            raise
+        return True
 
     def upload(self, source: Path, path: str) -> None:
         """Copy a file from this machine."""
@@ -104,10 +131,31 @@ class RecordingStore:
             return False
         return True
 
-    def _discard(self, opened: Any) -> None:
+    def delete_files(self, folder: str, names: Collection[str]) -> None:
+        """Delete files of a folder, and then the folder if nothing is left in it."""
+        if self.folder is None:
+            if names:
+                _call(self._files.rm, [self._path(f"{folder}/{name}") for name in names])
+            return
+        local = Path(self._path(folder))
+        for name in names:
+            _call((local / name).unlink, missing_ok=True)
+        with suppress(OSError):
+            local.rmdir()
+
+    def _make_folder_of(self, target: str) -> None:
+        """Make the folder of a file, where the store has folders; nobody else on this machine may read it."""
+        if self.folder is not None:
+            folder = Path(target).parent
+            for each in (folder.parent, folder):
+                _call(each.mkdir, mode=0o700, parents=True, exist_ok=True)
+
+    def _discard(self, opened: Any, path: str) -> None:
         """Give up a file that is half written: an upload would be complete once it is closed."""
         if self.folder is not None:
-            opened.close()
+            with suppress(OSError):  # A disk that is full does not take what is buffered either.
+                opened.close()
+            Path(path).unlink(missing_ok=True)
             return
         with suppress(Exception):
             opened.discard()
@@ -115,6 +163,18 @@ class RecordingStore:
 
     def _path(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}"
+
+
+def _write_exclusively(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+
+
+def _says_exists(error: BaseException | None) -> bool:
+    """Whether the file is there: S3 answers 412, or 409 where somebody else writes it at this moment."""
+    response = getattr(getattr(error, "__cause__", None), "response", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return isinstance(error, FileExistsError) or status in (409, 412)
 
 
 def _name(path: str) -> str:

@@ -5,30 +5,28 @@ restart. Beyond the bound the recorder gets no room, and audio is lost.
 """
 
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from runtime.logs import get_logger
 from storage.recordings.errors import NoRecording, StorageUnavailable
-from storage.recordings.layout import ENDED, PARTS, SESSIONS, is_log, read_segment_name
+from storage.recordings.layout import ENDED, is_log, parts_folder, read_segment_name
 from storage.recordings.store import RecordingStore
 
 log = get_logger(__name__)
-
-RETRY_S: Final = 2.0  # Seconds until another try, while the store does not answer.
 
 
 class Uploader:
     """Brings the parts below `spool` to a store, in a thread of its own."""
 
-    def __init__(self, spool: Path, store: RecordingStore, max_bytes: int) -> None:
-        self._spool, self._store, self._max_bytes = spool, store, max_bytes
+    def __init__(self, spool: Path, store: RecordingStore, max_bytes: int, retry_s: float) -> None:
+        """At most `max_bytes` may wait; `retry_s` are the seconds until another try."""
+        self._spool, self._store, self._max_bytes, self._retry_s = spool, store, max_bytes, retry_s
         self._waiting_bytes = 0
         self._segments: dict[Path, int] = {}
         self._lock = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
-        self.add_segments(_segments_below(spool))
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
         self._thread.start()
 
@@ -37,14 +35,18 @@ class Uploader:
         """Whether as much waits as the disk may hold."""
         return self._waiting_bytes >= self._max_bytes
 
-    def add_segments(self, segments: list[Path]) -> None:
-        """Upload segments that are complete."""
+    def add_segments(self, parts: Iterable[Path]) -> None:
+        """Upload segments that are complete; other parts go with the end of their session."""
         with self._lock:
-            for path in segments:
+            for path in (part for part in parts if read_segment_name(part.name)):
                 size = path.stat().st_size if path.exists() else 0
+                self._waiting_bytes += size - self._segments.get(path, 0)
                 self._segments[path] = size
-                self._waiting_bytes += size
         self._wake.set()
+
+    def has_parts(self, session_id: str) -> bool:
+        """Whether there is something of a session that is not uploaded."""
+        return (self._spool / parts_folder(session_id)).is_dir()
 
     def upload_session(self, session_id: str) -> None:
         """Upload all parts of a session that is closed here, and delete them from the disk.
@@ -52,7 +54,7 @@ class Uploader:
         Raises:
             StorageUnavailable: the store does not answer; what is left is still on the disk.
         """
-        folder = self._spool / SESSIONS / session_id / PARTS
+        folder = self._spool / parts_folder(session_id)
         if not folder.is_dir():
             return
         parts = sorted(folder.iterdir())
@@ -61,9 +63,8 @@ class Uploader:
         ended = [path for path in parts if path.name == ENDED]
         for path in [*segments, *logs, *ended]:
             self._upload(path)
-        for each in (folder, folder.parent):
-            with suppress(OSError):
-                each.rmdir()
+        with suppress(OSError):
+            folder.rmdir()
 
     def close(self, deadline: float) -> None:
         """End the thread; what waits is uploaded after the next start."""
@@ -80,7 +81,7 @@ class Uploader:
                     self._upload(next(iter(self._segments)))
                 except StorageUnavailable as error:
                     log.warning("uploads wait: %s", error, waiting_mb=round(self._waiting_bytes / 1e6, 1))
-                    self._stopping.wait(RETRY_S)
+                    self._stopping.wait(self._retry_s)
 
     def _upload(self, path: Path) -> None:
         target = path.relative_to(self._spool).as_posix()
@@ -89,9 +90,3 @@ class Uploader:
         path.unlink(missing_ok=True)
         with self._lock:
             self._waiting_bytes -= self._segments.pop(path, 0)
-
-
-def _segments_below(spool: Path) -> list[Path]:
-    return [
-        path for path in sorted(spool.glob(f"{SESSIONS}/*/{PARTS}/*.wav")) if read_segment_name(path.name)
-    ]

@@ -4,6 +4,7 @@ from tests.support.databases import shared_postgres
 from tests.support.gateway_process import _shared_gateway, gateway
 from tests.support.redis_cluster import _shared_cluster, any_redis, own_cluster, shared_cluster
 from tests.support.redis_fixture import _shared_redis, own_redis, shared_redis
+from tests.support.s3_server import s3
 
 __all__ = [
     "_shared_cluster",
@@ -13,6 +14,7 @@ __all__ = [
     "gateway",
     "own_cluster",
     "own_redis",
+    "s3",
     "shared_cluster",
     "shared_postgres",
     "shared_redis",

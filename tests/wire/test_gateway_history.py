@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from tests.support.databases import PostgresServer
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, run, until
@@ -14,6 +17,7 @@ from tests.support.gateway_sessions import SECOND, begun, finals, lost, recorder
 from tests.support.redis_fixture import RedisServer
 
 SESSIONS = "/v1/realtime/sessions"
+RECORD_S = 30.0  # Seconds until a record says what it should; on a busy machine a sweep takes its time.
 
 
 async def record(gateway: GatewayProcess, session_id: str, fulfils: Callable[[Any], Any]) -> Any:
@@ -24,7 +28,7 @@ async def record(gateway: GatewayProcess, session_id: str, fulfils: Callable[[An
         found.append((await asyncio.to_thread(gateway.get, f"{SESSIONS}/{session_id}")).json())
         return bool(fulfils(found[-1]))
 
-    await until(asked)
+    await until(asked, RECORD_S)
     return found[-1]
 
 
@@ -55,6 +59,19 @@ def test_a_session_is_kept_where_it_asks_for_it(shared_redis: RedisServer, tmp_p
         run(main())
 
 
+def test_an_error_that_ends_a_session_is_kept_once(shared_redis: RedisServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway, "store=true") as me:
+            await begun(me)
+            await me.send(bytes(MAX_FRAME_BYTES + 1))
+            told = (await me.rest())[-1]
+            found = await record(gateway, me.session_id, lambda found: found.get("status") == "error")
+            assert found["errors"] == [{"code": told["code"], "message": told["message"]}]
+
+    with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
+        run(main(), 30.0)
+
+
 def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisServer, tmp_path: Path) -> None:
     settings = {"data_dir": str(tmp_path), "resume_window": "10", "store": "on"}
 
@@ -80,6 +97,31 @@ def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisSe
 
     with gateway_process(shared_redis.url, **settings) as second:
         run(main())
+
+
+def test_finals_that_a_killed_gateway_had_not_written_come_from_redis(
+    shared_redis: RedisServer, tmp_path: Path
+) -> None:
+    settings = {"data_dir": str(tmp_path), "resume_window": "20", "gateway_timeout": "2", "store": "on"}
+
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(first) as me:
+            await begun(me)
+            await record(second, me.session_id, lambda found: found.get("status") == "active")
+            with closing(sqlite3.connect(tmp_path / "history.db", isolation_level=None)) as database:
+                database.execute("BEGIN IMMEDIATE")  # Nobody else can write.
+                await me.send(2 * SECOND)
+                assert await finals(me, 2) == ["w1", "w2"]
+                first.process.kill()
+                assert second.get(f"{SESSIONS}/{me.session_id}").json()["utterances"] == 0
+            await record(second, me.session_id, lambda found: found["utterances"] == 2)
+            assert second.get(f"{SESSIONS}/{me.session_id}/export/txt").text == "w1\nw2\n"
+
+    with (
+        gateway_process(shared_redis.url, **settings) as first,
+        gateway_process(shared_redis.url, **settings) as second,
+    ):
+        run(main(), 60.0)
 
 
 def test_gateways_that_start_at_once_on_an_empty_postgresql_share_their_sessions(

@@ -1,13 +1,11 @@
 """Recordings in S3, as moto's server plays it: uploads, a store that is away, and what a process left."""
 
 import os
-import socket
 import threading
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,56 +16,11 @@ from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession, SessionWriter
 from storage.recordings.wav import WavFormat
 from tests.support.managed_process import DEADLINE_S
+from tests.support.s3_server import MotoServer, bucket_url
+
+ID = "5" * 32
 
 FORM = WavFormat("pcm_s16le", 16_000, 1)
-
-
-def url(folder: Path) -> str:
-    """A place of the test's own: moto keeps its buckets as long as the process lives."""
-    return f"s3://recordings/{folder.name}"
-
-
-class MotoServer:
-    """An S3 that can be away."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self._server: Any = None
-
-    def start(self) -> None:
-        """Answer from now on."""
-        from moto.server import ThreadedMotoServer
-
-        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
-        self._server.start()
-
-    def stop(self) -> None:
-        """Be away."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[MotoServer]:
-    """An S3 with a bucket."""
-    import boto3
-    from s3fs import S3FileSystem
-
-    server = MotoServer()
-    endpoint = f"http://127.0.0.1:{server.port}"
-    environment = {"endpoint_url": endpoint, "access_key_id": "a", "secret_access_key": "b"}
-    for name, value in (environment | {"default_region": "us-east-1", "max_attempts": "1"}).items():
-        monkeypatch.setenv(f"AWS_{name.upper()}", value)
-    S3FileSystem.clear_instance_cache()
-    monkeypatch.setattr(S3FileSystem, "retries", 1)
-    server.start()
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="recordings")
-    yield server
-    server.stop()
-    S3FileSystem.clear_instance_cache()
 
 
 class Joins:
@@ -87,19 +40,26 @@ class Joins:
         return self.found[-1]
 
 
-def session(name: str = "s", writer: str = "00000-aaaa") -> RecordedSession:
+def session(name: str = ID, writer: str = "00000-aaaa") -> RecordedSession:
     return RecordedSession(name, writer, FORM, b'{"type":"recording","config":{}}')
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def recorded(recordings: Recordings) -> bytes:
-    with recordings.open_audio("s") as file, wave.open(file) as audio:
+    with recordings.open_audio(ID) as file, wave.open(file) as audio:
         return bytes(audio.readframes(audio.getnframes()))
 
 
 @pytest.mark.usefixtures("s3")
 def test_a_session_is_uploaded_while_it_runs_and_joined_at_the_end(tmp_path: Path) -> None:
     joins, said = Joins(), os.urandom(25 * 32_000)
-    service = RecordingService(tmp_path, url(tmp_path), joins.on_joined)
+    service = RecordingService(tmp_path, bucket_url(tmp_path), joins.on_joined)
     recorder = service.record(session(), print)
     for second in range(25):
         recorder.append_audio(second * 16_000, said[second * 32_000 : (second + 1) * 32_000])
@@ -107,19 +67,19 @@ def test_a_session_is_uploaded_while_it_runs_and_joined_at_the_end(tmp_path: Pat
     recorder.close(ended=True)
     assert joins.wait() == JoinedRecording(25.0, ())
     assert recorded(service.recordings) == said
-    with service.recordings.open_audio("s") as file:
+    with service.recordings.open_audio(ID) as file:
         file.seek(44 + 320_000)
         assert file.read(100) == said[320_000:320_100]
-    assert service.recordings.read_transcript("s")["transcript"] == "One."
+    assert service.recordings.read_transcript(ID)["transcript"] == "One."
     assert list((tmp_path / "spool").rglob("*.wav")) == []
-    assert service.recordings.delete("s")
-    assert not service.recordings.delete("s")
+    assert service.recordings.delete(ID)
+    assert not service.recordings.delete(ID)
     service.close(5)
 
 
 def test_a_store_that_is_away_gets_it_later(s3: MotoServer, tmp_path: Path) -> None:
     joins, said = Joins(), os.urandom(15 * 32_000)
-    service = RecordingService(tmp_path, url(tmp_path), joins.on_joined)
+    service = RecordingService(tmp_path, bucket_url(tmp_path), joins.on_joined)
     bucket = service.recordings.store
     s3.stop()
     with pytest.raises(StorageUnavailable):
@@ -135,13 +95,14 @@ def test_a_store_that_is_away_gets_it_later(s3: MotoServer, tmp_path: Path) -> N
 
 def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path: Path) -> None:
     joins, said, losses = Joins(), os.urandom(40 * 32_000), list[str]()
-    service = RecordingService(tmp_path, url(tmp_path), joins.on_joined, max_spool_bytes=600_000)
+    service = RecordingService(tmp_path, bucket_url(tmp_path), joins.on_joined, max_spool_bytes=600_000)
     s3.stop()
     recorder = service.record(session(), losses.append)
     recorder.append_audio(0, said[: 30 * 32_000])
     deadline = time.monotonic() + DEADLINE_S
     while not service.is_full and time.monotonic() < deadline:
         time.sleep(0.01)
+    wait_for(lambda: service.is_full)
     assert losses == []
     recorder.append_audio(30 * 16_000, said[30 * 32_000 :])
     assert losses == [SPOOL_FULL]
@@ -153,18 +114,37 @@ def test_what_waits_for_a_store_that_is_away_is_bounded(s3: MotoServer, tmp_path
 
 
 @pytest.mark.usefixtures("s3")
+def test_what_a_killed_gateway_had_not_uploaded_of_a_session_that_goes_on_here(tmp_path: Path) -> None:
+    joins, said = Joins(), os.urandom(9 * 32_000)
+    service = RecordingService(tmp_path, bucket_url(tmp_path), joins.on_joined)
+    killed = SessionWriter(tmp_path / "spool" / "9", session(), 2.0, print)
+    killed.append_audio(0, said[: 5 * 32_000])
+    killed.flush()
+    recorder = service.record(session(writer="00001-aaaa"), print)
+    recorder.append_audio(4 * 16_000, said[4 * 32_000 : 6 * 32_000])
+    wait_for(lambda: list((tmp_path / "spool" / "0").rglob("*.00001-aaaa.wav")))
+    service.look()
+    wait_for(lambda: not list((tmp_path / "spool" / "9").rglob("*.wav")))
+    recorder.append_audio(6 * 16_000, said[6 * 32_000 :])
+    recorder.close(ended=True)
+    assert joins.wait() == JoinedRecording(9.0, ())
+    assert recorded(service.recordings) == said
+    service.close(5)
+
+
+@pytest.mark.usefixtures("s3")
 def test_what_a_killed_gateway_had_not_uploaded_completes_the_recording_later(tmp_path: Path) -> None:
     joins, said = Joins(), os.urandom(6 * 32_000)
     left = tmp_path / "one" / "spool" / "0"
     killed = SessionWriter(left, session(), 10.0, print)
     killed.append_audio(0, said[:96_000])
     killed.flush()
-    other = RecordingService(tmp_path / "two", url(tmp_path), joins.on_joined)
+    other = RecordingService(tmp_path / "two", bucket_url(tmp_path), joins.on_joined)
     recorder = other.record(session(writer="00001-aaaa"), print)
     recorder.append_audio(32_000, said[64_000:])
     recorder.close(ended=True)
     assert joins.wait().missing == ((0.0, 2.0),)
-    again = RecordingService(tmp_path / "one", url(tmp_path), joins.on_joined)
+    again = RecordingService(tmp_path / "one", bucket_url(tmp_path), joins.on_joined)
     assert joins.wait().complete
     assert recorded(again.recordings) == said
     other.close(5)

@@ -1,16 +1,12 @@
 """Says what the history needs of the files of sessions, wherever they lie."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Final, Protocol
+from typing import IO, Protocol
 
 from storage.jobs.files import job_folder
 from storage.recordings.errors import NoRecording, RecordingError
 from storage.recordings.library import Recordings
-
-SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
-"""The form of a session's id; nothing else touches a path."""
 
 
 class SessionFiles(Protocol):

@@ -116,6 +116,13 @@ EVENTS: dict[str, Event] = {
         enhancement_job_id="job-1",
     ),
 }
+EXAMPLES: dict[str, Event] = {  # More of one type, each with the fields that it has.
+    "warning.recording_incomplete": ServerWarning(
+        seq=7,
+        code="recording_incomplete",
+        message="a part of the session can't be recorded: No space left on device",
+    ),
+}
 COMMANDS: dict[str, Command] = {
     "flush": FlushCommand(id="f-1"),
     "config": ConfigCommand(min_silence_ms="auto", language="de", interim_results=False),
@@ -128,10 +135,11 @@ def golden(name: str) -> str:
     return (GOLDEN / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", [*EVENTS, *EXAMPLES])
 def test_an_event_is_its_golden_file(name: str) -> None:
-    assert decode_event(golden(name)) == EVENTS[name]
-    assert json.loads(encode_event(EVENTS[name])) == json.loads(golden(name))
+    event = (EVENTS | EXAMPLES)[name]
+    assert decode_event(golden(name)) == event
+    assert json.loads(encode_event(event)) == json.loads(golden(name))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -143,7 +151,7 @@ def test_a_command_is_its_golden_file(name: str) -> None:
 def test_every_member_of_the_unions_has_a_golden_file_with_all_of_its_fields() -> None:
     members = {type_of(member): member for member in (*get_args(Event), *get_args(Command))}
 
-    assert {path.stem for path in GOLDEN.iterdir()} == set(members)
+    assert {path.stem for path in GOLDEN.iterdir()} == set(members) | set(EXAMPLES)
     for name, member in members.items():
         assert set(json.loads(golden(name))) == fields_of(member) | {"type"}
 
@@ -155,3 +163,4 @@ def test_what_is_not_known_is_left_out() -> None:
 
 def test_an_event_says_its_type() -> None:
     assert [event.type for event in EVENTS.values()] == list(EVENTS)
+    assert all(name.startswith(f"{event.type}.") for name, event in EXAMPLES.items())

@@ -271,3 +271,17 @@ def test_nothing_stays_in_the_change_set_of_what_is_not_kept() -> None:
     left(queue, 0.0, "a", "b")
     left(queue, KEEP_S + 1, "c")
     assert set(changes.fields) == {"e3"}
+
+
+def test_one_observer_gets_each_event_but_partials_with_its_json() -> None:
+    queue, observed = EventQueue(ChangeSet()), list[tuple[Event, bytes]]()
+    queue.append(BEGIN, 10)  # Nobody observes yet.
+    queue.on_event = lambda *told: observed.append(told)
+    for event in (partial("a"), final("b"), partial("c")):
+        queue.append(event, 10)
+    sent = queue.send_now(warning("now"), 0.0)
+    queue.close(ServerError(code="c", message="m", recoverable=False))
+    taken(queue)
+    assert [event.type for event, _ in observed] == ["transcript.final", "warning", "error"]
+    assert [decode_event(data) for _, data in observed] == [event for event, _ in observed]
+    assert observed[1][1] == sent

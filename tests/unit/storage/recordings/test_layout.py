@@ -22,7 +22,7 @@ def test_an_id_of_ours_is_taken() -> None:
 
 
 def test_the_name_of_a_segment_says_its_first_sample_and_its_writer() -> None:
-    name = SegmentName(960_000, new_writer(3))
+    name = SegmentName(960_000, new_writer(3, "ab12cd34"))
     assert read_segment_name(str(name)) == name
     assert str(name).startswith("000000960000.00003-")
 

@@ -15,10 +15,12 @@ from storage.recordings.service import RecordingService
 from storage.recordings.session_writer import RecordedSession
 from storage.recordings.wav import WavFormat
 
+ID = "5" * 32
+
 SECOND = os.urandom(32_000)
 
 
-def session(name: str = "s") -> RecordedSession:
+def session(name: str = ID) -> RecordedSession:
     form = WavFormat("pcm_s16le", 16_000, 1)
     return RecordedSession(name, "00000-aaaa", form, b'{"type":"recording","config":{}}')
 
@@ -64,17 +66,17 @@ def test_a_full_disk_is_told_and_what_was_written_stays(tmp_path: Path) -> None:
     recorder.close(ended=True)
     assert ends.closed.wait(10)
     assert ends.losses[0] == os.strerror(27)
-    with service.recordings.open_audio("s") as file:
+    with service.recordings.open_audio(ID) as file:
         data = file.read()[44:]
     assert data[:49_900] == (SECOND * 2)[:49_900]
     assert data[-32_000:] == SECOND
     assert len(data) == 4 * 32_000
-    assert service.recordings.read_transcript("s")["audio"]["missing"]
+    assert service.recordings.read_transcript(ID)["audio"]["missing"]
     service.close(5)
 
 
 def test_a_folder_that_can_not_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "sessions").write_text("in the way")
+    (tmp_path / "parts").write_text("in the way")
     ends = Ends()
     thread = RecordingThread(tmp_path)
     recorder = thread.record(session(), ends.on_loss)
@@ -111,6 +113,6 @@ def test_what_a_process_left_is_joined_by_the_next_one(tmp_path: Path) -> None:
     ends = Ends()
     service = RecordingService(tmp_path, on_joined=ends.on_closed)
     assert ends.closed.wait(10)
-    with service.recordings.open_audio("s") as file:
+    with service.recordings.open_audio(ID) as file:
         assert file.read()[44:] == SECOND
     service.close(5)
