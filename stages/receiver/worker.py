@@ -105,7 +105,8 @@ class Worker:
         """A session that is one of the worker's for the duration of a block."""
         route = self._processes.allocate()
         opened = opening(asked, route)
-        session = WorkerSession(gateway, opened, asked.config, self._pipeline, self._limits)
+        age_s = asked.resume.age if asked.resume else 0.0
+        session = WorkerSession(gateway, opened, asked.config, self._pipeline, self._limits, age_s=age_s)
         self._sessions[opened.session] = session
         self.idle.clear()
         self.metrics.sessions.inc()

@@ -112,7 +112,12 @@ class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
     def __init__(
-        self, config: SessionConfig, limits: WorkerSessionLimits, processes: bool, clock: VirtualClock
+        self,
+        config: SessionConfig,
+        limits: WorkerSessionLimits,
+        processes: bool,
+        clock: VirtualClock,
+        age_s: float,
     ) -> None:
         self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
         asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
@@ -123,6 +128,7 @@ class SessionBench:
             cast(StagePipeline, self.pipe),
             limits,
             clock.nanoseconds,
+            age_s=age_s,
         )
 
     def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
@@ -150,11 +156,12 @@ def serve(
     limits: WorkerSessionLimits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
+    age_s: float = 0.0,
 ) -> SessionBench:
     """Serve a session to its end: its frames are there at once, then `act` does what it does."""
 
     async def run(clock: VirtualClock) -> SessionBench:
-        bench = SessionBench(config or SessionConfig(), limits, processes, clock)
+        bench = SessionBench(config or SessionConfig(), limits, processes, clock, age_s)
         bench.frames(*frames)
         async with asyncio.timeout(60):
             task = asyncio.create_task(bench.session.run())
@@ -373,6 +380,43 @@ def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
 
 
+NO_SIGN = ({"type": "flush"}, {"type": "config", "min_silence_ms": 700}, "garbage", {"type": "x"}, b"")
+
+
+@pytest.mark.parametrize("frame", NO_SIGN, ids=["flush", "config", "garbage", "unknown", "empty"])
+def test_only_audio_and_keepalives_are_a_sign_that_somebody_is_there(frame: Any) -> None:
+    async def talk(bench: SessionBench) -> None:
+        while not bench.closed:
+            bench.frames(frame)
+            await pass_time(0.1)
+
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=1, session_s=30), act=talk)
+    assert bench.closed == (4008, "idle_timeout")
+
+
+@pytest.mark.parametrize("frame", [SECOND[:640], {"type": "keepalive"}], ids=["audio", "keepalive"])
+def test_audio_and_keepalives_hold_the_idle_timeout_off(frame: Any) -> None:
+    async def talk(bench: SessionBench) -> None:
+        for _ in range(40):
+            bench.frames(frame)
+            await pass_time(0.1)
+        assert not bench.closed
+        bench.frames(END)
+
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=1, session_s=30), act=talk)
+    assert bench.closed == (1000, "")
+
+
+def test_a_client_that_is_away_is_not_idle_until_it_is_back() -> None:
+    async def leave(bench: SessionBench) -> None:
+        await pass_time(5)
+        assert not bench.closed
+        bench.frames(present(True))
+
+    limits = WorkerSessionLimits(idle_s=1, session_s=30)
+    assert serve(SECOND, present(False), limits=limits, act=leave).closed == (4008, "idle_timeout")
+
+
 def timeouts(bench: SessionBench) -> int:
     return sum(isinstance(m, InputTimedOut) for m in bench.pipe.messages)
 
@@ -481,6 +525,12 @@ def test_a_session_has_a_longest_duration() -> None:
     bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=5, session_s=0.05))
     assert bench.closed == (4009, "session_too_long")
     assert bench.told[-1]["code"] == "session_too_long"
+
+
+def test_what_it_lasted_at_other_workers_counts() -> None:
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=5, session_s=100), age_s=100.5)
+    assert bench.closed == (4009, "session_too_long")
+    assert "maximum of 100 s" in bench.told[-1]["message"]
 
 
 def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
