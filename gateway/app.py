@@ -138,7 +138,8 @@ class GatewayApp:
             group.create_task(self._upkeep.run())
             group.create_task(self._slots.run())
             group.create_task(self._checkpoints.run())
-            group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))
+            on_slots = self._slots.queue.on_slots_changed
+            group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
 
     async def has_capacity(self) -> bool:
         """Whether a worker can take a session."""

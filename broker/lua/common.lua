@@ -37,11 +37,6 @@ local function refresh(worker)
   end
 end
 
--- Tell the gateways whose sessions wait that a slot may be free: they ask again.
-local function announce_slots()
-  if redis.call('ZCARD', QUEUE) > 0 then redis.call('PUBLISH', CHANNEL, 'places') end
-end
-
 local function leave_queue(session)
   redis.call('ZREM', QUEUE_LEASES, session)
   redis.call('HDEL', QUEUE_REQUESTS, session)
@@ -72,10 +67,11 @@ local function free_sessions(worker, ended_at, ttl)
 end
 
 -- Free the slots of sessions whose gateway is gone, and remove its waiting sessions from the queue. Returns
--- the ids of the sessions that had a slot.
+-- the ids of the sessions that had a slot, and the number of those that waited.
 local function free_expired(now, since, lease_ms, ended_at, ttl)
-  for _, session in ipairs(redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)) do leave_queue(session) end
-  if now - since < lease_ms then return {} end
+  local lapsed = redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)
+  for _, session in ipairs(lapsed) do leave_queue(session) end
+  if now - since < lease_ms then return {}, #lapsed end
   local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
   for _, session in ipairs(expired) do
     local worker = redis.call('HGET', session_key(session), 'worker_id')
@@ -86,7 +82,7 @@ local function free_expired(now, since, lease_ms, ended_at, ttl)
       refresh(worker)
     end
   end
-  return expired
+  return expired, #lapsed
 end
 
 -- Give a session a slot on a worker, or write again the one that it has.

@@ -66,5 +66,5 @@ redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
 redis.call('HSET', key, 'incarnation', incarnation, 'heartbeat_ms', now,
            'status', serves and 'ready' or 'draining', unpack(ARGV, 8))
 refresh(worker)
-if serves and status ~= 'busy' then announce_slots() end
+if redis.call('HGET', key, 'status') == 'ready' then announce_slots() end
 return {left, tonumber(drain or -1), drain and has_room_elsewhere() or 1}

@@ -39,10 +39,11 @@ ScriptName = Literal[
     "restore",
     "sessions",
     "sweep",
+    "wait",
     "wait_estimate",
     "workers",
 ]
-"""The files in broker/lua, without `common`, which is put before each of them."""
+"""The files in broker/lua, without `common` and `placement`, which are put before each of them."""
 
 
 class Scripts:
@@ -108,8 +109,8 @@ class Scripts:
     def _source(self, name: ScriptName) -> tuple[str, str]:
         if name not in self._sources:
             folder = resources.files("broker") / "lua"
-            common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))
-            source = self._keys.lua + common + script
+            parts = ((folder / f"{file}.lua").read_text() for file in ("common", "placement", name))
+            source = self._keys.lua + "".join(parts)
             digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
             self._sources[name] = source, digest
         return self._sources[name]

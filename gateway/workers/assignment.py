@@ -12,7 +12,8 @@ from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
-from gateway.capacity.slots import OnQueued, SlotManager
+from gateway.capacity.slot_queue import OnQueued
+from gateway.capacity.slots import SlotManager
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
