@@ -22,6 +22,9 @@ LEASE_MS: Final = (
     8_000  # Milliseconds of a slot's lease: the slots of a gateway that is gone are free within 10 s.
 )
 
+OUT_OF_MEMORY: Final = "used memory > 'maxmemory'"  # How every version of Redis says it, also in a script.
+FULL: Final = "it is full; raise its maxmemory (DALSTON_REDIS_MAXMEMORY where it is the embedded one)"
+
 Argument = str | int | float | bytes
 
 ScriptName = Literal[
@@ -75,7 +78,7 @@ class Scripts:
         except MovedError:
             raise self._failed("it is a Redis Cluster, whose URL is redis+cluster://...") from None
         except (RedisError, OSError, EOFError) as error:
-            raise self._failed(str(error)) from error
+            raise self._failed(FULL if OUT_OF_MEMORY in str(error) else str(error)) from error
         if not self.available:
             log.info("Redis is back")
             self.available = True

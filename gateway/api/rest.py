@@ -13,11 +13,13 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
-from gateway.http import Reply, error_reply, no_capacity_reply
+from gateway.http import Reply, error_reply, unavailable_reply
 from gateway.metrics import GatewayMetrics
+from gateway.workers.reachability import Readiness, ServiceState, WorkerReachability
 
 DRAIN_S: Final = 300.0  # Seconds for a draining worker's sessions where the caller does not say.
 MAX_DRAIN_S: Final = 86_400  # Seconds: a day.
+MAX_PROBLEMS: Final = 5  # Workers whose problems /readyz tells; more are mostly the same one.
 
 
 class RestApi:
@@ -27,12 +29,14 @@ class RestApi:
         self,
         router: SessionRouter,
         directory: WorkerDirectory,
+        reachability: WorkerReachability,
         metrics: GatewayMetrics,
         stopping: asyncio.Event,
         retry_after: float,
     ) -> None:
         """`stopping` is set when the gateway goes away; `retry_after` holds while Redis can't say."""
         self._router, self._directory, self._metrics = router, directory, metrics
+        self._reachability, self._readiness = reachability, Readiness(directory, reachability)
         self._stopping, self._default_retry_after = stopping, retry_after
 
     async def healthz(self, _request: Request) -> Reply:
@@ -40,17 +44,30 @@ class RestApi:
         return Reply({"status": "alive"})
 
     async def readyz(self, _request: Request) -> Reply:
-        """A new session would get a slot: 200, else 503 with the reason."""
+        """Whether clients should be sent here: 200, else 503 with the reason.
+
+        A gateway all of whose slots are taken says so, and gets clients all the same: those that come back
+        for a session need no slot, and those that wait for one can't wait anywhere else.
+        """
         if self._stopping.is_set():
             return error_reply(503, "restarting", "the gateway is going away")
         try:
-            snapshot = await self._directory.get()
-            if await self._directory.has_capacity():
-                return Reply({"status": "ready"})
+            state = await self._readiness.assess()
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
-        why = "all slots are taken" if snapshot.status == "at_capacity" else "no worker is there"
-        return no_capacity_reply(why, await self._retry_after())
+        if state.status == "no_worker":
+            return unavailable_reply("no_worker", "no worker is there", self._default_retry_after)
+        if state.status == "workers_unreachable":
+            why = "; ".join(state.problems[:MAX_PROBLEMS])
+            return unavailable_reply("workers_unreachable", why, self._default_retry_after)
+        return Reply(await self._describe_service(state))
+
+    async def _describe_service(self, state: ServiceState) -> dict[str, Any]:
+        """What /readyz answers where clients can be served."""
+        body: dict[str, Any] = {"status": state.status}
+        if state.status == "at_capacity":
+            body |= {"message": "all slots are taken", "retry_after": await self._retry_after()}
+        return body | ({"problems": state.problems[:MAX_PROBLEMS]} if state.problems else {})
 
     async def _retry_after(self) -> float:
         try:
@@ -71,7 +88,8 @@ class RestApi:
             snapshot = await self._directory.get()
         except RegistryUnavailable as error:
             return error_reply(503, "registry_unavailable", str(error))
-        workers = [describe_worker(worker) for worker in snapshot.workers]
+        problems = await self._reachability.check(snapshot.alive)
+        workers = [describe_worker(worker, problems.get(worker.worker_id)) for worker in snapshot.workers]
         return Reply({"workers": workers, "total": len(workers)})
 
     async def drain(self, request: Request) -> Reply:
@@ -141,10 +159,11 @@ def describe_model(model: ModelInfo, workers: int) -> dict[str, Any]:
     return asdict(model) | {"streaming": streaming, "workers": workers}
 
 
-def describe_worker(worker: WorkerInfo) -> dict[str, Any]:
-    """One worker, with its models by name; what is not known is left out."""
+def describe_worker(worker: WorkerInfo, problem: str | None = None) -> dict[str, Any]:
+    """One worker, with its models by name, and why it can't be used; what is not known is left out."""
     fields = asdict(worker) | {"models": [*dict.fromkeys(model.name for model in worker.models)]}
     del fields["heartbeat_ms"]
+    fields["problem"] = problem
     return {name: value for name, value in fields.items() if value not in (None, "", ())}
 
 
