@@ -20,10 +20,10 @@ from dalston_realtime.protocol.commands import (
 )
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import ServerError
-from dalston_realtime.protocol.parameters import SessionConfig, apply_config
+from dalston_realtime.protocol.parameters import apply_config
 from runtime.audio.audio_input import AudioInput
 from runtime.errors import SessionError
-from runtime.worker_link import ClientPresence, Progress, decode_gateway_message
+from runtime.worker_link import ClientPresence, OpenSession, Progress, decode_gateway_message
 from stages.messages import (
     AudioProcessed,
     Close,
@@ -32,7 +32,7 @@ from stages.messages import (
     Frame,
     InputTimedOut,
     Message,
-    Open,
+    Route,
     SessionFailed,
     Stamps,
     TextEnd,
@@ -43,6 +43,7 @@ from stages.receiver.idle_timeout import IdleTimeout
 from stages.receiver.input_check import InputCheck
 from stages.receiver.input_timeout import CONFIRM_S, InputTimeout
 from stages.receiver.lag import LagLimits
+from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
 
 DECODE: Final = 1 << 14  # Bytes of a frame that are decoded at a time, so that the loop is not held up.
@@ -67,18 +68,19 @@ class WorkerSession:
     def __init__(
         self,
         socket: ServerConnection,
-        opened: Open,
-        config: SessionConfig,
+        asked: OpenSession,
+        route: Route,
         pipeline: StagePipeline,
         limits: WorkerSessionLimits,
         clock: Callable[[], int] = time.monotonic_ns,
-        *,
-        age_s: float = 0.0,
+        has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`age_s` is how long the session has been already, at other workers."""
+        """`has_backlog` says whether anything waits in the socket."""
         self._socket, self._pipeline, self._limits, self._clock = socket, pipeline, limits, clock
-        self._session, self._route, self._config = opened.session, opened.route, config
-        self._opened, self._age_s = opened, age_s
+        self._opened = opened = opening(asked, route)
+        self._session, self._route, self._config = opened.session, route, asked.config
+        self._age_s = asked.resume.age if asked.resume else 0.0  # At other workers.
+        self._has_backlog, config = has_backlog, asked.config
         self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
         self._check = InputCheck(config.encoding, goes_on=bool(opened.start or opened.replayed))
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
@@ -154,14 +156,15 @@ class WorkerSession:
         await self._end_session()
 
     async def _read_one(self) -> bool:
-        before = self._now()
+        # On a busy machine it takes long to read what has been waiting: the clock alone does not tell.
+        waits, before = not self._has_backlog(), self._now()
         frame = await self._next_frame()
         arrived = self._clock()
         if isinstance(frame, str):
             goes_on = await self._handle_control(frame, arrived)
             self._check_idle()
             return goes_on
-        waited_s = arrived / 1e9 - before
+        waited_s = arrived / 1e9 - before if waits else 0.0
         if not frame:
             await self._check_input_timeout()
             self._check_idle()
@@ -186,7 +189,8 @@ class WorkerSession:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(CHECK_S, idle, self._timeout.seconds_to_check(now))):
                     return await self._receive_frame()
-            self.intake.lag.on_empty_socket()
+            if not self._has_backlog():
+                self.intake.lag.on_empty_socket()
             self.intake.check_lag()
             await self._check_input_timeout()
             self._check_idle()

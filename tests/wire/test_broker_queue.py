@@ -18,7 +18,7 @@ def small(slots: int) -> WorkerRecord:
     return WorkerRecord("w1", "ws://127.0.0.1:9000", slots, (TINY,))
 
 
-class Heard:
+class SlotNews:
     """What a gateway hears of slots."""
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class Heard:
             return self.said.pop(0)
 
 
-def hearing(test: Callable[[BrokerEnds, Heard], Awaitable[None]], redis: AnyRedis) -> None:
+def hearing(test: Callable[[BrokerEnds, SlotNews], Awaitable[None]], redis: AnyRedis) -> None:
     """Run a test with a gateway that listens."""
 
     async def main(it: BrokerEnds) -> None:
-        heard = Heard()
+        heard = SlotNews()
         listening = asyncio.create_task(heard.listen(redis.url))
         async with asyncio.timeout(5):
             await heard.connected.wait()
@@ -65,7 +65,7 @@ async def queue(it: BrokerEnds, *sessions: str, request: SlotRequest = FAST) -> 
 
 
 def test_a_slot_wakes_the_first_in_the_queue_alone(any_redis: AnyRedis) -> None:
-    async def main(it: BrokerEnds, heard: Heard) -> None:
+    async def main(it: BrokerEnds, heard: SlotNews) -> None:
         await it.registry.heartbeat(small(2))
         for session in ("a", "b"):
             await it.allocate(session, FAST)
@@ -83,7 +83,7 @@ def test_a_slot_wakes_the_first_in_the_queue_alone(any_redis: AnyRedis) -> None:
 
 
 def test_only_those_are_woken_whose_model_has_a_slot(any_redis: AnyRedis) -> None:
-    async def main(it: BrokerEnds, heard: Heard) -> None:
+    async def main(it: BrokerEnds, heard: SlotNews) -> None:
         await it.registry.heartbeat(small(1))
         await it.allocate("a", FAST)
         await queue(it, "large", request=ACCURATE)
@@ -98,7 +98,7 @@ def test_only_those_are_woken_whose_model_has_a_slot(any_redis: AnyRedis) -> Non
 
 
 def test_a_session_that_runs_is_woken_before_those_that_wait(any_redis: AnyRedis) -> None:
-    async def main(it: BrokerEnds, heard: Heard) -> None:
+    async def main(it: BrokerEnds, heard: SlotNews) -> None:
         await it.registry.heartbeat(small(1))
         await it.allocate("a", FAST)
         await queue(it, "newcomer")
@@ -112,7 +112,7 @@ def test_a_session_that_runs_is_woken_before_those_that_wait(any_redis: AnyRedis
 def test_whose_gateway_died_before_it_took_its_slot_holds_the_others_up_for_its_lease_only(
     any_redis: AnyRedis,
 ) -> None:
-    async def main(it: BrokerEnds, heard: Heard) -> None:
+    async def main(it: BrokerEnds, heard: SlotNews) -> None:
         await it.registry.heartbeat(small(1))
         await it.allocate("a", FAST)
         await queue(it, "dead", "alive")
@@ -129,7 +129,7 @@ def test_whose_gateway_died_before_it_took_its_slot_holds_the_others_up_for_its_
 
 
 def test_a_sweep_that_drops_a_position_wakes_who_comes_next(any_redis: AnyRedis) -> None:
-    async def main(it: BrokerEnds, heard: Heard) -> None:
+    async def main(it: BrokerEnds, heard: SlotNews) -> None:
         await queue(it, "dead", "alive")
         await it.registry.heartbeat(small(1))
         assert await heard.next() == ("dead",)

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pytest
 import soundfile
+from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
@@ -28,7 +29,7 @@ from stages.messages import (
 )
 from stages.receiver.audio_intake import LEAST, SLICE
 from stages.receiver.lag import CREDIT, LagLimits
-from stages.receiver.opening import opening
+from stages.receiver.opening import FROM_THE_START
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
@@ -118,17 +119,20 @@ class SessionBench:
         processes: bool,
         clock: VirtualClock,
         age_s: float,
+        socket: ScriptedSocket | None = None,
     ) -> None:
-        self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
-        asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
+        self.socket, self.pipe = socket or ScriptedSocket(), FakePipeline(processes)
+        self.backlog = False  # The frames of the test wait in the socket, and are no live client's.
+        resume = replace(FROM_THE_START, age=age_s)
+        asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config, resume=resume)
         self.session = self.pipe.session = WorkerSession(
             cast(ServerConnection, self.socket),
-            opening(asked, ROUTE),
-            config,
+            asked,
+            ROUTE,
             cast(StagePipeline, self.pipe),
             limits,
             clock.nanoseconds,
-            age_s=age_s,
+            has_backlog=lambda: self.backlog and not self.socket.frames.empty(),
         )
 
     def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
@@ -588,3 +592,47 @@ def test_a_session_that_is_late_because_of_one_long_forward_pass_is_not_ended() 
     limits = WorkerSessionLimits(9, 9, LagLimits(warn=0.1, end=2.3, end_after=0.2))
     bench = serve(*[SECOND] * 3, limits=limits, processes=False, act=go_on)
     assert bench.closed == (4010, "lag_exceeded")
+
+
+def test_a_lag_that_grows_over_many_long_forward_passes_ends_the_session() -> None:
+    async def go_on(bench: SessionBench) -> None:
+        bench.pipe.age_of_pass = 4.0  # One follows the other.
+        while not bench.closed:
+            await pass_time(0.5)
+            assert bench.session.lag_s < 4.0 + 2.3 + 1.0
+
+    limits = WorkerSessionLimits(60, 60, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    bench = serve(*[SECOND] * 3, limits=limits, processes=False, act=go_on)
+    assert bench.closed == (4010, "lag_exceeded")
+
+
+class SlowSocket(ScriptedSocket):
+    """A socket of a process that gets little CPU: reading takes long, although a frame is there."""
+
+    async def recv(self) -> str | bytes:
+        await pass_time(0.01)
+        return await super().recv()
+
+
+@pytest.mark.parametrize(("waits", "code"), [(True, 4010), (False, 1000)], ids=["it waited", "it came then"])
+def test_the_lag_is_seen_where_the_process_has_too_little_cpu_to_read_at_once(waits: bool, code: int) -> None:
+    """The pipeline takes half a second of audio in each second of a client that speaks live."""
+
+    async def main(clock: VirtualClock) -> SessionBench:
+        limits = WorkerSessionLimits(60, 60, LagLimits())
+        bench = SessionBench(SessionConfig(), limits, False, clock, 0.0, SlowSocket())
+        bench.backlog = waits
+        bench.frames(*[SECOND[:3_200]] * 300, END)
+        async with asyncio.timeout(120):
+            task = asyncio.create_task(bench.session.run())
+            done = 0
+            while not task.done():
+                await pass_time(0.1)
+                done = min(done + 800, bench.session.intake.lag.received)
+                bench.session.intake.on_processed(done)
+            await task
+        return bench
+
+    bench = run_virtually(main)
+    assert bench.closed is not None
+    assert bench.closed[0] == code
