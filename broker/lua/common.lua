@@ -25,6 +25,17 @@ local function is_fresh(worker, timeout_ms)
   return heartbeat ~= nil and now_ms() - heartbeat <= timeout_ms
 end
 
+-- The models in the field of a worker's hash, nil where another program wrote what is none.
+local function read_models(text)
+  local ok, models = pcall(cjson.decode, text)
+  if not ok or type(models) ~= 'table' then return nil end
+  for _, model in ipairs(models) do
+    if type(model) ~= 'table' or type(model.languages) ~= 'table' then return nil end
+    if type(model.features) ~= 'table' then model.features = {} end
+  end
+  return models
+end
+
 -- Update the fields that follow from the worker's set of sessions; a worker that is draining or offline stays so.
 local function refresh(worker)
   local key = worker_key(worker)

@@ -30,9 +30,10 @@ local function others()
   local found = {}
   for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
     local state, capacity, models = unpack(redis.call('HMGET', worker_key(id), 'status', 'capacity', 'models'))
+    models = read_models(models or '')
     if id ~= worker and state == 'ready' and models and is_fresh(id, UNREACHABLE_MS) then
       local free = (tonumber(capacity) or 0) - redis.call('SCARD', worker_sessions_key(id))
-      found[#found + 1] = {free = free, models = cjson.decode(models)}
+      found[#found + 1] = {free = free, models = models}
     end
   end
   return found

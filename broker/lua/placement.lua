@@ -62,12 +62,12 @@ local function live_workers(timeout_ms)
   for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
     local status, heartbeat, capacity, over, lag, models = unpack(redis.call(
       'HMGET', worker_key(id), 'status', 'heartbeat_ms', 'capacity', 'degraded_capacity', 'lag', 'models'))
-    heartbeat, capacity = tonumber(heartbeat or ''), tonumber(capacity or '')
+    heartbeat, capacity, models = tonumber(heartbeat or ''), tonumber(capacity or ''), read_models(models or '')
     -- An entry without these fields, as another program may write it, is no worker that we can use.
     local usable = heartbeat and capacity and models
     if usable and (status == 'ready' or status == 'busy') and now - heartbeat <= timeout_ms then
       found[#found + 1] = {id = id, capacity = capacity, over = math.max(tonumber(over) or 0, capacity),
-                           lag = tonumber(lag) or 0, models = cjson.decode(models),
+                           lag = tonumber(lag) or 0, models = models,
                            taken = redis.call('SCARD', worker_sessions_key(id))}
     end
   end
