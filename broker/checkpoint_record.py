@@ -51,6 +51,7 @@ class ContinuityState(msgspec.Struct, kw_only=True):
     moved: bool = False  # The session has had more than one worker.
     resumed_at: float = 0.0  # Where the worker of now began.
     losses: int = 0  # Workers that were lost over the same audio.
+    age: float = 0.0  # Seconds since the session began, when this was saved.
 
 
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):

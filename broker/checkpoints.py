@@ -29,12 +29,14 @@ class CheckpointChange:
     """Fields to write and names of fields to remove.
 
     `complete` says that these fields are all that the session has: what Redis had before is deleted first.
+    `gives_up` leaves the session to whoever claims it.
     """
 
     session_id: str
     fields: Mapping[str, bytes]
     removed: Sequence[str] = ()
     complete: bool = False
+    gives_up: bool = False
 
     def packable(self) -> list[object]:
         """The same as checkpoint_save.lua reads it."""
@@ -44,6 +46,7 @@ class CheckpointChange:
             mode,
             [item for pair in self.fields.items() for item in pair],
             list(self.removed),
+            self.gives_up,
         ]
 
 

@@ -126,12 +126,14 @@ class Allocation:
 class QueuePosition:
     """A waiting session: its position from 1, and the seconds until its turn if they are known.
 
-    `is_served` says whether a live worker has the model at all.
+    `is_served` says whether a live worker has the model at all, `has_slot` whether a slot is free that the
+    session would get if it asked again.
     """
 
     position: int
     expected_wait: float | None
     is_served: bool = True
+    has_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

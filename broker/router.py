@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from broker.errors import NoCapacity, NothingToDrain, RegistryUnavailable, SessionOver
@@ -21,7 +21,7 @@ from broker.settings import BrokerSettings
 from broker.store.scripts import LEASE_MS, Scripts
 from broker.wait_estimate import WaitEstimate
 
-QUEUE_LEASE_MS: Final = 4_000  # Milliseconds of a position in the queue: its gateway asks again every second.
+QUEUE_LEASE_MS: Final = 4_000  # Milliseconds of a position in the queue: its gateway renews it every second.
 LEAST_RETRY_S: Final = (
     1.0  # Seconds that a refused client waits at least, so that it does not ask all the time.
 )
@@ -78,8 +78,8 @@ class SessionRouter:
         """A slot on the least loaded live worker that fits, under a lease of `LEASE_MS`.
 
         Asking again for the same session gives the same slot, unless it is on a worker in `avoid`: then
-        the session moves. With the overflow `queue` a session without a slot waits: it asks again every
-        second and whenever `SlotsChanged` is announced.
+        the session moves. With the overflow `queue` a session without a slot waits: `keep_waiting` has to be
+        called for it every second, and it asks again when that or `SlotsChanged` says that it has a slot.
 
         Raises:
             NoCapacity: no worker has a free slot; the session holds none.
@@ -109,6 +109,17 @@ class SessionRouter:
                 refusal = _refusal(request, live, fits)
                 raise NoCapacity(refusal, self._retry_seconds(wait), is_served=fits > 0)
         raise RegistryUnavailable(f"an unknown answer of the script: {answer!r:.80}")
+
+    async def keep_waiting(self, session_ids: Iterable[str]) -> dict[str, QueuePosition]:
+        """Renew the positions of sessions for `QUEUE_LEASE_MS`; those that have none are left out."""
+        numbers, *waiting = await self._scripts.run(
+            "wait", utc_now(), self._timeout_ms, LEASE_MS, self._ttl, QUEUE_LEASE_MS, *session_ids
+        )
+        found = {}
+        for session_id, position, fits, fitting, free in waiting:
+            wait = _wait_estimate(fitting, numbers).wait(position)
+            found[session_id] = QueuePosition(position, wait, is_served=fits > 0, has_slot=bool(free))
+        return found
 
     async def leave(self, session_id: str) -> bool:
         """Remove the session from the queue; whether it was in it."""
@@ -194,6 +205,7 @@ def _allocate_request(session_id: str, request: SlotRequest, avoid: Collection[s
         "steps": _steps(request),
         "wait": request.overflow == "queue",
         "first": request.first,
+        "kind": json.dumps([asdict(request), sorted(avoid)]),
     }
 
 

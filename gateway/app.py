@@ -43,6 +43,7 @@ from gateway.settings import GatewaySettings
 from gateway.workers.assignment import ReassignLimits, WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
+from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.database import Database
@@ -77,6 +78,11 @@ class GatewayApp:
         )
         self._worker_lost = WorkerLost()
         self._directory = WorkerDirectory(self._router, time.monotonic)
+        self._connect = ConnectOptions(
+            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
+        )
+        self._reachability = WorkerReachability(partial(try_worker, options=self._connect))
+        self._readiness = Readiness(self._directory, self._reachability)
         self._connections = ConnectionCount(settings.max_connections, metrics)
         ttl = int(settings.resume_window) + MARGIN_S
         checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
@@ -94,7 +100,9 @@ class GatewayApp:
         self._sessions = self._make_sessions(settings, metrics)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
-        rest = RestApi(self._router, self._directory, metrics, self._stopping, settings.retry_after)
+        rest = RestApi(
+            self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
+        )
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         history = HistoryApi(self._history, reader, editor, self._remover, self._files)
         store = self._recordings.recordings.store
@@ -106,16 +114,14 @@ class GatewayApp:
         self.asgi = make_routes(self._endpoint, rest, history, JobApi(jobs, reader), transcriptions, speakers)
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
-        options = ConnectOptions(
-            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
-        )
         access = WorkerAccess(
             self._slots,
             self._worker_lost,
-            partial(WorkerConnection.open, options=options),
+            partial(WorkerConnection.open, options=self._connect),
             metrics,
             LivenessLimits(first_word=settings.worker_connect_timeout),
             ReassignLimits(window=settings.resume_window),
+            unreachable=lambda: self._reachability.problems,
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(
@@ -164,12 +170,13 @@ class GatewayApp:
             group.create_task(self._recording_upkeep.run())
             group.create_task(self._slots.run())
             group.create_task(self._checkpoints.run())
-            group.create_task(listen(self._redis, self._router, self._worker_lost, self._slots.changed))
+            on_slots = self._slots.queue.on_slots_changed
+            group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
 
     async def has_capacity(self) -> bool:
         """Whether a worker can take a session."""
         try:
-            return await self._directory.has_capacity()
+            return (await self._readiness.assess()).status == "ready"
         except RegistryUnavailable:
             return False
 

@@ -1,8 +1,7 @@
-"""Races coroutines, and wakes tasks that wait for a change."""
+"""Races coroutines: the first that ends counts, and the others are cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,21 +20,3 @@ async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class Bell:
-    """Wakes all tasks that wait; a task that comes later waits for the next ring."""
-
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-
-    def ring(self) -> None:
-        """Wake them."""
-        self._rung.set()
-        self._rung = asyncio.Event()
-
-    async def wait(self, seconds: float) -> None:
-        """Wait for a ring, at most `seconds`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._rung.wait()

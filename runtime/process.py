@@ -1,7 +1,6 @@
 """Runs a server process: its log, the countdown that a signal starts, its lock file, its clean end."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
@@ -10,11 +9,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.errors import StartupError
 from runtime.logs import get_logger
+from runtime.process_lock import ProcessLock
 
 log = get_logger(__name__)
 
@@ -82,21 +82,15 @@ def run_main(name: str, main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def lock(path: Path) -> IO[str]:
+def lock(path: Path) -> ProcessLock:
     """Hold `path` while this process lives: a second process of that name would take its socket.
 
     Raises:
         StartupError: another process holds it.
     """
-    handle = path.open("a")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
+        return ProcessLock(path)
     except OSError:
-        handle.close()
         raise StartupError(
             f"{path.stem} runs already in {path.parent}; set another DALSTON_RUN_DIR for a second worker"
         ) from None
-    return handle

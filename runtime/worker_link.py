@@ -43,7 +43,8 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     before and comes at once; both at 16 kHz since the session began. `utterance` is the number of the next
     final. `previous_words` are the last words that are final, which the first ones to come may repeat where
     it `overlaps`. `stable_words` are words of the next utterance that the client was promised, and of which
-    it may have seen more if a partial was shown (`partial_shown`).
+    it may have seen more if a partial was shown (`partial_shown`). `age` is the seconds since the session
+    began, over all of its workers; a gateway that does not say it begins to count anew.
     """
 
     clock: int
@@ -53,6 +54,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     overlaps: bool = False
     stable_words: tuple[str, ...] = ()
     partial_shown: bool = False
+    age: float = 0.0
 
 
 class OpenSession(

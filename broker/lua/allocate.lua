@@ -1,9 +1,6 @@
 -- Give a session a slot on the fitting worker that has the largest share of its slots free.
 -- ARGV: request (JSON), now (ISO), heartbeat timeout (ms), lease (ms), session TTL (s), queue lease (ms),
 --       maximum length of the queue
--- The request: session, language, features (preferred, not required), avoid (worker ids), steps (what to try, in
--- order: model, over (beyond the capacity), degraded), wait (whether to queue), first (ahead of others).
--- Requests of waiting sessions stay in Redis, so gateways of two versions read each other's.
 -- Returns {'allocated', worker, endpoint, model, variant, degraded (0 or 1)}, {'over'}, or
 -- {'queued' or 'none', live workers, fitting workers, sessions on fitting workers, position, and the numbers of
 -- wait_estimate}.
@@ -11,83 +8,12 @@ local request, now_iso = cjson.decode(ARGV[1]), ARGV[2]
 local timeout_ms, lease_ms, ttl, queue_lease_ms, max_queue = unpack(ARGV, 3)
 local session, now = request.session, now_ms()
 local since = up_since(now)
-free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
+local expired, lapsed = free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
+if #expired + lapsed > 0 then announce_slots() end
 
-local function set(list)
-  local found = {}
-  for _, item in ipairs(list) do found[item] = true end
-  return found
-end
-
-local function supports(model, language)
-  if language == 'auto' then return true end
-  return set(model.languages)[language] == true
-end
-
--- The model of a worker that has this variant or name and most of the features; and how many of them it has.
-local function fitting(worker, asked, name)
-  local best, most
-  for _, m in ipairs(worker.models) do
-    if (m.variant == name or m.name == name) and supports(m, asked.language) then
-      local has = 0
-      for _, feature in ipairs(asked.features) do has = has + (m.features[feature] and 1 or 0) end
-      if not best or has > most then best, most = m, has end
-    end
-  end
-  return best, most
-end
-
-local function better(a, b)
-  if a.has ~= b.has then return a.has > b.has end
-  if a.share ~= b.share then return a.share > b.share end
-  if a.worker.lag ~= b.worker.lag then return a.worker.lag < b.worker.lag end
-  return a.worker.id < b.worker.id
-end
-
--- The best slot for a request, by the first of its steps that finds one.
-local function choose(workers, asked)
-  local avoid = set(asked.avoid)
-  for _, step in ipairs(asked.steps) do
-    local best
-    for _, worker in ipairs(workers) do
-      local model, has = fitting(worker, asked, step.model)
-      local limit = step.over and worker.over or worker.capacity
-      if model and limit > worker.taken and not avoid[worker.id] then
-        local found = {worker = worker, model = model, has = has, step = step,
-                       share = (limit - worker.taken) / limit}
-        if not best or better(found, best) then best = found end
-      end
-    end
-    if best then return best end
-  end
-end
-
-local function live_workers()
-  local found = {}
-  for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
-    local status, heartbeat, capacity, over, lag, models = unpack(redis.call(
-      'HMGET', worker_key(id), 'status', 'heartbeat_ms', 'capacity', 'degraded_capacity', 'lag', 'models'))
-    heartbeat, capacity = tonumber(heartbeat or ''), tonumber(capacity or '')
-    -- An entry without these fields, as another program may write it, is no worker that we can use.
-    local usable = heartbeat and capacity and models
-    if usable and (status == 'ready' or status == 'busy') and now - heartbeat <= tonumber(timeout_ms) then
-      found[#found + 1] = {id = id, capacity = capacity, over = math.max(tonumber(over) or 0, capacity),
-                           lag = tonumber(lag) or 0, models = cjson.decode(models),
-                           taken = redis.call('SCARD', worker_sessions_key(id))}
-    end
-  end
-  return found
-end
-
--- Count as taken the slots that the sessions before this one in the queue will get.
-local function reserve(workers)
-  for _, waiting in ipairs(redis.call('ZRANGE', QUEUE, 0, -1)) do
-    if waiting == session then return end
-    local score = tonumber(redis.call('ZSCORE', QUEUE, waiting))
-    if request.first and score >= 0 then return end
-    local slot = choose(workers, cjson.decode(redis.call('HGET', QUEUE_REQUESTS, waiting)))
-    if slot then slot.worker.taken = slot.worker.taken + 1 end
-  end
+-- Whether a waiting session is not before this one.
+local function is_reached(waiting)
+  return waiting == session or (request.first and tonumber(redis.call('ZSCORE', QUEUE, waiting)) >= 0)
 end
 
 local function allocated(worker, name, variant, degraded)
@@ -106,16 +32,12 @@ if at and redis.call('SISMEMBER', worker_sessions_key(at), session) == 1 then
   end
   redis.call('SREM', worker_sessions_key(at), session)
   refresh(at)
+  announce_slots()
 end
 
-local workers = live_workers()
-local live, fits, taken = #workers, 0, 0
-for _, worker in ipairs(workers) do
-  local serves = false
-  for _, step in ipairs(request.steps) do serves = serves or fitting(worker, request, step.model) ~= nil end
-  if serves then fits, taken = fits + 1, taken + worker.taken end
-end
-reserve(workers)
+local workers = live_workers(tonumber(timeout_ms))
+local live, fits, taken = #workers, count_fitting(workers, request)
+serve_queue(workers, is_reached)  -- The slots of those before this session are not for it.
 local best = choose(workers, request)
 
 if best then
@@ -129,7 +51,6 @@ if best then
     redis.call('HSETNX', session_key(session), field, value)
   end
   refresh(worker)
-  announce_slots()
   return allocated(worker, model.name, model.variant, step.degraded and 1 or 0)
 end
 
@@ -144,5 +65,5 @@ if request.wait and (queued or redis.call('ZCARD', QUEUE) < tonumber(max_queue))
   redis.call('ZADD', QUEUE_LEASES, now + queue_lease_ms, session)
   return {'queued', live, fits, taken, redis.call('ZRANK', QUEUE, session) + 1, wait_estimate(now)}
 end
-leave_queue(session)
+if leave_queue(session) == 1 then announce_slots() end
 return {'none', live, fits, taken, redis.call('ZCARD', QUEUE) + 1, wait_estimate(now)}

@@ -25,6 +25,17 @@ local function is_fresh(worker, timeout_ms)
   return heartbeat ~= nil and now_ms() - heartbeat <= timeout_ms
 end
 
+-- The models in the field of a worker's hash, nil where another program wrote what is none.
+local function read_models(text)
+  local ok, models = pcall(cjson.decode, text)
+  if not ok or type(models) ~= 'table' then return nil end
+  for _, model in ipairs(models) do
+    if type(model) ~= 'table' or type(model.languages) ~= 'table' then return nil end
+    if type(model.features) ~= 'table' then model.features = {} end
+  end
+  return models
+end
+
 -- Update the fields that follow from the worker's set of sessions; a worker that is draining or offline stays so.
 local function refresh(worker)
   local key = worker_key(worker)
@@ -35,11 +46,6 @@ local function refresh(worker)
   if status == 'ready' or status == 'busy' then
     redis.call('HSET', key, 'status', active >= tonumber(capacity) and 'busy' or 'ready')
   end
-end
-
--- Tell the gateways whose sessions wait that a slot may be free: they ask again.
-local function announce_slots()
-  if redis.call('ZCARD', QUEUE) > 0 then redis.call('PUBLISH', CHANNEL, 'places') end
 end
 
 local function leave_queue(session)
@@ -72,10 +78,11 @@ local function free_sessions(worker, ended_at, ttl)
 end
 
 -- Free the slots of sessions whose gateway is gone, and remove its waiting sessions from the queue. Returns
--- the ids of the sessions that had a slot.
+-- the ids of the sessions that had a slot, and the number of those that waited.
 local function free_expired(now, since, lease_ms, ended_at, ttl)
-  for _, session in ipairs(redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)) do leave_queue(session) end
-  if now - since < lease_ms then return {} end
+  local lapsed = redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)
+  for _, session in ipairs(lapsed) do leave_queue(session) end
+  if now - since < lease_ms then return {}, #lapsed end
   local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
   for _, session in ipairs(expired) do
     local worker = redis.call('HGET', session_key(session), 'worker_id')
@@ -86,7 +93,7 @@ local function free_expired(now, since, lease_ms, ended_at, ttl)
       refresh(worker)
     end
   end
-  return expired
+  return expired, #lapsed
 end
 
 -- Give a session a slot on a worker, or write again the one that it has.

@@ -30,9 +30,10 @@ local function others()
   local found = {}
   for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
     local state, capacity, models = unpack(redis.call('HMGET', worker_key(id), 'status', 'capacity', 'models'))
+    models = read_models(models or '')
     if id ~= worker and state == 'ready' and models and is_fresh(id, UNREACHABLE_MS) then
       local free = (tonumber(capacity) or 0) - redis.call('SCARD', worker_sessions_key(id))
-      found[#found + 1] = {free = free, models = cjson.decode(models)}
+      found[#found + 1] = {free = free, models = models}
     end
   end
   return found
@@ -66,5 +67,5 @@ redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
 redis.call('HSET', key, 'incarnation', incarnation, 'heartbeat_ms', now,
            'status', serves and 'ready' or 'draining', unpack(ARGV, 8))
 refresh(worker)
-if serves and status ~= 'busy' then announce_slots() end
+if redis.call('HGET', key, 'status') == 'ready' then announce_slots() end
 return {left, tonumber(drain or -1), drain and has_room_elsewhere() or 1}

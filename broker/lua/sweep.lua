@@ -16,6 +16,6 @@ for _, worker in ipairs(redis.call('SMEMBERS', WORKERS)) do
     lost[#lost + 1] = entry
   end
 end
-local expired = free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
-if #expired > 0 then announce_slots() end
+local expired, lapsed = free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
+if #expired + lapsed > 0 then announce_slots() end
 return {lost, expired}

@@ -26,7 +26,9 @@ class WorkerOffline:
 
 @dataclass(frozen=True, slots=True)
 class SlotsChanged:
-    """A slot may be free, or the queue has moved."""
+    """Slots are free for these sessions; if none is named, for any that wait."""
+
+    sessions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +80,4 @@ def read(message: dict[str, Any]) -> Announcement | None:
     kind, _, rest = str(message["data"]).partition(" ")
     if kind == "offline" and rest:
         return WorkerOffline(rest)
-    return SlotsChanged() if kind == "places" else None
+    return SlotsChanged(tuple(rest.split())) if kind == "places" else None

@@ -39,7 +39,7 @@ class Keys:
         call after a pause; in ms. Leases do not expire for calls that were missed while Redis was down."""
 
         self.channel: Final = prefix + "events"
-        """Channel of the announcements `offline WORKER` and `places` (slots may be free)."""
+        """Channel of the announcements `offline WORKER` and `places SESSION ...` (that would get a slot)."""
 
         self._worker, self._session = prefix + "worker:", prefix + "session:"
         self._sessions, self._checkpoint = ":sessions", prefix + "resume:"

@@ -22,6 +22,9 @@ LEASE_MS: Final = (
     8_000  # Milliseconds of a slot's lease: the slots of a gateway that is gone are free within 10 s.
 )
 
+OUT_OF_MEMORY: Final = "used memory > 'maxmemory'"  # How every version of Redis says it, also in a script.
+FULL: Final = "it is full; raise its maxmemory (DALSTON_REDIS_MAXMEMORY where it is the embedded one)"
+
 Argument = str | int | float | bytes
 
 ScriptName = Literal[
@@ -39,10 +42,11 @@ ScriptName = Literal[
     "restore",
     "sessions",
     "sweep",
+    "wait",
     "wait_estimate",
     "workers",
 ]
-"""The files in broker/lua, without `common`, which is put before each of them."""
+"""The files in broker/lua, without `common` and `placement`, which are put before each of them."""
 
 
 class Scripts:
@@ -77,7 +81,7 @@ class Scripts:
         except MovedError:
             raise self._failed("it is a Redis Cluster, whose URL is redis+cluster://...") from None
         except (RedisError, OSError, EOFError) as error:
-            raise self._failed(str(error)) from error
+            raise self._failed(FULL if OUT_OF_MEMORY in str(error) else str(error)) from error
         if not self.available:
             log.info("Redis is back")
             self.available = True
@@ -111,8 +115,8 @@ class Scripts:
     def _source(self, name: ScriptName) -> tuple[str, str]:
         if name not in self._sources:
             folder = resources.files("broker") / "lua"
-            common, script = ((folder / f"{file}.lua").read_text() for file in ("common", name))
-            source = self._keys.lua + common + script
+            parts = ((folder / f"{file}.lua").read_text() for file in ("common", "placement", name))
+            source = self._keys.lua + "".join(parts)
             digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
             self._sources[name] = source, digest
         return self._sources[name]

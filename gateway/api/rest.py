@@ -20,8 +20,9 @@ from gateway.api.rest_bodies import (
     describe_workers,
 )
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
-from gateway.http import STREAM_PATH, error_reply, no_capacity_reply
+from gateway.http import STREAM_PATH, error_reply, unavailable_reply
 from gateway.metrics import GatewayMetrics
+from gateway.workers.reachability import Readiness, ServiceState, WorkerReachability
 
 DRAIN_S: Final = 300.0  # Seconds for a draining worker's sessions where the caller does not say.
 MAX_DRAIN_S: Final = 86_400  # Seconds: a day.
@@ -43,6 +44,9 @@ class DrainParams(msgspec.Struct, frozen=True):
     ] = DRAIN_S
 
 
+MAX_PROBLEMS: Final = 5  # Workers whose problems /readyz tells; more are mostly the same one.
+
+
 class RestApi:
     """The endpoints of one gateway."""
 
@@ -50,12 +54,14 @@ class RestApi:
         self,
         router: SessionRouter,
         directory: WorkerDirectory,
+        reachability: WorkerReachability,
         metrics: GatewayMetrics,
         stopping: asyncio.Event,
         retry_after: float,
     ) -> None:
         """`stopping` is set when the gateway goes away; `retry_after` holds while Redis can't say."""
         self._router, self._directory, self._metrics = router, directory, metrics
+        self._reachability, self._readiness = reachability, Readiness(directory, reachability)
         self._stopping, self._default_retry_after = stopping, retry_after
 
     @operation(
@@ -73,18 +79,38 @@ class RestApi:
     @operation("GET", "/healthz")
     async def healthz(self) -> HealthBody:
         """Whether this process is alive."""
-        return HealthBody("alive")
+        return HealthBody(status="alive")
 
-    @operation("GET", "/readyz", errors={503: "no slot is free, Redis is away, or the gateway goes away"})
+    @operation(
+        "GET",
+        "/readyz",
+        errors={503: "no worker can be reached, Redis is away, or the gateway goes away"},
+    )
     async def readyz(self) -> HealthBody | Response:
-        """Whether a new session would get a slot."""
+        """Whether clients should be sent here.
+
+        A gateway all of whose slots are taken says so, and gets clients all the same: those that come back
+        for a session need no slot, and those that wait for one can't wait anywhere else.
+        """
         if self._stopping.is_set():
             raise ApiError(503, "restarting", "the gateway is going away")
-        snapshot = await self._directory.get()
-        if await self._directory.has_capacity():
-            return HealthBody("ready")
-        why = "all slots are taken" if snapshot.status == "at_capacity" else "no worker is there"
-        return no_capacity_reply(why, await self._retry_after())
+        state = await self._readiness.assess()
+        if state.status == "no_worker":
+            return unavailable_reply("no_worker", "no worker is there", self._default_retry_after)
+        if state.status == "workers_unreachable":
+            why = "; ".join(state.problems[:MAX_PROBLEMS])
+            return unavailable_reply("workers_unreachable", why, self._default_retry_after)
+        return await self._describe_service(state)
+
+    async def _describe_service(self, state: ServiceState) -> HealthBody:
+        """What /readyz answers where clients can be served."""
+        is_full = state.status == "at_capacity"
+        return HealthBody(
+            status="at_capacity" if is_full else "ready",
+            message="all slots are taken" if is_full else None,
+            retry_after=await self._retry_after() if is_full else None,
+            problems=state.problems[:MAX_PROBLEMS],
+        )
 
     async def _retry_after(self) -> float:
         try:
@@ -100,7 +126,8 @@ class RestApi:
     @operation("GET", "/v1/realtime/workers", errors={503: AWAY})
     async def workers(self) -> WorkersBody:
         """All workers that the registry knows, those that went offline lately included."""
-        return describe_workers(await self._directory.get())
+        snapshot = await self._directory.get()
+        return describe_workers(snapshot, await self._reachability.check(snapshot.alive))
 
     @operation(
         "POST",

@@ -1,5 +1,6 @@
 """Defines the bodies of the answers about workers and models, and makes them from what the registry says."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -9,10 +10,17 @@ from dalston_realtime.protocol.models import VARIANTS, ModelInfo
 from gateway.capacity.directory import WorkerSnapshot
 
 
-class HealthBody(msgspec.Struct, frozen=True):
-    """How it is."""
+class HealthBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How it is.
 
-    status: Literal["alive", "ready"]
+    Where all slots are taken, `retry_after` says in how many seconds one may be free. `problems` says which
+    workers can't be used, and why.
+    """
+
+    status: Literal["alive", "ready", "at_capacity"]
+    message: str | None = None
+    retry_after: float | None = None
+    problems: tuple[str, ...] = ()
 
 
 class ModelBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +43,7 @@ class ModelsBody(msgspec.Struct, frozen=True):
 
 
 class WorkerBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A worker, with its models by name; what is not known of it is left out."""
+    """A worker, with its models by name, and why it can't be used; what is not known is left out."""
 
     worker_id: str
     endpoint: str
@@ -50,6 +58,7 @@ class WorkerBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gpu_memory_total: str | None = None
     pass_age: float
     devices: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 class WorkersBody(msgspec.Struct, frozen=True):
@@ -101,14 +110,14 @@ def describe_model(model: ModelInfo, workers: int) -> ModelBody:
     )
 
 
-def describe_workers(snapshot: WorkerSnapshot) -> WorkersBody:
-    """All workers."""
-    workers = [describe_worker(worker) for worker in snapshot.workers]
+def describe_workers(snapshot: WorkerSnapshot, problems: Mapping[str, str]) -> WorkersBody:
+    """All workers, and by their ids what is wrong with some of them."""
+    workers = [describe_worker(worker, problems.get(worker.worker_id)) for worker in snapshot.workers]
     return WorkersBody(workers, len(workers))
 
 
-def describe_worker(worker: WorkerInfo) -> WorkerBody:
-    """One worker."""
+def describe_worker(worker: WorkerInfo, problem: str | None = None) -> WorkerBody:
+    """One worker, and why it can't be used."""
     return WorkerBody(
         worker_id=worker.worker_id,
         endpoint=worker.endpoint,
@@ -123,6 +132,7 @@ def describe_worker(worker: WorkerInfo) -> WorkerBody:
         gpu_memory_total=worker.gpu_memory_total or None,
         pass_age=worker.pass_age,
         devices=worker.devices,
+        problem=problem,
     )
 
 

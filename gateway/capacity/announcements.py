@@ -1,15 +1,15 @@
 """Passes on what the registry announces to the sessions that it concerns."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
-from broker.store.announcements import ListenerConnected, WorkerOffline, announcements
-from gateway.concurrency import Bell
+from broker.store.announcements import ListenerConnected, SlotsChanged, WorkerOffline, announcements
 
 Callback = Callable[[], None]
+OnSlotsChanged = Callable[[Collection[str]], None]
 
 
 class WorkerLost:
@@ -35,14 +35,20 @@ class WorkerLost:
             callback()
 
 
-async def listen(url: str, router: SessionRouter, lost: WorkerLost, changed: Bell) -> None:
-    """Pass announcements on until cancelled; what was missed while Redis was away is looked up."""
+async def listen(url: str, router: SessionRouter, lost: WorkerLost, on_slots: OnSlotsChanged) -> None:
+    """Pass announcements on until cancelled; what was missed while Redis was away is looked up.
+
+    `on_slots` gets the sessions for which slots are free, or nothing where it is not known for which.
+    """
     async for announcement in announcements(url):
-        if isinstance(announcement, WorkerOffline):
-            lost.announce(announcement.worker_id)
-        if isinstance(announcement, ListenerConnected):
-            await _catch_up(router, lost)
-        changed.ring()
+        match announcement:
+            case WorkerOffline(worker_id=worker_id):
+                lost.announce(worker_id)
+            case ListenerConnected():
+                await _catch_up(router, lost)
+                on_slots(())
+            case SlotsChanged(sessions=sessions):
+                on_slots(sessions)
 
 
 async def _catch_up(router: SessionRouter, lost: WorkerLost) -> None:

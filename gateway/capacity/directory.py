@@ -106,14 +106,18 @@ class WorkerDirectory:
             raise RegistryUnavailable(str(self._snapshot))
         return self._snapshot
 
-    async def has_capacity(self) -> bool:
-        """Whether a worker that has sent a heartbeat since this gateway came up has a free slot.
+    async def get_beating(self) -> WorkerSnapshot:
+        """Those that have sent a heartbeat since this gateway came up.
 
         The entries found at the start may be those of workers that were killed seconds ago.
+
+        Raises:
+            RegistryUnavailable: Redis did not answer, as of the last second.
         """
         snapshot = await self.get()
         stale = self._stale or {}
-        return any(w.free and stale.get(w.worker_id) != w.heartbeat_ms for w in snapshot.alive)
+        beating = (w for w in snapshot.workers if stale.get(w.worker_id) != w.heartbeat_ms)
+        return WorkerSnapshot(tuple(beating))
 
     async def _read(self) -> WorkerSnapshot | RegistryUnavailable:
         try:

@@ -1,7 +1,7 @@
 """Allocates slots on workers to sessions: at once, after a wait, or for less than was asked for."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from broker.router import SessionRouter
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
 from gateway.capacity.leases import Leases
 from gateway.capacity.releases import Releases
-from gateway.concurrency import Bell
+from gateway.capacity.slot_queue import OnQueued, OnUnserved, SlotQueue, WaitingSession
 from gateway.metrics import GatewayMetrics
 
 
@@ -25,10 +25,6 @@ class QueueLimits:
     change: float = 1.0
 
 
-OnQueued = Callable[[int, float | None], None]
-OnUnserved = Callable[[], None]
-
-
 class SlotManager:
     """All slots of one gateway: allocated, held under a lease, and released for certain."""
 
@@ -39,9 +35,9 @@ class SlotManager:
         overflow: Overflow,
         limits: QueueLimits | None = None,
     ) -> None:
-        self.changed = Bell()  # Rung when a slot may be free.
         self._router, self._metrics = router, metrics
         self._overflow, self._limits = overflow, limits or QueueLimits()
+        self.queue = SlotQueue(router, self._limits.ask)
         self._leases = Leases(router)
         self._releases = Releases(router, metrics)
         self._leaving: set[asyncio.Task[None]] = set()
@@ -71,12 +67,14 @@ class SlotManager:
         wanted = self._wanted(config, running)
         if running:
             self._leases.pause(session_id)
-        slot = await self._router.allocate(session_id, wanted, avoid)
-        if isinstance(slot, QueuePosition):
-            with self._metrics.queued.track_inprogress():
-                tell = _Waiting(on_queued, on_unserved, self._limits.change)
-                # The worker that is lost may be the one that comes back.
-                slot = await self._wait(session_id, wanted, () if running else avoid, slot, tell)
+        waiting = WaitingSession(on_queued, on_unserved, self._limits.change)
+        with self.queue.joined(session_id, waiting):
+            slot = await self._router.allocate(session_id, wanted, avoid)
+            if isinstance(slot, QueuePosition):
+                waiting.tell(slot)
+                with self._metrics.queued.track_inprogress():
+                    # The worker that is lost may be the one that comes back.
+                    slot = await self._wait(session_id, wanted, () if running else avoid, slot, waiting)
         self._leases.hold(session_id, wanted, slot)
         return slot
 
@@ -94,8 +92,9 @@ class SlotManager:
         self._in_background(self._extend(session_id, seconds))
 
     async def run(self) -> None:
-        """Renew leases and release slots until cancelled."""
+        """Renew leases and positions in the queue, and release slots, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.queue.run())
             group.create_task(self._leases.run())
             group.create_task(self._releases.run())
 
@@ -121,20 +120,21 @@ class SlotManager:
         wanted: SlotRequest,
         avoid: Collection[str],
         queued: Allocation | QueuePosition,
-        waiting: "_Waiting",
+        waiting: WaitingSession,
     ) -> Allocation:
         clock = asyncio.get_running_loop().time
         until = clock() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                waiting.tell(queued)
-                if clock() >= until:
+                if not await waiting.until_woken(until - clock()):
                     raise NoCapacity("no slot came free in time", await self.retry_after())
-                await self.changed.wait(min(self._limits.ask, max(0.0, until - clock())))
                 try:
                     queued = await self._router.allocate(session_id, wanted, avoid)
                 except RegistryUnavailable:  # Its position is kept for a while.
                     waiting.on_unserved()
+                    continue
+                if isinstance(queued, QueuePosition):
+                    waiting.tell(queued)
             return queued
         finally:
             if isinstance(queued, QueuePosition):
@@ -156,28 +156,3 @@ class SlotManager:
         task = asyncio.create_task(coroutine)
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
-
-
-class _Waiting:
-    """Tells what changes while a session waits."""
-
-    def __init__(self, on_queued: OnQueued | None, on_unserved: OnUnserved | None, change: float) -> None:
-        self.on_unserved = on_unserved or (lambda: None)
-        self._on_queued, self._change = on_queued or (lambda *_: None), change
-        self._told = QueuePosition(0, None)
-
-    def tell(self, queued: QueuePosition) -> None:
-        """The session has this position now."""
-        if not queued.is_served:
-            self.on_unserved()
-        if _differs(queued, self._told, self._change):
-            self._on_queued(queued.position, queued.expected_wait)
-            self._told = queued
-
-
-def _differs(queued: QueuePosition, shown: QueuePosition, change: float) -> bool:
-    """Whether a client that was told `shown` wants to know of `queued`."""
-    now, before = queued.expected_wait, shown.expected_wait
-    if queued.position != shown.position or (now is None) != (before is None):
-        return True
-    return now is not None and before is not None and abs(now - before) >= change

@@ -70,7 +70,9 @@ class CheckpointStore:
         self._refresh_at: dict[str, float] = {}
         self._unknown: set[str] = set()  # Sessions of which Redis has nothing.
         self._urgent: set[str] = set()  # Sessions whose clients wait for a save.
+        self._leaving: set[str] = set()  # Sessions that are left to another gateway.
         self._wanted, self._saved = asyncio.Event(), asyncio.Event()
+        self._saving = asyncio.Lock()  # What is saved later must not be overtaken.
 
     def watch(self, state: SessionState, on_taken: Callable[[], None]) -> None:
         """Save a session from now on; `on_taken` is called when another gateway has it."""
@@ -129,27 +131,28 @@ class CheckpointStore:
 
     async def save(self, session_ids: Iterable[str]) -> None:
         """Save what changed of these sessions."""
-        sessions = [self._watched[name] for name in session_ids if name in self._watched]
-        saved, self._saved = self._saved, asyncio.Event()
-        self._wanted.clear()
-        self._urgent.clear()
-        now = asyncio.get_running_loop().time()
-        changes = [change for session in sessions if (change := self._changes_of(session.state, now))]
-        if changes:
-            await self._write(changes)
-        saved.set()
+        async with self._saving:
+            sessions = [self._watched[name] for name in session_ids if name in self._watched]
+            saved, self._saved = self._saved, asyncio.Event()
+            self._wanted.clear()
+            self._urgent.clear()
+            now = asyncio.get_running_loop().time()
+            changes = [change for session in sessions if (change := self._changes_of(session.state, now))]
+            if changes:
+                await self._write(changes)
+            saved.set()
 
     def _changes_of(self, state: SessionState, now: float) -> CheckpointChange | None:
         """What is to be saved of a session at the time `now`."""
-        complete = state.id in self._unknown
+        complete, leaves = state.id in self._unknown, state.id in self._leaving
         if complete:
             state.changes.mark_all_changed()
-        elif not state.changes.has_changes and now < self._refresh_at.get(state.id, 0.0):
+        elif not (leaves or state.changes.has_changes) and now < self._refresh_at.get(state.id, 0.0):
             return None
         state.snapshot()
         self._refresh_at[state.id] = now + self._limits.refresh
         fields, removed = state.changes.take_changes()
-        return CheckpointChange(state.id, fields, removed, complete)
+        return CheckpointChange(state.id, fields, removed, complete, gives_up=leaves)
 
     async def _write(self, changes: list[CheckpointChange]) -> None:
         watched = [self._watched[change.session_id] for change in changes]
@@ -158,24 +161,33 @@ class CheckpointStore:
         except RegistryUnavailable:
             self._unknown.update(c.session_id for c in changes if c.session_id in self._watched)
             return
-        for session, result in zip(watched, results, strict=True):
-            name = session.state.id
-            self._unknown.discard(name)
-            if result is SaveResult.TAKEN:
-                self.unwatch(name)
+        for change, session, result in zip(changes, watched, results, strict=True):
+            self._unknown.discard(change.session_id)
+            if result is SaveResult.UNKNOWN and change.session_id in self._watched:
+                self._unknown.add(change.session_id)
+            elif change.gives_up:
+                self.unwatch(change.session_id)
+                self._leaving.discard(change.session_id)
+            elif result is SaveResult.TAKEN:
+                self.unwatch(change.session_id)
                 session.on_taken()
-            elif result is SaveResult.UNKNOWN and name in self._watched:
-                self._unknown.add(name)
 
     async def hand_over(self, state: SessionState) -> None:
-        """Save all of a session one last time, and leave it to whoever claims it."""
-        self.watch(state, lambda: None)
-        await self.save([state.id])
+        """Save what Redis has not got of a session, and leave the session to whoever claims it.
+
+        Those that are handed over at once share a call.
+        """
+        if state.id not in self._watched:
+            self.watch(state, lambda: None)
+        self._leaving.add(state.id)
+        await asyncio.sleep(0)  # Others that leave in this turn of the loop.
+        await self.save(self._leaving)
+        if state.id in self._leaving:  # Redis had nothing of it, or was away: all of it is saved.
+            await self.save(self._leaving)
+        if state.id in self._leaving:
+            self._leaving.discard(state.id)
+            log.warning("a session is not handed over: Redis does not take it")
         self.unwatch(state.id)
-        try:
-            await self._checkpoints.claim(state.id, str(self.owner), "")
-        except RegistryUnavailable as error:
-            log.warning("a session is not handed over", why=str(error))
 
     async def load(self, session_id: str) -> tuple[dict[str, bytes], str] | None:
         """The fields of a checkpoint and its owner; None where it is not known.

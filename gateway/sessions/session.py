@@ -205,7 +205,7 @@ class Session:
         except (RegistryUnavailable, WorkerUnreachable) as error:
             log.warning("no worker can be assigned", why=str(error))
             return SessionOutcome.error(
-                CloseCode.NO_CAPACITY, "no worker can be reached", self._limits.retry_after
+                CloseCode.NO_CAPACITY, f"no worker can be reached: {error}", self._limits.retry_after
             )
         except Exception:
             log.exception("a fault of ours")

@@ -53,7 +53,7 @@ class SessionManager:
 
     def begin(self, config: SessionConfig) -> SessionPort:
         """Begin a session for a client that is accepted."""
-        session = self._start(SessionState.new(self._new_id(), config), PhaseTracker())
+        session = self._start(SessionState.new(self._new_id(), config, self._access.clock), PhaseTracker())
         return self._attach(session, ())
 
     def find(self, session_id: str) -> Session | None:
@@ -67,7 +67,8 @@ class SessionManager:
             BadCheckpoint: the fields can't be read, or are of another version; then it is not claimed.
             RegistryUnavailable: Redis is away.
         """
-        state = SessionState.restore(session_id, decode_checkpoint(fields), self._access.clock())
+        clock = self._access.clock
+        state = SessionState.restore(session_id, decode_checkpoint(fields), clock(), clock)
         if not await self._checkpoints.claim(session_id, owner):
             return None
         if known := self.find(session_id):

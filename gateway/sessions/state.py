@@ -1,5 +1,7 @@
 """Holds what a session has received and sent, and moves it between gateways as a checkpoint."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,16 +28,25 @@ class SessionState:
     takeovers: int = 0  # Gateways that had the session before this one.
 
     @classmethod
-    def new(cls, session_id: str, requested: SessionConfig) -> "SessionState":
-        """The state of a session that begins."""
+    def new(
+        cls, session_id: str, requested: SessionConfig, clock: Callable[[], float] = time.monotonic
+    ) -> "SessionState":
+        """The state of a session that begins; `clock` counts seconds."""
         changes = ChangeSet()
         replay = ReplayBuffer(requested, changes)
-        continuity = SessionContinuity(session_id, changes, job_id=_job_id(session_id, requested))
+        job_id = _job_id(session_id, requested)
+        continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock)
         return cls(session_id, requested, changes, replay, continuity, EventQueue(changes))
 
     @classmethod
-    def restore(cls, session_id: str, checkpoint: Checkpoint, now: float) -> "SessionState":
-        """The state that another gateway left.
+    def restore(
+        cls,
+        session_id: str,
+        checkpoint: Checkpoint,
+        now: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "SessionState":
+        """The state that another gateway left; `now` is on `clock`.
 
         Raises:
             BadCheckpoint: an entry can't be read.
@@ -44,7 +55,7 @@ class SessionState:
         replay = ReplayBuffer.restore(checkpoint, changes)
         job_id = _job_id(session_id, header.requested)
         continuity = SessionContinuity.restore(
-            session_id, changes, header.continuity, checkpoint.finals, job_id
+            session_id, changes, header.continuity, checkpoint.finals, job_id, clock
         )
         events = EventQueue(changes)
         events.restore(checkpoint, now)
@@ -63,7 +74,7 @@ class SessionState:
             first_frame=self.replay.start,
             ended=self.replay.ended,
             messages=self.replay.messages,
-            continuity=self.continuity.state,
+            continuity=self.continuity.snapshot(),
             takeovers=self.takeovers,
         )
         self.changes.set(HEADER, encode_header(header))

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -12,7 +12,8 @@ from broker.errors import NoCapacity, RegistryUnavailable, SessionOver
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
-from gateway.capacity.slots import OnQueued, SlotManager
+from gateway.capacity.slot_queue import OnQueued
+from gateway.capacity.slots import SlotManager
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
@@ -55,7 +56,7 @@ class WorkerAccess:
     """What the sessions of a gateway share to get workers.
 
     `open` connects to a worker. `new_suffix` makes the names of a session's connections
-    differ. `clock` counts seconds.
+    differ. `clock` counts seconds. `unreachable` has the ids of workers that are known not to be reached.
     """
 
     slots: SlotManager
@@ -66,6 +67,7 @@ class WorkerAccess:
     reassign: ReassignLimits = field(default_factory=ReassignLimits)
     new_suffix: Callable[[], str] = lambda: secrets.token_hex(2)
     clock: Callable[[], float] = time.monotonic
+    unreachable: Callable[[], Collection[str]] = tuple
 
 
 class WorkerAssignment:
@@ -90,7 +92,10 @@ class WorkerAssignment:
             connection = await self._open(slot, "", config, None)
         except WorkerUnreachable as error:
             log.warning("trying another worker: %s", error)
-            slot = await self._allocate((slot.worker_id,), on_queued)
+            try:
+                slot = await self._allocate((slot.worker_id, *self._access.unreachable()), on_queued)
+            except NoCapacity:  # There is a slot, but no way to it.
+                raise error from None
             connection = await self._open(slot, "", config, None)
         self._access.metrics.routing.observe(self._access.clock() - started)
         return connection

@@ -1,6 +1,7 @@
 """Connects one session to its worker: audio and commands go there, events and progress come from there."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -84,10 +85,11 @@ class WorkerConnection:
                     websockets_adapter.abort(connection)
                     raise
         except InvalidStatus as error:
-            raise WorkerUnreachable(_refusal(allocation.worker_id, error.response.status_code)) from error
+            status = error.response.status_code
+            raise WorkerUnreachable(describe_refusal(allocation.worker_id, status)) from error
         except (OSError, WebSocketException, ValueError, DalstonError) as error:
-            why = str(error) or "no answer in time"
-            raise WorkerUnreachable(f"worker {allocation.worker_id}: {why}") from error
+            why = describe_failure(allocation.worker_id, allocation.endpoint, error)
+            raise WorkerUnreachable(why) from error
         return cls(connection, options.send_timeout)
 
     async def measure_latency(self) -> NoReturn:
@@ -171,10 +173,18 @@ async def _request(connection: ClientConnection, request: OpenSession) -> None:
         raise WorkerUnreachable(f"{reply.message} (it speaks version {reply.version} of the link)")
 
 
-def _refusal(worker_id: str, status: int) -> str:
+def describe_refusal(worker_id: str, status: int) -> str:
+    """What it means that a worker answers with this status."""
     if status == UNAUTHORIZED:
-        return f"worker {worker_id} has another DALSTON_INTERNAL_SECRET"
+        return f"worker {worker_id} has another DALSTON_INTERNAL_SECRET than this gateway"
     return f"worker {worker_id} refused with HTTP {status}"
+
+
+def describe_failure(worker_id: str, endpoint: str, error: Exception) -> str:
+    """Why a worker can't be reached at its endpoint."""
+    if isinstance(error, socket.gaierror):
+        return f"the host of worker {worker_id} does not resolve: {endpoint}; see DALSTON_ADVERTISE_HOST"
+    return f"worker {worker_id} can't be reached at {endpoint}: {str(error) or 'no answer in time'}"
 
 
 def _read(frame: bytes | str) -> WorkerMessage | None:

@@ -85,6 +85,8 @@ def _as_query(value: object) -> str:
 def _check_resume(resume: ResumePoint) -> None:
     if not (0 <= resume.clock < MAX_SAMPLE and 0 <= resume.replayed < MAX_SAMPLE):
         raise BadLinkMessage("clock and replayed must be indices of samples")
+    if not 0 <= resume.age < MAX_SAMPLE:
+        raise BadLinkMessage("age must be the seconds since the session began")
     if not 1 <= resume.utterance < MAX_SAMPLE:
         raise BadLinkMessage("utterance must be a number from 1")
     if not all(map(_is_word, (*resume.previous_words, *resume.stable_words))):

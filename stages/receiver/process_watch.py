@@ -47,11 +47,13 @@ class ProcessWatch:
 
     def _is_held(self, stage: str, index: int) -> bool:
         """A process id may be of another namespace; a lock is of the process or of nobody."""
-        with self._path(stage, index).open() as file:
-            try:
+        try:
+            with self._path(stage, index).open() as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
+        except FileNotFoundError:  # A cleaner of /tmp has removed it.
+            return False
+        except OSError:
+            return True
         return False
 
     def _path(self, stage: str, index: int) -> Path:

@@ -18,4 +18,6 @@ class ReceiverSettings(WorkerSettings):
         60, gt=0, le=DAY_S, description="seconds without audio and keepalive until a session is ended"
     )
     # at the fastest speech the transcript of a day is just below what a message may have
-    max_session: float = Field(14_400, gt=0, le=DAY_S, description="seconds that a session may last")
+    max_session: float = Field(
+        14_400, gt=0, le=DAY_S, description="seconds that a session may last, over all of its workers"
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NoReturn
 
 import msgspec
@@ -26,9 +27,10 @@ from runtime.worker_link import (
 )
 from stages.messages import Message
 from stages.metrics import open_metrics
-from stages.receiver.opening import connection_key, opening, read_open
+from stages.receiver.opening import connection_key, read_open
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
+from stages.receiver.socket_backlog import has_backlog
 from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from stages.settings import default_worker_id
 from stages.topology import ProcessAllocator
@@ -104,15 +106,16 @@ class Worker:
     def _admit(self, asked: OpenSession, gateway: ServerConnection) -> Iterator[WorkerSession]:
         """A session that is one of the worker's for the duration of a block."""
         route = self._processes.allocate()
-        opened = opening(asked, route)
-        session = WorkerSession(gateway, opened, asked.config, self._pipeline, self._limits)
-        self._sessions[opened.session] = session
+        session = WorkerSession(
+            gateway, asked, route, self._pipeline, self._limits, has_backlog=partial(has_backlog, gateway)
+        )
+        self._sessions[connection_key(asked)] = session
         self.idle.clear()
         self.metrics.sessions.inc()
         try:
             yield session
         finally:
-            del self._sessions[opened.session]
+            del self._sessions[connection_key(asked)]
             if not self._sessions:
                 self.idle.set()
             self._processes.release(route)

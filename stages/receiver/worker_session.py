@@ -11,13 +11,19 @@ from websockets.asyncio.server import ServerConnection
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.close_codes import CloseCode, close_code
-from dalston_realtime.protocol.commands import BadCommand, ConfigCommand, EndCommand, FlushCommand
+from dalston_realtime.protocol.commands import (
+    BadCommand,
+    ConfigCommand,
+    EndCommand,
+    FlushCommand,
+    KeepaliveCommand,
+)
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import ServerError
-from dalston_realtime.protocol.parameters import SessionConfig, apply_config
+from dalston_realtime.protocol.parameters import apply_config
 from runtime.audio.audio_input import AudioInput
 from runtime.errors import SessionError
-from runtime.worker_link import ClientPresence, Progress, decode_gateway_message
+from runtime.worker_link import ClientPresence, OpenSession, Progress, decode_gateway_message
 from stages.messages import (
     AudioProcessed,
     Close,
@@ -26,16 +32,18 @@ from stages.messages import (
     Frame,
     InputTimedOut,
     Message,
-    Open,
+    Route,
     SessionFailed,
     Stamps,
     TextEnd,
 )
 from stages.receiver.audio_intake import NOTHING_WAITS, AudioIntake
 from stages.receiver.event_writer import EventWriter
+from stages.receiver.idle_timeout import IdleTimeout
 from stages.receiver.input_check import InputCheck
-from stages.receiver.input_timeout import InputTimeout
+from stages.receiver.input_timeout import CONFIRM_S, InputTimeout
 from stages.receiver.lag import LagLimits
+from stages.receiver.opening import opening
 from stages.receiver.pipeline import StagePipeline
 
 DECODE: Final = 1 << 14  # Bytes of a frame that are decoded at a time, so that the loop is not held up.
@@ -60,20 +68,25 @@ class WorkerSession:
     def __init__(
         self,
         socket: ServerConnection,
-        opened: Open,
-        config: SessionConfig,
+        asked: OpenSession,
+        route: Route,
         pipeline: StagePipeline,
         limits: WorkerSessionLimits,
         clock: Callable[[], int] = time.monotonic_ns,
+        has_backlog: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`has_backlog` says whether anything waits in the socket."""
         self._socket, self._pipeline, self._limits, self._clock = socket, pipeline, limits, clock
-        self._session, self._route, self._config = opened.session, opened.route, config
-        self._opened = opened
+        self._opened = opened = opening(asked, route)
+        self._session, self._route, self._config = opened.session, route, asked.config
+        self._age_s = asked.resume.age if asked.resume else 0.0  # At other workers.
+        self._has_backlog, config = has_backlog, asked.config
         self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
         self._check = InputCheck(config.encoding, goes_on=bool(opened.start or opened.replayed))
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
         self._is_complete = False  # all that came of the session has come
         self._timeout = InputTimeout(config.min_silence_ms)
+        self._idle = IdleTimeout(limits.idle_s, self._now())
         self._owes_progress = (
             True  # it began, or audio came, and the gateway has not heard since that it is here
         )
@@ -132,7 +145,7 @@ class WorkerSession:
     async def _read(self) -> None:
         """Read frames until the client ends, goes, or breaks a rule."""
         try:
-            async with asyncio.timeout(self._limits.session_s):
+            async with asyncio.timeout(self._limits.session_s - self._age_s):
                 while await self._read_one():
                     pass
         except TimeoutError:
@@ -143,14 +156,18 @@ class WorkerSession:
         await self._end_session()
 
     async def _read_one(self) -> bool:
-        before = self._now()
-        frame = await self._next_frame(before + self._limits.idle_s)
+        # On a busy machine it takes long to read what has been waiting: the clock alone does not tell.
+        waits, before = not self._has_backlog(), self._now()
+        frame = await self._next_frame()
         arrived = self._clock()
         if isinstance(frame, str):
-            return await self._handle_control(frame, arrived)
-        waited_s = arrived / 1e9 - before
+            goes_on = await self._handle_control(frame, arrived)
+            self._check_idle()
+            return goes_on
+        waited_s = arrived / 1e9 - before if waits else 0.0
         if not frame:
             await self._check_input_timeout()
+            self._check_idle()
             return True
         self._owes_progress = True
         self._check.inspect(frame)
@@ -161,18 +178,32 @@ class WorkerSession:
         for warning in self._check.warnings(self._input.inverted_channels):
             self.writer.send_event(warning)
         self._timeout.on_audio(self._now())
+        self._idle.on_sign(self._now())
         return True
 
-    async def _next_frame(self, idle_at: float) -> str | bytes:
+    async def _next_frame(self) -> str | bytes:
         """The next frame; what has to be done while none comes is done meanwhile."""
-        while (now := self._now()) < idle_at:
+        while True:
+            now = self._now()
+            idle = max(CONFIRM_S, self._idle.seconds_left(now))  # What waits in the socket is read first.
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(CHECK_S, idle_at - now, self._timeout.seconds_to_check(now))):
+                async with asyncio.timeout(min(CHECK_S, idle, self._timeout.seconds_to_check(now))):
                     return await self._receive_frame()
-            self.intake.lag.on_empty_socket()
+            if not self._has_backlog():
+                self.intake.lag.on_empty_socket()
             self.intake.check_lag()
             await self._check_input_timeout()
-        raise SessionError(CloseCode.IDLE_TIMEOUT, f"no audio and no keepalive for {self._limits.idle_s:g} s")
+            self._check_idle()
+
+    def _check_idle(self) -> None:
+        """Whether audio or a keepalive came lately; other frames are no sign that somebody is there.
+
+        Raises:
+            SessionError: neither came.
+        """
+        if not self._idle.seconds_left(self._now()):
+            seconds = self._limits.idle_s
+            raise SessionError(CloseCode.IDLE_TIMEOUT, f"no audio and no keepalive for {seconds:g} s")
 
     async def _receive_frame(self) -> str | bytes:
         self._is_receiving = True
@@ -225,9 +256,12 @@ class WorkerSession:
                     await self._configure(message)
                 case ClientPresence(present=True):
                     self._timeout.on_client_present(self._now())
+                    self._idle.on_client_present(self._now())
                 case ClientPresence():
                     self._timeout.on_client_away()
-                case _:  # a keepalive
+                    self._idle.on_client_away()
+                case KeepaliveCommand():
+                    self._idle.on_sign(self._now())
                     await self._check_input_timeout()
         except (BadCommand, InvalidParameter) as error:
             self.writer.send_event(ServerError(code="invalid_message", message=str(error), recoverable=True))

@@ -128,6 +128,8 @@ class MemoryCheckpoints:
         fields |= change.fields
         for name in change.removed:
             fields.pop(name, None)
+        if change.gives_up:
+            fields["owner"] = b""
         return SaveResult.SAVED
 
     async def load(self, session_id: str) -> dict[str, bytes]:

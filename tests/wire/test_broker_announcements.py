@@ -6,7 +6,6 @@ from broker.errors import RegistryUnavailable
 from broker.records import WorkerRecord
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
-from gateway.concurrency import Bell
 from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.gateway_process import until
 from tests.support.managed_process import DEADLINE_S
@@ -17,10 +16,11 @@ RECORD = WorkerRecord("w1", "ws://x", 1, (ModelInfo("fast", "tiny", "fake", ("en
 
 def test_a_worker_that_is_gone_is_announced_at_once_and_after_a_loss_of_redis(own_redis: RedisServer) -> None:
     async def main(it: BrokerEnds) -> None:
-        lost, told, news = WorkerLost(), asyncio.Event(), Bell()
+        lost, told, connected = WorkerLost(), asyncio.Event(), asyncio.Event()
         lost.subscribe("w1", told.set)
-        listening = asyncio.create_task(listen(own_redis.url, it.router, lost, news))
-        await news.wait(DEADLINE_S)  # rung when it is connected
+        listening = asyncio.create_task(listen(own_redis.url, it.router, lost, lambda _: connected.set()))
+        async with asyncio.timeout(DEADLINE_S):
+            await connected.wait()
         await it.registry.heartbeat(RECORD)
         assert await it.registry.offline("w1")
         async with asyncio.timeout(DEADLINE_S):

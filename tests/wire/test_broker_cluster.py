@@ -13,7 +13,6 @@ from broker.settings import BrokerSettings
 from broker.store import scripts
 from dalston_realtime.protocol.models import ModelInfo
 from gateway.capacity.announcements import WorkerLost, listen
-from gateway.concurrency import Bell
 from tests.support.broker_ends import BrokerEnds, on_redis
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import client, gateway_process, run, until
@@ -41,10 +40,11 @@ async def served(it: BrokerEnds) -> bool:
 
 def test_a_master_that_is_another_now_costs_no_call(own_cluster: RedisCluster) -> None:
     async def main(it: BrokerEnds) -> None:
-        lost, told, news = WorkerLost(), asyncio.Event(), Bell()
+        lost, told, connected = WorkerLost(), asyncio.Event(), asyncio.Event()
         lost.subscribe("w1", told.set)
-        listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, news))
-        await news.wait(DEADLINE_S)  # rung when it is connected
+        listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, lambda _: connected.set()))
+        async with asyncio.timeout(DEADLINE_S):
+            await connected.wait()
         await it.registry.heartbeat(RECORD)
         assert (await it.allocate("s1", SlotRequest())).worker_id == "w1"
         own_cluster.fail_over()
@@ -65,7 +65,7 @@ def test_a_master_that_is_lost_is_replaced(own_cluster: RedisCluster, how: signa
     async def main(it: BrokerEnds) -> None:
         lost, told = WorkerLost(), asyncio.Event()
         lost.subscribe("w1", told.set)
-        listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, Bell()))
+        listening = asyncio.create_task(listen(own_cluster.url, it.router, lost, lambda _: None))
         await it.registry.heartbeat(RECORD)
         await it.allocate("s1", SlotRequest())
         await until(lambda: copied(own_cluster))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from broker.errors import NoCapacity, NothingToDrain, SessionOver
-from broker.records import Allocation, SlotRequest
+from broker.records import Allocation, QueuePosition, SlotRequest
 from broker.registry import HeartbeatReply, Registry
 from broker.router import LostWorker, SweepResult
 from tests.support.broker_ends import RECORD, BrokerEnds, on_redis
@@ -315,6 +315,19 @@ def test_an_entry_with_the_fields_of_the_specification_alone_stops_no_allocation
             fields = {"endpoint": "ws://x", "status": "ready", "capacity": "4", "active_sessions": "0"}
             fields |= {"models_loaded": '["tiny"]', "last_heartbeat": "2026-01-01T00:00:00Z"}
             look.hset("dalston:realtime:worker:foreign", mapping=fields)
+            await it.router.drain("w1", 0)
+            assert (await it.registry.heartbeat(replace(RECORD, sessions=("s",)))).has_room
+            await it.router.drain("w1", None)
+            for number, models in enumerate(("", "[", "7", "[7]", '[{"name":"tiny"}]', '{"a":1}')):
+                name = f"garbage{number}"
+                look.sadd("dalston:realtime:workers", name)
+                beats = {"heartbeat_ms": str(2**52), "models": models}
+                look.hset(f"dalston:realtime:worker:{name}", mapping=fields | beats)
+        waits = SlotRequest("another", overflow="queue")
+        assert isinstance(await it.router.allocate("waits", waits), QueuePosition)
+        await it.registry.heartbeat(RECORD)
+        assert set(await it.router.keep_waiting(["waits"])) == {"waits"}
+        await it.router.sweep()
         slot = await it.router.allocate("s1", SlotRequest("fast", "en"))
         assert isinstance(slot, Allocation)
         assert slot.worker_id == "w1"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from broker.errors import NoCapacity, SessionOver
+from broker.errors import NoCapacity, NothingToDrain, SessionOver
 from broker.records import Allocation, HeldSlot, QueuePosition, SlotRequest, WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from broker.router import SessionRouter
@@ -120,7 +120,12 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, on=st.booleans())
     def drain(self, worker: str, on: bool) -> None:
-        known = self.runner.run(self.router.drain(worker, 30.0 if on else None))
+        try:
+            known = self.runner.run(self.router.drain(worker, 30.0 if on else None))
+        except NothingToDrain:
+            assert on
+            assert worker not in self.workers  # It is offline.
+            return
         if known:
             self.drained = self.drained | {worker} if on else self.drained - {worker}
         if worker in self.workers:

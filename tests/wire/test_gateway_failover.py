@@ -36,6 +36,7 @@ def test_another_worker_goes_on_behind_the_last_final(
             assert visit.request.resume is not None
             assert visit.request.resume.clock == 32_000
             assert visit.request.resume.utterance == 3
+            assert 0 < visit.request.resume.age < 30
             assert visit.request.config.min_silence_ms == 500
             await me.send({"type": "end"})
             ended = (await me.rest())[-1]

@@ -89,16 +89,18 @@ def test_ready_with_capacity_and_not_without(gateway: GatewayProcess, shared_red
         return lambda found: found.get("error", found).get("code", "ready") == code
 
     async def main() -> None:
-        nobody = await body(gateway, "/readyz", says("no_capacity"))
+        nobody = await body(gateway, "/readyz", says("no_worker"))
         assert nobody["error"]["message"] == "no worker is there"
+        assert gateway.get("/readyz").status_code == 503
         async with fake_worker(shared_redis.url, capacity=1):
             await body(gateway, "/readyz", says("ready"))
             assert gateway.get("/readyz").status_code == 200
             async with client(gateway) as me:
                 await me.event("session.begin")
-                full = await body(gateway, "/readyz", says("no_capacity"))
-                assert full["error"]["message"] == "all slots are taken"
-                assert gateway.get("/readyz").status_code == 503
+                full = await body(gateway, "/readyz", lambda found: found.get("status") == "at_capacity")
+                assert full["message"] == "all slots are taken"
+                assert full["retry_after"] >= 1
+                assert gateway.get("/readyz").status_code == 200
                 assert gateway.get("/v1/realtime/status").json()["status"] == "at_capacity"
             await body(gateway, "/readyz", says("ready"))
 

@@ -283,6 +283,35 @@ def test_another_gateway_goes_on_with_the_session(
     run(main())
 
 
+def test_a_client_may_come_back_while_its_worker_drains(shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        with kept_gateway(shared_redis) as gateway:
+            async with fake_worker(shared_redis.url, recorder, worker_id="a") as a, client(gateway) as first:
+                await begun(first)
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                token = await lost(first)
+                answer = await asyncio.to_thread(gateway.call, "POST", "/v1/realtime/workers/a/drain")
+                assert answer.json() == {"worker_id": "a", "draining": True}
+                me = await resumed(gateway, token, [], 1.0)
+                await me.send(SECOND)
+                assert await finals(me, 1) == ["w2"]
+                async with fake_worker(shared_redis.url, recorder, worker_id="b") as b:
+                    token = await lost(me)
+                    lose(a, 1012)
+                    while not b.visits:
+                        await asyncio.sleep(0.01)
+                    connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
+                    again = Client(connection, int(token.split(":")[1]))
+                    await again.event("session.resumed")
+                    await again.send(SECOND)
+                    assert await finals(again, 1) == ["w3"]
+                    await again.send({"type": "end"})
+                    assert (await again.rest())[-1]["transcript"] == "w1 w2 w3"
+
+    run(main())
+
+
 async def _saved(redis: AnyRedis, me: Client, seconds: float) -> None:
     """Wait until so much of the audio is in Redis, from what may overlap the last final on."""
     with redis.client() as look:

@@ -246,7 +246,7 @@ async def _is_admitted(gateway: GatewayProcess) -> bool:
         return False
 
 
-def test_readyz_says_when_to_come_back(gateway: GatewayProcess) -> None:
+def test_readyz_says_when_to_come_back_where_no_worker_is_there(gateway: GatewayProcess) -> None:
     async def refused() -> bool:
         return gateway.get("/readyz").status_code == 503
 

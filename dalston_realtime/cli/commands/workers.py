@@ -19,7 +19,8 @@ from dalston_realtime.client.indented_json import indented_json
 from dalston_realtime.client.url import DEFAULT_URL
 
 INTERVAL_S: Final = 1.0  # Seconds between two calls of the server.
-STYLES = {"ready": "green", "busy": "yellow", "draining": "cyan", "offline": "red"}
+UNREACHABLE: Final = "unreachable"  # It lives, and the gateway can't use it.
+STYLES = {"ready": "green", "busy": "yellow", "draining": "cyan", "offline": "red", UNREACHABLE: "red"}
 COLUMNS = ("Worker", "Status", "Sessions", "Models", "Lag", "GPU memory", "Endpoint")
 
 Once = Annotated[bool, typer.Option("--once", help="Print the table once.")]
@@ -62,11 +63,14 @@ def workers_table(found: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(*_cells(worker))
     if not found:
         table.add_row(Text("no worker is registered", style="dim"))
+    problems = [_text(worker["problem"]) for worker in found if worker.get("problem")]
+    if problems:
+        table.caption, table.caption_justify = Text("\n", style="red").join(problems), "left"
     return table
 
 
 def _cells(worker: Mapping[str, Any]) -> list[Text]:
-    status = _text(worker.get("status"))
+    status = _text(UNREACHABLE if worker.get("problem") else worker.get("status"))
     status.stylize(STYLES.get(status.plain, ""))
     lag = worker.get("lag")
     return [

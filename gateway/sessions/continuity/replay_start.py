@@ -25,6 +25,7 @@ class ReplayStart:
     overlaps: bool
     stable_words: tuple[str, ...]
     partial_shown: bool
+    age: float = 0.0  # Seconds since the session began.
 
     def resume_point(self, clock: int, replayed: int) -> ResumePoint:
         """The same for the worker: the audio begins at sample `clock`, and what is older than `replayed`
@@ -37,6 +38,7 @@ class ReplayStart:
             overlaps=self.overlaps,
             stable_words=self.stable_words,
             partial_shown=self.partial_shown,
+            age=self.age,
         )
 
 

@@ -4,7 +4,9 @@ It knows what is final, where another worker has to go on, and what of that work
 seen already. Times are seconds on the session's clock.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace as replace_field
 from typing import Final
 
 import msgspec
@@ -41,10 +43,13 @@ class SessionContinuity:
         changes: ChangeSet,
         state: ContinuityState | None = None,
         job_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`job_id` names the job that enhances the session after its end, where it asks for one."""
-        self._id, self._changes, self._job_id = session_id, changes, job_id
+        """`job_id` names the job that enhances the session after its end, where it asks for one; `clock`
+        counts seconds."""
+        self._id, self._changes, self._job_id, self._clock = session_id, changes, job_id, clock
         self.state = state or ContinuityState()
+        self._begun_at = clock() - self.state.age
         self._seen = SeenSpeech(self.state)
         self._speech = WorkerSpeech()
 
@@ -56,6 +61,7 @@ class SessionContinuity:
         state: ContinuityState,
         finals: Mapping[int, bytes],
         job_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> "SessionContinuity":
         """What another gateway left in a checkpoint.
 
@@ -67,7 +73,7 @@ class SessionContinuity:
                 _SEGMENTS.decode(data)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise BadCheckpoint(f"a final can't be read: {error}") from None
-        return cls(session_id, changes, state, job_id)
+        return cls(session_id, changes, state, job_id, clock)
 
     def translate(self, event: WorkerMessage) -> Event | None:
         """What the client is to see of a worker's message, if anything."""
@@ -97,6 +103,16 @@ class SessionContinuity:
         """No worker needs the audio before: the next utterance may overlap the last one."""
         return replay_from(self.state, self._speech.first_start)
 
+    @property
+    def age(self) -> float:
+        """Seconds since the session began, over all of its workers and gateways."""
+        return self._clock() - self._begun_at if self.state.begun else 0.0
+
+    def snapshot(self) -> ContinuityState:
+        """What another gateway has to know, as of now."""
+        self.state.age = round(self.age, 3)
+        return self.state
+
     def start_replay(self, *, count_loss: bool = True) -> ReplayStart:
         """Where another worker goes on; `count_loss` says that the audio may be what the worker died of."""
         state = self.state
@@ -106,12 +122,12 @@ class SessionContinuity:
         self._seen.move_to_worker_at(start.at)
         state.moved, state.resumed_at, state.processed = True, start.at, start.at
         self._speech.reset()
-        return start
+        return replace_field(start, age=self.age)
 
     def _begin(self, event: SessionBegin) -> Event | None:
         if self.state.begun:
             return None
-        self.state.begun = True
+        self.state.begun, self._begun_at = True, self._clock()
         return replace(event, session_id=self._id)
 
     def _add_final(self, event: FinalEvent) -> None:

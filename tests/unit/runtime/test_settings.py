@@ -1,5 +1,6 @@
 """Environment variables in, frozen settings out; a bad one is named in one line."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -160,6 +161,27 @@ def test_a_second_process_of_a_name_is_refused(tmp_path: Path) -> None:
         lock(tmp_path / "vad.1.lock")
     held.close()
     lock(tmp_path / "vad.1.lock").close()
+
+
+def test_a_cleaner_that_removes_the_file_lets_no_second_process_in(tmp_path: Path) -> None:
+    path = tmp_path / "vad.1.lock"
+    held = lock(path)
+    path.unlink()
+    with pytest.raises(StartupError, match=r"vad\.1 runs already"):
+        lock(path)
+    lock(tmp_path / "vad.2.lock").close()
+    held.close()
+    lock(path).close()
+
+
+def test_a_cleaner_that_heeds_locks_leaves_the_folder_alone(tmp_path: Path) -> None:
+    held = lock(tmp_path / "vad.1.lock")
+    cleaner = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    held.close()
+    fcntl.flock(cleaner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(cleaner)
 
 
 def test_a_worker_is_named_for_host_and_port() -> None:

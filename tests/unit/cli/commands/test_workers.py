@@ -30,6 +30,13 @@ def test_workers_are_a_table_in_the_order_of_their_names() -> None:
     assert third.split() == ["whisper"]
 
 
+def test_a_worker_that_cannot_be_used_is_called_so_with_the_reason() -> None:
+    why = "worker a has another DALSTON_INTERNAL_SECRET than this gateway"
+    lines = rendered(workers_table([{"worker_id": "a", "status": "ready", "problem": why}]))
+    assert lines[2].split()[:2] == ["a", "unreachable"]
+    assert why in lines[-1]
+
+
 def test_that_there_are_none_is_said() -> None:
     assert "no worker is registered" in rendered(workers_table([]))[-1]
 

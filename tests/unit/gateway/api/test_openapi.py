@@ -35,7 +35,7 @@ WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
 def gateway_routes() -> Starlette:
     """The application of a gateway whose parts are never called."""
     kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, SpeakerApi)
-    apis = [object.__new__(kind) for kind in kinds]
+    apis: list[object] = [object.__new__(kind) for kind in kinds]
     return make_routes(cast(StreamEndpoint, lambda *_: None), *apis)
 
 

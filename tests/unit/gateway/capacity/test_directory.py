@@ -121,15 +121,15 @@ def test_capacity_counts_only_once_a_worker_has_been_seen_to_beat() -> None:
     async def main() -> None:
         router, times = ListingRouter(), [0.0]
         it = directory(router, times)
-        assert not await it.has_capacity()
+        assert not (await it.get_beating()).free
         times.append(1.0)
-        assert not await it.has_capacity()
+        assert not (await it.get_beating()).free
         times.append(2.0)
         router.answer = [replace(WORKER, heartbeat_ms=2)]
-        assert await it.has_capacity()
+        assert (await it.get_beating()).free
         times.append(3.0)
         router.answer = [BUSY]
-        assert not await it.has_capacity()
+        assert not (await it.get_beating()).free
 
     asyncio.run(main())
 
@@ -139,9 +139,9 @@ def test_a_worker_that_comes_later_counts_at_once() -> None:
         router, times = ListingRouter(), [0.0]
         it = directory(router, times)
         router.answer = []
-        assert not await it.has_capacity()
+        assert not (await it.get_beating()).free
         times.append(1.0)
         router.answer = [WORKER]
-        assert await it.has_capacity()
+        assert (await it.get_beating()).free
 
     asyncio.run(main())

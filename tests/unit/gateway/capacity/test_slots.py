@@ -1,7 +1,7 @@
 """Slots by the overflow strategy, with a router that is played by hand."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -13,17 +13,18 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.metrics import GatewayMetrics
-from tests.support.virtual_time import VirtualClock, run_virtually
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 SLOT = Allocation("w1", "ws://x", "tiny", "fast")
 Answer = Allocation | QueuePosition | Exception
 
 
 class FakeRouter:
-    """A router whose next answers are set by hand; the last one stays."""
+    """A router whose next answers are set by hand; the last one of each stays."""
 
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = list(answers)
+    def __init__(self, *answers: Answer, positions: Iterable[QueuePosition | Exception | None] = ()) -> None:
+        self.answers, self.positions = list(answers), list(positions)
+        self.looks: list[list[str]] = []
         self.asked: list[SlotRequest] = []
         self.left: list[str] = []
         self.renewed: list[tuple[list[str], float]] = []
@@ -35,6 +36,14 @@ class FakeRouter:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def keep_waiting(self, sessions: Iterable[str]) -> dict[str, QueuePosition]:
+        """The next position, for all of them; None: they have none."""
+        self.looks.append(list(sessions))
+        position = self.positions.pop(0) if len(self.positions) > 1 else self.positions[0]
+        if isinstance(position, Exception):
+            raise position
+        return {} if position is None else dict.fromkeys(self.looks[-1], position)
 
     async def leave(self, session_id: str) -> bool:
         """Note that it left."""
@@ -56,9 +65,12 @@ def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: f
 
     async def main(_clock: VirtualClock) -> None:
         slots = SlotManager(router, GatewayMetrics(), "queue", QueueLimits(timeout))
+        running = asyncio.create_task(slots.run())
         async with asyncio.timeout(60):
             await test(slots)
             await slots.wait_settled(1)
+        running.cancel()
+        await asyncio.wait([running])
 
     run_virtually(main)
 
@@ -66,15 +78,15 @@ def play(router: Any, test: Callable[[SlotManager], Awaitable[None]], timeout: f
 def test_every_change_is_told_and_trouble_is_waited_out() -> None:
     told: list[tuple[int, float | None]] = []
     away = RegistryUnavailable("away")
-    waits = (None, None, 5.0, 5.9, 4.1, 6.0, 5.5)
-    answers: list[Answer] = [
+    waits = (None, 5.0, 5.9, 4.1, 6.0, 5.5)
+    positions: list[QueuePosition | Exception | None] = [
         *(QueuePosition(2, wait) for wait in waits),
         away,
         QueuePosition(1, 5.5),
         QueuePosition(1, None),
-        SLOT,
+        QueuePosition(1, None, has_slot=True),
     ]
-    router = FakeRouter(*answers)
+    router = FakeRouter(QueuePosition(2, None), SLOT, positions=positions)
 
     async def main(slots: SlotManager) -> None:
         slot = await slots.allocate("s", SessionConfig(), on_queued=lambda *event: told.append(event))
@@ -83,10 +95,11 @@ def test_every_change_is_told_and_trouble_is_waited_out() -> None:
     play(router, main)
     assert told == [(2, None), (2, 5.0), (2, 6.0), (1, 5.5), (1, None)]
     assert router.left == []
+    assert len(router.asked) == 2  # It asks only when it has a slot.
 
 
 def test_who_waits_too_long_leaves_the_queue() -> None:
-    router = FakeRouter(QueuePosition(1, None))
+    router = FakeRouter(QueuePosition(1, None), positions=[QueuePosition(1, None)])
 
     async def main(slots: SlotManager) -> None:
         with pytest.raises(NoCapacity) as refused:
@@ -97,8 +110,8 @@ def test_who_waits_too_long_leaves_the_queue() -> None:
     assert router.left == ["s"]
 
 
-def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
-    router = FakeRouter(QueuePosition(1, None))
+def test_who_goes_leaves_the_queue_and_an_announcement_wakes_whom_it_names() -> None:
+    router = FakeRouter(QueuePosition(1, None), positions=[QueuePosition(1, None)])
 
     async def main(slots: SlotManager) -> None:
         queued: asyncio.Queue[int] = asyncio.Queue()
@@ -107,13 +120,56 @@ def test_who_goes_leaves_the_queue_and_a_ring_wakes_who_waits() -> None:
         )
         assert await queued.get() == 1
         router.answers = [QueuePosition(3, None)]
-        slots.changed.ring()
+        slots.queue.on_slots_changed(["another", "s"])
         assert await queued.get() == 3
         waiting.cancel()
         await asyncio.wait([waiting])
 
     play(router, main)
     assert router.left == ["s"]
+
+
+def test_many_that_wait_are_one_call_a_second_and_a_wake_up_is_one_more() -> None:
+    router = FakeRouter(QueuePosition(1, None), positions=[QueuePosition(1, None)])
+
+    async def main(slots: SlotManager) -> None:
+        names = [f"s{number}" for number in range(50)]
+        waiting = [asyncio.create_task(slots.allocate(name, SessionConfig())) for name in names]
+        await pass_time(4.5)
+        assert (len(router.asked), len(router.looks)) == (50, 4)
+        assert sorted(router.looks[-1]) == sorted(names)
+        router.answers = [SLOT]
+        slots.queue.on_slots_changed(["s7"])
+        assert await waiting[7] == SLOT
+        assert len(router.asked) == 51
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    play(router, main)
+
+
+def test_who_has_lost_its_position_asks_for_another_one() -> None:
+    router = FakeRouter(QueuePosition(1, None), SLOT, positions=[None])
+
+    async def main(slots: SlotManager) -> None:
+        assert await slots.allocate("s", SessionConfig()) == SLOT
+
+    play(router, main)
+
+
+def test_an_announcement_that_names_nobody_is_looked_up_at_once() -> None:
+    has_slot = QueuePosition(1, None, has_slot=True)
+    router = FakeRouter(QueuePosition(1, None), SLOT, positions=[has_slot])
+
+    async def main(slots: SlotManager) -> None:
+        waiting = asyncio.create_task(slots.allocate("s", SessionConfig()))
+        await pass_time(0.5)
+        slots.queue.on_slots_changed()
+        async with asyncio.timeout(0.1):
+            assert await waiting == SLOT
+
+    play(router, main)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +225,7 @@ def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
         ({"type": "subscribe", "data": 1}, ListenerConnected()),
         ({"type": "message", "data": "offline w 1"}, WorkerOffline("w 1")),
         ({"type": "message", "data": "places"}, SlotsChanged()),
+        ({"type": "message", "data": "places a b"}, SlotsChanged(("a", "b"))),
         ({"type": "message", "data": "offline"}, None),
         ({"type": "message", "data": "news"}, None),
         ({"type": "pong", "data": ""}, None),

@@ -87,7 +87,7 @@ def test_a_client_without_a_slot_holds_none() -> None:
 def test_a_slot_that_may_have_been_given_is_released() -> None:
     client, slots = FakeClient(), FakeSlots(RegistryUnavailable("no answer"))
     serve(client, slots)
-    assert client.events[0]["message"] == "no worker can be reached"
+    assert client.events[0]["message"] == "no worker can be reached: no answer"
     assert client.closed == (4503, "no_capacity")
     assert slots.released == ["error"]
 

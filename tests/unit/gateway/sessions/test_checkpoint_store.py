@@ -1,11 +1,13 @@
 """The sessions of one gateway, saved in one call whatever happens to them meanwhile."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from broker.checkpoint_record import HEADER
-from broker.checkpoints import CheckpointChange
+from broker.checkpoints import CheckpointChange, SaveResult
+from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.checkpoint_store import Owner
@@ -115,16 +117,84 @@ def test_an_owner_is_read_as_it_was_written(text: str, address: str) -> None:
     assert Owner.read(text).address == address
 
 
-def test_each_session_is_written_once_when_all_are_handed_over() -> None:
-    async def main(_clock: VirtualClock) -> list[list[CheckpointChange]]:
-        checkpoints = MemoryCheckpoints()
+SAVED = bytes(100_000)  # Audio that Redis has.
+LATE = b"what came since"
+
+
+def handed_over(
+    checkpoints: MemoryCheckpoints, *, forgotten: bool = False
+) -> tuple[list[list[CheckpointChange]], MemoryCheckpoints]:
+    """Hand 20 sessions over at once, which were saved; the calls since, and what is stored then."""
+
+    async def main(_clock: VirtualClock) -> None:
         store = checkpoint_store(checkpoints)
         states = [session(f"s{number}") for number in range(20)]
         for state in states:
             store.watch(state, lambda: None)
+            state.changes.set("a0", SAVED)
+        await store.save([state.id for state in states])
+        checkpoints.calls.clear()
+        if forgotten:
+            checkpoints.stored.clear()
+        for state in states:
+            state.changes.set("a1", LATE)
         await asyncio.gather(*map(store.hand_over, states))
+        await store.save([state.id for state in states])
         await store.close()
-        return checkpoints.calls
 
-    written = [change.session_id for call in run_virtually(main) for change in call]
-    assert sorted(written) == sorted(f"s{number}" for number in range(20))
+    run_virtually(main)
+    return checkpoints.calls, checkpoints
+
+
+def test_sessions_that_are_handed_over_at_once_are_written_once_by_their_changes() -> None:
+    calls, checkpoints = handed_over(MemoryCheckpoints())
+    written = [change for call in calls for change in call]
+    assert sorted(change.session_id for change in written) == sorted(f"s{number}" for number in range(20))
+    assert all(change.fields.keys() == {"a1", HEADER} for change in written)
+    assert len(calls) <= 2
+    assert {fields["owner"] for fields in checkpoints.stored.values()} == {b""}
+    assert all(fields["a0"] == SAVED and fields["a1"] == LATE for fields in checkpoints.stored.values())
+
+
+def test_what_redis_has_forgotten_is_handed_over_as_a_whole() -> None:
+    calls, checkpoints = handed_over(MemoryCheckpoints(), forgotten=True)
+    assert len(calls) <= 4
+    assert {fields["owner"] for fields in checkpoints.stored.values()} == {b""}
+    assert all(fields["a0"] == SAVED and fields["a1"] == LATE for fields in checkpoints.stored.values())
+
+
+class AbsentCheckpoints(MemoryCheckpoints):
+    """A Redis that goes away before the hand-over."""
+
+    async def save(self, owner: str, changes: Sequence[CheckpointChange]) -> list[SaveResult]:
+        """Answer the first call alone."""
+        if any(change.gives_up for change in changes):
+            raise RegistryUnavailable("away")
+        return await super().save(owner, changes)
+
+
+def test_a_redis_that_is_away_holds_no_hand_over_up() -> None:
+    _, checkpoints = handed_over(AbsentCheckpoints())
+    assert {fields["owner"] for fields in checkpoints.stored.values()} == {b"me"}
+
+
+def test_a_save_does_not_overtake_the_one_before() -> None:
+    class SlowCheckpoints(MemoryCheckpoints):
+        async def save(self, owner: str, changes: Sequence[CheckpointChange]) -> list[SaveResult]:
+            await asyncio.sleep(0.0 if self.calls else 1.0)
+            return await super().save(owner, changes)
+
+    async def main(_clock: VirtualClock) -> dict[str, bytes]:
+        checkpoints, state = SlowCheckpoints(), session("s")
+        store = checkpoint_store(checkpoints)
+        store.watch(state, lambda: None)
+        state.changes.set("a0", b"first")
+        first = asyncio.create_task(store.save(["s"]))
+        await pass_time(0.1)
+        state.changes.set("a0", b"last")
+        await store.hand_over(state)
+        await first
+        return checkpoints.stored["s"]
+
+    stored = run_virtually(main)
+    assert (stored["a0"], stored["owner"]) == (b"last", b"")

@@ -23,9 +23,16 @@ RESUME = ResumePoint(clock=16_000, replayed=32_000, utterance=2)
 ASKED = SessionConfig(model="accurate", overflow="degrade")
 
 
-def assignment(slots: FakeSlots, open_connection: OpenConnection) -> WorkerAssignment:
+def assignment(
+    slots: FakeSlots, open_connection: OpenConnection, out_of_reach: tuple[str, ...] = ()
+) -> WorkerAssignment:
     access = WorkerAccess(
-        cast(SlotManager, slots), WorkerLost(), open_connection, GatewayMetrics(), new_suffix=lambda: "beef"
+        cast(SlotManager, slots),
+        WorkerLost(),
+        open_connection,
+        GatewayMetrics(),
+        new_suffix=lambda: "beef",
+        unreachable=lambda: out_of_reach,
     )
     return WorkerAssignment(access, "s", ASKED)
 
@@ -127,5 +134,25 @@ def test_a_worker_of_another_version_is_passed_over() -> None:
         await assigned.assign(ASKED, lambda *_: None)
         assert assigned.worker_id == "w2"
         assert slots.avoided == [(), ("w1",)]
+
+    play(test)
+
+
+def test_where_the_only_slot_is_out_of_reach_that_is_the_reason_and_not_a_lack_of_slots() -> None:
+    async def test() -> None:
+        slots = FakeSlots(SLOT)  # Behind it there is none.
+        with pytest.raises(WorkerUnreachable, match="w1 is not there"):
+            await assignment(slots, unreachable).assign(ASKED, lambda *_: None)
+
+    play(test)
+
+
+def test_the_second_try_avoids_all_workers_that_are_known_to_be_out_of_reach() -> None:
+    async def test() -> None:
+        slots = FakeSlots(SLOT, OTHER)
+        it = assignment(slots, unreachable, ("w7",))
+        with pytest.raises(WorkerUnreachable, match="w2"):
+            await it.assign(ASKED, lambda *_: None)
+        assert slots.avoided == [(), ("w1", "w7")]
 
     play(test)

@@ -38,6 +38,22 @@ def test_a_process_that_dies_is_noticed(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_process_that_dies_is_noticed_where_a_cleaner_removed_its_file(tmp_path: Path) -> None:
+    async def main() -> None:
+        died: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        watch = ProcessWatch(tmp_path, lambda stage, index: died.put_nowait((stage, index)))
+        with hold(tmp_path / "vad.1.lock") as holder:
+            holder.line("held")
+            watch.watch_process("vad", 0)
+            (tmp_path / "vad.1.lock").unlink()
+            holder.kill()
+            async with asyncio.timeout(5):
+                assert await died.get() == ("vad", 0)
+        watch.close()
+
+    asyncio.run(main())
+
+
 def test_a_process_id_of_somebody_else_is_no_alarm(tmp_path: Path) -> None:
     async def main(other: ManagedProcess) -> None:
         alarms: list[str] = []

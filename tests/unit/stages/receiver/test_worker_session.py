@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pytest
 import soundfile
+from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
@@ -28,7 +29,7 @@ from stages.messages import (
 )
 from stages.receiver.audio_intake import LEAST, SLICE
 from stages.receiver.lag import CREDIT, LagLimits
-from stages.receiver.opening import opening
+from stages.receiver.opening import FROM_THE_START
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.worker_session import WorkerSession, WorkerSessionLimits
 from tests.support.builders import ROUTE, text_end
@@ -113,17 +114,26 @@ class SessionBench:
     """A session on a socket and a pipeline that a test holds."""
 
     def __init__(
-        self, config: SessionConfig, limits: WorkerSessionLimits, processes: bool, clock: VirtualClock
+        self,
+        config: SessionConfig,
+        limits: WorkerSessionLimits,
+        processes: bool,
+        clock: VirtualClock,
+        age_s: float,
+        socket: ScriptedSocket | None = None,
     ) -> None:
-        self.socket, self.pipe = ScriptedSocket(), FakePipeline(processes)
-        asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config)
+        self.socket, self.pipe = socket or ScriptedSocket(), FakePipeline(processes)
+        self.backlog = False  # The frames of the test wait in the socket, and are no live client's.
+        resume = replace(FROM_THE_START, age=age_s)
+        asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config, resume=resume)
         self.session = self.pipe.session = WorkerSession(
             cast(ServerConnection, self.socket),
-            opening(asked, ROUTE),
-            config,
+            asked,
+            ROUTE,
             cast(StagePipeline, self.pipe),
             limits,
             clock.nanoseconds,
+            has_backlog=lambda: self.backlog and not self.socket.frames.empty(),
         )
 
     def frames(self, *frames: str | bytes | dict[str, Any] | Exception) -> None:
@@ -151,11 +161,12 @@ def serve(
     limits: WorkerSessionLimits = PATIENT,
     processes: bool = True,
     act: Act | None = None,
+    age_s: float = 0.0,
 ) -> SessionBench:
     """Serve a session to its end: its frames are there at once, then `act` does what it does."""
 
     async def run(clock: VirtualClock) -> SessionBench:
-        bench = SessionBench(config or SessionConfig(), limits, processes, clock)
+        bench = SessionBench(config or SessionConfig(), limits, processes, clock, age_s)
         bench.frames(*frames)
         async with asyncio.timeout(60):
             task = asyncio.create_task(bench.session.run())
@@ -374,6 +385,43 @@ def test_a_client_that_says_nothing_is_told_that_it_was_idle() -> None:
     assert [m.reason for m in bench.pipe.messages if isinstance(m, Close)] == ["gone"]
 
 
+NO_SIGN = ({"type": "flush"}, {"type": "config", "min_silence_ms": 700}, "garbage", {"type": "x"}, b"")
+
+
+@pytest.mark.parametrize("frame", NO_SIGN, ids=["flush", "config", "garbage", "unknown", "empty"])
+def test_only_audio_and_keepalives_are_a_sign_that_somebody_is_there(frame: Any) -> None:
+    async def talk(bench: SessionBench) -> None:
+        while not bench.closed:
+            bench.frames(frame)
+            await pass_time(0.1)
+
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=1, session_s=30), act=talk)
+    assert bench.closed == (4008, "idle_timeout")
+
+
+@pytest.mark.parametrize("frame", [SECOND[:640], {"type": "keepalive"}], ids=["audio", "keepalive"])
+def test_audio_and_keepalives_hold_the_idle_timeout_off(frame: Any) -> None:
+    async def talk(bench: SessionBench) -> None:
+        for _ in range(40):
+            bench.frames(frame)
+            await pass_time(0.1)
+        assert not bench.closed
+        bench.frames(END)
+
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=1, session_s=30), act=talk)
+    assert bench.closed == (1000, "")
+
+
+def test_a_client_that_is_away_is_not_idle_until_it_is_back() -> None:
+    async def leave(bench: SessionBench) -> None:
+        await pass_time(5)
+        assert not bench.closed
+        bench.frames(present(True))
+
+    limits = WorkerSessionLimits(idle_s=1, session_s=30)
+    assert serve(SECOND, present(False), limits=limits, act=leave).closed == (4008, "idle_timeout")
+
+
 def timeouts(bench: SessionBench) -> int:
     return sum(isinstance(m, InputTimedOut) for m in bench.pipe.messages)
 
@@ -484,6 +532,12 @@ def test_a_session_has_a_longest_duration() -> None:
     assert bench.told[-1]["code"] == "session_too_long"
 
 
+def test_what_it_lasted_at_other_workers_counts() -> None:
+    bench = serve(SECOND, limits=WorkerSessionLimits(idle_s=5, session_s=100), age_s=100.5)
+    assert bench.closed == (4009, "session_too_long")
+    assert "maximum of 100 s" in bench.told[-1]["message"]
+
+
 def test_a_failure_in_the_pipeline_ends_it_behind_its_frames() -> None:
     async def fail(bench: SessionBench) -> None:
         await bench.pipe.until(lambda: bool(bench.pipe.sent))
@@ -539,3 +593,47 @@ def test_a_session_that_is_late_because_of_one_long_forward_pass_is_not_ended() 
     limits = WorkerSessionLimits(9, 9, LagLimits(warn=0.1, end=2.3, end_after=0.2))
     bench = serve(*[SECOND] * 3, limits=limits, processes=False, act=go_on)
     assert bench.closed == (4010, "lag_exceeded")
+
+
+def test_a_lag_that_grows_over_many_long_forward_passes_ends_the_session() -> None:
+    async def go_on(bench: SessionBench) -> None:
+        bench.pipe.age_of_pass = 4.0  # One follows the other.
+        while not bench.closed:
+            await pass_time(0.5)
+            assert bench.session.lag_s < 4.0 + 2.3 + 1.0
+
+    limits = WorkerSessionLimits(60, 60, LagLimits(warn=0.1, end=2.3, end_after=0.2))
+    bench = serve(*[SECOND] * 3, limits=limits, processes=False, act=go_on)
+    assert bench.closed == (4010, "lag_exceeded")
+
+
+class SlowSocket(ScriptedSocket):
+    """A socket of a process that gets little CPU: reading takes long, although a frame is there."""
+
+    async def recv(self) -> str | bytes:
+        await pass_time(0.01)
+        return await super().recv()
+
+
+@pytest.mark.parametrize(("waits", "code"), [(True, 4010), (False, 1000)], ids=["it waited", "it came then"])
+def test_the_lag_is_seen_where_the_process_has_too_little_cpu_to_read_at_once(waits: bool, code: int) -> None:
+    """The pipeline takes half a second of audio in each second of a client that speaks live."""
+
+    async def main(clock: VirtualClock) -> SessionBench:
+        limits = WorkerSessionLimits(60, 60, LagLimits())
+        bench = SessionBench(SessionConfig(), limits, False, clock, 0.0, SlowSocket())
+        bench.backlog = waits
+        bench.frames(*[SECOND[:3_200]] * 300, END)
+        async with asyncio.timeout(120):
+            task = asyncio.create_task(bench.session.run())
+            done = 0
+            while not task.done():
+                await pass_time(0.1)
+                done = min(done + 800, bench.session.intake.lag.received)
+                bench.session.intake.on_processed(done)
+            await task
+        return bench
+
+    bench = run_virtually(main)
+    assert bench.closed is not None
+    assert bench.closed[0] == code
