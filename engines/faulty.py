@@ -6,17 +6,21 @@
 - `raise`: each pass after so many raises a RuntimeError.
 - `memory`: a pass of more than so many jobs finds no memory.
 - `load`: the engine takes so many seconds longer to load.
+- `step`: the pass after so many, of those with several jobs, fails half-way once: all its streams are lost.
+- `signal`: the pass after a SIGUSR1 never ends, each one after a SIGUSR2 raises. The number says nothing.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, Final
 
-from engines.base import Engine, OutOfMemory
+from engines.base import Engine, OutOfMemory, StreamsLost
 from runtime.errors import StartupError
 
-FAULTS: Final = ("hang", "raise", "memory", "load")
+FAULTS: Final = ("hang", "raise", "memory", "load", "step", "signal")
 
 
 class Faulty:
@@ -24,9 +28,12 @@ class Faulty:
 
     def __init__(self, engine: Engine, fault: str, number: int) -> None:
         self._engine, self._fault, self._number = engine, fault, number
-        self._passes = 0
+        self._passes = self._shared_passes = 0
         if fault == "load":
             time.sleep(number)
+        if fault == "signal":
+            for each in (signal.SIGUSR1, signal.SIGUSR2):
+                signal.signal(each, self._break_now)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -34,13 +41,25 @@ class Faulty:
     def transcribe(self, jobs: Sequence[Any]) -> list[Any]:
         """One forward pass of the engine that it wraps, or the fault."""
         self._passes += 1
+        self._shared_passes += len(jobs) > 1
         if self._fault == "memory" and len(jobs) > self._number:
             raise OutOfMemory(f"{len(jobs)} jobs in a pass, and there is room for {self._number}")
         if self._passes > self._number and self._fault == "hang":
             threading.Event().wait()
         if self._passes > self._number and self._fault == "raise":
             raise RuntimeError("the device answers nothing")
+        if self._shared_passes > self._number and self._fault == "step" and len(jobs) > 1:
+            self._lose_streams(jobs)
         return list(self._engine.transcribe(jobs))
+
+    def _lose_streams(self, jobs: Sequence[Any]) -> None:
+        self._fault = ""
+        for job in jobs:
+            self._engine.drop(job.stream)  # type: ignore[union-attr]
+        raise StreamsLost("a kernel failed half-way")
+
+    def _break_now(self, number: int, _frame: FrameType | None) -> None:
+        self._fault, self._number = "hang" if number == signal.SIGUSR1 else "raise", 0
 
 
 def parse_faulty(checkpoint: str) -> tuple[str, int, str, str]:
