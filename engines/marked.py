@@ -1,7 +1,7 @@
-"""Reads marks that a test has put into speech: whatever is broken, each word is known, and where it was said.
+"""Reads marks that a test has put into speech: so each word is known, and when it was said.
 
-A mark is 12 samples that no sound has by chance: ten fixed ones, and two that hold a number. An utterance says
-the numbers of the marks that are whole in its audio. All else, such as the VAD, hears the speech between them.
+A mark is 12 samples that no sound has by chance: ten fixed ones, and two that hold a number. An utterance
+says the numbers of the marks that are whole in its audio. The VAD hears the speech between them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Says four times a second that a stage process is up, from a thread of its own, so also while it is at work."""
+"""Says four times a second that a stage process is up, from a thread of its own, also while it works."""
 
 import threading
 import time

@@ -9,7 +9,7 @@ LOOK_S: Final = 0.25  # Seconds between two looks, so much later than that a pro
 
 
 class HeartbeatWatch:
-    """Adds up how long each of the named processes has been silent; each is missing until its first heartbeat.
+    """Adds up how long each named process has been silent; each is missing until its first heartbeat.
 
     Between two looks no more counts than twice their distance: while this process did not run, because the
     machine was suspended or busy, it could hear nobody.

@@ -92,6 +92,14 @@ class WorkerProcess:
         headers = {"Authorization": f"Bearer {secret}"}
         return connect(url, proxy=None, compression=None, max_size=None, additional_headers=headers)
 
+    def line(self, name: str, pattern: str) -> str:
+        """Wait for a line of one process that matches."""
+        return self._processes[name].line(pattern)
+
+    def wait(self, name: str) -> int:
+        """The exit code of one process, once it has ended."""
+        return self._processes[name].wait()
+
     def kill(self, name: str) -> None:
         """End one process, as a crash would."""
         self._processes[name].kill()

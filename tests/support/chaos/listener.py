@@ -41,7 +41,7 @@ class Heard:
         return [self.begun + self.speech.marks[b] for a, b in pairwise([-1, *numbers]) if b <= a]
 
     def longest_pause(self, since: float, until: float) -> tuple[float, float]:
-        """The longest time without a result while this client spoke, of those that touch a time; its begin."""
+        """The longest time without a result while this client spoke that touches these times; its begin."""
         gaps = [
             (b - a - self.speech.pause_within(a - self.begun, b - self.begun), a)
             for a, b in pairwise(self.results)

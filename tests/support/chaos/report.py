@@ -68,7 +68,7 @@ def add_marks(outcome: Outcome, heard: Iterable[Heard], played: Sequence[Burst])
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """All rounds beside each other: of each kind the faults, words lost and doubled, and the longest pause."""
+    """All rounds beside each other: faults of each kind, words lost and doubled, and the longest pause."""
     kinds = sorted({kind for outcome in outcomes for kind in outcome.costs})
     head = [
         "| kind | "
