@@ -18,7 +18,7 @@ from broker.store.keys import PLAIN as KEYS
 from tests.support.chaos.faults import BREAKS_WORKER, Burst, FaultTargets, play
 from tests.support.chaos.hosts import Cluster, cluster
 from tests.support.chaos.listener import Heard, listen
-from tests.support.chaos.report import Outcome, add_marks, add_pauses, table
+from tests.support.chaos.report import RoundOutcome, add_marks, add_pauses, table
 from tests.support.chaos.spoken import Speech, marked
 from tests.support.chaos.variation import Variation, count_doubled, count_lost
 from tests.support.chaos.wire import wire
@@ -80,14 +80,15 @@ async def disturb(server: Cluster, speeches: list[Speech], random: Random) -> tu
 
 async def undisturbed_again(url: str, heard: list[Heard]) -> list[str]:
     """What is heard of exactly the same audio where nothing is broken."""
-    return [(await listen(url, each.speech, enable_vad=each.enable_vad)).transcript for each in heard]
+    found = await asyncio.gather(*(listen(url, each.speech, enable_vad=each.enable_vad) for each in heard))
+    return [each.transcript for each in found]
 
 
 async def begun_elsewhere(url: str, speech: Speech, recording: Samples, enable_vad: bool) -> list[str]:
     """What is heard of one repetition of a recording and a half, from several places on."""
     step, length = len(recording) // BEGINS, 3 * len(recording)
-    cuts = [speech.pcm[2 * k * step : 2 * k * step + length] for k in range(BEGINS)]
-    found = [await listen(url, Speech(cut, (), ()), enable_vad=enable_vad) for cut in cuts]
+    cuts = [Speech(speech.pcm[2 * k * step : 2 * k * step + length], (), ()) for k in range(BEGINS)]
+    found = await asyncio.gather(*(listen(url, cut, enable_vad=enable_vad) for cut in cuts))
     return [each.transcript for each in found]
 
 
@@ -113,7 +114,7 @@ def settled(server: Cluster) -> None:
             assert look.ttl(key) > 0
 
 
-def judge_texts(outcome: Outcome, url: str, heard: list[Heard]) -> None:
+def judge_texts(outcome: RoundOutcome, url: str, heard: list[Heard]) -> None:
     """Count what no undisturbed session of the same engine has lost, doubled or heard so."""
     references = asyncio.run(undisturbed_again(url, heard))
     clients = [(recording, vad) for recording in RECORDINGS for vad in (True, False)]
@@ -131,9 +132,9 @@ def judge_texts(outcome: Outcome, url: str, heard: list[Heard]) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> Iterator[list[Outcome]]:
+def outcomes() -> Iterator[list[RoundOutcome]]:
     """Those of all rounds, which are printed in one table."""
-    found: list[Outcome] = []
+    found: list[RoundOutcome] = []
     yield found
     print("\n" + table(found))
 
@@ -141,10 +142,10 @@ def outcomes() -> Iterator[list[Outcome]]:
 @pytest.mark.timeout(300 + 30 * FAULTS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_dies_no_word_is_lost_or_said_twice(
-    seed: int, outcomes: list[Outcome], capsys: pytest.CaptureFixture[str]
+    seed: int, outcomes: list[RoundOutcome], capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = ROUNDS.get(seed, ROUNDS[1])
-    outcome = Outcome(f"seed {seed}")
+    outcome = RoundOutcome(f"seed {seed}")
     outcomes.append(outcome)
     seconds = FAULTS * PER_FAULT_S + AWAY_S * (1 + FAULTS // 20)
     speeches = [marked(each, round(seconds * 16_000 / len(each))) for each in RECORDINGS]

@@ -128,13 +128,15 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(redis_url: str, fanout: str = "", **settings: Any) -> Iterator[WorkerProcess]:
-    """A worker for the duration of a block, all of it up."""
+def worker_process(
+    redis_url: str, fanout: str = "", *, start_s: float = START_S, **settings: Any
+) -> Iterator[WorkerProcess]:
+    """A worker for the duration of a block, all of it up within `start_s` seconds."""
     with TemporaryDirectory(prefix="dalston-w-") as folder:
         worker = WorkerProcess(Path(folder), redis_url, fanout, **settings)
         try:
             worker.start()
-            worker.wait_for_health(200, [])
+            worker.wait_for_health(200, [], start_s)
             yield worker
         finally:
             worker.end()

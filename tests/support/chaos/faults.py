@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeAlias
 
-from tests.support.chaos.hosts import REDIS, Cluster, Host
+from tests.support.chaos.hosts import REDIS, Cluster, ServedHost
 from tests.support.chaos.wire import Wire
 
 WHOLE_S: Final = 60.0  # Seconds for what was killed to be back: the next fault finds a server that is whole.
@@ -94,7 +94,7 @@ async def redis_away(targets: FaultTargets) -> tuple[str, float]:
     return await _stop(targets.cluster.hosts[0], REDIS, targets.redis_away)
 
 
-async def _stop(host: Host, line: str, seconds: float) -> tuple[str, float]:
+async def _stop(host: ServedHost, line: str, seconds: float) -> tuple[str, float]:
     if not await asyncio.to_thread(host.signal, line, signal.SIGSTOP):
         return "", 0.0
     try:
@@ -124,7 +124,7 @@ async def crashed(targets: FaultTargets) -> tuple[str, float]:
     return host.name, 0.0
 
 
-def _host_of(targets: FaultTargets, line: str) -> Host:
+def _host_of(targets: FaultTargets, line: str) -> ServedHost:
     hosts = targets.cluster.hosts
     return hosts[0] if line == REDIS else targets.random.choice(hosts)
 

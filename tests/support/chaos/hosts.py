@@ -25,7 +25,7 @@ SLOTS: Final = "8"  # So that the sessions of all workers have room on one.
 REDIS: Final = "redis"
 
 
-class Host:
+class ServedHost:
     """One `dalston-rt serve`, whose supervisor starts again what ends; it may itself be killed."""
 
     def __init__(self, name: str, folder: Path, **settings: str) -> None:
@@ -117,10 +117,10 @@ class Cluster:
     """Hosts on one Redis, which the first of them runs."""
 
     def __init__(self, folder: Path, count: int, **settings: str) -> None:
-        first = Host("h1", folder, **settings)
+        first = ServedHost("h1", folder, **settings)
         self.redis_url = f"unix://{folder}/h1/redis.sock"
         shared = {**settings, "redis_url": self.redis_url}
-        self.hosts = [first, *(Host(f"h{n}", folder, **shared) for n in range(2, count + 1))]
+        self.hosts = [first, *(ServedHost(f"h{n}", folder, **shared) for n in range(2, count + 1))]
 
     @property
     def ports(self) -> list[int]:

@@ -24,7 +24,7 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Outcome:
+class RoundOutcome:
     """One round: what it was, what each kind cost, and what is to be said about it besides."""
 
     name: str
@@ -42,7 +42,7 @@ def cause(played: Sequence[Burst], at: float) -> str:
 
 
 def add_pauses(
-    outcome: Outcome, heard: Iterable[Heard], played: Sequence[Burst]
+    outcome: RoundOutcome, heard: Iterable[Heard], played: Sequence[Burst]
 ) -> list[tuple[Burst, float, float]]:
     """Add the longest pause of each fault; all faults, their pauses and when these began.
 
@@ -58,7 +58,7 @@ def add_pauses(
     return found
 
 
-def add_marks(outcome: Outcome, heard: Iterable[Heard], played: Sequence[Burst]) -> None:
+def add_marks(outcome: RoundOutcome, heard: Iterable[Heard], played: Sequence[Burst]) -> None:
     """Add the marks that were lost or doubled to the faults that may have cost them."""
     for client in heard:
         for at in client.lost_marks():
@@ -67,7 +67,7 @@ def add_marks(outcome: Outcome, heard: Iterable[Heard], played: Sequence[Burst])
             outcome.cost(cause(played, at)).doubled += 1
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[RoundOutcome]) -> str:
     """All rounds beside each other: faults of each kind, words lost and doubled, and the longest pause."""
     kinds = sorted({kind for outcome in outcomes for kind in outcome.costs})
     head = [

@@ -11,8 +11,8 @@ from tests.support.speech import Samples
 
 RATE: Final = 16_000
 FRAME: Final = 320  # Samples, 20 ms: loudness is looked at so finely.
-LOUD: Final = 1_500  # Root mean square of a frame in the middle of a syllable.
-QUIET: Final = 200  # The same, where nobody speaks.
+LOUD: Final = 0.25  # Loudness of a frame in a syllable, of that which one frame in ten exceeds.
+QUIET: Final = 0.06  # The same, where nobody speaks.
 APART: Final = 18  # Frames from one mark to the next, 0.36 s, about a word.
 PAUSE_S: Final = 0.3  # Seconds of quiet frames after which somebody pauses.
 
@@ -42,6 +42,7 @@ def marked(recording: Samples, repeats: int) -> Speech:
     audio = np.tile(recording, repeats)
     frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     loudness = np.sqrt((frames**2).mean(axis=1))
+    loudness /= np.quantile(loudness, 0.9)
     places = _loudest(loudness)
     for number, frame in enumerate(places):
         mark = make_mark(number)
