@@ -21,7 +21,7 @@ BASE: Final = (
     200  # Values of each of the two samples that hold the number; so the mark is as quiet as its key.
 )
 MARK: Final = len(KEY) + 2  # Samples.
-SPOKEN: Final = re.compile(r"mark(\d+)")
+SPOKEN: Final = re.compile(r"mark(\d+)", re.IGNORECASE)  # An utterance may begin with a capital.
 
 
 class Marked:

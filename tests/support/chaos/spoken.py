@@ -11,7 +11,7 @@ from tests.support.speech import Samples
 
 RATE: Final = 16_000
 FRAME: Final = 320  # Samples, 20 ms: loudness is looked at so finely.
-LOUD: Final = 0.25  # Loudness of a frame in a syllable, of that which one frame in ten exceeds.
+LOUD: Final = 0.5  # Loudness of a frame in a syllable, of that which one frame in ten exceeds.
 QUIET: Final = 0.06  # The same, where nobody speaks.
 APART: Final = 18  # Frames from one mark to the next, 0.36 s, about a word.
 PAUSE_S: Final = 0.3  # Seconds of quiet frames after which somebody pauses.
