@@ -1,6 +1,7 @@
 """Real workers whose engine hangs, fails or runs out of memory while people speak: no word is lost."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from engines.base import Floats
+from stages.asr.pass_speed import PassLimits
 from tests.support.gateway_process import GatewayProcess, gateway_process, process, run
 from tests.support.recordings import as_pcm
 from tests.support.redis_fixture import RedisServer
@@ -123,3 +125,21 @@ def test_a_step_of_a_streaming_engine_that_fails_costs_one_session_one_utterance
         assert [each.codes for each in told] == [["transcription_failed"], [], [], []]
         first, *rest = expected[0].finals
         assert told[0].finals == [first, "", *rest[1:]]
+
+
+def test_a_model_that_takes_long_to_load_is_not_taken_for_hung(
+    server: tuple[RedisServer, GatewayProcess],
+) -> None:
+    redis, gateway = server
+    seconds = math.ceil(PassLimits().first) + 1
+    with worker_process(redis.url, models=f"fast=faulty:load:{seconds}:instant:any") as slow:
+
+        async def main() -> None:
+            await wait_for(gateway, slow, "ready")
+            async with begun(gateway, 1) as sessions:
+                (told,) = await play(bytes(32_000), sessions)
+            assert told.codes == []
+
+        run(main(), 30)
+        assert "waiting for stage processes" in slow.logs()
+        assert "hangs" not in slow.logs()

@@ -12,6 +12,9 @@ from tests.support.chaos.hosts import REDIS, Cluster, ServedHost
 from tests.support.chaos.wire import Wire
 
 WHOLE_S: Final = 60.0  # Seconds for what was killed to be back: the next fault finds a server that is whole.
+NOTICED_S: Final = 15.0  # Seconds within which a pass comes, fails, and its process is started again.
+BUSIEST: Final = 0.75  # Of the faults of workers, those that hit the one with the most sessions.
+STAGES: Final = ("receiver", "vad", "asr", "assembler", "sender")
 PAUSE_S: Final = (0.5, 2.0)  # Seconds until the next fault.
 APART_S: Final = (0.0, 1.0)  # Seconds between two faults that overlap.
 PAIRS: Final = 0.3  # Of the times at which something is broken, those at which two things are.
@@ -70,11 +73,27 @@ def ended(line: str, number: int = signal.SIGKILL) -> Strike:
     """A process gets a signal of which it ends; its supervisor starts it again."""
 
     async def strike(targets: FaultTargets) -> tuple[str, float]:
-        host = _host_of(targets, line)
+        host = await _host_of(targets, line)
         pid = await asyncio.to_thread(host.signal, line, number)
         if pid:
-            await asyncio.to_thread(host.wait_replaced, line, pid, WHOLE_S)
+            assert await asyncio.to_thread(host.is_replaced, line, pid, WHOLE_S), host.log[-15:]
         return (host.name if pid else ""), 0.0
+
+    return strike
+
+
+def broken_pass(number: int) -> Strike:
+    """The engine of a worker that has sessions gets a signal of which its next forward pass fails."""
+
+    async def strike(targets: FaultTargets) -> tuple[str, float]:
+        host = await asyncio.to_thread(targets.cluster.busiest)
+        pid = await asyncio.to_thread(host.signal, "asr", number) if host else 0
+        if host is None or not pid:
+            return "", 0.0
+        if await asyncio.to_thread(host.is_replaced, "asr", pid, NOTICED_S):
+            return host.name, 0.0
+        await asyncio.to_thread(host.signal, "asr", signal.SIGKILL)  # Its sessions were gone before.
+        return "", 0.0
 
     return strike
 
@@ -83,7 +102,7 @@ def stopped(line: str, seconds: tuple[float, float] = STOPPED_S) -> Strike:
     """A process hangs, and then goes on as if nothing had been."""
 
     async def strike(targets: FaultTargets) -> tuple[str, float]:
-        host = _host_of(targets, line)
+        host = await _host_of(targets, line)
         return await _stop(host, line, targets.random.uniform(*seconds))
 
     return strike
@@ -124,9 +143,14 @@ async def crashed(targets: FaultTargets) -> tuple[str, float]:
     return host.name, 0.0
 
 
-def _host_of(targets: FaultTargets, line: str) -> ServedHost:
-    hosts = targets.cluster.hosts
-    return hosts[0] if line == REDIS else targets.random.choice(hosts)
+async def _host_of(targets: FaultTargets, line: str) -> ServedHost:
+    """The host on which to break a process: mostly one whose worker has sessions."""
+    hosts, random = targets.cluster.hosts, targets.random
+    if line == REDIS:
+        return hosts[0]
+    chosen, is_busiest = random.choice(hosts), line in STAGES and random.random() < BUSIEST
+    found = await asyncio.to_thread(targets.cluster.busiest) if is_busiest else None
+    return found or chosen
 
 
 FAULTS: Final[dict[str, Strike]] = {
@@ -142,8 +166,8 @@ FAULTS: Final[dict[str, Strike]] = {
     "vad stopped": stopped("vad"),
     "asr killed": ended("asr"),
     "asr stopped": stopped("asr"),
-    "pass hangs": ended("asr", signal.SIGUSR1),
-    "passes fail": ended("asr", signal.SIGUSR2),
+    "pass hangs": broken_pass(signal.SIGUSR1),
+    "passes fail": broken_pass(signal.SIGUSR2),
     "assembler killed": ended("assembler"),
     "assembler stopped": stopped("assembler"),
     "sender killed": ended("sender"),

@@ -40,6 +40,11 @@ class Heard:
         numbers = spoken_marks(self.transcript)
         return [self.begun + self.speech.marks[b] for a, b in pairwise([-1, *numbers]) if b <= a]
 
+    @property
+    def faults(self) -> int:
+        """Marks that were lost or doubled."""
+        return len(self.lost_marks()) + len(self.doubled_marks())
+
     def longest_pause(self, since: float, until: float) -> tuple[float, float]:
         """The longest time without a result while this client spoke that touches these times; its begin."""
         gaps = [

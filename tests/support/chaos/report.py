@@ -31,6 +31,11 @@ class RoundOutcome:
     costs: dict[str, Cost] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def words(self) -> int:
+        """Words that were lost or doubled."""
+        return sum(cost.lost + cost.doubled for cost in self.costs.values())
+
     def cost(self, kind: str) -> Cost:
         """That of a kind."""
         return self.costs.setdefault(kind, Cost())
@@ -60,11 +65,15 @@ def add_pauses(
 
 def add_marks(outcome: RoundOutcome, heard: Iterable[Heard], played: Sequence[Burst]) -> None:
     """Add the marks that were lost or doubled to the faults that may have cost them."""
-    for client in heard:
-        for at in client.lost_marks():
+    for number, client in enumerate(heard, 1):
+        lost, doubled = client.lost_marks(), client.doubled_marks()
+        for at in lost:
             outcome.cost(cause(played, at)).lost += 1
-        for at in client.doubled_marks():
+        for at in doubled:
             outcome.cost(cause(played, at)).doubled += 1
+        for name, times in (("lost", lost), ("doubled", doubled)):
+            said = [round(at - client.begun, 1) for at in times]
+            outcome.notes += [f"client {number} {name} what it said at {said} s"] if said else []
 
 
 def table(outcomes: Sequence[RoundOutcome]) -> str:
