@@ -29,9 +29,9 @@ REDIS: Final = "redis"
 class ServedHost:
     """One `dalston-rt serve`, whose supervisor starts again what ends; it may itself be killed."""
 
-    def __init__(self, name: str, folder: Path, **settings: str) -> None:
+    def __init__(self, name: str, folder: Path, ports: tuple[int, int], **settings: str) -> None:
         self.name = name
-        self.port, worker_port = free_ports(2)
+        self.port, worker_port = ports
         fixed = {
             "gateway_port": str(self.port),
             "receiver_port": str(worker_port),
@@ -120,10 +120,13 @@ class Cluster:
     """Hosts on one Redis, which the first of them runs."""
 
     def __init__(self, folder: Path, count: int, **settings: str) -> None:
-        first = ServedHost("h1", folder, **settings)
         self.redis_url = f"unix://{folder}/h1/redis.sock"
         shared = {**settings, "redis_url": self.redis_url}
-        self.hosts = [first, *(ServedHost(f"h{n}", folder, **shared) for n in range(2, count + 1))]
+        ports = free_ports(2 * count)  # All at once, so that none is found twice.
+        self.hosts = [
+            ServedHost(f"h{k + 1}", folder, (ports[2 * k], ports[2 * k + 1]), **(shared if k else settings))
+            for k in range(count)
+        ]
 
     @property
     def ports(self) -> list[int]:
