@@ -21,11 +21,12 @@ BASE: Final = (
     200  # Values of each of the two samples that hold the number; so the mark is as quiet as its key.
 )
 MARK: Final = len(KEY) + 2  # Samples.
-SPOKEN: Final = re.compile(r"mark(\d+)", re.IGNORECASE)  # An utterance may begin with a capital.
+SPOKEN: Final = re.compile(r"\b\d{5}\b")
+"""A mark in a text: numbers of one length are never taken for each other, as words that look alike may be."""
 
 
 class Marked:
-    """Says `mark7` where the mark of the number 7 is, and nothing else; clients see it as `marked-NAME`."""
+    """Says `00007` where the mark of the number 7 is, and nothing else; clients see it as `marked-NAME`."""
 
     longest_context = 0
     rest = 0
@@ -40,7 +41,7 @@ class Marked:
 
     def transcribe(self, jobs: Sequence[Job]) -> list[Transcript]:
         """The marks in the audio of each job."""
-        return [Transcript(" ".join(f"mark{n}" for n in read_marks(job.audio))) for job in jobs]
+        return [Transcript(" ".join(f"{n:05}" for n in read_marks(job.audio))) for job in jobs]
 
 
 def make_mark(number: int) -> PCM:

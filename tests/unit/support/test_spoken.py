@@ -35,7 +35,7 @@ def test_words_and_pauses_are_put_down_to_the_fault_before_them() -> None:
         Burst([Played("b", "h1", 30.0, 31.0), Played("a", "h2", 30.5, 33.0)]),
     ]
     heard = Heard(Speech(b"", (8.0, 9.0, 31.0, 32.0), ()), enable_vad=True)
-    heard.transcript, heard.results = "mark0 mark2 mark2", [9.0, 9.9, 11.4, 29.0, 32.6, 33.0]
+    heard.transcript, heard.results = "00000 00002 00002", [9.0, 9.9, 11.4, 29.0, 32.6, 33.0]
     outcome = RoundOutcome("seed 1")
     add_marks(outcome, [heard], played)
     add_pauses(outcome, [heard], played)
