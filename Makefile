@@ -61,8 +61,8 @@ bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make 
 test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tests' examples of that seed; CORES=1: one by one
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
 
-chaos: $(TESTED)  ## break something 50 times while clients speak
-	@CHAOS_FAULTS=50 python -m pytest -q tests/chaos
+chaos: $(TESTED)  ## break something 50 times in each of three rounds while clients speak, and make a table
+	@CHAOS_FAULTS=50 CHAOS_SEEDS=1,2,3 CHAOS_AWAY_S=30 CHAOS_PAUSE_S=2 python -m pytest -q -s tests/chaos
 
 kills: $(TESTED)  ## kill a gateway at 50 random moments of recorded sessions
 	@RECORDING_KILLS=50 python -m pytest -q tests/wire/test_gateway_recording.py -k killed

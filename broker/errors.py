@@ -3,6 +3,7 @@
 - `RegistryUnavailable`: Redis did not answer in time or refused; a later call may succeed.
 - `NoCapacity`: no worker has a free slot for this session.
 - `NothingToDrain`: a worker that shall drain is offline.
+- `WorkerIdTaken`: another live worker has the id under which one registers.
 - `SessionOver`: a slot was asked for a session that has already been released.
 """
 
@@ -32,3 +33,7 @@ class NothingToDrain(DalstonError):
 
 class SessionOver(DalstonError):
     """The session has been released; its id never gets a slot again."""
+
+
+class WorkerIdTaken(DalstonError):
+    """Another worker has the id, and lives; nothing of it has changed."""

@@ -2,10 +2,11 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Final
 
+from broker.errors import WorkerIdTaken
 from broker.records import WorkerRecord, utc_now
 from broker.store.scripts import LEASE_MS, Scripts
 
@@ -19,12 +20,15 @@ class HeartbeatReply:
 
     `left` counts the sessions that an earlier process of this worker left behind; they are freed. `drain` is
     set when the worker shall get no new sessions: the seconds until its sessions are to be moved, and
-    `has_room` then says whether the other workers have slots for all of them.
+    `has_room` then says whether the other workers have slots for all of them. `time` is Redis's, in seconds
+    since 1970; None where nobody asked. `shared` has the GPUs that other live workers use too, by worker.
     """
 
     left: int
     drain: float | None
     has_room: bool = True
+    time: float | None = field(default=None, compare=False)
+    shared: tuple[tuple[str, str], ...] = ()
 
 
 class Registry:
@@ -35,6 +39,7 @@ class Registry:
         # Distinguishes this process from an earlier one of the same worker, whose sessions were lost with it.
         self._incarnation = uuid.uuid4().hex
         self._version = _version()
+        self._registered = False
 
     @classmethod
     def connect(cls, url: str) -> "Registry":
@@ -46,20 +51,40 @@ class Registry:
         return cls(Scripts(url))
 
     async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
-        """Register the worker, or show that it is alive; to be called every second."""
+        """Register the worker, or show that it is alive; to be called every second.
+
+        Raises:
+            WorkerIdTaken: another worker that lives has the id; it keeps it, and its sessions.
+        """
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
-        left, drain, has_room = await self._scripts.run(
+        status, *answer = await self._scripts.run(
             "heartbeat",
             record.worker_id,
             self._incarnation,
+            int(self._registered),
+            record.endpoint,
             int(record.draining),
             json.dumps(record.sessions),
             utc_now(),
             SESSION_TTL_S,
             LEASE_MS,
+            json.dumps(record.devices),
             *pairs,
         )
-        return HeartbeatReply(int(left), None if drain < 0 else float(drain), bool(has_room))
+        if status == "taken":
+            raise WorkerIdTaken(
+                f"another worker with the id {record.worker_id} is registered, at {answer[0]}:"
+                " set another DALSTON_WORKER_ID for one of them"
+            )
+        self._registered = True
+        left, drain, has_room, time_ms, *shared = answer
+        return HeartbeatReply(
+            int(left),
+            None if drain < 0 else float(drain),
+            bool(has_room),
+            time_ms / 1000,
+            tuple(zip(shared[::2], shared[1::2], strict=True)),
+        )
 
     async def offline(self, worker_id: str) -> bool:
         """Mark the worker offline until its next heartbeat; whether it was not offline before."""

@@ -77,6 +77,12 @@ def _instant(checkpoint: str, _limits: EngineLimits) -> Engine:
     return Instant(checkpoint)
 
 
+def _marked(checkpoint: str, _limits: EngineLimits) -> Engine:
+    from engines.marked import Marked
+
+    return Marked(checkpoint)
+
+
 def _faulty(checkpoint: str, limits: EngineLimits) -> Engine:
     from engines.faulty import Faulty, parse_faulty
 
@@ -114,6 +120,7 @@ KINDS: Final[Mapping[str, EngineKind]] = {
     "parakeet": EngineKind(_parakeet, "nemo", "[parakeet]", uses_gpu=True),
     "whisper": EngineKind(_whisper, "faster_whisper", "[whisper]", uses_gpu=True),
     "instant": EngineKind(_instant, "numpy", ""),  # A measuring tool, which transcribes nothing.
+    "marked": EngineKind(_marked, "numpy", ""),  # For tests that count every word.
     "faulty": EngineKind(_faulty, "numpy", ""),  # For tests of what a server does with a broken engine.
 }
 

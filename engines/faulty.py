@@ -6,17 +6,23 @@
 - `raise`: each pass after so many raises a RuntimeError.
 - `memory`: a pass of more than so many jobs finds no memory.
 - `load`: the engine takes so many seconds longer to load.
+- `poison`: each pass over audio that is somewhere as loud as this (1 to 32768) fails, and loses its streams.
+- `signal`: the pass after a SIGUSR1 never ends, each one after a SIGUSR2 raises. The number says nothing.
 """
 
+import signal
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from types import FrameType
+from typing import Any, Final, cast
 
-from engines.base import Engine, OutOfMemory
+import numpy as np
+
+from engines.base import Engine, Floats, OutOfMemory, StreamingEngine, StreamsLost
 from runtime.errors import StartupError
 
-FAULTS: Final = ("hang", "raise", "memory", "load")
+FAULTS: Final = ("hang", "raise", "memory", "load", "poison", "signal")
 
 
 class Faulty:
@@ -27,6 +33,9 @@ class Faulty:
         self._passes = 0
         if fault == "load":
             time.sleep(number)
+        if fault == "signal":
+            for each in (signal.SIGUSR1, signal.SIGUSR2):
+                signal.signal(each, self._break_now)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -40,7 +49,23 @@ class Faulty:
             threading.Event().wait()
         if self._passes > self._number and self._fault == "raise":
             raise RuntimeError("the device answers nothing")
+        if self._fault == "poison" and any(_loudest(job.audio) >= self._number for job in jobs):
+            self._fail_half_way(jobs)
         return list(self._engine.transcribe(jobs))
+
+    def _fail_half_way(self, jobs: Sequence[Any]) -> None:
+        if not self._engine.info.features["streaming"]:
+            raise RuntimeError("a kernel failed on this audio")
+        for job in jobs:
+            cast(StreamingEngine, self._engine).drop(job.stream)
+        raise StreamsLost("a kernel failed half-way")
+
+    def _break_now(self, number: int, _frame: FrameType | None) -> None:
+        self._fault, self._number = "hang" if number == signal.SIGUSR1 else "raise", 0
+
+
+def _loudest(audio: Floats) -> int:
+    return round(float(np.abs(audio).max(initial=0.0)) * 32768)
 
 
 def parse_faulty(checkpoint: str) -> tuple[str, int, str, str]:

@@ -1,4 +1,4 @@
-"""Says once a second that a stage process is up, from a thread of its own, so also while it is at work."""
+"""Says four times a second that a stage process is up, from a thread of its own, also while it works."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ class HeartbeatTimes:
     real time has ended by its lag.
     """
 
-    interval: float = 1.0
+    interval: float = 0.25
     hung: float = 10.0
 
 

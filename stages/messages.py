@@ -242,7 +242,7 @@ class SessionFailed:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A stage process is up; sent to the receiver every second.
+    """A stage process is up; sent to the receiver four times a second.
 
     From `asr` only: `models` is JSON, `pass_ms` the age of the forward pass in progress in ms (0: none),
     `device` is the UUID of its GPU or `cpu`, `gpu_used` and `gpu_total` are bytes (0: no GPU).

@@ -97,7 +97,7 @@ class StageProcess:
     def run(self, stage: Stage, complete: Callable[[Alive], Alive] = lambda alive: alive) -> None:
         """Serve until every writer has said that its stream has ended.
 
-        `complete` may add to what the receiver hears every second; it is called in another thread.
+        `complete` may add to what the receiver hears in each heartbeat; it is called in another thread.
         """
         heartbeat = Heartbeat(self._context, self._receiver, lambda: complete(self._alive()))
         self.outlet.send_to_all(ProcessStarted(self.name, self.index))

@@ -12,7 +12,8 @@ end
 -- out while nobody could reach it prove nothing: their owners first get the time to renew them.
 local function up_since(now)
   local last_call, since = unpack(redis.call('HMGET', AVAILABILITY, 'last', 'since'))
-  if not last_call or now - tonumber(last_call) > UNREACHABLE_MS then
+  local is_ahead = since and tonumber(since) > now  -- The clock was set back.
+  if not last_call or is_ahead or now - tonumber(last_call) > UNREACHABLE_MS then
     since = now
     redis.call('HSET', AVAILABILITY, 'since', now)
   end
@@ -20,9 +21,11 @@ local function up_since(now)
   return tonumber(since)
 end
 
+-- A heartbeat from the future is one from before the clock was set back: it counts as one of now.
 local function is_fresh(worker, timeout_ms)
-  local heartbeat = tonumber(redis.call('HGET', worker_key(worker), 'heartbeat_ms') or '')
-  return heartbeat ~= nil and now_ms() - heartbeat <= timeout_ms
+  local heartbeat, now = tonumber(redis.call('HGET', worker_key(worker), 'heartbeat_ms') or ''), now_ms()
+  if heartbeat and heartbeat > now then redis.call('HSET', worker_key(worker), 'heartbeat_ms', now) end
+  return heartbeat ~= nil and now - heartbeat <= timeout_ms
 end
 
 -- The models in the field of a worker's hash, nil where another program wrote what is none.

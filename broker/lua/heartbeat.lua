@@ -1,12 +1,21 @@
 -- Register a worker, or show that it is alive: write its whole record, so that an empty Redis knows it again.
--- ARGV: worker, incarnation, draining (0 or 1), sessions (ids, JSON), now (ISO), session TTL (s), lease (ms),
---       field, value, field, value, ...
--- Returns {sessions that an earlier process of this worker left behind, seconds to drain in or -1, 1 if other
--- workers have room for all of its sessions}.
-local worker, incarnation, draining, sessions, now_iso, ttl, lease_ms = unpack(ARGV, 1, 7)
+-- A process that was registered before, or listens elsewhere, is another worker than the one that has the name now:
+-- it is refused while that one lives. Else it is the same worker, started again, and takes over at once.
+-- ARGV: worker, incarnation, 1 if it was registered before, endpoint, draining (0 or 1), sessions (ids, JSON),
+--       now (ISO), session TTL (s), lease (ms), devices (JSON), field, value, field, value, ...
+-- Returns {'taken', endpoint of the worker that has the name}, or {'registered', sessions that an earlier process
+-- of this worker left behind, seconds to drain in or -1, 1 if other workers have room for all of its sessions, the
+-- time of Redis (ms), worker, GPU that it uses too, worker, GPU, ...}.
+local worker, incarnation, was_registered, endpoint, draining, sessions, now_iso, ttl, lease_ms, devices =
+  unpack(ARGV, 1, 10)
 local key, now = worker_key(worker), now_ms()
 up_since(now)
-local registered, status = unpack(redis.call('HMGET', key, 'incarnation', 'status'))
+local registered, status, known = unpack(redis.call('HMGET', key, 'incarnation', 'status', 'endpoint'))
+
+if registered and registered ~= incarnation and status ~= 'offline' and is_fresh(worker, UNREACHABLE_MS)
+    and (was_registered == '1' or known ~= endpoint) then
+  return {'taken', known}
+end
 
 local left = 0
 if registered and registered ~= incarnation then
@@ -59,13 +68,36 @@ local function has_room_elsewhere()
   return 1
 end
 
+-- The GPUs of this worker that other live ones have too, each behind the id of that worker.
+local function shared_devices()
+  local own, found = {}, {}
+  for _, device in ipairs(cjson.decode(devices)) do own[device] = device ~= 'cpu' end
+  if not next(own) then return found end
+  for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
+    local state, theirs = unpack(redis.call('HMGET', worker_key(id), 'status', 'devices'))
+    if id ~= worker and state ~= 'offline' and theirs and is_fresh(id, UNREACHABLE_MS) then
+      local ok, names = pcall(cjson.decode, theirs)
+      for _, device in ipairs(ok and type(names) == 'table' and names or {}) do
+        if own[device] then
+          found[#found + 1] = id
+          found[#found + 1] = device
+        end
+      end
+    end
+  end
+  return found
+end
+
 local drain = redis.call('HGET', key, 'drain')
 local serves = draining == '0' and not drain
 redis.call('SADD', WORKERS, worker)
 redis.call('PERSIST', key)
 redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
 redis.call('HSET', key, 'incarnation', incarnation, 'heartbeat_ms', now,
-           'status', serves and 'ready' or 'draining', unpack(ARGV, 8))
+           'status', serves and 'ready' or 'draining', unpack(ARGV, 11))
 refresh(worker)
 if redis.call('HGET', key, 'status') == 'ready' then announce_slots() end
-return {left, tonumber(drain or -1), drain and has_room_elsewhere() or 1}
+
+local answer = {'registered', left, tonumber(drain or -1), drain and has_room_elsewhere() or 1, now}
+for _, item in ipairs(shared_devices()) do answer[#answer + 1] = item end
+return answer

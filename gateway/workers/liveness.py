@@ -17,7 +17,7 @@ KEEPALIVE: Final = encode_command(KeepaliveCommand())
 class LivenessLimits:
     """Seconds after which a worker is given up, and between two signs of an absent client.
 
-    A worker that gets audio says something every 0.5 s at the latest, however busy its stages are. One
+    A worker that gets audio says something every 0.25 s at the latest, however busy its stages are. One
     that is looked at after `look` and then says nothing for `hung` hangs, or its host is cut off.
 
     - first_word: for a worker that takes over a session to say something.
@@ -26,8 +26,8 @@ class LivenessLimits:
     """
 
     first_word: float = 2.0
-    look: float = 0.5
-    hung: float = 1.75
+    look: float = 0.25
+    hung: float = 1.0
     recheck: float = 0.05
     keepalive: float = 10.0
 

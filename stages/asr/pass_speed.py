@@ -16,13 +16,13 @@ class PassLimits:
 
     - factor: times as long as the slowest of the last passes took for as much work. A busy machine is
       no hang, and the time for which the pass waits for a CPU does not count.
-    - floor: seconds. Sessions that hang have to move within three, and their audio is transcribed again then.
+    - floor: seconds. Sessions that hang have to move within two, and their audio is transcribed again then.
     - first: seconds for a batch of more jobs than all before: a GPU compiles for it.
     - longest: seconds. Behind it the process counts as hung anyway.
     """
 
     factor: float = 5.0
-    floor: float = 1.25
+    floor: float = 1.0
     first: float = 2.5
     longest: float = 10.0
 

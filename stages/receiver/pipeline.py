@@ -18,13 +18,13 @@ from runtime.logs import get_logger
 from stages.channels import Inbox, Outlet, address, by_route
 from stages.coalescing import Coalescing
 from stages.messages import Alive, EndOfStream, Message, ProcessStarted
+from stages.receiver.heartbeat_watch import HeartbeatWatch
 from stages.receiver.process_watch import ProcessWatch
 from stages.topology import STAGES, FanOut
 
 log = get_logger(__name__)
 
 RETRY_S: Final = 0.005  # Seconds between two tries to write into a full queue, a fraction of an audio chunk.
-SILENT_S: Final = 3.0  # Seconds without a heartbeat, which come every second, until a process is gone.
 
 
 class StagePipeline:
@@ -37,7 +37,8 @@ class StagePipeline:
         self._outlet = Outlet(self._context, where, by_route(0))
         self.inbox = Inbox(self._context, address(folder, "receiver", 0))
         self._control = Inbox(self._context, address(folder, "control", 0))
-        self._heard_at: dict[tuple[str, int], float] = {}  # seconds, by stage and index
+        names = [_name(stage, index) for stage in STAGES for index in range(counts[stage])]
+        self._heartbeats = HeartbeatWatch(names)
         self._watch = ProcessWatch(folder, self._on_death)
         self.died = asyncio.Event()  # a process ended: `missing` has to be asked
         self._asr: dict[int, Alive] = {}  # the last heartbeat of each ASR process
@@ -89,13 +90,12 @@ class StagePipeline:
 
     def missing(self) -> list[str]:
         """The stage processes without a heartbeat, such as `vad.2`; none means that the worker is whole."""
-        limit = time.monotonic() - SILENT_S
-        return [
-            f"{stage}.{index + 1}"
-            for stage in STAGES
-            for index in range(self._counts[stage])
-            if self._heard_at.get((stage, index), 0.0) < limit
-        ]
+        return self._heartbeats.missing()
+
+    def look_for_silent(self) -> None:
+        """Count how long each process has been silent, once what it has sent is read."""
+        self._drain(self._control, self._handle_alive)
+        self._heartbeats.look()
 
     @property
     def models(self) -> str:
@@ -148,12 +148,16 @@ class StagePipeline:
 
     def _handle_alive(self, message: Message, _payload: bytes) -> None:
         if isinstance(message, Alive):
-            self._heard_at[message.stage, message.index] = time.monotonic()
+            self._heartbeats.on_heartbeat(_name(message.stage, message.index))
             self._watch.watch_process(message.stage, message.index)
             if message.stage == "asr":
                 self._asr[message.index] = message
 
     def _on_death(self, stage: str, index: int) -> None:
-        log.warning("a stage process is gone", stage_process=f"{stage}.{index + 1}")
-        self._heard_at.pop((stage, index), None)
+        log.warning("a stage process is gone", stage_process=_name(stage, index))
+        self._heartbeats.on_death(_name(stage, index))
         self.died.set()
+
+
+def _name(stage: str, index: int) -> str:
+    return f"{stage}.{index + 1}"

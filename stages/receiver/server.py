@@ -75,11 +75,12 @@ async def serve_worker(settings: ReceiverSettings, stop: Stop) -> None:
         pipeline.start(worker.dispatch_result)
         registration = Registration(worker, registry)
         heartbeats = loop.create_task(registration.run())
-        alive_reports = loop.create_task(worker.run_alive_reports())
+        watches = [loop.create_task(each) for each in (worker.run_alive_reports(), worker.watch_stages())]
         await stop.wait(heartbeats)
         await registration.drain(settings.drain_timeout)
         heartbeats.cancel()
-        alive_reports.cancel()
+        for watch in watches:
+            watch.cancel()
         with suppress(RegistryUnavailable):
             await registry.deregister(worker.worker_id)
         worker.close_all(CloseCode.RESTARTING, "the worker is going away")

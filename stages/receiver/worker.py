@@ -27,6 +27,7 @@ from runtime.worker_link import (
 )
 from stages.messages import Message
 from stages.metrics import open_metrics
+from stages.receiver.heartbeat_watch import LOOK_S
 from stages.receiver.opening import connection_key, read_open
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
@@ -37,7 +38,7 @@ from stages.topology import ProcessAllocator
 
 log = get_logger(__name__)
 
-ALIVE_S: Final = 0.5  # Seconds: a gateway that sends audio hears of its worker at least so often.
+ALIVE_S: Final = 0.25  # Seconds: a gateway that sends audio hears of its worker at least so often.
 OPEN_S: Final = 5.0  # Seconds for a gateway's first frame, which follows at once on the connection.
 
 
@@ -128,6 +129,12 @@ class Worker:
             await asyncio.sleep(ALIVE_S)
             for session in self._sessions.values():
                 session.report_alive()
+
+    async def watch_stages(self) -> NoReturn:
+        """Notice stage processes that hang, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._pipeline.look_for_silent()
             if self._pipeline.missing():
                 self.died.set()
 

@@ -91,6 +91,14 @@ class WorkerProcess:
         headers = {"Authorization": f"Bearer {secret}"}
         return connect(url, proxy=None, compression=None, max_size=None, additional_headers=headers)
 
+    def line(self, name: str, pattern: str) -> str:
+        """Wait for a line of one process that matches."""
+        return self._processes[name].line(pattern)
+
+    def wait(self, name: str) -> int:
+        """The exit code of one process, once it has ended."""
+        return self._processes[name].wait()
+
     def kill(self, name: str) -> None:
         """End one process, as a crash would."""
         self._processes[name].kill()
@@ -119,13 +127,15 @@ class WorkerProcess:
 
 
 @contextmanager
-def worker_process(redis_url: str, fanout: str = "", **settings: Any) -> Iterator[WorkerProcess]:
-    """A worker for the duration of a block, all of it up."""
+def worker_process(
+    redis_url: str, fanout: str = "", *, start_s: float = DEADLINE_S, **settings: Any
+) -> Iterator[WorkerProcess]:
+    """A worker for the duration of a block, all of it up within `start_s` seconds."""
     with TemporaryDirectory(prefix="dalston-w-") as folder:
         worker = WorkerProcess(Path(folder), redis_url, fanout, **settings)
         try:
             worker.start()
-            worker.wait_for_health(200, [])
+            worker.wait_for_health(200, [], start_s)
             yield worker
         finally:
             worker.end()

@@ -12,8 +12,15 @@ import pytest
 
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, process, run, until
 from tests.support.redis_fixture import start_redis
+from tests.support.speech import samples
+from tests.support.told_sessions import Told, begun, play, wait_for
+from tests.support.words import compare
 from tests.support.worker_process import worker_process
 
+SPEECH = slice(16_000, 16 * 16_000)  # Samples.
+SAID_S = 10.0  # Seconds of audio of both sessions, after which the host is cut off.
+MODEL = "fast=moonshine:tiny-en"
+MOVED_S = 3.0  # Seconds of a pause in the results: two of silence, and those of a machine that is busy.
 HERE, THERE = "10.231.77.1", "10.231.77.2"
 
 
@@ -110,6 +117,51 @@ def test_a_worker_on_another_host_that_is_cut_off_and_comes_back(other_host: Hos
                 assert begin["type"] == "session.begin"
 
         run(main())
+
+
+@pytest.mark.timeout(150)
+def test_a_host_that_is_cut_off_while_it_speaks_costs_no_word(other_host: Host, tmp_path: Path) -> None:
+    pcm = samples("two_cities.wav")[SPEECH].tobytes()
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_for_all(tmp_path))
+        stack.enter_context(process("broker", redis_url=url))
+        gateway = stack.enter_context(gateway_process(url))
+        far = stack.enter_context(
+            worker_process(
+                url,
+                prefix=other_host.prefix,
+                host=THERE,
+                receiver_host="0.0.0.0",
+                advertise_host=THERE,
+                models=MODEL,
+            )
+        )
+
+        async def is_speaking() -> bool:
+            return await asyncio.to_thread(gateway.metric, "dalston_gateway_audio_seconds_total") > SAID_S
+
+        async def main() -> tuple[list[Told], Told]:
+            await wait_for(gateway, far, "ready")
+            async with begun(gateway, 2) as sessions:
+                near = await asyncio.to_thread(stack.enter_context, worker_process(url, models=MODEL))
+                await wait_for(gateway, near, "ready")
+                speaking = asyncio.create_task(play(pcm, sessions))
+                await until(is_speaking)
+                other_host.cut()
+                told = await speaking
+            async with begun(gateway, 1) as sessions:
+                reference = (await play(pcm, sessions))[0]
+            other_host.heal()
+            await wait_for(gateway, far, "ready")
+            return told, reference
+
+        told, reference = run(main(), 120)
+        for each in told:
+            found = compare(reference.transcript, each.transcript)
+            assert found.lost + found.doubled == 0, found.passages
+            assert each.codes == ["worker_lost"]
+            assert each.longest_pause < MOVED_S
+        assert reference.codes == []
 
 
 async def _is(status: Callable[[], Awaitable[str]], expected: str) -> bool:

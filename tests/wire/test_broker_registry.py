@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from broker.errors import NoCapacity, NothingToDrain, SessionOver
+from broker.errors import NoCapacity, NothingToDrain, SessionOver, WorkerIdTaken
 from broker.records import Allocation, QueuePosition, SlotRequest
 from broker.registry import HeartbeatReply, Registry
 from broker.router import LostWorker, SweepResult
+from broker.store.keys import PLAIN as KEYS
 from tests.support.broker_ends import RECORD, BrokerEnds, on_redis
 from tests.support.redis_cluster import AnyRedis
 from tests.support.redis_fixture import RedisServer
@@ -331,5 +332,84 @@ def test_an_entry_with_the_fields_of_the_specification_alone_stops_no_allocation
         slot = await it.router.allocate("s1", SlotRequest("fast", "en"))
         assert isinstance(slot, Allocation)
         assert slot.worker_id == "w1"
+
+    on_redis(main, shared_redis)
+
+
+def test_a_second_worker_with_the_same_id_is_refused_and_the_first_keeps_its_sessions(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        await it.router.allocate("s1", SlotRequest())
+        second = Registry.connect(shared_redis.url)
+        elsewhere = replace(RECORD, endpoint="ws://10.0.0.2:9000")
+        with pytest.raises(WorkerIdTaken, match=r"id w1 is registered, at ws://127.0.0.1:9000: .*WORKER_ID"):
+            await second.heartbeat(elsewhere)
+        assert await it.registry.heartbeat(RECORD) == HeartbeatReply(0, None)
+        worker = await it.worker()
+        assert worker is not None
+        assert (worker.endpoint, worker.active_sessions) == (RECORD.endpoint, 1)
+        await it.registry.offline("w1")  # one that lives no more leaves its id
+        assert await second.heartbeat(elsewhere) == HeartbeatReply(0, None)
+        with pytest.raises(WorkerIdTaken, match=r"10\.0\.0\.2"):
+            await it.registry.heartbeat(RECORD)
+        await second.close()
+
+    on_redis(main, shared_redis)
+
+
+def test_of_two_workers_that_say_they_are_at_one_address_the_first_does_not_take_the_id_back(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        second = Registry.connect(shared_redis.url)
+        await second.heartbeat(RECORD)  # as after a restart
+        with pytest.raises(WorkerIdTaken):
+            await it.registry.heartbeat(RECORD)
+        assert await second.heartbeat(RECORD) == HeartbeatReply(0, None)
+        await second.close()
+
+    on_redis(main, shared_redis)
+
+
+def test_a_heartbeat_from_before_the_clock_was_set_back_keeps_no_dead_worker_alive(
+    shared_redis: RedisServer,
+) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(RECORD)
+        hour = 3_600_000
+        with shared_redis.client() as look:
+            look.hincrby("dalston:realtime:worker:w1", "heartbeat_ms", hour)
+            for name in ("last", "since"):
+                look.hincrby(KEYS.availability, name, hour)
+        worker = await it.worker()
+        assert worker is not None
+        assert worker.alive
+        assert await it.router.sweep() == SweepResult((), ())
+        with shared_redis.client() as look:
+            now = int(look.time()[0]) * 1000
+            assert int(look.hget("dalston:realtime:worker:w1", "heartbeat_ms") or 0) <= now + 1000
+            assert int(look.hget(KEYS.availability, "since") or 0) <= now + 1000
+            for name in ("last", "since"):
+                look.hset(KEYS.availability, name, now - 60_000 if name == "since" else now)
+            look.hset("dalston:realtime:worker:w1", "heartbeat_ms", now - 30_000)
+        assert [lost.worker_id for lost in (await it.router.sweep()).lost] == ["w1"]
+
+    on_redis(main, shared_redis)
+
+
+def test_a_gpu_that_another_live_worker_has_is_said(shared_redis: RedisServer) -> None:
+    async def main(it: BrokerEnds) -> None:
+        await it.registry.heartbeat(replace(RECORD, devices=("GPU-a", "GPU-b", "cpu")))
+        other = Registry.connect(shared_redis.url)
+        second = replace(RECORD, worker_id="w2", endpoint="ws://127.0.0.1:9001")
+        assert (await other.heartbeat(replace(second, devices=("cpu",)))).shared == ()
+        assert (await other.heartbeat(replace(second, devices=("GPU-b",)))).shared == (("w1", "GPU-b"),)
+        with shared_redis.client() as look:
+            look.hset("dalston:realtime:worker:w1", "devices", "nonsense")
+        assert (await other.heartbeat(replace(second, devices=("GPU-b",)))).shared == ()
+        await other.close()
 
     on_redis(main, shared_redis)

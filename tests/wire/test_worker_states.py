@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -9,6 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
 from broker.store.keys import PLAIN
+from dalston_realtime.protocol.commands import EndCommand, encode_command
 from runtime.worker_link import VERSION, SessionRefused, decode_reply
 from tests.support.gateway_process import run, until
 from tests.support.managed_process import DEADLINE_S
@@ -16,7 +18,7 @@ from tests.support.redis_fixture import RedisServer, redis_server
 from tests.support.worker_process import WorkerProcess, send_audio, worker_process
 from tests.support.worker_sessions import events_to_close, next_event, request, worker_session
 
-MISSED_BEAT_S = 2.0  # Seconds after a death; by its beats alone, a process is missed after two to three.
+REPORTED_S = 2.0  # Seconds after a death, for the event and the registry on a busy machine.
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,30 @@ def test_nobody_talks_to_a_worker_without_the_secret(worker: WorkerProcess) -> N
     assert worker.get("/healthz").status_code == 200
 
 
+def test_a_second_worker_with_the_same_id_ends_with_a_clear_line(
+    worker: WorkerProcess, registry: RedisServer, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        await status(registry, worker, "ready")
+        async with worker_session(worker, "s1") as session:
+            assert (await next_event(session))["type"] == "session.begin"
+            second = WorkerProcess(tmp_path, registry.url, "", worker_id=worker.worker_id)
+            try:
+                second.start()
+                line = await asyncio.to_thread(
+                    second.line, "receiver.1", f"^receiver: another worker with the id {worker.worker_id}"
+                )
+                assert f"at ws://127.0.0.1:{worker.port}: set another DALSTON_WORKER_ID" in line
+                assert await asyncio.to_thread(second.wait, "receiver.1") == 1
+            finally:
+                second.end()
+            await status(registry, worker, "ready")
+            await session.send(encode_command(EndCommand()))
+            assert (await events_to_close(session))[-1]["type"] == "session.end"
+
+    run(main(), 30)
+
+
 def test_a_worker_that_is_asked_to_drain_moves_its_sessions_in_the_end(
     worker: WorkerProcess, registry: RedisServer
 ) -> None:
@@ -84,7 +110,7 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
                 await send_audio(session, bytes(32_000))
                 assert (await next_event(session))["type"] == "session.begin"
                 worker.kill("vad.1")
-                async with asyncio.timeout(MISSED_BEAT_S):
+                async with asyncio.timeout(REPORTED_S):
                     assert (await next_event(session))["message"] == "the worker has lost vad.1"
                     with pytest.raises(ConnectionClosed):
                         await session.recv()
@@ -94,6 +120,7 @@ def test_a_stage_that_is_killed_is_reported_at_once(worker: WorkerProcess, regis
                 await connection.send(request())
                 refused = decode_reply(await connection.recv())
             assert refused == SessionRefused(version=VERSION, message="waiting for vad.1")
+            assert "a stage process is gone" in worker.logs()  # It was not missed by its heartbeats alone.
             said = [channel.get_message(timeout=DEADLINE_S) for _ in range(2)]
             assert said[-1]["data"] == f"offline {worker.worker_id}"
         worker.start_one("vad.1")

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import cast
 
-from broker.errors import RegistryUnavailable
+import pytest
+
+from broker.errors import RegistryUnavailable, WorkerIdTaken
 from broker.records import WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from dalston_realtime.protocol.close_codes import CloseCode
-from stages.receiver.registration import Registration
+from runtime.errors import StartupError
+from stages.receiver.registration import RegisteredWorker, Registration
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 
@@ -20,6 +24,7 @@ class StagedWorker:
     def __init__(self) -> None:
         self.died, self.idle = asyncio.Event(), asyncio.Event()
         self.gone: list[str] = []
+        self.devices: tuple[str, ...] = ()
         self.closed: list[tuple[CloseCode, str]] = []
 
     def missing(self) -> list[str]:
@@ -28,7 +33,7 @@ class StagedWorker:
 
     def record(self, draining: bool) -> WorkerRecord:
         """The least."""
-        return WorkerRecord("w1", "ws://x", 4, (), draining=draining)
+        return WorkerRecord("w1", "ws://x", 4, (), draining=draining, devices=self.devices)
 
     def close_all(self, code: CloseCode, why: str) -> None:
         """Note it."""
@@ -181,3 +186,58 @@ def test_draining_ends_with_the_last_session() -> None:
         assert asyncio.get_running_loop().time() - begun < 1
 
     play(main)
+
+
+class NamedRegistry(ScriptedRegistry):
+    """A registry in which another worker has the id for so many heartbeats."""
+
+    def __init__(self, taken: int) -> None:
+        super().__init__()
+        self.taken = taken
+
+    async def heartbeat(self, record: WorkerRecord) -> HeartbeatReply:
+        """Refuse the first ones."""
+        self.taken -= 1
+        if self.taken >= 0:
+            raise WorkerIdTaken("another worker with the id w1 is registered, at ws://y")
+        return await super().heartbeat(record)
+
+
+def register(registry: ScriptedRegistry, heartbeats: int, *devices: str) -> Registration:
+    """Send so many heartbeats, a second apart, of a worker with these devices."""
+    seconds = count(step=1.0)
+    worker = StagedWorker()
+    worker.devices = devices
+    registration = Registration(
+        cast(RegisteredWorker, worker),
+        cast(Registry, registry),
+        clock=lambda: next(seconds),
+        wall_clock=lambda: 1_000.0,
+    )
+
+    async def main() -> None:
+        for _ in range(heartbeats):
+            await registration.send_heartbeat()
+
+    asyncio.run(main())
+    return registration
+
+
+def test_a_worker_waits_for_an_id_that_is_about_to_come_free_and_for_no_other() -> None:
+    registry = NamedRegistry(taken=3)
+    register(registry, 4)
+    assert registry.count() == 1
+    with pytest.raises(StartupError, match="another worker with the id w1"):
+        register(NamedRegistry(taken=60), 60)
+
+
+def test_what_is_wrong_with_a_host_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    registry = ScriptedRegistry()
+    registry.answer = HeartbeatReply(0, None, time=4_600.0, shared=(("w2", "GPU-a"),))
+    register(registry, 3, "cpu", "GPU-a", "GPU-a", "cpu")
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 3
+    assert "several ASR processes use one GPU and its memory" in warnings[0]
+    assert "another worker uses the same GPU" in warnings[1]
+    assert "the clocks of this host and of Redis differ" in warnings[2]
+    assert "-3600" in warnings[2]
