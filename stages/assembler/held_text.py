@@ -19,8 +19,7 @@ SHOWN: Final = 0.4
 and words that are shown one hypothesis in ten fewer are taken back, and the median word is 10 to 40 ms later
 (measured, as all of these values, with Moonshine tiny and base, partials every 300 ms)."""
 
-FIRST_SHOWN: Final = 0.5  # Likewise of the first word of an utterance: what stands on it falls with it.
-LAST_SHOWN: Final = 0.8  # Likewise of the last word, inside of which the audio may stop.
+LAST_SHOWN: Final = 0.8  # Likewise of the last word, inside of which the audio may stop, but for the first.
 LEAST: Final = 0.2  # What a hypothesis counts at least: a word that is heard again and again is shown.
 REPLACED: Final = 1.6
 """Sum, over hypotheses in a row that have another word than the one that is shown, of the cubes of its
@@ -74,7 +73,7 @@ class HeldText:
         """How many words from the start are shown already, or sure enough."""
         last = len(self._evidence) - 1
         for at in range(known, len(self._evidence)):
-            needed = FIRST_SHOWN if at == 0 else LAST_SHOWN if at == last else SHOWN
+            needed = LAST_SHOWN if at == last > 0 else SHOWN  # The first text is to come early.
             if self._evidence[at] < needed:
                 return at
         return len(self._evidence)

@@ -32,6 +32,10 @@ def test_the_last_word_has_to_be_surer() -> None:
     assert HeldText().choose(words, [(SHOWN + LAST_SHOWN) / 2] * 3) == ["it", "was"]
 
 
+def test_the_first_word_comes_early() -> None:
+    assert HeldText().choose(["in"], [SHOWN]) == ["in"]
+
+
 def test_what_was_shown_stays_where_a_hypothesis_has_lost_its_end() -> None:
     text = HeldText()
     assert shown(text, "it was the best of times") == shown(text, "it was the best")
