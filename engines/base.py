@@ -81,7 +81,7 @@ class Transcript:
 
     `finished` is the probability (0 to 1) that a sentence ends with the text, where an engine can compute it.
     `word_probabilities` are those of the words of the text, each 0 to 1, where an engine knows them for all;
-    a word that was in the draft as well counts as sure.
+    of those in the draft the ones far from its end may count as sure.
     """
 
     text: str

@@ -2,12 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from engines.base import Floats
 from engines.moonshine.forward_pass import DecoderState
 from engines.moonshine.tokens import END
+
+COMPUTED: Final = 16
+"""Tokens of a draft whose probabilities are computed: those of the last ten words or so, of which one may
+still change. Each takes about 0.05 ms."""
+
+LOOP: Final = 20
+"""Tokens at the end that repeat those before them, from which decoding stops. The model loses count of what
+is said so often, or repeats itself: either way less audio has to be decoded at a time. Ten words have as
+many, and nobody says more in 1.5 s, the shortest piece."""
+
+LONGEST_PERIOD: Final = 8  # Tokens of what is repeated, such as "left, right, ".
+TIMES: Final = 3  # Times that it is there behind the first, if it is longer than a few tokens.
 
 
 @dataclass(slots=True)
@@ -16,8 +29,8 @@ class Hypothesized:
 
     `logits` are those from which the last two tokens were chosen. Where one that `must_begin` would end
     before its first token, the next best token is taken; `ended` is the probability with which it would
-    have, else 0. `probabilities` are those of all chosen tokens; one that the draft had as well counts as
-    sure.
+    have, else 0. `probabilities` are those of all chosen tokens; of those that the draft had as well only the
+    last `COMPUTED` are computed, and earlier ones count as sure.
     """
 
     tokens: list[int]
@@ -30,8 +43,8 @@ class Hypothesized:
 
     @property
     def done(self) -> bool:
-        """Whether the model ended it, or it reached its limit."""
-        return self.tokens[-1] == END or len(self.tokens) > self.limit
+        """Whether the model ended it, or it reached its limit, or repeats itself."""
+        return self.tokens[-1] == END or len(self.tokens) > self.limit or is_loop(self.tokens[self.given :])
 
     def append(self, logits: Floats) -> None:
         """Choose the next token, the best of the logits [V]."""
@@ -54,10 +67,20 @@ class Hypothesized:
         while agreed < len(draft) and draft[agreed] == best[agreed - 1]:
             agreed += 1
         self.tokens = [*draft[:agreed], int(best[agreed - 1])]
-        newest = _probability(logits[agreed - 1], self.tokens[-1])
-        self.probabilities = [*([1.0] * (agreed - self.given)), newest]
+        first_computed = max(self.given, agreed - COMPUTED)
+        computed = [_probability(logits[k - 1], self.tokens[k]) for k in range(first_computed, agreed + 1)]
+        self.probabilities = [1.0] * (first_computed - self.given) + computed
         # Copies, so that the logits of the whole pass do not stay in memory.
         self.logits = tuple(logits[k].copy() for k in range(max(0, agreed - 2), agreed))
+
+
+def is_loop(tokens: Sequence[int]) -> bool:
+    """Whether a text ends with the same tokens again and again."""
+    for period in range(1, LONGEST_PERIOD + 1):
+        length = max(LOOP, TIMES * period)
+        if len(tokens) >= length + period and tokens[-length:] == tokens[-length - period : -period]:
+            return True
+    return False
 
 
 def decode(sequences: Sequence[Hypothesized], state: DecoderState) -> None:

@@ -10,6 +10,7 @@ from runtime.errors import StartupError
 START: Final = 1
 END: Final = 2
 _MARK: Final = re.compile(rb"""[.,!?;:"')-]+""")
+_LEADING: Final = re.compile(r"^[.,!?;:]+(?:\s+|$)")  # Marks that end what was said before the text.
 _SENTENCE_END: Final = re.compile(rb"""["')]*[.!?]["')]*""")
 SPACE: Final = "\u2581"  # SentencePiece's sign for a space.
 FIRST_SPECIAL: Final = 32_000  # Numbers from here on are special tokens, such as <<ST_7>>.
@@ -34,15 +35,19 @@ class Tokenizer:
             raise StartupError(f"{path} is damaged; reinstall moonshine-voice==0.1.0") from None
 
     def text(self, tokens: Iterable[int]) -> str:
-        """The text of a sequence of tokens, without special tokens."""
+        """The text of a sequence of tokens, without special tokens.
+
+        Behind a context it may begin with a mark that ends the sentence before, which is no part of it.
+        """
         pieces = (self._pieces[t] for t in tokens if END < t < FIRST_SPECIAL)
-        return b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+        text = b"".join(pieces).decode(errors="ignore").replace(SPACE, " ").strip()
+        return _LEADING.sub("", text)
 
     def word_probabilities(self, tokens: Sequence[int], probabilities: Sequence[float]) -> tuple[float, ...]:
         """The probability of each word: the least of its tokens, punctuation aside."""
         words: list[float] = []
         for token, probability in zip(tokens, probabilities, strict=False):
-            if not END < token < FIRST_SPECIAL:
+            if not END < token < FIRST_SPECIAL or (not words and self.is_mark(token)):
                 continue
             if not words or self._pieces[token].startswith(SPACE.encode()):
                 words.append(1.0)

@@ -14,6 +14,7 @@ import numpy as np
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats, Transcript
 from stages.alignment import continuation, normal, same
+from stages.asr.halves import is_series
 
 GAP: Final = SAMPLE_RATE // 10  # Samples of silence between a context and an utterance.
 MAX_PAUSE: Final = SAMPLE_RATE * 2  # Samples: what was said before a longer pause is no context any more.
@@ -66,6 +67,8 @@ def spoken_words(text: str) -> list[str]:
 def agrees(contextual: Transcript, own: OwnHypothesis, more: int) -> bool:
     """Whether a transcript with context has as many words as one without, which lacks `more` samples."""
     heard, alone = spoken_words(contextual.text), own.words
+    if is_series(heard):  # Alone it is counted.
+        return False
     if contextual.cut_off or own.transcript.cut_off:
         return own.transcript.cut_off and not contextual.cut_off and len(heard) > 0 and more == 0
     tolerance = len(alone) // TOLERANCE

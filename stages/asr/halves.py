@@ -1,7 +1,9 @@
-"""Decodes in halves what a model does not end by itself: long repetitions, of which it loses count.
+"""Decodes in halves what a model does not end by itself, and long repetitions, of which it loses count.
 
 A model that writes until its limit repeats itself, or somebody has said the same word many times. Which of
-the two it is shows when less of it is decoded at once: the model ends a short piece of real repetitions.
+the two it is shows when less of it is decoded at once: the model ends a short piece of real repetitions. It
+also counts them: of 276 words in series of 8 to 80 Moonshine tiny hears 170 where up to 11 s are decoded at
+once, and 275 in halves (measured).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +14,7 @@ import numpy as np
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats, Job, Transcript
+from stages.alignment import normal
 
 SHORTEST: Final = (
     SAMPLE_RATE * 3 // 4
@@ -19,10 +22,26 @@ SHORTEST: Final = (
 FASTEST: Final = (
     6.0  # Words in a second: nobody says more over seconds, so a model that writes more repeats itself.
 )
+SERIES: Final = 6  # Words: fewer repetitions are counted rightly (measured: "no" and "yes", up to 8 times).
+LONGEST_PERIOD: Final = 3  # Words that are repeated together.
+TIMES: Final = 2  # Times that they are there behind the first.
 BLOCK: Final = SAMPLE_RATE // 50  # Samples whose loudness is compared.
 
 Decode: TypeAlias = Callable[[Sequence[Job]], Sequence[Any]]
 """Gives a transcript for each job, or something else where the engine can't do it."""
+
+
+def is_series(words: Sequence[str]) -> bool:
+    """Whether some words are said so often in a row that a model may have lost count."""
+    said = [normal(word) for word in words]
+    for period in range(1, LONGEST_PERIOD + 1):
+        length = max(SERIES - period, TIMES * period)
+        run = 0
+        for word, before in zip(said[period:], said, strict=False):
+            run = run + 1 if word == before else 0
+            if run >= length:
+                return True
+    return False
 
 
 def is_endless(transcript: Transcript, job: Job) -> bool:
@@ -36,7 +55,8 @@ def decode_in_halves(job: Job, transcript: Transcript, rest: int, decode: Decode
 
     `rest` are the samples of silence that the model needs behind a piece.
     """
-    if job.prefix or not is_endless(transcript, job) or len(job.audio) < 2 * SHORTEST:
+    is_sure = not is_endless(transcript, job) and not is_series(transcript.text.split())
+    if job.prefix or is_sure or len(job.audio) < 2 * SHORTEST:
         return transcript
     at = quietest(job.audio)
     silence = np.zeros(rest, np.float32)

@@ -1,78 +1,79 @@
 """Chooses which words of an unfinished utterance are shown, so that few of them are taken back.
 
 A model that hears the beginning of an utterance again and again changes its mind: at the end, where the audio
-stops inside a word, and far before it, where two spellings take turns. So a word is shown when two hypotheses
-in a row have it, or when the model is sure of it; and a word that was shown and agreed on is held until
-several hypotheses in a row have had another one.
+stops inside a word, and far before it, where two spellings take turns. So a word is shown when the model is
+sure enough of it, at once or over several hypotheses. Where a hypothesis has another word than the one that
+is shown, nothing is shown behind it until it is settled which of the two stays: whatever stands behind a word
+that changes is taken back with it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
-from stages.alignment import common_prefix, continuation, normal
+from stages.alignment import common_prefix, normal
 
-SURE: Final = 0.6
-"""Probability with which a new word is shown at once. With 0.6, and 0.8 for the last word, 29 instead of
-60 % of the words shown are taken back where people read, 34 instead of 71 % where they speak freely, and the
-median word is shown 51 and 127 ms later; with 0.5 and 0.7 34 and 36 %, 30 and 95 ms; with 0.8 and 0.95 24 and
-30 %, 84 and 197 ms (measured with Moonshine tiny, partials every 300 ms)."""
+SHOWN: Final = 0.4
+"""Sum of the probabilities of a word, over hypotheses in a row that have it, from which it is shown. With 0.5
+and words that are shown one hypothesis in ten fewer are taken back, and the median word is 10 to 40 ms later
+(measured, as all of these values, with Moonshine tiny and base, partials every 300 ms)."""
 
-SURE_OF_FIRST: Final = 0.5  # Likewise of the first word of an utterance: the first text is to come early.
-SURE_OF_LAST: Final = 0.8  # Likewise of the last word, inside of which the audio may stop.
-RELEASED_AFTER: Final = 5  # Hypotheses in a row that differ from what is held, until it is given up.
+LAST_SHOWN: Final = 0.8  # Likewise of the last word, inside of which the audio may stop, but for the first.
+LEAST: Final = 0.2  # What a hypothesis counts at least: a word that is heard again and again is shown.
+REPLACED: Final = 1.6
+"""Sum, over hypotheses in a row that have another word than the one that is shown, of the cubes of its
+probability, from which it takes its place. So a word of which the model is not sure (0.5 counts 0.13) hardly
+counts, and two hypotheses that are sure are enough."""
+
+REPLACED_AFTER: Final = 6  # Hypotheses in a row that have the other word, from which it is shown in any case.
 
 
 @dataclass(slots=True)
 class HeldText:
-    """The words of one utterance that are shown, and those of them that are held."""
+    """The words of one utterance that are shown."""
 
-    held: list[str] = field(default_factory=list)
-    _shown: list[str] = field(default_factory=list)
-    _previous: list[str] = field(default_factory=list)  # the hypothesis before
-    _differing: int = 0  # hypotheses in a row that had other words than the held ones
+    shown: list[str] = field(default_factory=list)
+    _previous: list[str] = field(default_factory=list)  # the hypothesis before, as words are compared
+    _evidence: list[float] = field(default_factory=list)  # of each of its words
+    _rival: tuple[int, str] | None = None  # another word than the one shown, and its place
+    _rivals: int = 0  # hypotheses in a row that had it
+    _rival_evidence: float = 0.0
 
     def choose(self, words: Sequence[str], probabilities: Sequence[float]) -> list[str]:
         """The words to show, after a hypothesis with these words, each with its probability (0 to 1)."""
-        agreed = _same_start(words, self._previous)
-        self._previous = list(words)
-        at = self._goes_on_at(words, agreed)
-        found = [*self.held, *words[at:]]
-        sure = [*([1.0] * len(self.held)), *probabilities[at:]]
-        known = _same_start(found, self._shown)
-        if not self._differing:
-            known = max(known, agreed)
-        self._shown = found[: _count_sure(sure, known)]
-        if not self._differing:
-            self.held = found[: max(len(self.held), min(agreed, len(words) - 1, len(self._shown)))]
-        return self._shown
+        heard = [normal(word) for word in words]
+        self._add_evidence(heard, probabilities)
+        kept = common_prefix(heard, [normal(word) for word in self.shown])
+        if kept < len(self.shown) and not self._is_replaced(heard, probabilities, kept):
+            return self.shown
+        self._rival = None
+        self.shown = list(words[: self._count_sure(kept)])  # Its marks and capitals may be better by now.
+        return self.shown
 
-    def _goes_on_at(self, words: Sequence[str], agreed: int) -> int:
-        """Where in a hypothesis the held words end; what is held is given up where it has to be."""
-        kept = _same_start(words, self.held)
-        if kept == len(self.held):
-            self._differing = 0
-            self.held = list(words[:kept])  # Its marks may be better by now.
-            return kept
-        self._differing += 1
-        settled = agreed >= min(len(self.held), len(words))  # Two hypotheses agree on other words.
-        if self._differing > RELEASED_AFTER and (settled or self._differing > 2 * RELEASED_AFTER):
-            del self.held[kept:]
-            self._differing = 0
-            return kept
-        return continuation(self.held, words)
+    def _add_evidence(self, heard: list[str], probabilities: Sequence[float]) -> None:
+        """Sum up how sure the model has been of each word since it stands there, behind the same words."""
+        agreed = common_prefix(heard, self._previous)
+        earlier = self._evidence[:agreed]
+        now = [max(LEAST, probability) for probability in probabilities]
+        self._evidence = [a + b for a, b in zip_longest(now, earlier, fillvalue=0.0)]
+        self._previous = heard
 
+    def _is_replaced(self, heard: Sequence[str], probabilities: Sequence[float], at: int) -> bool:
+        """Whether another word than the one shown at a place has come often enough, and surely enough."""
+        if at == len(heard):
+            return False
+        if self._rival != (at, heard[at]):
+            self._rival, self._rivals, self._rival_evidence = (at, heard[at]), 0, 0.0
+        self._rivals += 1
+        self._rival_evidence += probabilities[at] ** 3
+        return self._rival_evidence >= REPLACED or self._rivals >= REPLACED_AFTER
 
-def _same_start(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many words two texts have in common at their start, whatever their marks and capitals."""
-    return common_prefix([normal(word) for word in one], [normal(word) for word in other])
-
-
-def _count_sure(probabilities: Sequence[float], known: int) -> int:
-    """How many words from the start are known or sure."""
-    last = len(probabilities) - 1
-    for at in range(known, len(probabilities)):
-        needed = SURE_OF_FIRST if at == 0 else SURE_OF_LAST if at == last else SURE
-        if probabilities[at] < needed:
-            return at
-    return len(probabilities)
+    def _count_sure(self, known: int) -> int:
+        """How many words from the start are shown already, or sure enough."""
+        last = len(self._evidence) - 1
+        for at in range(known, len(self._evidence)):
+            needed = LAST_SHOWN if at == last > 0 else SHOWN  # The first text is to come early.
+            if self._evidence[at] < needed:
+                return at
+        return len(self._evidence)

@@ -60,7 +60,7 @@ class UtteranceText:
     def _words_to_show(self, words: Sequence[str], probabilities: Sequence[float]) -> list[str]:
         """The words that are likely to stay, and all that are stable in any case."""
         stable = len(self.stable_words)
-        if common_prefix(self._held.held, self.stable_words) < min(len(self._held.held), stable):
+        if common_prefix(self._held.shown, self.stable_words) < min(len(self._held.shown), stable):
             self._held = HeldText(list(self.stable_words))
         own = probabilities[max(0, len(probabilities) - len(words)) :]
         stable_alone = [1.0] * (len(words) - len(own))  # Words that the hypothesis itself lacks.

@@ -6,19 +6,21 @@ from bench.load.spoken_playback import replay_case
 from bench.measure.word_losses import WordLosses
 from bench.recordings.spoken_kinds import KINDS
 from bench.scenarios.words import WordsPlan, transcripts
-from bench.servers.engines import engine_for
+from bench.servers.engines import utterance_engine_for
 from engines.base import UtteranceEngine
 from engines.silero import SileroVad
+from tests.support.moonshine_models import needs_base
 
 CASES = 4  # Of each kind; a second or two each.
 UNSURE = 5  # Words of a kind, of some 45: the small model may hear some more or less in noise, by the CPU.
 
 
-@pytest.fixture(scope="module")
-def engine() -> UtteranceEngine:
-    found = engine_for("fast=moonshine:tiny-en", "fast")
-    assert found is not None
-    return found  # type: ignore[return-value]
+MODELS = ("tiny-en", pytest.param("base-en", marks=needs_base))
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def engine(request: pytest.FixtureRequest) -> UtteranceEngine:
+    return utterance_engine_for(f"fast=moonshine:{request.param}", "fast")
 
 
 @pytest.mark.parametrize("kind", KINDS)

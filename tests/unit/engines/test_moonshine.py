@@ -207,6 +207,23 @@ class TestTokenizer:
         assert tokenizer.text([8]) == "x" * 300
         assert tokenizer.text([32_007, 3]) == "Zü"
 
+    @pytest.mark.parametrize(
+        ("pieces", "text", "words"),
+        [
+            ([b".", "▁No".encode(), b",", "▁no".encode(), b"."], "No, no.", 2),
+            ([b",", b".", "▁No".encode()], "No", 1),
+            ([b"."], "", 0),
+            ([b".", b"5", "▁percent".encode()], ".5 percent", 2),
+            ([b'"', b"No", b'"'], '"No"', 1),
+        ],
+    )
+    def test_a_mark_that_ends_the_sentence_before_does_not_begin_the_text(
+        self, pieces: list[bytes], text: str, words: int
+    ) -> None:
+        tokenizer, tokens = Tokenizer([b""] * 3 + pieces), range(3, 3 + len(pieces))
+        assert tokenizer.text(tokens) == text
+        assert len(tokenizer.word_probabilities(tokens, [0.5] * len(tokens))) == words
+
     @pytest.mark.parametrize("data", [b"\x05abc", b"\x80", b"\x03ab"])
     def test_a_damaged_file_is_named(self, tmp_path: Path, data: bytes) -> None:
         (tmp_path / "tokenizer.bin").write_bytes(data)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from engines.base import Floats
-from engines.moonshine.decoding import Hypothesized
+from engines.moonshine.decoding import COMPUTED, LOOP, Hypothesized, is_loop
 from engines.moonshine.tokens import END, START, Tokenizer
 
 VOCABULARY = 10
+LIKELY = float(np.exp(2) / (np.exp(2) + np.exp(1) + VOCABULARY - 2))  # Of a token that `choices` chooses.
 
 
 def choices(*tokens: int, second: int = 5) -> Floats:
@@ -75,9 +76,44 @@ def test_the_probability_of_a_word_is_that_of_its_least_sure_token() -> None:
     assert tokenizer.word_probabilities([3, 4, 7, 5, 6], [0.9, 0.7, 0.8, 0.1, 0.6]) == (0.7, 0.6)
 
 
-def test_tokens_of_the_draft_are_sure_and_chosen_ones_as_likely_as_their_logits_say() -> None:
+def test_tokens_are_as_likely_as_their_logits_say_in_the_draft_too() -> None:
     sequence = Hypothesized([START, 7, 8], given=1, limit=20)
     sequence.verify(choices(7, 9, END))
     sequence.append(choices(4)[0])
-    likely = float(np.exp(2) / (np.exp(2) + np.exp(1) + VOCABULARY - 2))
-    assert sequence.probabilities == pytest.approx([1.0, likely, likely])
+    assert sequence.probabilities == pytest.approx([LIKELY] * 3)
+
+
+def test_what_is_far_from_the_end_of_a_long_draft_counts_as_sure() -> None:
+    draft = [7] * (COMPUTED + 2)
+    sequence = Hypothesized([START, *draft], given=1, limit=50)
+    sequence.verify(choices(*draft, END))
+    assert sequence.probabilities == pytest.approx([1.0, 1.0, *[LIKELY] * COMPUTED, LIKELY])
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 4])
+def test_a_text_that_repeats_itself_is_not_decoded_to_its_limit(period: int) -> None:
+    said = [5, 6, 7, 8][:period]
+    sequence = Hypothesized([START], given=1, limit=200)
+    sequence.verify(choices(9))
+    for at in range(100):
+        if sequence.done:
+            break
+        sequence.append(choices(said[at % period])[0])
+    assert len(sequence.tokens) == 2 + period + LOOP
+
+
+@pytest.mark.parametrize("period", [1, 2, 4, 5, 8])
+def test_a_loop_is_the_same_tokens_again_and_again(period: int) -> None:
+    once = list(range(3, 3 + period))
+    looping = once * (LOOP // period + 2 + 3)
+    assert is_loop(looping)
+    assert is_loop([30, 31, *looping])
+    assert not is_loop([*looping, 30])
+    assert not is_loop(looping[: LOOP + period - 1])
+
+
+def test_what_is_given_is_no_loop_of_the_model() -> None:
+    given = [START, *[7] * 40]
+    sequence = Hypothesized(given, given=len(given), limit=100)
+    sequence.verify(choices(*[7] * len(given)))
+    assert not sequence.done

@@ -14,12 +14,12 @@ from engines.moonshine.checkpoints import BASE, TINY, EmbeddedModel, ModelFiles,
 from engines.moonshine.forward_pass import open_session
 from engines.moonshine.graphs.build import build_graphs
 from engines.moonshine.graphs.encoder import states_of
-from engines.moonshine.graphs.layers import LayerWriter
 from engines.moonshine.graphs.onnx_file import FLOAT, GraphWriter
 from engines.moonshine.graphs.ort_file import UnknownGraph, read_graph
-from engines.moonshine.graphs.weights import Quantized, encoder_weights, quantize
+from engines.moonshine.graphs.weights import encoder_weights, quantize
 from engines.moonshine.processor import overflows
 from engines.moonshine.shipped_graphs import ShippedGraphs
+from tests.support.float_graphs import float_graphs
 from tests.support.moonshine_models import needs_base
 from tests.support.recordings import recording
 
@@ -55,23 +55,7 @@ def built(files: ModelFiles) -> BuiltGraphs:
 @pytest.fixture(scope="module")
 def with_floats(files: ModelFiles) -> BuiltGraphs:
     """The same graphs, with products of floats in place of those of 8-bit integers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LayerWriter, "linear", float_linear)
-        graphs = build_graphs(files.encoder, files.decoder)
-    return BuiltGraphs(*(open_session(graph, 2) for graph in graphs))
-
-
-def float_linear(
-    self: LayerWriter, values: str, *paths: str, bias: str | None = None, into: str | None = None
-) -> str:
-    """What `LayerWriter.linear` approximates."""
-    found = [self.weights.matrix(path) for path in paths]
-    parts = [each.as_floats() if isinstance(each, Quantized) else each for each in found]
-    matrix = self.constant(np.concatenate(parts, axis=1))
-    if bias is None:
-        return self.add("MatMul", values, matrix, into=into)
-    product = self.add("MatMul", values, matrix)
-    return self.add("Add", product, self.constant(self.weights.parameter(bias)), into=into)
+    return float_graphs(files, 2)
 
 
 def speech() -> list[Floats]:

@@ -33,6 +33,8 @@ def test_digits_count_as_they_are_said(text: str, words: list[str]) -> None:
         ("all going there", "we are all going there", False),
         ("", "", True),
         ("Yes.", "", False),
+        ("No, no, no, no, no.", "No, no, no, no, no.", True),
+        ("No, no, no, no, no, no.", "No, no, no, no, no, no.", False),  # alone it is counted
     ],
 )
 def test_a_context_may_change_words_but_hardly_their_number(contextual: str, alone: str, agree: bool) -> None:

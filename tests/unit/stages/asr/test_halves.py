@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats, Job, Transcript
-from stages.asr.halves import SHORTEST, decode_in_halves, is_endless, quietest
+from stages.asr.halves import SHORTEST, decode_in_halves, is_endless, is_series, quietest
 
 REST = SAMPLE_RATE // 10
 PAUSE = SAMPLE_RATE // 20
@@ -22,10 +22,10 @@ def said(words: int) -> Floats:
 
 
 class LosesCount:
-    """Counts words; of more than `most` it never ends."""
+    """Counts words; of more than `most` it never ends, or says `instead` as many."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, instead: int | None = None) -> None:
+        self.most, self.instead = most, instead
         self.batches: list[Sequence[Job]] = []
 
     def decode(self, jobs: Sequence[Job]) -> list[Transcript]:
@@ -35,6 +35,8 @@ class LosesCount:
     def hear(self, job: Job) -> Transcript:
         loud = np.flatnonzero(np.diff(np.concatenate([[0.0], job.audio, [0.0]])))
         words = len(loud) // 2
+        if words > self.most and self.instead is not None:
+            return Transcript(" ".join(["no"] * self.instead), (1,) * self.instead)
         if words > self.most:
             return Transcript("no", (1,), cut_off=True)
         return Transcript(" ".join(["no"] * words), (1,) * words)
@@ -49,6 +51,32 @@ def test_no_repetition_that_was_said_is_lost(words: int) -> None:
     assert len(heard.tokens) == words
     assert not heard.cut_off
     assert all(not each.draft for batch in model.batches for each in batch)
+
+
+@pytest.mark.parametrize("words", [8, 17, 40])
+@pytest.mark.parametrize("instead", [6, 50])
+def test_a_series_of_which_the_model_has_lost_count_is_counted_in_halves(words: int, instead: int) -> None:
+    model = LosesCount(most=5, instead=instead)
+    job = Job(said(words))
+    assert decode_in_halves(job, model.hear(job), REST, model.decode).text.split() == ["no"] * words
+
+
+@pytest.mark.parametrize(
+    ("text", "series"),
+    [
+        ("No, no, no, no, no, no.", True),
+        ("No, no, no, no, no.", False),
+        ("Left, right, left, right, Left, right", True),
+        ("left right left right left", False),
+        ("one two three one two three one two three", True),
+        ("one two three one two three", False),
+        ("It was the best of times, it was the worst of times, it was the age of wisdom", False),
+        ("well no no no no no no thank you", True),
+        ("", False),
+    ],
+)
+def test_a_series_is_the_same_words_again_and_again(text: str, series: bool) -> None:
+    assert is_series(text.split()) is series
 
 
 def test_words_keep_their_times() -> None:
