@@ -34,6 +34,12 @@ COMMON: Final = (
 )  # fmt: skip
 RARE: Final = 2_000  # Words that are said now and then.
 NEEDLE: Final = "quixotic"  # Is said once, by the first session.
+SOMETIMES: Final = "sometimes"  # Is said once in twelve sessions: in one of a hundred utterances.
+CUSTOMER: Final = ("metadata.customer", "c7")  # One session of a hundred has it.
+ENGLISH: Final = ("metadata.language", "en")  # Every other session has it.
+GERMAN: Final = ("metadata.language", "de")  # The others have it.
+ERROR: Final = "error"  # The status of one session of a hundred.
+EARLY: Final = BEGUN + 10 * APART  # Ten sessions began before.
 BUDGET_MS: Final = 50.0  # Milliseconds for each question.
 LONG_BUDGET_MS: Final = 100.0  # Milliseconds for the transcript of four hours.
 LONG_ID: Final = "f" * 32
@@ -93,12 +99,15 @@ def make_history(database: Database, sessions: int, seed: int = 1) -> None:
 
 
 def new_change(number: int, dice: random.Random) -> SessionChange:
-    """A session that is over: one of a hundred by an error, for one of a hundred customers."""
+    """A session that is over: one of a hundred by an error, one of a hundred of each customer."""
     said = [utterance(at, dice) for at in range(1, UTTERANCES + 1)]
     if number == 0:
         said[0] = replace(said[0], text=f"{said[0].text} {NEEDLE}")
     begun = BEGUN + number * APART
-    metadata = {"customer": f"c{dice.randrange(100)}", "call": number}
+    if number % 12 == 0:
+        said[1] = replace(said[1], text=f"{said[1].text} {SOMETIMES}")
+    language = "en" if number % 2 else "de"
+    metadata = {"customer": f"c{dice.randrange(100)}", "call": number, "language": language}
     values = {
         "status": "error" if dice.random() < 0.01 else "ended",
         "ended_at": begun + timedelta(seconds=60),
@@ -127,32 +136,70 @@ def utterance(number: int, dice: random.Random) -> NewUtterance:
 def ask_all(database: Database, rounds: int) -> list[HistoryTiming]:
     """What each question takes."""
     reader = HistoryReader(database)
-    first = reader.page(HistoryQuery())
-    customer, error = (("metadata.customer", "c7"),), "error"
-    early = BEGUN + 10 * APART
-    questions: dict[str, HistoryQuery] = {
-        "first page": HistoryQuery(),
-        "second page": HistoryQuery(after=first.following),
-        "by status": HistoryQuery(status=error),
-        "by metadata": HistoryQuery(tags=customer),
-        "by one call's metadata": HistoryQuery(tags=(("metadata.call", "1"),)),
-        "by metadata that nobody has": HistoryQuery(tags=(("metadata.customer", "none"),)),
-        "by metadata and status": HistoryQuery(tags=customer, status=error),
-        "by time, the oldest": HistoryQuery(begun_until=early),
-        "search, a common word": HistoryQuery(words=("the",)),
-        "search, two common words": HistoryQuery(words=("the", "they")),
-        "search, a word now and then": HistoryQuery(words=("word7",)),
-        "search, a word said once": HistoryQuery(words=(NEEDLE,)),
-        "search, a word that nobody said": HistoryQuery(words=("nobody",)),
-        "search, a common word by metadata": HistoryQuery(words=("the",), tags=customer),
-        "search, a common word by status": HistoryQuery(words=("the",), status=error),
-    }
     timings = [
         timed(name, rounds, lambda query=query: len(reader.page(query).sessions))  # type: ignore[misc]
-        for name, query in questions.items()
+        for name, query in questions(reader).items()
     ]
     long = timed("transcript of four hours", rounds, lambda: _transcript(reader))
     return [*timings, replace(long, budget_ms=LONG_BUDGET_MS)]
+
+
+def questions(reader: HistoryReader) -> dict[str, HistoryQuery]:
+    """A page, filters and searches, alone and combined."""
+    alone = filters() | searches()
+    return alone | combined() | second_pages(reader, alone)
+
+
+def filters() -> dict[str, HistoryQuery]:
+    """Pages of the sessions that fulfil filters."""
+    return {
+        "first page": HistoryQuery(),
+        "by status": HistoryQuery(status=ERROR),
+        "by metadata": HistoryQuery(tags=(CUSTOMER,)),
+        "by one call's metadata": HistoryQuery(tags=(("metadata.call", "1"),)),
+        "by metadata that nobody has": HistoryQuery(tags=(("metadata.customer", "none"),)),
+        "by metadata of half of all": HistoryQuery(tags=(ENGLISH,)),
+        "by metadata and status": HistoryQuery(tags=(CUSTOMER,), status=ERROR),
+        "by metadata of half and status": HistoryQuery(tags=(ENGLISH,), status=ERROR),
+        "by metadata of half and of 1 %": HistoryQuery(tags=(ENGLISH, CUSTOMER)),
+        "by two halves that exclude each other": HistoryQuery(tags=(ENGLISH, GERMAN)),
+        "by time, the oldest": HistoryQuery(begun_until=EARLY),
+        "by time and metadata": HistoryQuery(begun_until=EARLY, tags=(ENGLISH,)),
+    }
+
+
+def searches() -> dict[str, HistoryQuery]:
+    """Pages of the sessions in which words were said."""
+    return {
+        "search, a common word": HistoryQuery(words=("the",)),
+        "search, two common words": HistoryQuery(words=("the", "they")),
+        "search, in 1 % of utterances": HistoryQuery(words=(SOMETIMES,)),
+        "search, in 0.1 % of utterances": HistoryQuery(words=("word7",)),
+        "search, a word said once": HistoryQuery(words=(NEEDLE,)),
+        "search, a word that nobody said": HistoryQuery(words=("nobody",)),
+        "search, a common and a rare word": HistoryQuery(words=("the", "word7")),
+    }
+
+
+def combined() -> dict[str, HistoryQuery]:
+    """Searches with filters."""
+    found = {}
+    for word, words in (("a common word", "the"), ("in 1 %", SOMETIMES), ("in 0.1 %", "word7")):
+        asked = HistoryQuery(words=(words,))
+        found[f"search, {word}, by metadata"] = replace(asked, tags=(CUSTOMER,))
+        found[f"search, {word}, by metadata of half"] = replace(asked, tags=(ENGLISH,))
+        found[f"search, {word}, by status"] = replace(asked, status=ERROR)
+        found[f"search, {word}, by metadata and status"] = replace(asked, tags=(CUSTOMER,), status=ERROR)
+        found[f"search, {word}, the oldest"] = replace(asked, begun_until=EARLY)
+    return found
+
+
+def second_pages(reader: HistoryReader, asked: dict[str, HistoryQuery]) -> dict[str, HistoryQuery]:
+    """The pages behind those that have another one."""
+    following = {name: reader.page(query).following for name, query in asked.items()}
+    return {
+        f"{name}, page 2": replace(asked[name], after=after) for name, after in following.items() if after
+    }
 
 
 def _transcript(reader: HistoryReader) -> int:

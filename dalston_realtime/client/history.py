@@ -14,14 +14,25 @@ LAST: Final = "last"  # Stands for the id of the youngest session.
 async def sessions(url: str = DEFAULT_URL, **wanted: Any) -> list[dict[str, Any]]:
     """The sessions that are kept, the youngest first; `wanted` are parameters of the page.
 
+    A page that ends early, because many sessions were looked through for it, is filled from the next one.
+
     Raises:
         UnreachableError, RefusedError, ProtocolError, UsageError: as their names say.
     """
+    found, cursor = await _page(url, wanted)
+    while cursor and len(found) < (wanted.get("limit") or 1):
+        more, cursor = await _page(url, wanted | {"cursor": cursor})
+        found += more
+    return found[: wanted.get("limit")]
+
+
+async def _page(url: str, wanted: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """A page, and where the next one begins."""
     query = urlencode({name: value for name, value in wanted.items() if value is not None})
     answer = await call("GET", url, f"{SESSIONS}?{query}" if query else SESSIONS)
     found = answer.get("sessions") if isinstance(answer, dict) else None
     if isinstance(found, list) and all(isinstance(each, dict) for each in found):
-        return found
+        return found, answer.get("next_cursor")
     raise ProtocolError("the server's answer has no list of sessions")
 
 

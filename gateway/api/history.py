@@ -21,6 +21,7 @@ from gateway.api.history_params import (
     page_query,
 )
 from gateway.api.operation import ApiError, operation
+from storage.history.reading.history_query import KeptUtterance
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover, StillActive
@@ -148,7 +149,7 @@ class HistoryApi:
             raise _unknown()
         return session
 
-    async def _rows(self, session: dict[str, Any], asked: SourceParams) -> tuple[Source, list[Any]]:
+    async def _rows(self, session: dict[str, Any], asked: SourceParams) -> tuple[Source, list[KeptUtterance]]:
         """The utterances that are asked for; without a wish the enhanced ones, where there are some."""
         number, read = session["number"], self._reader.utterances
         if asked.source is not UNSET:

@@ -17,7 +17,7 @@ from gateway.api.history_bodies import (
     TranscriptBody,
     UtteranceBody,
 )
-from storage.history.reading.history_query import SearchHit, SessionPage
+from storage.history.reading.history_query import KeptUtterance, SearchHit, SessionPage
 from storage.history.search_words import highlighted
 from storage.tables import Source
 
@@ -53,21 +53,23 @@ def describe_hit(hit: SearchHit, words: Sequence[str]) -> HitBody:
     return HitBody(utterance=hit.number, start=hit.start, end=hit.end, parts=parts)
 
 
-def describe_transcript(session: Mapping[str, Any], source: Source, rows: Sequence[Any]) -> TranscriptBody:
+def describe_transcript(
+    session: Mapping[str, Any], source: Source, rows: Sequence[KeptUtterance]
+) -> TranscriptBody:
     """The transcript of a session."""
     names = session["speakers"]
     text = " ".join(row.text for row in rows)
     return TranscriptBody(session["id"], source, text, [describe_utterance(row, names) for row in rows])
 
 
-def describe_utterance(row: Any, names: Mapping[str, str]) -> UtteranceBody:
+def describe_utterance(row: KeptUtterance, names: Mapping[str, str]) -> UtteranceBody:
     """One utterance; its words are the JSON text that the database has."""
     return UtteranceBody(
         utterance=row.number,
         channel=row.channel,
         text=row.text,
-        start=row.start_s,
-        end=row.end_s,
+        start=row.start,
+        end=row.end,
         speaker=row.speaker,
         speaker_name=names.get(row.speaker or ""),
         language=row.language,
@@ -77,7 +79,7 @@ def describe_utterance(row: Any, names: Mapping[str, str]) -> UtteranceBody:
 
 
 def export_session(
-    session: Mapping[str, Any], source: Source, rows: Sequence[Any], form: str
+    session: Mapping[str, Any], source: Source, rows: Sequence[KeptUtterance], form: str
 ) -> tuple[str, str]:
     """The content of a file of this format, and its media type."""
     if form == "json":
@@ -91,7 +93,7 @@ def export_session(
     return finals_as_txt(finals), "text/plain"
 
 
-def _whole(session: Mapping[str, Any], source: Source, rows: Sequence[Any]) -> str:
+def _whole(session: Mapping[str, Any], source: Source, rows: Sequence[KeptUtterance]) -> str:
     """The session and its transcript as one JSON object."""
     bodies = describe_session(session), describe_transcript(session, source, rows)
     whole: dict[str, msgspec.Raw] = {}
@@ -100,12 +102,12 @@ def _whole(session: Mapping[str, Any], source: Source, rows: Sequence[Any]) -> s
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
 
 
-def _final_of(row: Any, names: Mapping[str, str]) -> FinalEvent:
+def _final_of(row: KeptUtterance, names: Mapping[str, str]) -> FinalEvent:
     """An utterance as an event; who has a name is named."""
     words = msgspec.json.decode(row.words, type=tuple[Word, ...]) if row.words else None
     name = names.get(row.speaker or "")
     text = f"{name}: {row.text}" if name else row.text
-    return FinalEvent(text=text, start=row.start_s, end=row.end_s, words=None if name else words)
+    return FinalEvent(text=text, start=row.start, end=row.end, words=None if name else words)
 
 
 def _iso(moment: datetime) -> str:

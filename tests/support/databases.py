@@ -75,6 +75,11 @@ class PostgresServer:
             self._process.kill()
             self._process = None
 
+    def start_again(self) -> None:
+        """Start after a crash."""
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self.start()
+
     def url(self, database: str = USER) -> str:
         """The URL of one of its databases, as a user would set it."""
         return f"postgresql://{USER}@/{database}?host={self.folder}"

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
-from tests.support.databases import PostgresServer
+from tests.support.databases import PostgresServer, postgres_server
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, client, gateway_process, run, until
 from tests.support.gateway_sessions import SECOND, begun, finals, lost, recorder
@@ -69,7 +69,7 @@ def test_an_error_that_ends_a_session_is_kept_once(shared_redis: RedisServer, tm
             assert found["errors"] == [{"code": told["code"], "message": told["message"]}]
 
     with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
-        run(main(), 30.0)
+        run(main())
 
 
 def test_a_gateway_that_takes_over_goes_on_with_the_record(shared_redis: RedisServer, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_finals_that_a_killed_gateway_had_not_written_come_from_redis(
         gateway_process(shared_redis.url, **settings) as first,
         gateway_process(shared_redis.url, **settings) as second,
     ):
-        run(main(), 60.0)
+        run(main())
 
 
 def test_gateways_that_start_at_once_on_an_empty_postgresql_share_their_sessions(
@@ -159,4 +159,50 @@ def test_a_live_session_goes_on_without_a_database(shared_redis: RedisServer, tm
 
     url = f"postgresql://nobody@/none?host={tmp_path}"
     with gateway_process(shared_redis.url, data_dir=str(tmp_path), database_url=url) as gateway:
+        run(main())
+
+
+def test_a_live_session_goes_on_while_sqlite_is_locked(shared_redis: RedisServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway, "store=true") as me:
+            await begun(me)
+            await me.send(SECOND)
+            assert await finals(me, 1) == ["w1"]
+            await record(gateway, me.session_id, lambda found: found.get("utterances") == 1)
+            locker = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
+            locker.execute("BEGIN IMMEDIATE")
+            await me.send(SECOND)
+            assert await finals(me, 1) == ["w2"]
+            await me.send({"type": "end"})
+            assert (await me.rest())[-1]["type"] == "session.end"
+            assert gateway.get(f"{SESSIONS}/{me.session_id}").json()["utterances"] == 1
+            locker.close()
+            ended = await record(gateway, me.session_id, lambda found: found.get("status") == "ended")
+            assert (ended["utterances"], "missing" in ended) == (2, False)
+
+    with gateway_process(shared_redis.url, data_dir=str(tmp_path)) as gateway:
+        run(main())
+
+
+def test_a_live_session_goes_on_while_postgresql_is_away(shared_redis: RedisServer, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), client(gateway, "store=true") as me:
+            await begun(me)
+            await me.send(SECOND)
+            assert await finals(me, 1) == ["w1"]
+            await record(gateway, me.session_id, lambda found: found.get("utterances") == 1)
+            server.stop()
+            await me.send(SECOND)
+            assert await finals(me, 1) == ["w2"]
+            assert gateway.get(SESSIONS).json()["error"]["code"] == "history_unavailable"
+            await me.send({"type": "end"})
+            assert (await me.rest())[-1]["type"] == "session.end"
+            server.start_again()
+            ended = await record(gateway, me.session_id, lambda found: found.get("status") == "ended")
+            assert (ended["utterances"], "missing" in ended) == (2, False)
+
+    with (
+        postgres_server() as server,
+        gateway_process(shared_redis.url, data_dir=str(tmp_path), database_url=server.url()) as gateway,
+    ):
         run(main())

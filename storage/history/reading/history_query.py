@@ -4,7 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -21,13 +21,13 @@ class BadCursor(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PagePlace:
-    """The session behind which a page begins: its number, and when it began where that orders the pages."""
+    """The session behind which a page begins: its number, and when it began, which orders the pages."""
 
     number: int
-    begun_at: datetime | None = None
+    begun_at: datetime
 
     def __str__(self) -> str:
-        moment = None if self.begun_at is None else (self.begun_at - _EPOCH) // _MICROSECOND
+        moment = (self.begun_at - _EPOCH) // _MICROSECOND
         return base64.urlsafe_b64encode(msgspec.json.encode((self.number, moment))).decode().rstrip("=")
 
     @classmethod
@@ -39,12 +39,12 @@ class PagePlace:
         """
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            number, moment = msgspec.json.decode(data, type=tuple[int, int | None])
+            number, moment = msgspec.json.decode(data, type=tuple[int, int])
         except (ValueError, binascii.Error, msgspec.MsgspecError):
             raise BadCursor(text) from None
-        if not 0 <= number < 1 << 39 or not 0 <= (moment or 0) <= LAST_MICROSECOND:
+        if not 0 <= number < 1 << 39 or not 0 <= moment <= LAST_MICROSECOND:
             raise BadCursor(text)
-        return cls(number, None if moment is None else _EPOCH + moment * _MICROSECOND)
+        return cls(number, _EPOCH + moment * _MICROSECOND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,35 @@ class HistoryQuery:
     status: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """What is read for one page: beyond it the page ends early, and the next one goes on.
+
+    `matches` is how many utterances may have the words that their sessions are filtered, and not the sessions
+    looked through; `looked` how many utterances are looked through then; `walked` how many sessions that one
+    filter fits are held against the other filters.
+    """
+
+    matches: int = 2_000
+    looked: int = 20_000
+    walked: int = 16_000
+
+
+class KeptUtterance(NamedTuple):
+    """An utterance as it is read; `words` is JSON text. There may be thousands."""
+
+    id: int
+    number: int
+    channel: int
+    text: str
+    start: float | None
+    end: float | None
+    speaker: str | None
+    language: str | None
+    confidence: float | None
+    words: str | None
 
 
 @dataclass(frozen=True, slots=True)

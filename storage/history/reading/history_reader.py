@@ -1,37 +1,42 @@
 """Reads the history: pages of sessions, one session, its utterances. Every method blocks."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
+from sqlalchemy import Connection, select
 
 from storage.database import Database
-from storage.history.reading.history_query import HistoryQuery, PagePlace, SessionPage
-from storage.history.reading.search import find_page
-from storage.tables import SessionRecord, SessionTag, Source, UtteranceRecord, utterance_ids
+from storage.history.reading.history_query import HistoryQuery, KeptUtterance, ReadingLimits, SessionPage
+from storage.history.reading.search import FoundSessions, find_page
+from storage.history.reading.session_walk import SessionWalk
+from storage.tables import SessionRecord, Source, UtteranceRecord, utterance_ids
 
 COLUMNS: Final = tuple(
     getattr(SessionRecord, each.key).label(each.key) for each in SessionRecord.__mapper__.column_attrs
 )
 
 
-class HistoryReader:
-    """Reads one database."""
+UTTERANCE_COLUMNS: Final = tuple(getattr(UtteranceRecord, name) for name in KeptUtterance._fields)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class HistoryReader:
+    """Reads one database; `limits` say how much for one page."""
+
+    def __init__(self, database: Database, limits: ReadingLimits | None = None) -> None:
+        self._database, self._limits = database, limits or ReadingLimits()
 
     def page(self, query: HistoryQuery) -> SessionPage:
         """The sessions that are wanted, the youngest first.
+
+        There may be more also behind a page that is not full: where many had to be looked through for it.
 
         Raises:
             DatabaseUnavailable: the database is away.
         """
         with self._database.reading() as connection:
-            if query.words:
-                found = find_page(connection, query, filters(query))
-                return SessionPage(load_sessions(connection, found.numbers), found.following, found.hits)
-            return list_page(connection, query)
+            found = (find_page if query.words else list_page)(connection, query, self._limits)
+            return SessionPage(load_sessions(connection, found.numbers), found.following, found.hits)
 
     def session(self, principal: str, session_id: str) -> dict[str, Any] | None:
         """The columns of a session, None where there is none.
@@ -44,77 +49,29 @@ class HistoryReader:
             row = connection.execute(query).mappings().first()
         return None if row is None else dict(row)
 
-    def utterances(self, number: int, source: Source, after: int = 0, limit: int | None = None) -> list[Any]:
+    def utterances(
+        self, number: int, source: Source, after: int = 0, limit: int | None = None
+    ) -> list[KeptUtterance]:
         """The utterances of a session by its number, in the order of their keys, behind the key `after`.
 
         Raises:
             DatabaseUnavailable: the database is away.
         """
         first, last = utterance_ids(number, source)
-        table: Any = UtteranceRecord.__table__
-        query = select(table).where(table.c.id.between(max(first, after + 1), last)).order_by(table.c.id)
+        key = UTTERANCE_COLUMNS[0]
+        query = select(*UTTERANCE_COLUMNS).where(key.between(max(first, after + 1), last)).order_by(key)
         with self._database.reading() as connection:
-            return list(connection.execute(query if limit is None else query.limit(limit)))
+            rows = connection.execute(query if limit is None else query.limit(limit))
+            return [KeptUtterance(*row) for row in rows]
 
 
-def list_page(connection: Connection, query: HistoryQuery) -> SessionPage:
-    """A page without a search, along one index: that of the first tag, or that of the sessions."""
-    statement, began, number = _source(query)
-    if query.after and query.after.begun_at is not None:
-        place = query.after
-        statement = statement.where(
-            or_(began < place.begun_at, and_(began == place.begun_at, number < place.number)),
-            began <= place.begun_at,
-        )
-    statement = statement.where(*_times(query, began)).order_by(began.desc(), number.desc())
-    rows = connection.execute(statement.limit(query.limit + 1)).mappings().all()
-    sessions = [dict(row) for row in rows[: query.limit]]
-    more = len(rows) > query.limit
-    last = PagePlace(sessions[-1]["number"], sessions[-1]["begun_at"]) if more else None
-    return SessionPage(sessions, last)
-
-
-def _source(query: HistoryQuery) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[Any]]:
-    """What is read along, and its columns that order it."""
-    if not query.tags:
-        statement = select(*COLUMNS).where(*_conditions(query, ()))
-        return statement, SessionRecord.begun_at, SessionRecord.number  # type: ignore[return-value]
-    (name, value), *others = query.tags
-    statement = (
-        select(*COLUMNS)
-        .join(SessionTag, SessionTag.session_number == SessionRecord.number)
-        .where(SessionTag.principal == query.principal, SessionTag.name == name, SessionTag.value == value)
-        .where(*_conditions(query, others))
-    )
-    return statement, SessionTag.begun_at, SessionTag.session_number  # type: ignore[return-value]
-
-
-def filters(query: HistoryQuery) -> list[ColumnElement[bool]]:
-    """What a session must fulfil, but for the words."""
-    return [*_conditions(query, query.tags), *_times(query, SessionRecord.begun_at)]
-
-
-def _conditions(query: HistoryQuery, tags: Sequence[tuple[str, str]]) -> list[ColumnElement[bool]]:
-    found = [SessionRecord.principal == query.principal]
-    if query.status is not None:
-        found.append(SessionRecord.status == query.status)
-    return found + [_has_tag(name, value) for name, value in tags]
-
-
-def _has_tag(name: str, value: str) -> ColumnElement[bool]:
-    tag = SessionTag.__table__.alias()
-    return exists().where(
-        tag.c.session_number == SessionRecord.number, tag.c.name == name, tag.c.value == value
-    )
-
-
-def _times(query: HistoryQuery, began: Any) -> list[ColumnElement[bool]]:
-    found = []
-    if query.begun_from is not None:
-        found.append(began >= query.begun_from)
-    if query.begun_until is not None:
-        found.append(began < query.begun_until)
-    return found
+def list_page(connection: Connection, query: HistoryQuery, limits: ReadingLimits) -> FoundSessions:
+    """A page without a search."""
+    walk = SessionWalk(connection, query, limits)
+    sessions = list(islice(walk.sessions(query.limit + 1), query.limit + 1))
+    shown = sessions[: query.limit]
+    following = shown[-1].place if len(sessions) > len(shown) else walk.ended_at
+    return FoundSessions([session.number for session in shown], following=following)
 
 
 def load_sessions(connection: Connection, numbers: Sequence[int]) -> list[dict[str, Any]]:

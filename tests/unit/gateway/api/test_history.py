@@ -11,15 +11,21 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
+from gateway.api.byte_range import PIECE
 from gateway.api.history import SESSIONS, HistoryApi
+from gateway.api.history_params import AudioHeaders
 from gateway.api.operation import routes_of
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover
+from storage.history.upkeep.session_files import RecordedFiles
 from storage.history.writing.changes import NewUtterance
 from storage.history.writing.session_history import SessionHistory
+from storage.recordings.library import Recordings
 from tests.support.histories import (
     WRITTEN_S,
     MemoryFiles,
@@ -50,6 +56,17 @@ class Api:
             transport = httpx.ASGITransport(app=self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
                 return await http.request(method, SESSIONS + path, **more)
+
+        return asyncio.run(ask())
+
+    def call_at_once(self, *calls: tuple[str, str]) -> list[httpx.Response]:
+        """Several calls at the same time."""
+
+        async def ask() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
+                asked = (http.request(method, SESSIONS + path) for method, path in calls)
+                return list(await asyncio.gather(*asked))
 
         return asyncio.run(ask())
 
@@ -302,6 +319,43 @@ def test_a_session_is_deleted_after_its_end(api: Api) -> None:
     assert api.call("DELETE", f"/{ID}").json() == {"session_id": ID, "deleted": True}
     assert api.error("DELETE", f"/{ID}") == (404, "unknown_session", "")
     assert api.files.audio == {}
+
+
+def test_of_two_deletes_at_once_one_is_done_and_the_other_finds_nothing(api: Api) -> None:
+    kept_session(api.history, 1, "said")
+    written(api.history)
+    answers = api.call_at_once(*(("DELETE", f"/{ID}") for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404]
+    assert api.error("GET", f"/{ID}") == (404, "unknown_session", "")
+
+
+def test_a_recording_that_is_deleted_while_somebody_hears_it_is_heard_to_its_end(
+    tmp_path: Path,
+) -> None:
+    sound = bytes(range(256)) * (4 * PIECE // 256)
+    folder = tmp_path / "sessions" / ID
+    folder.mkdir(parents=True)
+    (folder / "audio.wav").write_bytes(sound)
+    database = Database(f"sqlite:///{tmp_path / 'history.db'}")
+    with history_of(database) as history:
+        kept_session(history, 1, "said")
+        written(history)
+        files = RecordedFiles(Recordings(str(tmp_path)))
+        remover = SessionRemover(database, files)
+        reader, editor = HistoryReader(database), SessionEditor(database)
+        api = HistoryApi(history, reader, editor, remover, files)
+
+        async def hear() -> bytes:
+            answer = await api.audio(ID, AudioHeaders(), Request({"type": "http", "method": "GET"}))
+            assert isinstance(answer, StreamingResponse)
+            pieces = answer.body_iterator
+            heard = bytes(await anext(aiter(pieces)))  # type: ignore[arg-type]
+            assert (await api.delete(ID)).deleted
+            assert not folder.exists()
+            return heard + b"".join([bytes(piece) async for piece in pieces])  # type: ignore[arg-type]
+
+        assert asyncio.run(hear()) == sound
+    database.close()
 
 
 def test_a_database_that_is_away_is_said(tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ from storage.history.writing.changes import NewUtterance
 from storage.history.writing.session_history import SessionHistory
 from storage.history.writing.write_queue import QueueBounds
 from storage.tables import SessionRecord
-from tests.support.databases import PostgresServer, postgres_server
+from tests.support.databases import postgres_server
 from tests.support.histories import (
     NOON,
     QUICK,
@@ -163,6 +163,20 @@ def test_a_database_that_is_away_at_the_start_comes_later(tmp_path: Path) -> Non
     database.close()
 
 
+def test_postgresql_that_is_away_at_the_start_comes_later() -> None:
+    with postgres_server() as server:
+        server.stop()
+        database = Database(server.driver_url())
+        with history_of(database) as history:
+            session_id = kept_session(history, 1, "early")
+            assert not history.wait_written(0.1)
+            assert history.trouble is not None
+            server.start_again()
+            written(history)
+            assert saved(database, session_id).status == "ended"
+        database.close()
+
+
 def test_postgresql_that_is_killed_in_mid_session_gets_the_rest_later() -> None:
     with postgres_server() as server:
         database = Database(server.driver_url())
@@ -174,17 +188,12 @@ def test_postgresql_that_is_killed_in_mid_session_gets_the_rest_later() -> None:
             kept.add_utterance(NewUtterance(number=2, text="meanwhile"))
             kept.follow(audio_seconds=2.0)
             assert not history.wait_written(0.1)
-            _start_again(server)
+            server.start_again()
             kept.finish("ended", "normal", audio_seconds=3.0)
             written(history)
             assert texts_of(database) == ["before", "meanwhile"]
             assert saved(database).status == "ended"
         database.close()
-
-
-def _start_again(server: PostgresServer) -> None:
-    (server.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
-    server.start()
 
 
 def test_beyond_the_bound_the_record_says_what_is_missing(tmp_path: Path) -> None:
