@@ -1,7 +1,7 @@
 """Runs real enhancers as processes, and gives them jobs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class EnhancerPlace:
 
     def ended(self, job_id: str, deadline_s: float = DONE_S) -> Job:
         """A job, once it has ended."""
-        self._wait(lambda: self.job(job_id).status in ENDED, f"{job_id} has not ended", deadline_s)
+        wait_until(lambda: self.job(job_id).status in ENDED, f"{job_id} has not ended", deadline_s)
         return self.job(job_id)
 
     def result(self, job_id: str) -> EnhancedTranscript:
@@ -91,18 +91,19 @@ class EnhancerPlace:
 
     def reached(self, stage: str) -> None:
         """Wait until a job is in a stage that is held."""
-        self._wait((self.folder / f"at-{stage}").exists, f"no job came to {stage}", DONE_S)
+        wait_until((self.folder / f"at-{stage}").exists, f"no job came to {stage}", DONE_S)
 
     def let_go(self, stage: str) -> None:
         """Hold the stage no more."""
         (self.folder / f"hold-{stage}").unlink()
 
-    @staticmethod
-    def _wait(condition: Any, what: str, deadline_s: float) -> None:
-        until = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < until, what
-            time.sleep(0.02)
+
+def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DONE_S) -> None:
+    """Wait for what other processes do."""
+    until = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.02)
 
 
 def job_processes(enhancer: ManagedProcess) -> list[psutil.Process]:
