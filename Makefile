@@ -18,7 +18,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos kills fuzz check gpu-check format clean help
+.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz check gpu-check format clean help
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,7 +62,10 @@ test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tes
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
 
 chaos: $(TESTED)  ## break something 50 times in each of three rounds while clients speak, and make a table
-	@CHAOS_FAULTS=50 CHAOS_SEEDS=1,2,3 CHAOS_AWAY_S=30 CHAOS_PAUSE_S=2 python -m pytest -q -s tests/chaos
+	@CHAOS_FAULTS=50 CHAOS_SEEDS=1,2,3 CHAOS_AWAY_S=30 CHAOS_PAUSE_S=2 python -m pytest -q -s tests/chaos/test_chaos.py
+
+chaos-enhance: $(TESTED)  ## kill gateways, enhancers, Redis and the database at 50 random moments of jobs
+	@ENHANCE_KILLS=50 python -m pytest -q --timeout=3600 tests/chaos/test_enhance_chaos.py
 
 kills: $(TESTED)  ## kill a gateway at 50 random moments of recorded sessions
 	@RECORDING_KILLS=50 python -m pytest -q tests/wire/test_gateway_recording.py -k killed

@@ -1,6 +1,8 @@
 """Chooses and loads the engine that hears a recording again."""
 
 import os
+from dataclasses import dataclass
+from typing import Final
 
 from dalston_realtime.protocol.models import VARIANTS
 from engines.base import Engine
@@ -9,6 +11,9 @@ from engines.devices import CPU, use_device, visible_gpus
 from enhancement.settings import EnhancerSettings
 from enhancement.stage_work import BadJobInput
 from runtime.gpu import count_gpus
+
+ON_A_CPU: Final = 2  # Pieces, 20 s of audio: a pass of a core that others use too takes seconds.
+ON_A_GPU: Final = 16  # Pieces, minutes of audio, which a GPU hears in a second.
 
 
 def choose_model(wanted: str | None, settings: EnhancerSettings, known: tuple[ModelSpec, ...]) -> ModelSpec:
@@ -31,8 +36,17 @@ def choose_model(wanted: str | None, settings: EnhancerSettings, known: tuple[Mo
     return found
 
 
-def load_engine(wanted: str | None, settings: EnhancerSettings, sessions: int) -> tuple[Engine, str]:
-    """The engine of a job, for so many pieces at a time, and its name.
+@dataclass(frozen=True, slots=True)
+class ChosenEngine:
+    """An engine that is loaded, its name, and how many pieces it is given in one pass."""
+
+    engine: Engine
+    name: str
+    at_once: int
+
+
+def load_engine(wanted: str | None, settings: EnhancerSettings) -> ChosenEngine:
+    """The engine of a job.
 
     Raises:
         BadJobInput: the server has no such model.
@@ -42,9 +56,10 @@ def load_engine(wanted: str | None, settings: EnhancerSettings, sessions: int) -
     has_gpu = devices != (CPU,) and bool(visible_gpus(os.environ, count_gpus()))
     spec = choose_model(wanted, settings, settings.models or default(gpu=has_gpu))
     device = use_device(0, devices, (spec,))
-    limits = EngineLimits(settings.enhancer_threads, sessions, None, settings.data_dir, device)
+    at_once = ON_A_CPU if device == CPU else ON_A_GPU
+    limits = EngineLimits(settings.enhancer_threads, at_once, None, settings.data_dir, device)
     engine = load((spec,), limits)[spec.variant]
-    return engine, engine.info.name
+    return ChosenEngine(engine, engine.info.name, at_once)
 
 
 def _find(name: str, known: tuple[ModelSpec, ...]) -> ModelSpec | None:

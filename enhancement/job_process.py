@@ -8,8 +8,10 @@ works, so it can leave at any moment, also in the middle of a model's forward pa
 import os
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
-from enhancement.job_loop import JobLoop
+from enhancement.job_loop import JobLoop, Stages
 from enhancement.job_stages import StageRunner
 from enhancement.settings import EnhancerSettings
 from runtime.logs import configure_logging
@@ -20,8 +22,8 @@ from storage.jobs.leases import JobLeases
 from storage.recordings.store import RecordingStore
 
 
-def main() -> None:
-    """Run the job that the command line names."""
+def main(prepare: Callable[[Stages, Path], Stages] = lambda stages, _data: stages) -> None:
+    """Run the job that the command line names; `prepare` may put something round its stages."""
     job_id, owner = sys.argv[1:]
     stop = Stop()
     settings = read_settings(EnhancerSettings)
@@ -29,7 +31,8 @@ def main() -> None:
     _stop_with_parent(stop)
     database = Database(settings.database)
     runner = StageRunner(settings, database, RecordingStore(settings.recordings))
-    JobLoop(JobLeases(database), runner, owner, lambda: stop.requested).run(job_id)
+    stages = prepare(runner, settings.data_dir)
+    JobLoop(JobLeases(database), stages, owner, lambda: stop.requested).run(job_id)
     # A stage that was given up may still run in its thread, which nothing can end.
     sys.stdout.flush()
     os._exit(0)

@@ -15,6 +15,7 @@ log = get_logger(__name__)
 THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that libraries of numbers read when they are loaded."""
 
+JOB_MODULE: Final = "enhancement.job_process"
 STOP_S: Final = 2.0  # Seconds for a process to give its stage back, of the 3 s that the enhancer has.
 
 
@@ -25,7 +26,7 @@ class JobProcesses:
         self,
         threads: int,
         on_lost: Callable[[str, str], None],
-        module: str = "enhancement.job_process",
+        module: str = JOB_MODULE,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._on_lost, self._module = on_lost, module

@@ -5,6 +5,7 @@ from typing import Final
 
 from broker.settings import EmbeddedRedisSettings, WatchSettings
 from dalston_realtime.client.errors import UsageError
+from enhancement.settings import EnhancerSettings
 from gateway.settings import GatewaySettings
 from runtime.settings import Settings
 from stages.asr.settings import AsrSettings
@@ -13,6 +14,7 @@ from stages.vad.settings import VadSettings
 
 KINDS: Final[tuple[type[Settings], ...]] = (
     GatewaySettings, ReceiverSettings, VadSettings, AsrSettings, WatchSettings, EmbeddedRedisSettings,
+    EnhancerSettings,
 )  # fmt: skip
 """The classes of settings that the processes of a server read."""
 NAMES: Final = sorted({name for kind in KINDS for name in kind.model_fields})

@@ -13,7 +13,6 @@ from enhancement.engine_passes import EnginePasses
 from enhancement.speech_pieces import PieceRules, SpeechFinder, SpeechPiece, cut_pieces
 from enhancement.stage_work import StageResult, StageWork
 
-AT_ONCE: Final = 4  # Pieces in one forward pass: 40 s of audio, which a CPU core hears in some seconds.
 FINDING: Final = 10.0  # Percent of the stage that looking for speech takes.
 TIMED: Final = PieceRules(pause=SAMPLE_RATE // 2, longest=28 * SAMPLE_RATE, joined=28 * SAMPLE_RATE)
 """For engines that know the times of words: Whisper hears 30 s at once, however little is said in them."""
@@ -28,16 +27,17 @@ def run(work: StageWork) -> StageResult:
         stretches = _find_speech(work, audio)
         if not any(stretches):
             return StageResult(Heard())
-        engine, name = load_engine(work.options.model, work.settings, AT_ONCE)
-        rules = TIMED if engine.info.features.get("word_timestamps") else UNTIMED
+        chosen = load_engine(work.options.model, work.settings)
+        info = chosen.engine.info
+        rules = TIMED if info.features.get("word_timestamps") else UNTIMED
         pieces = [
             piece
             for channel, found in enumerate(stretches)
             for piece in cut_pieces(found, audio.samples, rules, channel)
         ]
-        passes = EnginePasses(engine, work.options.language or _spoken(work, engine.info.languages))
-        heard = _hear(work, audio, pieces, passes)
-    return StageResult(_whole(heard), name)
+        passes = EnginePasses(chosen.engine, work.options.language or _spoken(work, info.languages))
+        heard = _hear(work, audio, batched(pieces, chosen.at_once), passes)
+    return StageResult(_whole(heard), chosen.name)
 
 
 def _spoken(work: StageWork, languages: Sequence[str]) -> str | None:
@@ -62,22 +62,30 @@ def _find_speech(work: StageWork, audio: AudioReader) -> list[list[tuple[int, in
 
 
 def _hear(
-    work: StageWork, audio: AudioReader, pieces: Sequence[SpeechPiece], passes: EnginePasses
+    work: StageWork, audio: AudioReader, batches: Sequence[Sequence[SpeechPiece]], passes: EnginePasses
 ) -> list[HeardPiece]:
     channels = work.prepared.separate
     heard: list[HeardPiece] = []
-    total = sum(piece.last - piece.first for piece in pieces)
+    total = sum(_samples(batch) for batch in batches)
     done = 0
-    for at in range(0, len(pieces), AT_ONCE):
-        batch = pieces[at : at + AT_ONCE]
+    for batch in batches:
         sounds = [audio.read(p.first, p.last, p.channel if channels else None) for p in batch]
         transcripts = passes.transcribe(sounds)
         heard += [
             piece for p, t in zip(batch, transcripts, strict=True) if (piece := passes.heard_piece(p, t))
         ]
-        done += sum(piece.last - piece.first for piece in batch)
+        done += _samples(batch)
         work.report(FINDING + (100 - FINDING) * done / total)
     return heard
+
+
+def _samples(pieces: Sequence[SpeechPiece]) -> int:
+    return sum(piece.last - piece.first for piece in pieces)
+
+
+def batched(pieces: Sequence[SpeechPiece], size: int) -> list[Sequence[SpeechPiece]]:
+    """The pieces in groups of `size`."""
+    return [pieces[at : at + size] for at in range(0, len(pieces), size)]
 
 
 def _whole(pieces: Sequence[HeardPiece]) -> Heard:

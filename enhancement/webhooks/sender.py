@@ -4,8 +4,14 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from enhancement.settings import EnhancerSettings
+from enhancement.webhooks.addresses import BadReceiver, check_url
+from enhancement.webhooks.delivery import WebhookDelivery, WebhookPolicy
+from runtime.errors import StartupError
 from runtime.logs import get_logger
-from storage.database import DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable
+from storage.jobs.webhook_events import WebhookEvents
+from storage.jobs.webhooks import WebhookStore
 
 log = get_logger(__name__)
 
@@ -38,3 +44,20 @@ class WebhookSender:
                 log.debug("webhooks wait for the database: %s", error)
             except Exception:
                 log.exception("webhooks go on after a fault of ours")
+
+
+def make_webhooks(settings: EnhancerSettings, database: Database) -> WebhookSender | None:
+    """What tells of ended sessions and jobs, where there is somebody to tell.
+
+    Raises:
+        StartupError: the URL can't be one's.
+    """
+    if settings.webhook_url is None:
+        return None
+    try:
+        check_url(settings.webhook_url)
+    except BadReceiver as error:
+        raise StartupError(f"DALSTON_WEBHOOK_URL: {error}") from None
+    policy = WebhookPolicy(settings.webhook_secret, settings.webhook_private)
+    delivery = WebhookDelivery(WebhookStore(database), policy)
+    return WebhookSender(WebhookEvents(database, settings.webhook_url).collect, delivery.deliver_due)

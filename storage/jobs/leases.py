@@ -20,7 +20,7 @@ from storage.jobs.tables import JobRecord, JobStageRecord
 from storage.times import utc_now
 
 MAX_ATTEMPTS: Final = 3  # Times that a stage is begun before it counts as failed.
-LEASE_S: Final = 30.0  # Seconds until another enhancer may take a stage whose owner is not heard of.
+LEASE_S: Final = 20.0  # Seconds until another enhancer may take a stage whose owner is not heard of.
 BACKOFF_S: Final = 5.0  # Seconds until a stage that failed is begun again; twice as many the next time.
 NEEDED: Final = frozenset({"prepare", "transcribe", "merge"})
 """The stages without which there is no result; where another one fails, the job goes on."""

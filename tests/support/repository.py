@@ -8,7 +8,17 @@ from pathlib import Path
 
 from runtime.local_server import ROOT
 
-PACKAGES = ("bench", "broker", "dalston_realtime", "engines", "gateway", "runtime", "stages", "storage")
+PACKAGES = (
+    "bench",
+    "broker",
+    "dalston_realtime",
+    "engines",
+    "enhancement",
+    "gateway",
+    "runtime",
+    "stages",
+    "storage",
+)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,18 @@ from packaging.requirements import Requirement
 from tests.support.requirements import PYPROJECT, closure, declared, modules, project
 
 ROOT = PYPROJECT.parent
-OURS = {"dalston_realtime", "runtime", "engines", "broker", "storage", "stages", "gateway", "bench"}
-SERVER = ("runtime", "broker", "storage", "stages", "gateway", "engines")
+OURS = {
+    "dalston_realtime",
+    "runtime",
+    "engines",
+    "broker",
+    "storage",
+    "stages",
+    "gateway",
+    "enhancement",
+    "bench",
+}
+SERVER = ("runtime", "broker", "storage", "stages", "gateway", "enhancement", "engines")
 OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is installed
     "engines/whisper": "whisper",
     "engines/parakeet": "parakeet",
@@ -22,6 +32,7 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "dalston_realtime/client/audio/media.py": "media",
 }
 BROUGHT = {  # what a library of ours brings and is of no use without it
+    "celery": {"kombu"},
     "faster-whisper": {"ctranslate2", "tokenizers"},
     "nemo_toolkit": {"omegaconf", "torch"},
     "matplotlib": {"cycler"},

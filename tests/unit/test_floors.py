@@ -7,7 +7,7 @@ import pytest
 
 from runtime.local_server import ROOT
 
-SERVER = ("gateway", "broker", "storage", "stages", "runtime", "engines", "bench")
+SERVER = ("gateway", "enhancement", "broker", "storage", "stages", "runtime", "engines", "bench")
 LIBRARIES_OF_THE_SERVER = (
     "zmq",
     "redis",
@@ -18,6 +18,8 @@ LIBRARIES_OF_THE_SERVER = (
     "structlog",
     "sqlalchemy",
     "alembic",
+    "celery",
+    "av",
 )
 HEAVY = (
     "torch",

@@ -15,7 +15,7 @@ from gateway.sessions.phase import TRANSITIONS
 from tests.support.documents import ROOT, rows
 
 DOCUMENT: Final = ROOT / "docs" / "architecture.md"
-PACKAGES: Final = ("gateway", "stages", "broker", "storage", "runtime")
+PACKAGES: Final = ("gateway", "stages", "enhancement", "broker", "storage", "runtime")
 BOUND: Final = re.compile(r"MAX_\w+|\w+_(S|MS|NS)|\w*HWM|CREDIT")
 """Names of constants that are waits or bounds."""
 BOUND_FIELDS: Final = ("Limits", "Times", "Intervals")

@@ -17,11 +17,13 @@ SECTIONS: Final[dict[str, type[Settings]]] = {
         "gateway and broker": "BrokerSettings",
         "history": "StorageSettings",
         "gateway": "GatewaySettings",
+        "enhancer": "EnhancerSettings",
         "broker": "WatchSettings",
         "redis": "EmbeddedRedisSettings",
         "Every process of a worker": "WorkerSettings",
         "receiver": "ReceiverSettings",
         "vad": "VadSettings",
+        "Engines": "EngineSettings",
         "asr": "AsrSettings",
     }.items()
 }
