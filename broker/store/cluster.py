@@ -14,16 +14,26 @@ from redis.exceptions import RedisError
 
 from broker.store.redis_py import Address, NotConnected
 
-ASK_S: Final = 0.3  # Seconds for one node: others can still be asked within the deadline of a call.
+ASK_SHARE: Final = 0.3  # Of the deadline of a call, for one node: others can still be asked within it.
 
 
 class SlotMaster:
     """Finds the master of a hash slot by asking one node after the other, each time another one first."""
 
-    def __init__(self, nodes: Sequence[Address], slot: int, ask: Callable[[Address], Awaitable[Any]]) -> None:
-        """`ask` returns a node's answer to CLUSTER SLOTS; `nodes` are asked at first."""
+    def __init__(
+        self,
+        nodes: Sequence[Address],
+        slot: int,
+        ask: Callable[[Address], Awaitable[Any]],
+        deadline: float = 1.0,
+    ) -> None:
+        """`ask` returns a node's answer to CLUSTER SLOTS; `nodes` are asked at first.
+
+        `deadline` is that of the call for which the master is looked for, in seconds.
+        """
         self._first, self._nodes = nodes, deque(nodes)
         self._slot, self._ask = slot, ask
+        self._ask_s = ASK_SHARE * deadline
 
     async def find(self) -> Address:
         """The master's host and port.
@@ -35,7 +45,7 @@ class SlotMaster:
         why = "no node has the slot of our keys"
         for node in list(self._nodes):
             try:
-                async with asyncio.timeout(ASK_S):
+                async with asyncio.timeout(self._ask_s):
                     ranges = await self._ask(node)
             except (RedisError, OSError, TimeoutError) as error:
                 why = f"{node[0]}:{node[1]}: {error or 'no answer'}"

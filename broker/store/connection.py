@@ -78,7 +78,9 @@ def _cluster_pool(url: str, limits: dict[str, Any]) -> BlockingConnectionPool:
     nodes = cluster_nodes(url)
     options = nodes.options | _options()
     ask = partial(_cluster_slots, options=options, encrypted=nodes.encrypted)
-    master = SlotMaster(nodes.addresses, redis_py.key_slot(CLUSTERED.workers.encode()), ask)
+    master = SlotMaster(
+        nodes.addresses, redis_py.key_slot(CLUSTERED.workers.encode()), ask, limits["timeout"]
+    )
     return BlockingConnectionPool(
         connection_class=redis_py.SlotTlsConnection if nodes.encrypted else redis_py.SlotConnection,
         find=master.find,

@@ -19,10 +19,13 @@ RECORD = WorkerRecord("w1", "ws://127.0.0.1:9000", 2, (TINY, LARGE))
 
 
 class BrokerEnds:
-    """A worker's registry and a gateway's router on the same Redis, with `answer_s` seconds for a call."""
+    """A worker's registry and a gateway's router on the same Redis, with `answer_s` seconds for a call.
+
+    A worker that says nothing for a while on a busy machine stays alive: its heartbeats have a minute.
+    """
 
     def __init__(self, url: str, answer_s: float = DEADLINE_S / 2) -> None:
-        settings = BrokerSettings(redis_url=url)
+        settings = BrokerSettings(redis_url=url, heartbeat_timeout=DEADLINE_S)
         self.registry = Registry(Scripts(url, answer_s))
         self.router = SessionRouter(Scripts(url, answer_s), settings)
 

@@ -22,7 +22,10 @@ PROCESSES = ("redis", "broker", "gateway", "receiver", "vad", "asr", "assembler"
 
 async def close_code_after(server: LocalServer, happens: Callable[[], None]) -> int | None:
     """The code with which a session in mid-speech is closed when something happens."""
-    async with asyncio.timeout(DEADLINE_S), connect(stream(server), compression=None) as socket:
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        connect(stream(server), compression=None, ping_timeout=None) as socket,
+    ):
         for chunk in chunks(samples("beckett.wav")[:24_000].tobytes()):
             await socket.send(chunk)
         while json.loads(await socket.recv())["type"] != "transcript.partial":

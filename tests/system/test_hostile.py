@@ -132,7 +132,7 @@ def test_a_client_that_reads_nothing_still_gets_every_final(server: LocalServer)
     async def deaf() -> list[dict[str, object]]:
         async with (
             asyncio.timeout(DEADLINE_S),
-            connect(stream(server), compression=None, max_queue=1) as socket,
+            connect(stream(server), compression=None, max_queue=1, ping_timeout=None) as socket,
         ):
             for chunk in chunks(pcm):
                 await socket.send(chunk)

@@ -41,7 +41,10 @@ def test_what_was_said_until_it_stopped_is_final_and_the_session_goes_on(
     pcm = samples("two_cities.wav").tobytes()
 
     async def talk() -> list[Event]:
-        async with asyncio.timeout(DEADLINE_S), connect(stream(server), compression=None) as socket:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            connect(stream(server), compression=None, ping_timeout=None) as socket,
+        ):
             for chunk in chunks(pcm[:CUT]):
                 await socket.send(chunk)
             keeping = asyncio.create_task(keep_alive(socket)) if alive else None

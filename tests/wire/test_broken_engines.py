@@ -38,7 +38,7 @@ def server(own_redis: RedisServer) -> Iterator[tuple[RedisServer, GatewayProcess
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("fault", ["hang:30", "raise:30"])
+@pytest.mark.parametrize("fault", ["hang:15", "raise:15"])
 def test_sessions_of_a_broken_engine_move_and_lose_no_word(
     server: tuple[RedisServer, GatewayProcess], fault: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_a_device_without_memory_for_two_serves_all_of_its_sessions(
             async with begun(gateway, 1) as sessions:
                 (reference,) = await play(pcm, sessions, FULL_SPEED)
             async with begun(gateway, 3) as sessions:
-                return await play(pcm, sessions), reference
+                return await play(pcm, sessions, FULL_SPEED), reference
 
         told, reference = run(main(), 120)
         assert [compare(reference.transcript, each.transcript).lost for each in told] == [0, 0, 0]

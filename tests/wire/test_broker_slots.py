@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -14,7 +15,9 @@ from broker.records import Allocation, HeldSlot, QueuePosition, SlotRequest, Wor
 from broker.registry import HeartbeatReply, Registry
 from broker.router import SessionRouter
 from broker.settings import BrokerSettings
+from broker.store.scripts import Scripts
 from dalston_realtime.protocol.models import ModelInfo
+from tests.support.managed_process import DEADLINE_S
 from tests.support.redis_cluster import AnyRedis
 
 MODEL = ModelInfo("fast", "tiny", "fake", ("en",), {})
@@ -69,11 +72,15 @@ class SlotsMachine(RuleBasedStateMachine):
         with self.redis.client() as look:
             look.flushall()
         self.runner = asyncio.Runner()
-        self.router = SessionRouter.connect(BrokerSettings(redis_url=self.redis.url))
+        self.router = SessionRouter(
+            Scripts(self.redis.url, DEADLINE_S),
+            BrokerSettings(redis_url=self.redis.url, heartbeat_timeout=DEADLINE_S),
+        )
         self.registries: dict[str, Registry] = {}
         self.workers: dict[str, Expected] = {}
         self.over: set[str] = set()
         self.drained: set[str] = set()
+        self.offline: set[str] = set()
         self.waiting: list[str] = []
 
     def teardown(self) -> None:
@@ -101,8 +108,13 @@ class SlotsMachine(RuleBasedStateMachine):
         free = sum(each.capacity - len(each.sessions) for each in others)
         return free >= len(self.workers[worker].sessions)
 
+    def registry(self) -> Registry:
+        """The registry of a process that has just started."""
+        return Registry(Scripts(self.redis.url, DEADLINE_S))
+
     def send_heartbeat(self, worker: str) -> HeartbeatReply:
-        registry = self.registries.setdefault(worker, Registry.connect(self.redis.url))
+        self.offline.discard(worker)
+        registry = self.registries.setdefault(worker, self.registry())
         return self.runner.run(registry.heartbeat(self.workers[worker].record(worker)))
 
     @initialize(capacity=st.integers(1, 2))
@@ -120,12 +132,11 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule(worker=WORKERS, on=st.booleans())
     def drain(self, worker: str, on: bool) -> None:
-        try:
-            known = self.runner.run(self.router.drain(worker, 30.0 if on else None))
-        except NothingToDrain:
-            assert on
-            assert worker not in self.workers  # It is offline.
+        if on and worker in self.offline:
+            with pytest.raises(NothingToDrain):
+                self.runner.run(self.router.drain(worker, 30.0))
             return
+        known = self.runner.run(self.router.drain(worker, 30.0 if on else None))
         if known:
             self.drained = self.drained | {worker} if on else self.drained - {worker}
         if worker in self.workers:
@@ -156,6 +167,8 @@ class SlotsMachine(RuleBasedStateMachine):
             assert set(lost.sessions) == sessions
         if how in ("restarts", "leaves"):
             self.drained.discard(worker)
+        else:
+            self.offline.add(worker)
 
     @rule(gone=st.sets(SESSIONS))
     def lose_a_gateway(self, gone: set[str]) -> None:
@@ -172,7 +185,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def forget_everything(self) -> None:
         with self.redis.client() as look:
             look.flushall()
-        self.over, self.drained, self.waiting = set(), set(), []
+        self.over, self.drained, self.offline, self.waiting = set(), set(), set(), []
         for worker, expected in self.workers.items():
             expected.drained = False
             self.send_heartbeat(worker)

@@ -10,6 +10,7 @@ from broker.store.connection import connect, keys_of
 from broker.store.keys import CLUSTERED, PLAIN
 from broker.store.redis_py import Address, NotConnected, SlotConnection, SlotTlsConnection
 from broker.store.url import cluster_nodes
+from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 ASKED = ("asked", 7000)
 RANGES = [
@@ -73,6 +74,23 @@ def test_nodes_that_are_down_are_passed_over() -> None:
 def test_where_no_node_answers_the_last_one_is_named() -> None:
     with pytest.raises(NotConnected, match="a:1: down"):
         find(FakeNodes("a", "b"), 1)
+
+
+@pytest.mark.parametrize(("deadline", "asked"), [(1.0, ["b", "a"]), (10.0, ["b"])])
+def test_a_node_has_its_share_of_the_deadline_of_a_call(deadline: float, asked: list[str]) -> None:
+    nodes = FakeNodes()
+
+    async def ask(address: Address) -> Any:
+        answer = await nodes.ask(address)
+        await pass_time(2.0 if address[0] == "b" else 0.0)
+        return answer
+
+    async def main(_clock: VirtualClock) -> None:
+        master = SlotMaster([("a", 1), ("b", 1)], 5, ask, deadline)
+        assert await master.find() == ("m", 1)
+
+    run_virtually(main)
+    assert nodes.asked == asked
 
 
 def test_what_the_url_of_a_cluster_says() -> None:
