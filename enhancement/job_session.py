@@ -1,13 +1,13 @@
 """Reads what the stages need of the session whose recording is enhanced."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from dalston_realtime.protocol.jobs import EnhancedTranscript
 from enhancement.stage_work import EarlierUtterance, JobSession, LiveUtterance
 from storage.database import Database
+from storage.history.reading.history_query import KeptUtterance
 from storage.history.reading.history_reader import HistoryReader
 from storage.jobs.inside import JobInside
 from storage.jobs.store import JobStore
@@ -38,16 +38,16 @@ def read_job_session(database: Database, files: RecordingStore, inside: JobInsid
     )
 
 
-def _live(row: Any) -> LiveUtterance:
+def _live(row: KeptUtterance) -> LiveUtterance:
     return LiveUtterance(
-        number=row.number, start=row.start_s, end=row.end_s, text=row.text, channel=row.channel
+        number=row.number, start=row.start, end=row.end, text=row.text, channel=row.channel
     )
 
 
-def _earlier(row: Any) -> EarlierUtterance | None:
-    if row.start_s is None or row.end_s is None or row.speaker is None:
+def _earlier(row: KeptUtterance) -> EarlierUtterance | None:
+    if row.start is None or row.end is None or row.speaker is None:
         return None
-    return EarlierUtterance(start=row.start_s, end=row.end_s, speaker=row.speaker)
+    return EarlierUtterance(start=row.start, end=row.end, speaker=row.speaker)
 
 
 def _last_result(jobs: JobStore, inside: JobInside) -> EnhancedTranscript | None:
