@@ -39,9 +39,7 @@ def read_job_session(database: Database, files: RecordingStore, inside: JobInsid
 
 
 def _live(row: KeptUtterance) -> LiveUtterance:
-    return LiveUtterance(
-        number=row.number, start=row.start, end=row.end, text=row.text, channel=row.channel
-    )
+    return LiveUtterance(number=row.number, start=row.start, end=row.end, text=row.text, channel=row.channel)
 
 
 def _earlier(row: KeptUtterance) -> EarlierUtterance | None:

@@ -28,6 +28,7 @@ from gateway.http import MAX_QUERY_BYTES
 
 MAX_HEAD_BYTES: Final = MAX_QUERY_BYTES + 16_384  # Bytes of a request's head: the query and all headers.
 MAX_HEADERS: Final = 100  # Headers of a request, fewer than websockets allows, so that we can answer.
+HEAD_END: Final = b"\r\n\r\n"
 ABNORMAL: Final = 1006  # The close code of a connection that broke.
 
 
@@ -81,6 +82,7 @@ class GuardedHttp(HttpToolsProtocol):
     head_seconds: ClassVar[float]
     _deadline: TimerHandle | None = None
     _head_bytes = 0
+    _head_end = b""  # The last bytes of the head so far, which may be the first ones of its end.
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """The client has `head_seconds` from now."""
@@ -93,13 +95,21 @@ class GuardedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head."""
-        if self._deadline is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
+        """Count what belongs to a head; a body may come with it, and is as long as its reader allows."""
+        while self._deadline is not None and data:
+            room = MAX_HEAD_BYTES - self._head_bytes
+            part, data = data[:room], data[room:]
+            seen = self._head_end + part
+            if data and HEAD_END not in seen:
                 self._refuse("the request is too long")
                 return
-        super().data_received(data)
+            self._head_bytes, self._head_end = self._head_bytes + len(part), seen[1 - len(HEAD_END) :]
+            super().data_received(part)
+        if data and not self.transport.is_closing():
+            # The head may have asked for another protocol, which has the connection now.
+            protocol = self.transport.get_protocol()
+            receive = super().data_received if protocol is self else protocol.data_received  # type: ignore[attr-defined]
+            receive(data)
 
     def on_message_begin(self) -> None:
         """The first byte of a request, of a second one on the same connection too."""
@@ -120,7 +130,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._head_is_here()
-        self._head_bytes = 0
+        self._head_bytes, self._head_end = 0, b""
         self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
 
     def _head_is_here(self) -> None:

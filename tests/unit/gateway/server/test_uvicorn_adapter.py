@@ -92,6 +92,26 @@ def test_a_head_that_is_too_long_is_answered(head: bytes) -> None:
     serve(refuse, test)
 
 
+async def count(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers with the length of the body."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length, more = length + len(message["body"]), message["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(length).encode()})
+
+
+@pytest.mark.parametrize("length", [1, MAX_HEAD_BYTES, 3 * MAX_HEAD_BYTES, 5_000_000])
+def test_a_body_may_be_longer_than_a_head(length: int) -> None:
+    async def test(port: int) -> None:
+        head = f"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        for body in (bytes(length), bytes(length - 1) + b"x"):
+            assert f"\r\n{length}\r\n".encode() in await answer(port, head.encode() + body)
+
+    serve(count, test)
+
+
 def test_websockets_takes_a_request_line_of_our_length() -> None:
     make_server(refuse, 1.0)
     assert websockets.http11.MAX_LINE_LENGTH == MAX_HEAD_BYTES
