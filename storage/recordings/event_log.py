@@ -17,6 +17,11 @@ class EventLog:
         self._size = 0  # Bytes that are written, all of them whole lines.
         self._pending = bytearray(first_line + b"\n")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its file is there."""
+        return self._file is not None
+
     def append(self, event: bytes) -> None:
         """Add an event."""
         if len(self._pending) + len(event) > MAX_PENDING_BYTES:

@@ -58,7 +58,8 @@ class SessionWriter:
     def flush(self) -> None:
         """Write the events."""
         try:
-            self._make_folder()
+            if not self._log.is_open:
+                self._make_folder()
             self._log.flush()
         except OSError as error:
             self._on_loss(error.strerror or str(error))
