@@ -13,35 +13,64 @@ OnUnserved = Callable[[], None]
 
 
 class WaitingSession:
-    """One session that waits for a slot."""
+    """One session that waits for a slot. What it is told is handled by its own task, in `until_due`."""
 
     def __init__(self, on_queued: OnQueued | None, on_unserved: OnUnserved | None, change: float) -> None:
         """`change` is by how many seconds the expected wait must differ to be told."""
         self.on_unserved = on_unserved or (lambda: None)
         self._on_queued, self._change = on_queued or (lambda *_: None), change
         self._told = QueuePosition(0, None)
-        self._woken = asyncio.Event()
+        self._position: QueuePosition | None = None  # Where it is since the last look at the queue.
+        self._is_cut_off = self._is_due = False
+        self._news = asyncio.Event()
 
     def tell(self, queued: QueuePosition) -> None:
-        """The session has this position now."""
+        """Say that the session has this position now."""
         if not queued.is_served:
             self.on_unserved()
         if _differs(queued, self._told, self._change):
             self._on_queued(queued.position, queued.expected_wait)
             self._told = queued
 
+    def move(self, position: QueuePosition | None) -> None:
+        """The session has this position; None: it has a slot by now, or lost its position and asks again."""
+        self._position = position
+        self._is_due |= position is None or position.has_slot
+        self._news.set()
+
     def wake(self) -> None:
         """Have the session ask for a slot."""
-        self._woken.set()
+        self._is_due = True
+        self._news.set()
 
-    async def until_woken(self, seconds: float) -> bool:
-        """Wait until the session should ask for a slot, at most `seconds`; whether it should."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        woken = self._woken.is_set()
-        self._woken.clear()
-        return woken
+    def cut_off(self) -> None:
+        """Nobody can say where the session is; its position is kept for a while."""
+        self._is_cut_off = True
+        self._news.set()
+
+    async def until_due(self, until: float) -> bool:
+        """Wait until the session should ask for a slot, and say meanwhile where it is.
+
+        Returns false where that does not come before `until`, a time of the loop's clock.
+        """
+        while not self._is_due:
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._news.wait()
+            except TimeoutError:
+                return False
+            self._news.clear()
+            self._handle_news()
+        self._is_due = False
+        return True
+
+    def _handle_news(self) -> None:
+        position, self._position = self._position, None
+        cut_off, self._is_cut_off = self._is_cut_off, False
+        if cut_off:
+            self.on_unserved()
+        if position is not None:
+            self.tell(position)
 
 
 class SlotQueue:
@@ -90,21 +119,12 @@ class SlotQueue:
         waiting = dict(self._waiting)
         try:
             positions = await self._router.keep_waiting(waiting)
-        except RegistryUnavailable:  # The positions are kept for a while.
+        except RegistryUnavailable:
             for each in waiting.values():
-                each.on_unserved()
+                each.cut_off()
             return
         for session_id, each in waiting.items():
-            if self._waiting.get(session_id) is each:
-                _inform(each, positions.get(session_id))
-
-
-def _inform(waiting: WaitingSession, position: QueuePosition | None) -> None:
-    """A session without a position has a slot by now, or lost the position and asks for another one."""
-    if position is not None:
-        waiting.tell(position)
-    if position is None or position.has_slot:
-        waiting.wake()
+            each.move(positions.get(session_id))
 
 
 def _differs(queued: QueuePosition, shown: QueuePosition, change: float) -> bool:

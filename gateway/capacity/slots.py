@@ -122,11 +122,10 @@ class SlotManager:
         queued: Allocation | QueuePosition,
         waiting: WaitingSession,
     ) -> Allocation:
-        clock = asyncio.get_running_loop().time
-        until = clock() + self._limits.total
+        until = asyncio.get_running_loop().time() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                if not await waiting.until_woken(until - clock()):
+                if not await waiting.until_due(until):
                     raise NoCapacity("no slot came free in time", await self.retry_after())
                 try:
                     queued = await self._router.allocate(session_id, wanted, avoid)

@@ -89,7 +89,8 @@ class CheckpointStore:
         """Delete a checkpoint: nobody can go on with the session."""
         self.unwatch(session_id)
         try:
-            await self._checkpoints.delete(session_id, str(self.owner))
+            async with self._saving:  # A save on its way would write it again.
+                await self._checkpoints.delete(session_id, str(self.owner))
         except RegistryUnavailable as error:
             log.debug("a checkpoint stays until its time: %s", error, session=session_id)
 
@@ -98,7 +99,8 @@ class CheckpointStore:
         self.unwatch(session_id)
         change = CheckpointChange(session_id, {}, complete=True)
         try:
-            await self._checkpoints.save(str(self.owner), [change])
+            async with self._saving:
+                await self._checkpoints.save(str(self.owner), [change])
         except RegistryUnavailable as error:
             log.debug("a checkpoint stays as it is: %s", error, session=session_id)
 

@@ -9,10 +9,12 @@ import pytest
 from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation, QueuePosition, SlotRequest
 from broker.store.announcements import ListenerConnected, SlotsChanged, WorkerOffline, read
+from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.metrics import GatewayMetrics
+from runtime.errors import SessionError
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
 
 SLOT = Allocation("w1", "ws://x", "tiny", "fast")
@@ -233,3 +235,25 @@ def test_who_wants_to_know_of_a_worker_is_told_and_nobody_else() -> None:
 )
 def test_announcements_are_read(message: dict[str, Any], announcement: object) -> None:
     assert read(message) == announcement
+
+
+def test_what_goes_wrong_with_one_session_that_waits_ends_that_one_alone() -> None:
+    router = FakeRouter(QueuePosition(9, None), positions=[QueuePosition(8, None), QueuePosition(7, None)])
+
+    def fail(position: int, _wait: float | None) -> None:
+        if position == 8:
+            raise SessionError(CloseCode.INVALID_REQUEST, "the client does not read its results")
+
+    async def main(slots: SlotManager) -> None:
+        told: asyncio.Queue[int] = asyncio.Queue()
+        other = asyncio.create_task(
+            slots.allocate("other", SessionConfig(), on_queued=lambda position, _: told.put_nowait(position))
+        )
+        with pytest.raises(SessionError):
+            await slots.allocate("s", SessionConfig(), on_queued=fail)
+        assert [await told.get() for _ in range(3)] == [9, 8, 7]
+        other.cancel()
+        await asyncio.wait([other])
+
+    play(router, main)
+    assert sorted(router.left) == ["other", "s"]

@@ -1,7 +1,7 @@
 """The sessions of one gateway, saved in one call whatever happens to them meanwhile."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -10,7 +10,7 @@ from broker.checkpoints import CheckpointChange, SaveResult
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.checkpoint_store import Owner
+from gateway.sessions.checkpoint_store import CheckpointStore, Owner
 from gateway.sessions.state import SessionState
 from tests.support.gateway_parts import MemoryCheckpoints, checkpoint_store
 from tests.support.virtual_time import VirtualClock, pass_time, run_virtually
@@ -178,13 +178,19 @@ def test_a_redis_that_is_away_holds_no_hand_over_up() -> None:
     assert {fields["owner"] for fields in checkpoints.stored.values()} == {b"me"}
 
 
-def test_a_save_does_not_overtake_the_one_before() -> None:
-    class SlowCheckpoints(MemoryCheckpoints):
-        async def save(self, owner: str, changes: Sequence[CheckpointChange]) -> list[SaveResult]:
-            await asyncio.sleep(0.0 if self.calls else 1.0)
-            return await super().save(owner, changes)
+class SlowCheckpoints(MemoryCheckpoints):
+    """A Redis that takes a second for the first save."""
 
-    async def main(_clock: VirtualClock) -> dict[str, bytes]:
+    async def save(self, owner: str, changes: Sequence[CheckpointChange]) -> list[SaveResult]:
+        """Save them."""
+        await asyncio.sleep(0.0 if self.calls else 1.0)
+        return await super().save(owner, changes)
+
+
+def after_a_slow_save(end: Callable[[CheckpointStore, SessionState], Awaitable[None]]) -> MemoryCheckpoints:
+    """What Redis has of a session that ended while a save of it was on its way."""
+
+    async def main(_clock: VirtualClock) -> MemoryCheckpoints:
         checkpoints, state = SlowCheckpoints(), session("s")
         store = checkpoint_store(checkpoints)
         store.watch(state, lambda: None)
@@ -192,9 +198,18 @@ def test_a_save_does_not_overtake_the_one_before() -> None:
         first = asyncio.create_task(store.save(["s"]))
         await pass_time(0.1)
         state.changes.set("a0", b"last")
-        await store.hand_over(state)
+        await end(store, state)
         await first
-        return checkpoints.stored["s"]
+        return checkpoints
 
-    stored = run_virtually(main)
+    return run_virtually(main)
+
+
+def test_a_save_does_not_overtake_the_one_before() -> None:
+    stored = after_a_slow_save(CheckpointStore.hand_over).stored["s"]
     assert (stored["a0"], stored["owner"]) == (b"last", b"")
+
+
+def test_a_save_does_not_write_again_what_is_removed() -> None:
+    assert after_a_slow_save(lambda store, _: store.remove("s")).stored == {}
+    assert after_a_slow_save(lambda store, _: store.keep_owner("s")).stored == {"s": {"owner": b"me"}}
