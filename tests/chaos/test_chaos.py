@@ -53,6 +53,11 @@ class Round:
         return self.engine.startswith("marked")
 
     @property
+    def vad(self) -> tuple[bool, ...]:
+        """What the clients of each recording say of the VAD."""
+        return (True, False) if self.has_marks else (True,)
+
+    @property
     def settings(self) -> dict[str, str]:
         """Of the server: `signal` lets a fault break the next forward pass."""
         return {"models": f"fast=faulty:signal:0:{self.engine}", "max_utterance": self.max_utterance}
@@ -61,21 +66,28 @@ class Round:
 ROUNDS = {1: Round("marked:any"), 2: Round("marked:any", "4"), 3: Round("moonshine:tiny-en")}
 
 
-async def speak_all(url: str, speeches: list[Speech], enough: asyncio.Event | None = None) -> list[Heard]:
-    """Each speech by two clients, one of them without VAD."""
-    return await asyncio.gather(
-        *(listen(url, each, enable_vad=vad, enough=enough) for each in speeches for vad in (True, False))
-    )
+async def speak_all(
+    url: str, speeches: list[Speech], plan: Round, enough: asyncio.Event | None = None
+) -> list[Heard]:
+    """Each speech by two clients, one of them without VAD; by one where the engine needs a CPU for each."""
+    spoken = [(each, vad) for each in speeches for vad in plan.vad]
+    return await asyncio.gather(*(listen(url, each, enable_vad=vad, enough=enough) for each, vad in spoken))
 
 
-async def disturb(server: Cluster, speeches: list[Speech], random: Random) -> tuple[list[Heard], list[Burst]]:
+async def disturb(
+    server: Cluster, speeches: list[Speech], plan: Round, random: Random
+) -> tuple[list[Heard], list[Burst]]:
     """All clients at once, and faults while they speak."""
     async with wire(server.ports, random) as between:
-        enough = asyncio.Event()
+        enough, begun = asyncio.Event(), time.monotonic()
         url = f"ws://127.0.0.1:{between.port}"
-        speaking = asyncio.create_task(speak_all(url, speeches, enough))
+        speaking = asyncio.create_task(speak_all(url, speeches, plan, enough))
         targets = FaultTargets(server, between, random, AWAY_S)
-        played = await play(FAULTS, targets, lambda: not speaking.done())
+        try:
+            played = await play(FAULTS, targets, lambda: not speaking.done())
+        except AssertionError:
+            print("\n".join(server.between(begun, time.monotonic())) if TRACE else "")
+            raise
         enough.set()
         return await speaking, played
 
@@ -86,11 +98,11 @@ async def undisturbed_again(url: str, heard: list[Heard]) -> list[str]:
     return [each.transcript for each in found]
 
 
-async def begun_elsewhere(url: str, speech: Speech, recording: Samples, enable_vad: bool) -> list[str]:
+async def begun_elsewhere(url: str, speech: Speech, recording: Samples) -> list[str]:
     """What is heard of one repetition of a recording and a half, from several places on."""
     step, length = len(recording) // BEGINS, 3 * len(recording)
     cuts = [Speech(speech.pcm[2 * k * step : 2 * k * step + length], (), ()) for k in range(BEGINS)]
-    found = await asyncio.gather(*(listen(url, cut, enable_vad=enable_vad) for cut in cuts))
+    found = await asyncio.gather(*(listen(url, cut, enable_vad=True) for cut in cuts))
     return [each.transcript for each in found]
 
 
@@ -119,10 +131,9 @@ def settled(server: Cluster) -> None:
 def judge_texts(outcome: RoundOutcome, url: str, heard: list[Heard]) -> None:
     """Count what no undisturbed session of the same engine has lost, doubled or heard so."""
     references = asyncio.run(undisturbed_again(url, heard))
-    clients = [(recording, vad) for recording in RECORDINGS for vad in (True, False)]
-    for each, reference, (recording, vad) in zip(heard, references, clients, strict=True):
+    for each, reference, recording in zip(heard, references, RECORDINGS, strict=True):
         variation = Variation()
-        again = asyncio.run(begun_elsewhere(url, each.speech, recording, vad))
+        again = asyncio.run(begun_elsewhere(url, each.speech, recording))
         variation.learn(reference, again)
         found = variation.unknown(reference, each.transcript)
         cost = outcome.cost("(any)")
@@ -156,9 +167,9 @@ def play_round(plan: Round, seed: int, outcome: RoundOutcome) -> tuple[list[Hear
     speeches = [marked(each, round(seconds * 16_000 / len(each))) for each in RECORDINGS]
     with cluster(HOSTS, **plan.settings) as server:
         url = f"ws://127.0.0.1:{server.ports[0]}"
-        first = asyncio.run(speak_all(url, [each.cut(WARM_S * 32_000) for each in speeches]))
+        first = asyncio.run(speak_all(url, [each.cut(WARM_S * 32_000) for each in speeches], plan))
         before, since = server.resident_mb(), time.monotonic()
-        heard, played = asyncio.run(disturb(server, speeches, Random(seed)))
+        heard, played = asyncio.run(disturb(server, speeches, plan, Random(seed)))
         settled(server)
         grown = {name: mb - before.get(name, mb) for name, mb in server.resident_mb().items()}
         wrong = [line for host in server.hosts for line in host.log if "Traceback" in line]

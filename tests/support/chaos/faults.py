@@ -74,7 +74,7 @@ def ended(line: str, number: int = signal.SIGKILL) -> Strike:
 
     async def strike(targets: FaultTargets) -> tuple[str, float]:
         host = await _host_of(targets, line)
-        pid = await asyncio.to_thread(host.signal, line, number)
+        pid = await asyncio.to_thread(host.signal, line, number) if host.may_end(line) else 0
         if pid:
             assert await asyncio.to_thread(host.is_replaced, line, pid, WHOLE_S), host.log[-15:]
         return (host.name if pid else ""), 0.0
@@ -87,7 +87,7 @@ def broken_pass(number: int) -> Strike:
 
     async def strike(targets: FaultTargets) -> tuple[str, float]:
         host = await asyncio.to_thread(targets.cluster.busiest)
-        pid = await asyncio.to_thread(host.signal, "asr", number) if host else 0
+        pid = await asyncio.to_thread(host.signal, "asr", number) if host and host.may_end("asr") else 0
         if host is None or not pid:
             return "", 0.0
         if await asyncio.to_thread(host.is_replaced, "asr", pid, NOTICED_S):

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil
 
 from runtime.local_server import ROOT, free_ports
 from runtime.procfile import with_interpreter
+from runtime.restarts import RestartLimits
 from tests.support.managed_process import ManagedProcess, clean_environment
 
 START_S: Final = 60.0  # Seconds; all processes of all hosts import their libraries at once.
@@ -24,6 +25,8 @@ COMMAND: Final = (sys.executable, "-m", "dalston_realtime.cli", "serve")
 SECRET: Final = "the secret of the chaos"
 SLOTS: Final = "8"  # So that the sessions of all workers have room on one.
 REDIS: Final = "redis"
+LIMITS: Final = RestartLimits()
+SPARE: Final = 1  # Of the times that a process may end: what else breaks it is not to end the whole host.
 
 
 class ServedHost:
@@ -43,6 +46,15 @@ class ServedHost:
         }
         self._env = with_interpreter(clean_environment(**{**fixed, **settings}))
         self._runs = [self._start()]
+        self._ends: defaultdict[str, list[float]] = defaultdict(list)
+
+    def may_end(self, line: str) -> bool:
+        """Whether the supervisor starts this process again once more; it is noted that it ends now."""
+        recent = [at for at in self._ends[line] if at > time.monotonic() - LIMITS.window]
+        if len(recent) >= LIMITS.most - SPARE:
+            return False
+        self._ends[line] = [*recent, time.monotonic()]
+        return True
 
     def _start(self) -> ManagedProcess:
         return ManagedProcess(*COMMAND, env=self._env, cwd=ROOT)
@@ -100,6 +112,7 @@ class ServedHost:
     def crash(self) -> None:
         """Kill all of it as a power cut would, and start it again."""
         self._runs[-1].kill()
+        self._ends.clear()
         self._runs.append(self._start())
 
     def ask(self, path: str) -> dict[str, Any]:
