@@ -85,12 +85,13 @@ class Moonshine:
         if not complete:
             tokens = remove_repetition(tokens)
         text = DOUBLED.sub(r"\1", self._tokenizer.text(tokens))
-        if text == NOTHING or _is_made_up(text, sequence.ended):
+        sung = _is_sung(text, sequence.ended)
+        if sung or text == NOTHING or _is_made_up(text, sequence.ended):
             text, tokens = "", []
         return Transcript(
             text,
             tuple(tokens),
-            cut_off=not complete,
+            cut_off=not complete or sung,
             language="en",
             finished=self._finished(sequence) if complete else None,
             word_probabilities=self._word_probabilities(text, tokens, sequence.probabilities),
@@ -119,11 +120,17 @@ def _hypothesized(job: Job, samples: int, *, must_begin: bool) -> Hypothesized:
     return Hypothesized([*given, *job.draft], len(given), limit, must_begin=must_begin)
 
 
+def _is_sung(text: str, ended: float) -> bool:
+    """Whether a text that the model would have `ended` with this probability has a sign of songs.
+
+    It is of tones, or of the same words again and again: less audio at a time shows which.
+    """
+    return ended > 0 and bool(SIGNS & set(text))
+
+
 def _is_made_up(text: str, ended: float) -> bool:
     """Whether a text that the model would have `ended` with this probability is what it makes of noise."""
-    if not ended:
-        return False
-    return bool(SIGNS & set(text)) or (ended > SILENT and len(text.split()) < FEWEST_WORDS)
+    return ended > SILENT and len(text.split()) < FEWEST_WORDS
 
 
 def _at_least(audio: Floats, length: int) -> Floats:

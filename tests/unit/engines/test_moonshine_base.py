@@ -11,6 +11,7 @@ from bench.recordings.spoken_kinds import KINDS
 from engines.base import Job
 from engines.moonshine.checkpoints import BASE
 from engines.moonshine.engine import Moonshine
+from stages.asr.halves import decode_in_halves
 from tests.support.moonshine_models import needs_base
 from tests.support.recordings import BECKETT, recording
 
@@ -76,6 +77,15 @@ def test_short_numbers_that_the_model_would_end_before_are_heard(engine: Moonshi
     sound = np.pad(case.heard_sound[part.start : part.end], (0, 4_800)).astype(np.float32)
     (heard,) = engine.transcribe([Job(sound)])
     assert heard.text
+
+
+def test_words_that_it_takes_for_a_song_are_heard_in_halves(engine: Moonshine) -> None:
+    """Of "go" ten times it makes "Doo doo doo" between signs of music; to drop that would lose ten words."""
+    case = next(case for case in KINDS["repeats"](1) if case.name.startswith("go, 10 times"))
+    sound = case.heard_sound[case.parts[0].start : case.parts[0].end]
+    job = Job(np.pad(sound, (0, engine.rest)).astype(np.float32))
+    heard = decode_in_halves(job, engine.transcribe([job])[0], engine.rest, engine.transcribe)
+    assert 8 <= len(words(heard.text)) <= 12
 
 
 @pytest.mark.parametrize("samples", [0, 1, 800, 1_600])
