@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from storage.history_reader import HistoryReader
@@ -126,7 +127,7 @@ def test_no_job_and_no_recording_is_lost(own_redis: RedisServer, tmp_path: Path)
                 pcm = as_pcm(speech * rng.uniform(0.5, 1.0))
                 session_id = server.record(pcm)
                 said[session_id] = pcm
-                wait_until(lambda key=session_id: server.is_over(key), "the session has not ended")
+                wait_until(partial(server.is_over, session_id), "the session has not ended")
                 jobs[session_id] = place.jobs.create(LOCAL, {}, session_id=session_id)
                 upload = place.upload()
                 jobs[f"upload {number}"] = upload
