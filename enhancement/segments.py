@@ -16,7 +16,7 @@ LONGEST: Final = 30.0  # Seconds of a segment that is joined of several pieces.
 NEAR: Final = 1.0  # Seconds from a word to a turn, within which it is that speaker's: turns end early.
 OVERLAP: Final = 0.3  # Seconds in which somebody else speaks, from which a segment says so.
 ENDS: Final = (".", "!", "?", "。", "！", "？")
-SLACK: Final = 1.0  # Seconds to the end of a sentence, within which an estimated change of speakers is there.
+SLACK: Final = 1.5  # Seconds to the end of a sentence, within which an estimated change of speakers is there.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
