@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 from storage.history.reading.history_query import HistoryQuery, PagePlace
 from storage.tables import SessionRecord, SessionTag
 
-FEW: Final = 1_000  # Sessions up to which a filter is counted: it is narrow then, whatever else there is.
+FEW: Final = 4_000  # Sessions up to which a filter is counted: it is narrow then, whatever else there is.
 
 _SESSION: Final[Any] = SessionRecord
 _TAG: Final[Any] = SessionTag

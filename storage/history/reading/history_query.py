@@ -70,13 +70,13 @@ class ReadingLimits:
     """What is read for one page: beyond it the page ends early, and the next one goes on.
 
     `matches` is how many utterances may have the words that their sessions are filtered, and not the sessions
-    looked through; `looked` how many utterances are looked through then; `walked` how many sessions that one
-    filter fits are held against the other filters.
+    looked through; `looked` how many utterances are looked through then, where each session counts for some
+    more; `walked` how many sessions that one filter fits are held against the other filters.
     """
 
     matches: int = 2_000
-    looked: int = 20_000
-    walked: int = 16_000
+    looked: int = 30_000
+    walked: int = 6_000
 
 
 class KeptUtterance(NamedTuple):

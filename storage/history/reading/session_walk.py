@@ -14,7 +14,10 @@ from sqlalchemy import Connection
 from storage.history.reading.filters import SessionOrder, narrowest_order
 from storage.history.reading.history_query import HistoryQuery, PagePlace, ReadingLimits
 
-WINDOWS: Final = 16  # Part of the sessions of a page that is walked at first; four times as many each time.
+WINDOWS: Final = 4  # Part of the sessions of a page that is walked at first; four times as many each time.
+
+
+SESSION_COST: Final = 30  # Utterances that are looked through in the time that any session takes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,8 @@ class WalkedSession:
 
     @property
     def cost(self) -> int:
-        """How much there is to read of it: also of one without utterances."""
-        return 1 + self.utterances
+        """How long it takes to look through it, in utterances."""
+        return SESSION_COST + self.utterances
 
     @property
     def place(self) -> PagePlace:
@@ -45,7 +48,7 @@ class SessionWalk:
         self.ended_at: PagePlace | None = None
 
     def sessions(self, at_once: int) -> Iterator[WalkedSession]:
-        """The sessions; so many of them are read at once."""
+        """The sessions; so many of them are read at first, and twice as many each further time."""
         walked, window = 0, max(1, self._most // WINDOWS)
         while walked < self._most:
             last = self._place_behind(window)
@@ -70,4 +73,4 @@ class SessionWalk:
             yield from rows
             if len(rows) < at_once:
                 return
-            after = rows[-1].place
+            after, at_once = rows[-1].place, 2 * at_once
