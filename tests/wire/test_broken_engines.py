@@ -20,6 +20,7 @@ SPEECH = slice(16_000, 18 * 16_000)
 HEALTHY = "fast=moonshine:tiny-en"
 RESULTS = ("transcript.partial", "transcript.final")
 MOVED_S = 3.0  # Seconds in which the sessions of a pass that hangs are served again.
+BUSY = "processing_lag"  # What is said of a machine that is busy, and not of its engine.
 MARGIN_S = 1.0  # Seconds of a pause in speech, and of a machine that is busy.
 
 
@@ -49,7 +50,7 @@ async def listen(me: Client, pcm: bytes, speed: float) -> Told:
         event = await me.event()
         if event["type"] in RESULTS:
             told.times.append(time.monotonic())
-        if "code" in event:
+        if event.get("code", BUSY) != BUSY:
             told.codes.append(event["code"])
         if event["type"] in ("session.end", "error"):
             told.transcript = event.get("transcript", "")
