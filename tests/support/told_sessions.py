@@ -11,6 +11,7 @@ from tests.support.gateway_process import Client, GatewayProcess, client, until
 from tests.support.system_sessions import paced
 from tests.support.worker_process import WorkerProcess
 
+BUSY = "processing_lag"  # What is said of a machine that is busy, and not of its engine.
 RESULTS = ("transcript.partial", "transcript.final")
 
 
@@ -46,7 +47,7 @@ async def listen(me: Client, pcm: bytes, speed: float = 1.0) -> Told:
             told.times.append(time.monotonic())
         if event["type"] == "transcript.final":
             told.finals.append(event["text"])
-        if "code" in event:
+        if event.get("code", BUSY) != BUSY:
             told.codes.append(event["code"])
         if event["type"] == "session.end" or event.get("recoverable") is False:
             told.transcript = event.get("transcript", "")

@@ -281,6 +281,7 @@ class SlotsMachine(RuleBasedStateMachine):
                 assert look.hget(self.redis.keys.session(session), "status") == "active"
 
 
+@pytest.mark.timeout(900)
 def test_slots_stay_exact(any_redis: AnyRedis) -> None:
     machine: Any = partial(SlotsMachine, any_redis)
     run_state_machine_as_test(
