@@ -125,13 +125,10 @@ class SlotManager:
         until = clock() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                # The worker that a running session has lost may be the one that comes back: it asks once more,
-                # so that the queue knows that it takes any.
-                avoids_lost = wanted.first and bool(avoid)
-                due = await waiting.until_due(
-                    min(until, clock() + self._limits.ask) if avoids_lost else until
-                )
-                if not due and clock() >= until:
+                # The worker that a running session has lost may come back: it asks once more, so that the queue
+                # knows that it takes any.
+                soon = clock() + self._limits.ask if wanted.first and avoid else until
+                if not await waiting.until_due(min(until, soon)) and clock() >= until:
                     raise NoCapacity("no slot came free in time", await self.retry_after())
                 try:
                     queued = await self._router.allocate(session_id, wanted, () if wanted.first else avoid)
