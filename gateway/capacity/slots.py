@@ -125,8 +125,8 @@ class SlotManager:
         until = clock() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                # The worker that a running session has lost may come back: it asks once more, so that the queue
-                # knows that it takes any.
+                # The worker that a running session has lost may come back: it asks once more, and so
+                # the queue knows that it takes any worker.
                 soon = clock() + self._limits.ask if wanted.first and avoid else until
                 if not await waiting.until_due(min(until, soon)) and clock() >= until:
                     raise NoCapacity("no slot came free in time", await self.retry_after())
