@@ -73,8 +73,7 @@ class SlotManager:
             if isinstance(slot, QueuePosition):
                 waiting.tell(slot)
                 with self._metrics.queued.track_inprogress():
-                    # The worker that is lost may be the one that comes back.
-                    slot = await self._wait(session_id, wanted, () if running else avoid, slot, waiting)
+                    slot = await self._wait(session_id, wanted, avoid, slot, waiting)
         self._leases.hold(session_id, wanted, slot)
         return slot
 
@@ -122,16 +121,21 @@ class SlotManager:
         queued: Allocation | QueuePosition,
         waiting: WaitingSession,
     ) -> Allocation:
-        until = asyncio.get_running_loop().time() + self._limits.total
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._limits.total
         try:
             while isinstance(queued, QueuePosition):
-                if not await waiting.until_due(until):
+                # The worker that a running session has lost may come back: it asks once more, and so
+                # the queue knows that it takes any worker.
+                soon = clock() + self._limits.ask if wanted.first and avoid else until
+                if not await waiting.until_due(min(until, soon)) and clock() >= until:
                     raise NoCapacity("no slot came free in time", await self.retry_after())
                 try:
-                    queued = await self._router.allocate(session_id, wanted, avoid)
+                    queued = await self._router.allocate(session_id, wanted, () if wanted.first else avoid)
                 except RegistryUnavailable:  # Its position is kept for a while.
                     waiting.on_unserved()
                     continue
+                avoid = () if wanted.first else avoid
                 if isinstance(queued, QueuePosition):
                     waiting.tell(queued)
             return queued

@@ -27,13 +27,15 @@ class FakeRouter:
     def __init__(self, *answers: Answer, positions: Iterable[QueuePosition | Exception | None] = ()) -> None:
         self.answers, self.positions = list(answers), list(positions)
         self.looks: list[list[str]] = []
+        self.avoided: list[Any] = []
         self.asked: list[SlotRequest] = []
         self.left: list[str] = []
         self.renewed: list[tuple[list[str], float]] = []
 
-    async def allocate(self, _session: str, wanted: SlotRequest, _avoid: Any) -> Allocation | QueuePosition:
+    async def allocate(self, _session: str, wanted: SlotRequest, avoid: Any) -> Allocation | QueuePosition:
         """The next answer."""
         self.asked.append(wanted)
+        self.avoided.append(avoid)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -257,3 +259,31 @@ def test_what_goes_wrong_with_one_session_that_waits_ends_that_one_alone() -> No
 
     play(router, main)
     assert sorted(router.left) == ["other", "s"]
+
+
+def test_a_running_session_that_waits_takes_the_worker_that_it_has_lost_when_that_is_back() -> None:
+    answers: list[Answer] = [
+        QueuePosition(1, None),
+        RegistryUnavailable("away"),
+        QueuePosition(1, None),
+        SLOT,
+    ]
+    positions = [*[QueuePosition(1, None, is_served=False)] * 5, QueuePosition(1, None, has_slot=True)]
+    router = FakeRouter(*answers, positions=positions)
+
+    async def main(slots: SlotManager) -> None:
+        assert await slots.allocate("s", SessionConfig(), ("w1",), running=True) == SLOT
+
+    play(router, main)
+    assert router.avoided == [("w1",), (), (), ()]
+
+
+def test_a_newcomer_that_waits_goes_on_to_avoid_the_worker_that_it_could_not_reach() -> None:
+    positions = [QueuePosition(1, None), QueuePosition(1, None, has_slot=True)]
+    router = FakeRouter(QueuePosition(1, None), SLOT, positions=positions)
+
+    async def main(slots: SlotManager) -> None:
+        assert await slots.allocate("s", SessionConfig(), ("w1",)) == SLOT
+
+    play(router, main)
+    assert router.avoided == [("w1",), ("w1",)]
