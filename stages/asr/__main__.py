@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runtime.gpu import Gpu, GpuMemory
 from runtime.logs import configure_logging, get_logger
-from runtime.process import Stop, run_main
+from runtime.process import FAULT, Stop, run_main
 from runtime.settings import read_settings
 from stages.asr.loading import load_stage
 from stages.asr.pass_guard import PassGuard, RunningPass
@@ -46,7 +46,7 @@ def _end_hung(running: RunningPass) -> None:
     """End the process, in the guard's thread: its sessions move, and its supervisor starts it again."""
     log.error("a forward pass hangs: this process ends", seconds=round(running.age, 1))
     logging.shutdown()
-    os._exit(1)  # A thread that hangs in a driver can't be told to.
+    os._exit(FAULT)  # A thread that hangs in a driver can't be told to.
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engines.base import Floats
+from runtime.process import FAULT
 from stages.asr.pass_speed import PassLimits
 from tests.support.gateway_process import GatewayProcess, gateway_process, process, run
 from tests.support.recordings import as_pcm
@@ -58,6 +59,7 @@ def test_sessions_of_a_broken_engine_move_and_lose_no_word(
                 await wait_for(gateway, healthy, "ready")
                 told = await play(pcm, sessions)
             await wait_for(gateway, broken, "offline")
+            assert broken.wait("asr.1") == FAULT  # A supervisor starts it again, also after its first start.
             async with begun(gateway, 1) as sessions:
                 return told, (await play(pcm, sessions, FULL_SPEED))[0]
 
