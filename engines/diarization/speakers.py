@@ -18,10 +18,10 @@ from engines.diarization.clustering import (
 from engines.diarization.pieces import Piece
 from engines.diarization.segmentation import Flags
 
-THRESHOLD: Final = 0.36
+THRESHOLD: Final = 0.38
 """How alike the voices of two clusters must be at least, on average, to be one speaker's.
 
-It was chosen on half of the measured meetings, where 0.33 to 0.38 do about the same (docs/performance.md)."""
+It was chosen on half of the measured meetings, where 0.36 to 0.43 do about the same (docs/performance.md)."""
 CONTEXT: Final = 0.25  # Weight of the mean voice of a person's window beside that of the piece.
 CLEAR: Final = 0.8  # Seconds of a piece at least, to take part in clustering; the rest is given out behind.
 LEAST_SHARE: Final = 0.02  # Share of all speech that makes a cluster a speaker,
