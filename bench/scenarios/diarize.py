@@ -31,7 +31,7 @@ COLUMNS: Final = (
 )
 CAPTION: Final = (
     "DER: missed, invented and confused speech, in percent of the speech, without 0.25 s before and behind"
-    " each edge of a turn, overlapping speech counted; in rows of several recordings its mean and that of sums."
+    " each edge of a turn, overlapping speech counted; in rows of several recordings its mean, and of sums."
     " Odd and even: every second meeting; the thresholds were chosen on the odd ones. Found, of: speakers; in"
     " rows of several recordings, those with at most one too many or too few. No collar: all edges counted."
 )
