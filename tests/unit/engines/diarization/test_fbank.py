@@ -43,7 +43,7 @@ def by_the_book(audio: Floats) -> Floats:
                 if left < at < right:
                     rising = at <= middle
                     energy += power[k] * ((at - left) if rising else (right - at)) / step
-            row.append(np.log(max(energy, np.finfo(np.float32).eps)))
+            row.append(np.log(max(energy, 1.1920929e-07)))
         found.append(row)
     return np.array(found, np.float32)
 
