@@ -15,7 +15,7 @@ from engines.diarization.clustering import (
     merges,
     reduce_vectors,
 )
-from engines.diarization.pieces import Piece
+from engines.diarization.pieces import VoicePiece
 from engines.diarization.segmentation import Flags
 
 THRESHOLD: Final = 0.38
@@ -28,7 +28,7 @@ LEAST_SHARE: Final = 0.02  # Share of all speech that makes a cluster a speaker,
 LEAST_SECONDS: Final = 10.0  # and seconds that do so, however long the recording is.
 
 
-def speakers_of(pieces: Sequence[Piece], count: int | None = None) -> Labels:
+def speakers_of(pieces: Sequence[VoicePiece], count: int | None = None) -> Labels:
     """The speaker of each piece; all numbers from 0 on are used.
 
     With a `count` there are so many, unless there are fewer pieces.
@@ -46,7 +46,7 @@ def speakers_of(pieces: Sequence[Piece], count: int | None = None) -> Labels:
     return np.unique(found, return_inverse=True)[1]
 
 
-def _vectors(pieces: Sequence[Piece]) -> Floats:
+def _vectors(pieces: Sequence[VoicePiece]) -> Floats:
     """A vector of length 1 for each piece: of its own voice, and that of its person in the window."""
     own, context = np.sqrt(1 - CONTEXT), np.sqrt(CONTEXT)
     return np.array([np.concatenate([own * p.voice, context * p.context]) for p in pieces], np.float32)

@@ -1,5 +1,7 @@
 """Checks the diarization error rate on turns that are made up; pyannote.metrics gives the same numbers."""
 
+from collections.abc import Hashable
+
 import pytest
 
 from bench.measure.diarization_error import DiarizationErrors, best_assignment, diarization_errors
@@ -36,5 +38,10 @@ def test_silence_has_no_rate() -> None:
 
 
 def test_the_assignment_is_the_best_of_all_and_not_greedy() -> None:
-    together = {("a", 1): 10.0, ("a", 2): 9.0, ("b", 1): 8.0, ("b", 2): 1.0}
+    together: dict[tuple[Hashable, Hashable], float] = {
+        ("a", 1): 10.0,
+        ("a", 2): 9.0,
+        ("b", 1): 8.0,
+        ("b", 2): 1.0,
+    }
     assert best_assignment(together) == {"a": 2, "b": 1}

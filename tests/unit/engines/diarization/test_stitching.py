@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.diarization.base import Turn
-from engines.diarization.pieces import APART, LENGTH, SHORTEST, Piece, cut_span
+from engines.diarization.pieces import APART, LENGTH, SHORTEST, VoicePiece, cut_span
 from engines.diarization.segmentation import (
     CLASSES,
     FRAMES,
@@ -35,10 +35,10 @@ def window(number: int, *spans: tuple[int, int, int], frames: int = FRAMES) -> W
     return Window(number, number * STEP, speaking)
 
 
-def pieces(windows: Sequence[Window]) -> list[Piece]:
+def pieces(windows: Sequence[Window]) -> list[VoicePiece]:
     """The pieces of what persons say alone."""
     return [
-        Piece(each.number, person, start, end, NO_VOICE, NO_VOICE)
+        VoicePiece(each.number, person, start, end, NO_VOICE, NO_VOICE)
         for each in windows
         for person in range(3)
         for span in spans_of(each.alone[:, person])

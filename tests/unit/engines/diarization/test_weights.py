@@ -1,4 +1,4 @@
-"""Checks that the files of the networks are those that the README names, and are small enough to come along."""
+"""Checks that the files of the networks are those that the README names, and small enough to come along."""
 
 import hashlib
 
