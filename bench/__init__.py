@@ -3,8 +3,8 @@
 The rooms, from the top to the bottom; a module imports only from its own room and from rooms below it
 (a contract in `.importlinter` checks this):
 
-- `command`, `command_accuracy`, `command_words`, `command_options`, `command_runner`: `dalston-rt bench`,
-  its options, and its exit codes. A command checks the arguments and calls one scenario.
+- `command`, `command_accuracy`, `command_words`, `command_diarize`, `command_options`, `command_runner`:
+  `dalston-rt bench`, its options, and its exit codes. A command checks the arguments and calls one scenario.
 - `scenarios/`: one module for each subcommand, and `gpu_check` for `make gpu-check`. A scenario starts a
   server, runs the load, prints the tables and saves the result file.
 - `report/`: turns results into tables for a terminal, charts, an HTML page, and the JSON file.

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from bench.command_accuracy import accuracy
+from bench.command_diarize import diarize
 from bench.command_history import history
 from bench.command_options import (
     AudioFolder,
@@ -282,3 +283,4 @@ def routing(
 app.command()(accuracy)
 app.command()(words)
 app.command()(history)
+app.command()(diarize)

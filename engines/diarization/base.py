@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from engines.base import Floats
 
 OnProgress: TypeAlias = Callable[[float], None]
 """A function that gets how much is done, in percent. It may raise, and so end the work."""
+
+SAME_VOICE: Final = 0.6
+"""How alike two vectors of voices must be, of 6 s of speech each, so that nobody is taken for another one.
+
+docs/performance.md has the curve: other people's are alike to 0.44 at most, of 3 s of speech each.
+"""
 
 
 class NoVoice(Exception):

@@ -9,7 +9,7 @@ import numpy as np
 from engines.base import Floats
 from engines.diarization.base import Diarization, NoVoice, OnProgress
 from engines.diarization.clustering import Labels
-from engines.diarization.pieces import Piece, pieces_of
+from engines.diarization.pieces import VoicePiece, pieces_of
 from engines.diarization.segmentation import Segmentation, Window, count_windows
 from engines.diarization.speakers import speakers_of
 from engines.diarization.stitching import turns_of
@@ -48,10 +48,10 @@ class EmbeddedDiarizer:
         most = np.bincount(found, [piece.seconds for piece in pieces]).argmax()
         return voice_of([piece for piece, speaker in zip(pieces, found, strict=True) if speaker == most])
 
-    def _hear(self, audio: Floats, on_progress: OnProgress) -> tuple[list[Window], list[Piece]]:
+    def _hear(self, audio: Floats, on_progress: OnProgress) -> tuple[list[Window], list[VoicePiece]]:
         """What the networks find, window by window."""
         windows: list[Window] = []
-        pieces: list[Piece] = []
+        pieces: list[VoicePiece] = []
         total = count_windows(len(audio))
         for window, sound in self._segmentation.windows(audio):
             windows.append(window)
@@ -60,12 +60,12 @@ class EmbeddedDiarizer:
         return windows, pieces
 
 
-def voice_of(pieces: Sequence[Piece]) -> Floats:
+def voice_of(pieces: Sequence[VoicePiece]) -> Floats:
     """The mean voice of pieces of one speaker; longer ones count more."""
     return unit(np.sum([piece.seconds * piece.voice for piece in pieces], axis=0))
 
 
-def _numbered(windows: Sequence[Window], pieces: Sequence[Piece], found: Labels) -> Diarization:
+def _numbered(windows: Sequence[Window], pieces: Sequence[VoicePiece], found: Labels) -> Diarization:
     """The turns, with the speakers numbered in the order in which they begin to speak, and their voices."""
     turns = turns_of(windows, pieces, found)
     numbers: dict[int, int] = {}

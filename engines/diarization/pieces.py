@@ -22,7 +22,7 @@ SHORTEST: Final = 18  # Frames (0.3 s) of a piece at least: of less a voice can'
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class VoicePiece:
     """Speech of one person of a window, from frame `start` of the window to before frame `end`.
 
     `context` is the mean voice of that person in the window.
@@ -46,7 +46,7 @@ class Piece:
         return (self.start + self.end) / 2
 
 
-def pieces_of(window: Window, sound: Floats, model: VoiceModel) -> Iterator[Piece]:
+def pieces_of(window: Window, sound: Floats, model: VoiceModel) -> Iterator[VoicePiece]:
     """The pieces of a window, person by person."""
     alone = window.alone
     if not alone.any():
@@ -64,7 +64,7 @@ def pieces_of(window: Window, sound: Floats, model: VoiceModel) -> Iterator[Piec
             np.sum([(end - start) * v for (start, end), v in zip(cuts, voices, strict=True)], axis=0)
         )
         for (start, end), voice in zip(cuts, voices, strict=True):
-            yield Piece(window.number, person, start, end, voice, context)
+            yield VoicePiece(window.number, person, start, end, voice, context)
 
 
 def cut_span(start: int, end: int) -> Iterator[tuple[int, int]]:

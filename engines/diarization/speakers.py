@@ -15,20 +15,20 @@ from engines.diarization.clustering import (
     merges,
     reduce_vectors,
 )
-from engines.diarization.pieces import Piece
+from engines.diarization.pieces import VoicePiece
 from engines.diarization.segmentation import Flags
 
-THRESHOLD: Final = 0.36
+THRESHOLD: Final = 0.38
 """How alike the voices of two clusters must be at least, on average, to be one speaker's.
 
-It was chosen on half of the measured meetings, where 0.33 to 0.38 do about the same (docs/performance.md)."""
+It was chosen on half of the measured meetings, where 0.36 to 0.43 do about the same (docs/performance.md)."""
 CONTEXT: Final = 0.25  # Weight of the mean voice of a person's window beside that of the piece.
 CLEAR: Final = 0.8  # Seconds of a piece at least, to take part in clustering; the rest is given out behind.
 LEAST_SHARE: Final = 0.02  # Share of all speech that makes a cluster a speaker,
 LEAST_SECONDS: Final = 10.0  # and seconds that do so, however long the recording is.
 
 
-def speakers_of(pieces: Sequence[Piece], count: int | None = None) -> Labels:
+def speakers_of(pieces: Sequence[VoicePiece], count: int | None = None) -> Labels:
     """The speaker of each piece; all numbers from 0 on are used.
 
     With a `count` there are so many, unless there are fewer pieces.
@@ -46,7 +46,7 @@ def speakers_of(pieces: Sequence[Piece], count: int | None = None) -> Labels:
     return np.unique(found, return_inverse=True)[1]
 
 
-def _vectors(pieces: Sequence[Piece]) -> Floats:
+def _vectors(pieces: Sequence[VoicePiece]) -> Floats:
     """A vector of length 1 for each piece: of its own voice, and that of its person in the window."""
     own, context = np.sqrt(1 - CONTEXT), np.sqrt(CONTEXT)
     return np.array([np.concatenate([own * p.voice, context * p.context]) for p in pieces], np.float32)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from engines.diarization.base import Turn
 from engines.diarization.clustering import Labels
-from engines.diarization.pieces import Piece
+from engines.diarization.pieces import VoicePiece
 from engines.diarization.segmentation import PEOPLE, Flags, Window, seconds_at, spans_of
 
 Counts: TypeAlias = npt.NDArray[np.int32]
@@ -22,7 +22,7 @@ GAP: Final = (
 )
 
 
-def turns_of(windows: Sequence[Window], pieces: Sequence[Piece], speakers: Labels) -> list[Turn]:
+def turns_of(windows: Sequence[Window], pieces: Sequence[VoicePiece], speakers: Labels) -> list[Turn]:
     """The turns in order of time, divided where others begin or end to speak at the same time.
 
     `speakers` are those of the pieces; one whom others outvote everywhere has no turn.
@@ -40,7 +40,7 @@ def turns_of(windows: Sequence[Window], pieces: Sequence[Piece], speakers: Label
     return sorted(found, key=lambda turn: (turn.start, turn.speaker))
 
 
-def activity(windows: Sequence[Window], pieces: Sequence[Piece], speakers: Labels) -> Flags:
+def activity(windows: Sequence[Window], pieces: Sequence[VoicePiece], speakers: Labels) -> Flags:
     """Which speakers speak in which frames of the recording: [frames, speakers].
 
     In a frame so many speak as the windows that see it say on average, and those whom most of them name.
@@ -58,15 +58,17 @@ def activity(windows: Sequence[Window], pieces: Sequence[Piece], speakers: Label
     return _most_voted(votes, (2 * people + seen) // np.maximum(2 * seen, 1))
 
 
-def _by_person(pieces: Sequence[Piece], speakers: Labels) -> Mapping[Person, list[tuple[Piece, int]]]:
-    found: dict[Person, list[tuple[Piece, int]]] = defaultdict(list)
+def _by_person(
+    pieces: Sequence[VoicePiece], speakers: Labels
+) -> Mapping[Person, list[tuple[VoicePiece, int]]]:
+    found: dict[Person, list[tuple[VoicePiece, int]]] = defaultdict(list)
     for piece, speaker in zip(pieces, speakers, strict=True):
         found[piece.window, piece.person].append((piece, int(speaker)))
     return found
 
 
 def _vote(
-    votes: Counts, window: Window, person: int, known: Mapping[Person, list[tuple[Piece, int]]]
+    votes: Counts, window: Window, person: int, known: Mapping[Person, list[tuple[VoicePiece, int]]]
 ) -> None:
     """Add the votes of one person of a window to those of its frames.
 

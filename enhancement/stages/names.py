@@ -5,15 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engines.diarization.base import SAME_VOICE
 from enhancement.artifacts import Diarized, Named, SpeakerName
 from enhancement.naming.introductions import introduced_name
 from enhancement.naming.labels import SpokenSpan, stable_labels
 from enhancement.naming.voices import KnownVoice, recognize
 from enhancement.segments import make_segments
 from enhancement.stage_work import JobSession, Skipped, StageResult, StageWork
-
-SAME_VOICE = 0.5
-"""Cosine similarity from which two voices are one person's; docs/performance.md has its curve."""
 
 
 def run(work: StageWork) -> StageResult | Skipped:

