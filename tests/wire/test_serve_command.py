@@ -60,7 +60,7 @@ def test_a_start_and_a_stop_have_no_line_that_alarms(command: tuple[str, ...]) -
         assert process.wait() in (0, -signal.SIGINT)  # make ends by the signal
     assert not [line for line in process.lines if any(noise in line for noise in NOISE)], process.lines
     assert not [line for line in process.lines if "make:" in line]
-    assert sum("stopped (rc=0)" in line for line in process.lines) == 8
+    assert sum("stopped (rc=0)" in line for line in process.lines) == 9
 
 
 def test_plain_honcho_has_none_either() -> None:
