@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml constraints.txt
 $(TESTED): $(STAMP)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "the tests need Python 3.11.4 or newer, as NeMo does, not " + sys.version.split()[0])'
 	@echo "installing all engines and the tools for the tests (a few minutes the first time)"
-	@$(PIP) --editable '.[server,moonshine-base,whisper,parakeet,bench,dev]'
+	@$(PIP) --editable '.[server,moonshine-base,whisper,parakeet,enhancement,emotions,bench,dev]'
 	@touch $@
 
 $(BENCHED): $(STAMP)

@@ -11,13 +11,13 @@ from dalston_realtime.client.errors import ProtocolError
 from dalston_realtime.client.history import session_path
 from dalston_realtime.client.rest import call
 from dalston_realtime.client.url import DEFAULT_URL
-from dalston_realtime.protocol.jobs import ENDED, Job
+from dalston_realtime.protocol.jobs import ENDED, BatchJob
 
 JOBS: Final = "/v1/audio/transcriptions"
 POLL_S: Final = 1.0  # Seconds between two looks at a job.
 
 
-async def job(job_id: str, url: str = DEFAULT_URL) -> Job:
+async def job(job_id: str, url: str = DEFAULT_URL) -> BatchJob:
     """A job as it is now, with its result once it is done.
 
     Raises:
@@ -26,7 +26,7 @@ async def job(job_id: str, url: str = DEFAULT_URL) -> Job:
     return _job(await call("GET", url, _path(job_id)))
 
 
-async def cancel(job_id: str, url: str = DEFAULT_URL) -> Job:
+async def cancel(job_id: str, url: str = DEFAULT_URL) -> BatchJob:
     """End a job; one that has ended stays as it is.
 
     Raises:
@@ -35,7 +35,7 @@ async def cancel(job_id: str, url: str = DEFAULT_URL) -> Job:
     return _job(await call("DELETE", url, _path(job_id)))
 
 
-async def enhance(session_id: str, url: str = DEFAULT_URL) -> Job:
+async def enhance(session_id: str, url: str = DEFAULT_URL) -> BatchJob:
     """Make a job of the recording of a session that is over.
 
     Raises:
@@ -45,8 +45,8 @@ async def enhance(session_id: str, url: str = DEFAULT_URL) -> Job:
 
 
 async def wait(
-    job_id: str, url: str = DEFAULT_URL, on_progress: Callable[[Job], None] = lambda _: None
-) -> Job:
+    job_id: str, url: str = DEFAULT_URL, on_progress: Callable[[BatchJob], None] = lambda _: None
+) -> BatchJob:
     """Wait until a job has ended; `on_progress` is called with each look at it.
 
     Raises:
@@ -64,8 +64,8 @@ def _path(job_id: str) -> str:
     return f"{JOBS}/{quote(job_id, safe='')}"
 
 
-def _job(answer: Any) -> Job:
+def _job(answer: Any) -> BatchJob:
     try:
-        return msgspec.convert(answer, Job)
+        return msgspec.convert(answer, BatchJob)
     except msgspec.ValidationError as error:
         raise ProtocolError(f"the server did not answer with a job: {error}") from None

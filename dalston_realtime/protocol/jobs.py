@@ -113,7 +113,7 @@ class EnhancedTranscript(msgspec.Struct, frozen=True, kw_only=True, omit_default
     action_items: tuple[str, ...] | None = None
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job as `GET /v1/audio/transcriptions/{job_id}` answers; `percent` is of the whole, 0 to 100.
 
     `session_id` names the session whose recording it enhances, and `result` is there once it is `done`.

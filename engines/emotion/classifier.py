@@ -51,7 +51,7 @@ class TransformersClassifier:
             import torch
             import transformers
         except ImportError:
-            text = "emotions need transformers and torch: pip install 'dalston-realtime[enhancement]'"
+            text = "emotions need transformers and torch: pip install 'dalston-realtime[emotions]'"
             raise StartupError(text) from None
         torch.set_num_threads(threads)
         library: Any = transformers  # It ships types for some of its functions alone.

@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 TIMEOUT_S: Final = 10.0  # Seconds until a receiver must have answered; the status is all that is read.
 AT_ONCE: Final = 8  # Receivers that are written to at the same time: a slow one holds up few others.
-WAITS_S: Final = (
+WAITS: Final = (
     5.0,
     30.0,
     120.0,
@@ -128,7 +128,7 @@ class WebhookDelivery:
 
     def _put_off(self, webhook: DueWebhook, error: str, *, give_up: bool = False) -> None:
         now = self._now()
-        wait = timedelta(seconds=WAITS_S[min(webhook.attempts, len(WAITS_S) - 1)])
+        wait = timedelta(seconds=WAITS[min(webhook.attempts, len(WAITS) - 1)])
         if give_up or now + wait - webhook.created_at > GIVE_UP:
             log.error("a webhook is given up: %s", error, webhook=webhook.event_id, kind=webhook.kind)
             self._records.failed(webhook.event_id, error, None)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from dalston_realtime.protocol.jobs import ENDED, EnhancedTranscript, Job, JobOptions
+from dalston_realtime.protocol.jobs import ENDED, BatchJob, EnhancedTranscript, JobOptions
 from gateway.api.history import SESSION, UNKNOWN
 from gateway.api.history_params import SessionId
 from gateway.api.operation import ApiError, operation
@@ -39,12 +39,12 @@ class JobApi:
         self._jobs, self._reader = jobs, reader
 
     @operation("GET", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
-    async def job(self, job_id: JobId) -> Job | Reply:
+    async def job(self, job_id: JobId) -> BatchJob | Reply:
         """A job: its status, and its result once it is done."""
         return job_reply(await asyncio.to_thread(read_job, self._jobs, LOCAL, job_id))
 
     @operation("DELETE", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
-    async def cancel(self, job_id: JobId) -> Job | Reply:
+    async def cancel(self, job_id: JobId) -> BatchJob | Reply:
         """End a job that goes on; one that has ended stays as it is."""
         return job_reply(await asyncio.to_thread(self._jobs.cancel, LOCAL, job_id))
 
@@ -55,7 +55,7 @@ class JobApi:
         statuses={202: "the job"},
         errors={404: UNKNOWN, 409: "the session runs", 503: AWAY},
     )
-    async def enhance(self, session_id: SessionId, body: JobOptions) -> Job | Reply:
+    async def enhance(self, session_id: SessionId, body: JobOptions) -> BatchJob | Reply:
         """Make a job of the recording of a session that is over; what earlier jobs made stays."""
         options = check_options(body)
         session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
@@ -68,7 +68,7 @@ class JobApi:
         return job_reply(await asyncio.to_thread(self._jobs.read, LOCAL, job_id), 202)
 
 
-def job_reply(job: Job | None, status: int = 200) -> Reply:
+def job_reply(job: BatchJob | None, status: int = 200) -> Reply:
     """The job, and when to ask again where it goes on.
 
     Raises:
@@ -82,7 +82,7 @@ def job_reply(job: Job | None, status: int = 200) -> Reply:
     return reply
 
 
-def read_job(jobs: JobStore, principal: str, job_id: str) -> Job | None:
+def read_job(jobs: JobStore, principal: str, job_id: str) -> BatchJob | None:
     """A job with its result, where it is done; None where there is none of this principal. Blocks.
 
     Raises:

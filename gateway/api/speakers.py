@@ -71,7 +71,7 @@ class ForgottenBody(msgspec.Struct, frozen=True):
     deleted: bool
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _Listened(msgspec.Struct, frozen=True):
     """What the process says: an error, or the voice."""
 
     error: str | None = None
@@ -132,7 +132,7 @@ class SpeakerApi:
             raise ApiError(404, "unknown_speaker", UNKNOWN)
         return ForgottenBody(speaker_id, deleted=True)
 
-    async def _listen(self, form: UploadedForm) -> _Answer | None:
+    async def _listen(self, form: UploadedForm) -> _Listened | None:
         """What the process says of the file, None where it broke; raises TimeoutError."""
         data = await asyncio.to_thread(form.file.read)
         async with asyncio.timeout(ENROLL_S), self._free:
@@ -149,7 +149,7 @@ class SpeakerApi:
                     process.kill()
                     await process.wait()
         try:
-            return msgspec.json.decode(said, type=_Answer)
+            return msgspec.json.decode(said, type=_Listened)
         except msgspec.MsgspecError:
             log.error("the process that listens to voices broke: %s", trouble.decode(errors="replace")[-500:])
             return None

@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from dalston_realtime.protocol.jobs import ENDED, Job
+from dalston_realtime.protocol.jobs import ENDED, BatchJob
 from gateway.api.jobs import AWAY, TRANSCRIPTIONS, job_reply, read_job
 from gateway.api.operation import operation
 from gateway.api.transcription_form import TranscriptionForm, TranscriptionRequest, read_form
@@ -74,7 +74,7 @@ class TranscriptionApi:
             )
         return _answer(await self._wait(job), asked)
 
-    def _make_job(self, form: UploadedForm, asked: TranscriptionRequest) -> Job:
+    def _make_job(self, form: UploadedForm, asked: TranscriptionRequest) -> BatchJob:
         """The job of this file, which is the one of before where the same is sent again meanwhile."""
         said = msgspec.json.encode([form.digest(), asked.options])
         job_id = f"job_{hashlib.sha256(said).hexdigest()[:32]}"
@@ -89,7 +89,7 @@ class TranscriptionApi:
         assert job is not None
         return job
 
-    async def _wait(self, job: Job) -> Job:
+    async def _wait(self, job: BatchJob) -> BatchJob:
         """The job once it has ended, or as it is after the longest wait."""
         until = time.monotonic() + self._longest_wait
         while job.status not in ENDED and time.monotonic() < until:
@@ -97,11 +97,11 @@ class TranscriptionApi:
             job = await self._look(job)
         return job
 
-    async def _look(self, job: Job) -> Job:
+    async def _look(self, job: BatchJob) -> BatchJob:
         """The job as it is now."""
         return await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id) or job
 
-    async def _stream(self, job: Job, asked: TranscriptionRequest) -> AsyncIterator[str]:
+    async def _stream(self, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[str]:
         """The events of a stream; comments show that the server works on it."""
         until, told = time.monotonic() + self._longest_wait, 0.0
         while job.status not in ENDED and time.monotonic() < until:
@@ -122,7 +122,7 @@ def _sse(event: object) -> str:
     return f"data: {msgspec.json.encode(event).decode()}\n\n"
 
 
-def _answer(job: Job, asked: TranscriptionRequest) -> Response:
+def _answer(job: BatchJob, asked: TranscriptionRequest) -> Response:
     if job.result is None:
         return _trouble(job)
     diarized = next((each for each in job.stages if each.name == "diarize"), None)
@@ -134,7 +134,7 @@ def _answer(job: Job, asked: TranscriptionRequest) -> Response:
     return Response(body, media_type=media_type, headers={"X-Job-Id": job.job_id})
 
 
-def _trouble(job: Job) -> Reply:
+def _trouble(job: BatchJob) -> Reply:
     """The answer for a job without a result."""
     if job.status == "failed":
         text = f"{job.job_id}: {job.reason or 'the transcription failed'}"

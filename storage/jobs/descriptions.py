@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from dalston_realtime.protocol.jobs import Job, StageReport
+from dalston_realtime.protocol.jobs import BatchJob, StageReport
 from storage.jobs.tables import JobRecord, JobStageRecord
 from storage.times import as_iso
 
@@ -21,10 +21,10 @@ WEIGHTS: Final = {
 OVER: Final = ("done", "skipped", "failed", "cancelled")
 
 
-def describe_job(record: JobRecord, stages: Sequence[JobStageRecord]) -> Job:
+def describe_job(record: JobRecord, stages: Sequence[JobStageRecord]) -> BatchJob:
     """The job, without its result."""
     running = next((stage.name for stage in stages if stage.status == "running"), None)
-    return Job(
+    return BatchJob(
         job_id=record.id,
         status=record.status,  # type: ignore[arg-type]  # what we wrote
         percent=_percent(record, stages),

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session as Unit
 
-from dalston_realtime.protocol.jobs import ENDED, Job, JobOptions
+from dalston_realtime.protocol.jobs import ENDED, BatchJob, JobOptions
 from storage.database import Database
 from storage.jobs.creating import insert_job, new_job_id, session_job_id
 from storage.jobs.descriptions import describe_job
@@ -60,7 +60,7 @@ class JobStore:
             insert_job(unit, key, self._now(), **columns)
         return key
 
-    def read(self, principal: str, job_id: str) -> Job | None:
+    def read(self, principal: str, job_id: str) -> BatchJob | None:
         """A job without its result; None where there is none of this principal.
 
         Raises:
@@ -72,7 +72,7 @@ class JobStore:
 
     def list(
         self, principal: str, session_id: str | None = None, limit: int = 100, offset: int = 0
-    ) -> Sequence[Job]:
+    ) -> Sequence[BatchJob]:
         """The jobs of a principal, or of one of their sessions, the youngest first.
 
         Raises:
@@ -86,7 +86,7 @@ class JobStore:
             records = unit.scalars(query.limit(min(limit, MOST)).offset(offset)).all()
             return [describe_job(record, stages_of(unit, record.id)) for record in records]
 
-    def cancel(self, principal: str, job_id: str) -> Job | None:
+    def cancel(self, principal: str, job_id: str) -> BatchJob | None:
         """End a job that has not ended; the job as it is then, None where there is none.
 
         Its enhancer notices at its next heartbeat, and whatever it still writes changes nothing.

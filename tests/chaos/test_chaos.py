@@ -17,7 +17,7 @@ import redis
 from broker.store.keys import PLAIN as KEYS
 from tests.support.chaos.faults import BREAKS_WORKER, Burst, FaultTargets, play
 from tests.support.chaos.hosts import Cluster, cluster
-from tests.support.chaos.listener import Heard, listen
+from tests.support.chaos.listener import HeardSession, listen
 from tests.support.chaos.report import RoundOutcome, add_marks, add_pauses, table
 from tests.support.chaos.spoken import Speech, marked
 from tests.support.chaos.variation import Variation, count_doubled, count_lost
@@ -68,7 +68,7 @@ ROUNDS = {1: Round("marked:any"), 2: Round("marked:any", "4"), 3: Round("moonshi
 
 async def speak_all(
     url: str, speeches: list[Speech], plan: Round, enough: asyncio.Event | None = None
-) -> list[Heard]:
+) -> list[HeardSession]:
     """Each speech by two clients, one of them without VAD; by one where the engine needs a CPU for each."""
     spoken = [(each, vad) for each in speeches for vad in plan.vad]
     return await asyncio.gather(*(listen(url, each, enable_vad=vad, enough=enough) for each, vad in spoken))
@@ -76,7 +76,7 @@ async def speak_all(
 
 async def disturb(
     server: Cluster, speeches: list[Speech], plan: Round, random: Random
-) -> tuple[list[Heard], list[Burst]]:
+) -> tuple[list[HeardSession], list[Burst]]:
     """All clients at once, and faults while they speak."""
     async with wire(server.ports, random) as between:
         enough, begun = asyncio.Event(), time.monotonic()
@@ -92,7 +92,7 @@ async def disturb(
         return await speaking, played
 
 
-async def undisturbed_again(url: str, heard: list[Heard]) -> list[str]:
+async def undisturbed_again(url: str, heard: list[HeardSession]) -> list[str]:
     """What is heard of exactly the same audio where nothing is broken."""
     found = await asyncio.gather(*(listen(url, each.speech, enable_vad=each.enable_vad) for each in heard))
     return [each.transcript for each in found]
@@ -128,7 +128,7 @@ def settled(server: Cluster) -> None:
             assert look.ttl(key) > 0
 
 
-def judge_texts(outcome: RoundOutcome, url: str, heard: list[Heard]) -> None:
+def judge_texts(outcome: RoundOutcome, url: str, heard: list[HeardSession]) -> None:
     """Count what no undisturbed session of the same engine has lost, doubled or heard so."""
     references = asyncio.run(undisturbed_again(url, heard))
     for each, reference, recording in zip(heard, references, RECORDINGS, strict=True):
@@ -145,7 +145,7 @@ def judge_texts(outcome: RoundOutcome, url: str, heard: list[Heard]) -> None:
 
 
 def tell(
-    outcome: RoundOutcome, server: Cluster, heard: list[Heard], played: list[Burst], since: float
+    outcome: RoundOutcome, server: Cluster, heard: list[HeardSession], played: list[Burst], since: float
 ) -> None:
     """Note what was broken when, what was logged in long pauses, and all of it where a word is lost."""
     for burst, pause, begin in add_pauses(outcome, heard, played):
@@ -161,7 +161,7 @@ def tell(
     outcome.notes += [f"client {number}: {each.warnings}" for number, each in enumerate(heard, 1)]
 
 
-def play_round(plan: Round, seed: int, outcome: RoundOutcome) -> tuple[list[Heard], int, list[str]]:
+def play_round(plan: Round, seed: int, outcome: RoundOutcome) -> tuple[list[HeardSession], int, list[str]]:
     """What each client heard, how many faults were played, and what went wrong besides."""
     seconds = FAULTS * PER_FAULT_S + AWAY_S * (1 + FAULTS // 20)
     speeches = [marked(each, round(seconds * 16_000 / len(each))) for each in RECORDINGS]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from dalston_realtime.protocol.jobs import ENDED, EnhancedTranscript, Job
+from dalston_realtime.protocol.jobs import ENDED, BatchJob, EnhancedTranscript
 from storage.database import Database
 from storage.jobs.creating import new_job_id
 from storage.jobs.files import create_file
@@ -67,13 +67,13 @@ class EnhancerPlace:
         with create_file(self.files, f"sessions/{session_id}/audio.wav") as file:
             file.write(form.header(len(pcm) // form.frame_bytes) + pcm)
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> BatchJob:
         """A job as its owner reads it."""
         found = self.jobs.read(LOCAL, job_id)
         assert found is not None
         return found
 
-    def ended(self, job_id: str, deadline_s: float = DONE_S) -> Job:
+    def ended(self, job_id: str, deadline_s: float = DONE_S) -> BatchJob:
         """A job, once it has ended."""
         wait_until(lambda: self.job(job_id).status in ENDED, f"{job_id} has not ended", deadline_s)
         return self.job(job_id)

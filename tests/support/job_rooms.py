@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from dalston_realtime.protocol.jobs import STAGES, Job
+from dalston_realtime.protocol.jobs import STAGES, BatchJob
 from storage.database import Database
 from storage.jobs.leases import JobLeases, StageLease
 from storage.jobs.sending import JobSending
@@ -27,7 +27,7 @@ class JobRoom:
         """The time of day."""
         return NOON + timedelta(seconds=self.seconds)
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> BatchJob:
         """A job as its owner reads it."""
         found = self.store.read(LOCAL, job_id)
         assert found is not None

@@ -28,6 +28,9 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "engines/whisper": "whisper",
     "engines/parakeet": "parakeet",
     "engines/weights/extract.py": "dev",
+    "engines/weights/diarization": "dev",
+    "engines/emotion": "emotions",
+    "enhancement/cleanup": "enhancement",
     "dalston_realtime/client/audio/microphone.py": "mic",
     "dalston_realtime/client/audio/media.py": "media",
 }

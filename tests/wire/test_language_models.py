@@ -34,7 +34,7 @@ def model_server(answer: Callable[[Any], str], status: int = 200) -> Iterator[tu
     """A server with the two calls of OpenAI's API that are used; its URL, and what it was asked."""
     asked: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class ModelHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.reply({"object": "list", "data": [{"id": "tiny-model", "object": "model"}]})
 
@@ -62,7 +62,7 @@ def model_server(answer: Callable[[Any], str], status: int = 200) -> Iterator[tu
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ModelHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

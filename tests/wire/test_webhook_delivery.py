@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from enhancement.webhooks.delivery import GIVE_UP, WAITS_S, WebhookDelivery, WebhookPolicy
+from enhancement.webhooks.delivery import GIVE_UP, WAITS, WebhookDelivery, WebhookPolicy
 from enhancement.webhooks.signing import signature
 from storage.database import Database
 from storage.jobs.webhooks import WebhookStore
@@ -23,7 +23,7 @@ BODY = '{"type":"job.done"}'
 
 
 @dataclass
-class Receiver:
+class HookServer:
     """A server that answers with `status`, and keeps what it got."""
 
     status: int = 200
@@ -32,8 +32,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(receiver: Receiver) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
+def receiving(receiver: HookServer) -> Iterator[HookServer]:
+    class HookHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.got.append((dict(self.headers), body))
@@ -44,7 +44,7 @@ def receiving(receiver: Receiver) -> Iterator[Receiver]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HookHandler)
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -79,7 +79,7 @@ def room(tmp_path: Path) -> Room:
 
 
 def test_a_webhook_is_delivered_once_and_signed(room: Room) -> None:
-    with receiving(Receiver()) as receiver:
+    with receiving(HookServer()) as receiver:
         room.add(receiver.url)
         room.add(receiver.url)
         assert room.delivery.deliver_due() == 1
@@ -94,11 +94,11 @@ def test_a_webhook_is_delivered_once_and_signed(room: Room) -> None:
 
 @pytest.mark.parametrize("status", [301, 307, 400, 404, 410, 500, 503])
 def test_a_receiver_that_does_not_take_it_gets_it_again(room: Room, status: int) -> None:
-    with receiving(Receiver(status)) as receiver:
+    with receiving(HookServer(status)) as receiver:
         room.add(receiver.url)
         assert room.delivery.deliver_due() == 0
         assert room.delivery.deliver_due() == 0  # Not at once.
-        room.seconds = WAITS_S[0]
+        room.seconds = WAITS[0]
         receiver.status = 204
         assert room.delivery.deliver_due() == 1
     assert len(receiver.got) == 2
@@ -106,16 +106,16 @@ def test_a_receiver_that_does_not_take_it_gets_it_again(room: Room, status: int)
 
 
 def test_a_receiver_that_fails_for_a_day_is_given_up(room: Room) -> None:
-    with receiving(Receiver(500)) as receiver:
+    with receiving(HookServer(500)) as receiver:
         room.add(receiver.url)
         while room.seconds < 2 * GIVE_UP.total_seconds():
             room.delivery.deliver_due()
-            room.seconds += WAITS_S[-1]
+            room.seconds += WAITS[-1]
     assert 20 < len(receiver.got) < 40
 
 
 def test_a_slow_receiver_holds_up_no_other(room: Room) -> None:
-    with receiving(Receiver()) as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
+    with receiving(HookServer()) as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
         room.add(f"http://127.0.0.1:{silent.getsockname()[1]}/", "evt_silent")
         room.add(receiver.url, "evt_good")
         assert room.delivery.deliver_due() == 1
@@ -150,5 +150,5 @@ def test_nobody_there_and_no_url(room: Room) -> None:
     room.add(f"http://127.0.0.1:{port}/", "evt_away")
     room.add("ftp://example.com/", "evt_bad")
     assert room.delivery.deliver_due() == 0
-    room.seconds = WAITS_S[0]
+    room.seconds = WAITS[0]
     assert [each.event_id for each in room.store.due()] == ["evt_away"]

@@ -12,7 +12,7 @@ from dalston_realtime.cli.display.job_view import job_lines, job_progress
 from dalston_realtime.cli.exits import ExitCode, run_command
 from dalston_realtime.client import jobs
 from dalston_realtime.client.url import DEFAULT_URL
-from dalston_realtime.protocol.jobs import Job
+from dalston_realtime.protocol.jobs import BatchJob
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job, as `transcribe --enhance` names it.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")]
@@ -38,7 +38,7 @@ def job(
     raise typer.Exit(ExitCode.INCOMPLETE if found.status == "failed" else ExitCode.OK)
 
 
-async def wait_for(job_id: str, url: str) -> Job:
+async def wait_for(job_id: str, url: str) -> BatchJob:
     """Wait for a job, and show on stderr how far it is.
 
     Raises:
@@ -48,7 +48,7 @@ async def wait_for(job_id: str, url: str) -> Job:
         return await jobs.wait(job_id, url, show)
 
 
-def print_job(found: Job, *, json: bool) -> None:
+def print_job(found: BatchJob, *, json: bool) -> None:
     """Print a job on stdout: for a program as it came, else its transcript."""
     if json:
         print(msgspec.json.encode(found).decode(), flush=True)

@@ -9,14 +9,14 @@ from rich.text import Text
 
 from dalston_realtime.cli.display.phrases import format_time
 from dalston_realtime.client.errors import one_line
-from dalston_realtime.protocol.jobs import EnhancedTranscript, Job
+from dalston_realtime.protocol.jobs import BatchJob, EnhancedTranscript
 from dalston_realtime.subtitles.cues import plain
 
 WAITING = "waiting for an enhancer"
 
 
 @contextmanager
-def job_progress(console: Console) -> Iterator[Callable[[Job], None]]:
+def job_progress(console: Console) -> Iterator[Callable[[BatchJob], None]]:
     """Shows a bar while a job goes on; outside of a terminal a line for each stage."""
     if not console.is_terminal:
         yield _line_printer(console)
@@ -27,10 +27,10 @@ def job_progress(console: Console) -> Iterator[Callable[[Job], None]]:
         yield lambda job: bar.update(task, description=_stage(job), completed=job.percent)
 
 
-def _line_printer(console: Console) -> Callable[[Job], None]:
+def _line_printer(console: Console) -> Callable[[BatchJob], None]:
     shown = ""
 
-    def show(job: Job) -> None:
+    def show(job: BatchJob) -> None:
         nonlocal shown
         if _stage(job) != shown:
             shown = _stage(job)
@@ -39,11 +39,11 @@ def _line_printer(console: Console) -> Callable[[Job], None]:
     return show
 
 
-def _stage(job: Job) -> str:
+def _stage(job: BatchJob) -> str:
     return (job.stage or job.status) if job.status != "queued" else WAITING
 
 
-def job_lines(job: Job) -> Iterator[Text]:
+def job_lines(job: BatchJob) -> Iterator[Text]:
     """What became of a job, and its transcript where there is one."""
     if job.result is None:
         reason = f": {one_line(job.reason)}" if job.reason else f", {job.percent:.0f} %"

@@ -18,7 +18,7 @@ RESUME_S: Final = 60.0  # Seconds for which a client tries to come back.
 
 
 @dataclass
-class Heard:
+class HeardSession:
     """What one client got of its speech, and when; times are monotonic seconds."""
 
     speech: Speech
@@ -55,9 +55,11 @@ class Heard:
         return max(gaps, default=(0.0, 0.0))
 
 
-async def listen(url: str, speech: Speech, *, enable_vad: bool, enough: asyncio.Event | None = None) -> Heard:
+async def listen(
+    url: str, speech: Speech, *, enable_vad: bool, enough: asyncio.Event | None = None
+) -> HeardSession:
     """One client's session: at the pace of speech until it is enough, else all of it at once."""
-    heard = Heard(speech, enable_vad)
+    heard = HeardSession(speech, enable_vad)
     async with transcribe_stream(url, resume_for=RESUME_S, enable_vad=enable_vad) as session:
 
         async def speak() -> None:
@@ -82,7 +84,7 @@ async def _at_once(pcm: bytes) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _note(heard: Heard, event: object) -> None:
+def _note(heard: HeardSession, event: object) -> None:
     if isinstance(event, FinalEvent | Partial):
         heard.results.append(time.monotonic())
     if isinstance(event, FinalEvent):

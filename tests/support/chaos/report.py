@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.chaos.faults import Burst
-from tests.support.chaos.listener import Heard
+from tests.support.chaos.listener import HeardSession
 
 BEHIND_S = 2.5  # Seconds: a pause that begins so soon behind a fault is put down to it.
 LATE_S = 15.0  # Seconds of an utterance and its replay, within which a fault may cost a word said before it.
@@ -47,7 +47,7 @@ def cause(played: Sequence[Burst], at: float) -> str:
 
 
 def add_pauses(
-    outcome: RoundOutcome, heard: Iterable[Heard], played: Sequence[Burst]
+    outcome: RoundOutcome, heard: Iterable[HeardSession], played: Sequence[Burst]
 ) -> list[tuple[Burst, float, float]]:
     """Add the longest pause of each fault; all faults, their pauses and when these began.
 
@@ -63,7 +63,7 @@ def add_pauses(
     return found
 
 
-def add_marks(outcome: RoundOutcome, heard: Iterable[Heard], played: Sequence[Burst]) -> None:
+def add_marks(outcome: RoundOutcome, heard: Iterable[HeardSession], played: Sequence[Burst]) -> None:
     """Add the marks that were lost or doubled to the faults that may have cost them."""
     for number, client in enumerate(heard, 1):
         lost, doubled = client.lost_marks(), client.doubled_marks()

@@ -7,7 +7,7 @@ import numpy as np
 
 from engines.marked import read_marks
 from tests.support.chaos.faults import ALONE, FAULTS, Burst, Played, bursts
-from tests.support.chaos.listener import Heard
+from tests.support.chaos.listener import HeardSession
 from tests.support.chaos.report import RoundOutcome, add_marks, add_pauses, table
 from tests.support.chaos.spoken import Speech, marked
 from tests.support.speech import samples
@@ -22,7 +22,7 @@ def test_each_mark_is_in_the_audio_at_its_time() -> None:
 
 
 def test_a_silence_is_no_pause_in_the_results() -> None:
-    heard = Heard(Speech(bytes(2), (), ((1.0, 2.0), (4.0, 4.5))), enable_vad=True, begun=100.0)
+    heard = HeardSession(Speech(bytes(2), (), ((1.0, 2.0), (4.0, 4.5))), enable_vad=True, begun=100.0)
     heard.results = [100.9, 102.1, 103.0, 104.1]
     assert [round(part, 3) for part in heard.longest_pause(100, 102)] == [1.2, 100.9]
     heard.results = [101.2, 102.5]
@@ -34,7 +34,7 @@ def test_words_and_pauses_are_put_down_to_the_fault_before_them() -> None:
         Burst([Played("a", "h1", 10.0, 10.0)]),
         Burst([Played("b", "h1", 30.0, 31.0), Played("a", "h2", 30.5, 33.0)]),
     ]
-    heard = Heard(Speech(b"", (8.0, 9.0, 31.0, 32.0), ()), enable_vad=True)
+    heard = HeardSession(Speech(b"", (8.0, 9.0, 31.0, 32.0), ()), enable_vad=True)
     heard.transcript, heard.results = "00000 00002 00002", [9.0, 9.9, 11.4, 29.0, 32.6, 33.0]
     outcome = RoundOutcome("seed 1")
     add_marks(outcome, [heard], played)

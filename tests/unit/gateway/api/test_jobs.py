@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from dalston_realtime.protocol.jobs import EnhancedSegment, EnhancedTranscript, Job
+from dalston_realtime.protocol.jobs import BatchJob, EnhancedSegment, EnhancedTranscript
 from gateway.api.history import SESSIONS
 from gateway.api.jobs import TRANSCRIPTIONS, JobApi
 from gateway.api.operation import routes_of
@@ -33,7 +33,7 @@ SHORT_S = 0.05  # Seconds: a client that waits for a job that nobody does.
 LONG_S = 60.0  # Seconds: a client that waits for a job that is being done.
 
 
-class Api:
+class JobEndpoints:
     """The endpoints of jobs, called without a socket, and an enhancer that is only here."""
 
     def __init__(self, database: Database, folder: Path, longest_wait: float = LONG_S) -> None:
@@ -57,11 +57,11 @@ class Api:
         """Send a file with these fields of the form."""
         return self.call("POST", files={"file": ("talk.wav", audio)}, data=fields)
 
-    def queued(self, **fields: Any) -> Job:
+    def queued(self, **fields: Any) -> BatchJob:
         """The job of a file, without waiting for it."""
         response = self.send(AUDIO, **fields, **{"async": "true"})
         assert response.status_code == 202, response.text
-        return msgspec.json.decode(response.content, type=Job)
+        return msgspec.json.decode(response.content, type=BatchJob)
 
     def finish(self, job_id: str, transcript: EnhancedTranscript | None = None) -> None:
         """Do a job as an enhancer would."""
@@ -106,8 +106,8 @@ class Api:
 
 
 @pytest.fixture
-def api(database: Database, tmp_path: Path) -> Api:
-    return Api(database, tmp_path)
+def api(database: Database, tmp_path: Path) -> JobEndpoints:
+    return JobEndpoints(database, tmp_path)
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:
@@ -118,7 +118,7 @@ def error_of(response: httpx.Response) -> tuple[int, str, str]:
     return response.status_code, error["code"], error.get("param", "")
 
 
-def test_a_file_becomes_a_job_and_the_answer_its_transcript(api: Api) -> None:
+def test_a_file_becomes_a_job_and_the_answer_its_transcript(api: JobEndpoints) -> None:
     response = api.while_waiting(api.finish)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert response.json()["text"] == "Hello there."
@@ -126,7 +126,7 @@ def test_a_file_becomes_a_job_and_the_answer_its_transcript(api: Api) -> None:
     assert stored == AUDIO
 
 
-def test_a_stream_ends_with_the_whole_text(api: Api) -> None:
+def test_a_stream_ends_with_the_whole_text(api: JobEndpoints) -> None:
     response = api.while_waiting(api.finish, stream="true")
     assert response.headers["content-type"].startswith("text/event-stream")
     lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
@@ -135,7 +135,7 @@ def test_a_stream_ends_with_the_whole_text(api: Api) -> None:
     assert json.loads(lines[0]) == {"type": "transcript.text.delta", "delta": "Hello there."}
 
 
-def test_a_job_is_asked_for_until_it_is_done(api: Api) -> None:
+def test_a_job_is_asked_for_until_it_is_done(api: JobEndpoints) -> None:
     job = api.queued(response_format="text")
     response = api.call("GET", f"{TRANSCRIPTIONS}/{job.job_id}")
     assert (response.json()["status"], response.headers["Retry-After"]) == ("queued", "2")
@@ -146,32 +146,32 @@ def test_a_job_is_asked_for_until_it_is_done(api: Api) -> None:
     assert "Retry-After" not in response.headers
 
 
-def test_the_same_file_again_is_the_same_job_while_it_goes_on(api: Api) -> None:
+def test_the_same_file_again_is_the_same_job_while_it_goes_on(api: JobEndpoints) -> None:
     first, second, other = api.queued(), api.queued(), api.queued(language="en")
     assert first.job_id == second.job_id != other.job_id
     api.finish(first.job_id)
     assert api.queued().job_id not in (first.job_id, other.job_id)
 
 
-def test_a_file_that_is_no_audio_is_said(api: Api) -> None:
+def test_a_file_that_is_no_audio_is_said(api: JobEndpoints) -> None:
     response = api.while_waiting(api.fail)
     assert error_of(response)[:2] == (422, "transcription_failed")
     assert "it is no audio" in response.json()["error"]["message"]
 
 
-def test_a_stream_says_what_went_wrong(api: Api) -> None:
+def test_a_stream_says_what_went_wrong(api: JobEndpoints) -> None:
     response = api.while_waiting(api.fail, stream="true")
     assert '"code":"transcription_failed"' in response.text
 
 
-def test_speakers_that_can_t_be_told_apart_are_not_made_up(api: Api) -> None:
+def test_speakers_that_can_t_be_told_apart_are_not_made_up(api: JobEndpoints) -> None:
     response = api.while_waiting(api.finish, response_format="diarized_json")
     assert error_of(response) == (400, "no_speakers", "response_format")
     assert "no diarizer here" in response.json()["error"]["message"]
 
 
 def test_who_waits_in_vain_may_come_back_to_the_same_job(database: Database, tmp_path: Path) -> None:
-    api = Api(database, tmp_path, SHORT_S)
+    api = JobEndpoints(database, tmp_path, SHORT_S)
     response = api.send()
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
     assert response.headers["Retry-After"]
@@ -180,20 +180,20 @@ def test_who_waits_in_vain_may_come_back_to_the_same_job(database: Database, tmp
     assert len(api.jobs.list(LOCAL)) == 1
 
 
-def test_a_job_is_cancelled_once(api: Api) -> None:
+def test_a_job_is_cancelled_once(api: JobEndpoints) -> None:
     job = api.queued()
     for _ in range(2):
         response = api.call("DELETE", f"{TRANSCRIPTIONS}/{job.job_id}")
         assert (response.status_code, response.json()["status"]) == (200, "cancelled")
 
 
-def test_who_waits_for_a_cancelled_job_is_told(api: Api) -> None:
+def test_who_waits_for_a_cancelled_job_is_told(api: JobEndpoints) -> None:
     response = api.while_waiting(lambda job_id: api.jobs.cancel(LOCAL, job_id))
     assert error_of(response)[:2] == (410, "job_cancelled")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_jobs_that_are_not_there(api: Api, method: str) -> None:
+def test_jobs_that_are_not_there(api: JobEndpoints, method: str) -> None:
     unknown = f"{TRANSCRIPTIONS}/job_{'0' * 32}"
     assert error_of(api.call(method, unknown))[:2] == (404, "unknown_job")
     for bad in ("x", "job_" + "0" * 31, "job_" + "G" * 32, "..%2f..%2fetc"):
@@ -216,12 +216,14 @@ def test_jobs_that_are_not_there(api: Api, method: str) -> None:
         ),
     ],
 )
-def test_a_bad_request_makes_no_job(api: Api, more: dict[str, Any], expected: tuple[int, str, str]) -> None:
+def test_a_bad_request_makes_no_job(
+    api: JobEndpoints, more: dict[str, Any], expected: tuple[int, str, str]
+) -> None:
     assert error_of(api.call("POST", **more)) == expected
     assert api.jobs.list(LOCAL) == []
 
 
-def test_a_body_that_says_no_length_is_bounded_too(api: Api) -> None:
+def test_a_body_that_says_no_length_is_bounded_too(api: JobEndpoints) -> None:
     async def body() -> Any:
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
         for _ in range(20):
@@ -231,13 +233,13 @@ def test_a_body_that_says_no_length_is_bounded_too(api: Api) -> None:
     assert error_of(api.call("POST", content=body(), headers=kind))[:2] == (413, "upload_too_large")
 
 
-def test_a_name_that_could_lead_elsewhere_is_not_used(api: Api) -> None:
+def test_a_name_that_could_lead_elsewhere_is_not_used(api: JobEndpoints) -> None:
     response = api.call("POST", files={"file": ("a.../../etc/x", AUDIO)}, data={"async": "true"})
     assert api.store.read(f"jobs/{response.json()['job_id']}/input") == AUDIO
 
 
 def test_old_sessions_are_enhanced_again_and_again(database: Database, tmp_path: Path) -> None:
-    api, session_id = Api(database, tmp_path), f"{1:032x}"
+    api, session_id = JobEndpoints(database, tmp_path), f"{1:032x}"
     with history_of(database, MovedClock()) as history:
         kept = begun(history, session_id)
         written(history)
