@@ -15,8 +15,13 @@ from celery.worker import WorkController, state
 from enhancement.celery_app import TASK
 
 JOIN_S: Final = 1.0  # Seconds for Celery to give back what it has taken and not begun.
-QUIET: Final = {"celery": logging.WARNING, "kombu": logging.WARNING, "celery.app.trace": logging.CRITICAL}
-"""Levels of Celery's loggers: what becomes of jobs is said by our own lines."""
+QUIET: Final = {
+    "celery": logging.WARNING,
+    "kombu": logging.WARNING,
+    "celery.app.trace": logging.CRITICAL,
+    "celery.worker.consumer": logging.CRITICAL,
+}
+"""Levels of Celery's loggers: what becomes of jobs, and of the broker, is said by our own lines."""
 
 
 class CeleryWorker:

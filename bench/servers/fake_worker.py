@@ -18,7 +18,7 @@ import uvloop
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from broker.errors import RegistryUnavailable
+from broker.errors import RegistryUnavailable, WorkerIdTaken
 from broker.records import WorkerRecord
 from broker.registry import Registry
 from dalston_realtime.protocol.models import ModelInfo
@@ -40,6 +40,8 @@ from stages.receiver.registration import HeartbeatIntervals
 PING_S: Final = 10.0  # Seconds between two pings, as in the receiver.
 PONG_S: Final = 30.0  # Seconds to wait for the answer to a ping, as in the receiver.
 PARTIAL_S: Final = 0.3  # Seconds of audio between two partials: the server's default.
+NAME_FREE_S: Final = 60.0  # Seconds until a worker of the same name, which is gone, is known to be.
+NAME_POLL_S: Final = 0.1  # Seconds between two tries to have its name.
 FINAL_S: Final = 3.0  # Seconds of audio in an utterance, as people speak.
 TEXT: Final = "some ten words of a text that nobody has said"
 MODEL: Final = ModelInfo("fast", "tiny-en", "fake", ("en",), {"streaming": False, "interim_results": True})
@@ -146,6 +148,19 @@ class FakeWorker:
         self.open: list[str] = []
         self.server: Server
 
+    async def register(self, registry: Registry) -> None:
+        """Send the first heartbeat, once a worker of this name that was there before is known to be gone.
+
+        Raises:
+            TimeoutError: it lives.
+        """
+        async with asyncio.timeout(NAME_FREE_S):
+            while True:
+                with suppress(WorkerIdTaken):
+                    await registry.heartbeat(self.record)
+                    return
+                await asyncio.sleep(NAME_POLL_S)
+
     async def run_heartbeat(self, registry: Registry, interval: float) -> None:
         """Send heartbeats until cancelled, whether Redis is there or not."""
         while True:
@@ -191,13 +206,15 @@ async def fake_worker(
         worker.record = replace(worker.record, degraded_capacity=degraded_capacity)
         worker.server = server
         registry = Registry.connect(redis_url)
-        await registry.heartbeat(worker.record)
-        beating = asyncio.create_task(worker.run_heartbeat(registry, beat))
         try:
-            yield worker
+            await worker.register(registry)
+            beating = asyncio.create_task(worker.run_heartbeat(registry, beat))
+            try:
+                yield worker
+            finally:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
             await registry.close()
 
 

@@ -170,6 +170,8 @@ def test_the_wheel_says_its_licence_and_its_python(wheel: Path) -> None:
         assert found.metadata["License-Expression"] == "Apache-2.0 AND MIT"
         assert set(found.metadata.get_all("License-File") or []) == {
             "LICENSE",
+            "engines/weights/LICENSE.campplus",
+            "engines/weights/LICENSE.pyannote-segmentation",
             "engines/weights/LICENSE.silero-vad",
         }
         text = found.read_text("licenses/LICENSE")
