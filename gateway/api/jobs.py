@@ -1,6 +1,9 @@
 """Answers requests for the jobs of the batch pipeline: how far one is, its result, and its end."""
 
 import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -20,6 +23,8 @@ TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
 JOB: Final = TRANSCRIPTIONS + "/{job_id}"
 UNKNOWN_JOB: Final = "there is no such job"
 AWAY: Final = "jobs can't be read or written now"
+WRITTEN_S: Final = 2.0  # Seconds for which a job is looked for that a session made which ended just now.
+LOOK_S: Final = 0.1  # Seconds between two such looks.
 RETRY_AFTER_S: Final = 2  # Seconds after which a client may ask for its job again.
 
 JobId = Annotated[
@@ -35,18 +40,27 @@ JobId = Annotated[
 class JobApi:
     """The endpoints of jobs."""
 
-    def __init__(self, jobs: JobStore, reader: HistoryReader) -> None:
-        self._jobs, self._reader = jobs, reader
+    def __init__(self, jobs: JobStore, reader: HistoryReader, written: float = WRITTEN_S) -> None:
+        """A job that is not there is looked for `written` seconds: its session may not be written yet."""
+        self._jobs, self._reader, self._written = jobs, reader, written
 
     @operation("GET", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
     async def job(self, job_id: JobId) -> BatchJob | Reply:
         """A job: its status, and its result once it is done."""
-        return job_reply(await asyncio.to_thread(read_job, self._jobs, LOCAL, job_id))
+        return job_reply(await self._found(partial(read_job, self._jobs, LOCAL, job_id)))
 
     @operation("DELETE", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
     async def cancel(self, job_id: JobId) -> BatchJob | Reply:
         """End a job that goes on; one that has ended stays as it is."""
-        return job_reply(await asyncio.to_thread(self._jobs.cancel, LOCAL, job_id))
+        return job_reply(await self._found(partial(self._jobs.cancel, LOCAL, job_id)))
+
+    async def _found(self, look: Callable[[], BatchJob | None]) -> BatchJob | None:
+        until = time.monotonic() + self._written
+        job = await asyncio.to_thread(look)
+        while job is None and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+            job = await asyncio.to_thread(look)
+        return job
 
     @operation(
         "POST",

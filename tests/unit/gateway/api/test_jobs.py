@@ -192,6 +192,16 @@ def test_who_waits_for_a_cancelled_job_is_told(api: JobEndpoints) -> None:
     assert error_of(response)[:2] == (410, "job_cancelled")
 
 
+def test_a_job_is_there_as_soon_as_its_session_has_named_it(api: JobEndpoints) -> None:
+    """The history is written some moments after `session.end` is sent."""
+    job_id = f"job_{7:032x}"
+    late = threading.Timer(0.3, api.jobs.create, [LOCAL, {}], {"input_key": "x", "job_id": job_id})
+    late.start()
+    response = api.call("GET", f"{TRANSCRIPTIONS}/{job_id}")
+    late.join()
+    assert (response.status_code, response.json()["status"]) == (200, "queued")
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_jobs_that_are_not_there(api: JobEndpoints, method: str) -> None:
     unknown = f"{TRANSCRIPTIONS}/job_{'0' * 32}"
