@@ -11,10 +11,10 @@ from typing import IO, Final
 
 import msgspec
 import numpy as np
-from engines.diarization.base import Diarizer
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats
+from engines.diarization.base import Diarizer
 from enhancement.decoding import open_media_file
 from enhancement.stage_work import BadJobInput
 from runtime.errors import StartupError

@@ -12,6 +12,7 @@ from storage.history.reading.history_reader import HistoryReader
 from storage.jobs.inside import JobInside
 from storage.jobs.store import JobStore
 from storage.recordings.store import RecordingStore
+from storage.tables import RECORDING
 from storage.times import utc_now
 
 
@@ -29,7 +30,7 @@ def read_job_session(database: Database, files: RecordingStore, inside: JobInsid
     return JobSession(
         id=inside.session_id,
         over_s=(utc_now() - ended).total_seconds() if is_over else None,
-        has_audio="audio" in row["artifacts"],
+        has_audio=RECORDING in row["artifacts"],
         language=row["language"],
         speakers=row["speakers"],
         given=_given(row["speakers"], _last_result(JobStore(database, files), inside)),

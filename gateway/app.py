@@ -58,6 +58,7 @@ from storage.jobs.store import JobStore
 from storage.recordings.joining import JoinedRecording
 from storage.recordings.presence import RecordingTimes
 from storage.recordings.service import RecordingService
+from storage.tables import RECORDING
 
 log = get_logger(__name__)
 
@@ -135,7 +136,7 @@ class GatewayApp:
     def _add_recording(self, session_id: str, joined: JoinedRecording) -> None:
         """Note in the record of a session that its recording is complete, and what it lacks."""
         about = {"seconds": joined.seconds, "missing": [list(each) for each in joined.missing]}
-        self._history.add_artifact(session_id, "recording", about)
+        self._history.add_artifact(session_id, RECORDING, about)
 
     async def _rescue(self, session_id: str) -> None:
         """Keep what Redis still has of a session whose gateway is silent."""

@@ -17,6 +17,7 @@ Status: TypeAlias = Literal["active", "ended", "error", "lost"]
 Source: TypeAlias = Literal["live", "enhanced"]
 """Where a transcript comes from: the session itself, or the batch pipeline after it."""
 
+RECORDING: Final = "recording"  # The kind of the artifact that says that a session's audio is joined.
 LOCAL: Final = "local"  # The principal of a server without keys.
 NUMBER_BITS: Final = 20  # Bits for the number of an utterance in its channel: a million, some days of speech.
 CHANNEL_BITS: Final = 3  # Bits for the channel: the protocol has at most eight.

@@ -15,7 +15,7 @@ from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.retention import SessionRemover
 from storage.history.upkeep.session_files import RecordedFiles
 from storage.recordings.library import Recordings
-from storage.tables import LOCAL
+from storage.tables import LOCAL, RECORDING
 from tests.support.enhancer_process import HELD, EnhancerPlace, job_processes, wait_until
 from tests.support.histories import history_of, kept_session, written
 from tests.support.recordings import as_pcm, recording
@@ -35,7 +35,7 @@ def session_of(place: EnhancerPlace, *texts: str, channels: int = 1) -> str:
     """A session that is over, with a recording in which somebody speaks."""
     with history_of(place.database) as history:
         session_id = kept_session(history, 1, *texts)
-        history.add_artifact(session_id, "audio", {"seconds": 10})
+        history.add_artifact(session_id, RECORDING, {"seconds": 10})
         written(history)
     speech = recording("beckett.wav")
     shifted = [np.roll(speech, 16_000 * channel) for channel in range(channels)]
