@@ -20,8 +20,13 @@ QUIET: Final = {
     "kombu": logging.WARNING,
     "celery.app.trace": logging.CRITICAL,
     "celery.worker.consumer": logging.CRITICAL,
+    "celery.worker.request": logging.CRITICAL + 1,
 }
-"""Levels of Celery's loggers: what becomes of jobs, and of the broker, is said by our own lines."""
+"""Levels of Celery's loggers: what becomes of jobs, and of the broker, is said by our own lines.
+
+The last one would say at the end of the process that it could not tell a broker that is gone of a message
+that was taken. Nothing depends on that: whoever gets the message again finds that the job is over.
+"""
 
 
 class CeleryWorker:
