@@ -1,11 +1,10 @@
 """Makes the embedding of a person's voice of a recording: `python -m enhancement.enroll < FILE`.
 
 A process of its own decodes what a stranger sent and loads the model, so that no server has to. It answers
-with one line of JSON, an `EnrolledVoice` or `{"error": ...}`.
+with one line of JSON, a `VoicePrint` or `{"error": ...}`.
 """
 
 import sys
-from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, Final
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from engines.base import Floats
-from engines.diarization.base import Diarizer
+from engines.diarization.base import Diarizer, as_numbers
+from engines.diarization.catalog import load_diarizer
 from enhancement.decoding import open_media_file
 from enhancement.stage_work import BadJobInput
 from runtime.errors import StartupError
@@ -32,11 +32,8 @@ class VoicePrint(msgspec.Struct, frozen=True):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
 class BadVoice(Exception):
     """The recording can't enrol a person; the message says why."""
-
-    message: str
 
 
 def voice_print(file: IO[bytes], diarizer: Diarizer) -> VoicePrint:
@@ -57,30 +54,27 @@ def voice_print(file: IO[bytes], diarizer: Diarizer) -> VoicePrint:
     speaker = max(seconds, key=lambda each: seconds[each])
     if seconds[speaker] < ONE_VOICE * total:
         raise BadVoice("more than one person speaks in it; send a recording of one alone")
-    voice = tuple(round(float(each), 6) for each in found.voices[speaker])
-    return VoicePrint(voice, diarizer.name, round(seconds[speaker], 2))
+    return VoicePrint(as_numbers(found.voices[speaker]), diarizer.name, round(seconds[speaker], 2))
 
 
 def _audio_of(file: IO[bytes]) -> Floats:
     blocks: list[Floats] = []
+    left = int(MOST_S * SAMPLE_RATE)
     with open_media_file(file) as media:
         for block in media.blocks():
-            blocks.append(block)
-            if sum(map(len, blocks)) >= MOST_S * SAMPLE_RATE:
+            blocks.append(block[:left])
+            left -= len(blocks[-1])
+            if not left:
                 break
-    return np.concatenate(blocks)[: int(MOST_S * SAMPLE_RATE)]
+    return np.concatenate(blocks)
 
 
 def main() -> None:
     """Answer for the file on standard input."""
     try:
-        from engines.diarization.catalog import load_diarizer
-
         answer = voice_print(BytesIO(sys.stdin.buffer.read()), load_diarizer())
-    except (BadJobInput, StartupError) as error:
+    except (BadJobInput, BadVoice, StartupError) as error:
         _say({"error": str(error)})
-    except BadVoice as error:
-        _say({"error": error.message})
     else:
         _say(answer)
 

@@ -104,15 +104,20 @@ class GatewayApp:
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        reader, editor = HistoryReader(self._database), SessionEditor(self._database)
-        history = HistoryApi(self._history, reader, editor, self._remover, self._files)
+        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings))
+
+    def _kept_apis(self, settings: GatewaySettings) -> list[object]:
+        """The endpoints of what is kept: sessions, jobs, files and voices."""
         store = self._recordings.recordings.store
+        reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         jobs = JobStore(self._database, store)
-        transcriptions = TranscriptionApi(
-            jobs, store, settings.max_upload_mb << 20, settings.transcription_timeout
-        )
-        speakers = SpeakerApi(SpeakerStore(self._database))
-        self.asgi = make_routes(self._endpoint, rest, history, JobApi(jobs, reader), transcriptions, speakers)
+        max_bytes = settings.max_upload_mb << 20
+        return [
+            HistoryApi(self._history, reader, editor, self._remover, self._files),
+            JobApi(jobs, reader),
+            TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),
+            SpeakerApi(SpeakerStore(self._database)),
+        ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         access = WorkerAccess(

@@ -64,3 +64,8 @@ class Diarizer(Protocol):
             NoVoice: nobody speaks in it.
         """
         ...
+
+
+def as_numbers(voice: Floats) -> tuple[float, ...]:
+    """A vector of a voice as it is kept: six digits are more than two recordings have in common."""
+    return tuple(round(float(each), 6) for each in voice)

@@ -1,14 +1,13 @@
 """Finds who speaks when: by the channels where they are apart, or else with a model of voices."""
 
-import importlib
-from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
+from engines.diarization.base import Diarizer, as_numbers
+from engines.diarization.catalog import load_diarizer
 from enhancement.artifacts import Diarized, SpeakerTurn
 from enhancement.stage_work import Skipped, StageResult, StageWork
 from runtime.errors import StartupError
 
-CATALOG: Final = "engines.diarization.catalog"
 NOBODY: Final = "nobody speaks in the recording"
 
 
@@ -18,10 +17,8 @@ def run(work: StageWork) -> StageResult | Skipped:
         return Skipped(NOBODY)
     if work.prepared.separate:
         return StageResult(_by_channel(work), "the channels of the recording")
-    if find_spec(CATALOG.rpartition(".")[0]) is None:
-        return Skipped("this server has no model that tells speakers apart")
     try:
-        diarizer = importlib.import_module(CATALOG).load_diarizer("auto", work.settings.enhancer_threads)
+        diarizer = load_diarizer(threads=work.settings.enhancer_threads)
     except StartupError as error:
         return Skipped(str(error))
     return StageResult(_by_voice(work, diarizer), diarizer.name)
@@ -38,24 +35,19 @@ def _by_channel(work: StageWork) -> Diarized:
     return Diarized(turns=tuple(turns))
 
 
-def _by_voice(work: StageWork, diarizer: Any) -> Diarized:
+def _by_voice(work: StageWork, diarizer: Diarizer) -> Diarized:
+    """The diarizer numbers speakers from 0 in the order in which they begin to speak."""
     with work.open_audio() as audio:
         samples = audio.read(0, audio.samples)
     found = diarizer.diarize(samples, work.report, work.options.speakers)
-    order = list(dict.fromkeys(turn.speaker for turn in sorted(found.turns, key=lambda turn: turn.start)))
-    labels = {speaker: f"S{at}" for at, speaker in enumerate(order, start=1)}
     turns = tuple(
         SpeakerTurn(
             start=round(turn.start, 3),
             end=round(turn.end, 3),
-            speaker=labels[turn.speaker],
+            speaker=f"S{turn.speaker + 1}",
             overlap=turn.overlap,
         )
         for turn in found.turns
     )
-    voices = {
-        labels[number]: tuple(round(float(x), 6) for x in voice)
-        for number, voice in enumerate(found.voices)
-        if number in labels
-    }
+    voices = {f"S{number}": as_numbers(voice) for number, voice in enumerate(found.voices, start=1)}
     return Diarized(turns=turns, voices=voices, model=diarizer.name)

@@ -16,6 +16,7 @@ from gateway.api.operation import ApiError, operation
 from gateway.api.transcription_form import check_options
 from gateway.http import Reply
 from storage.history.reading.history_reader import HistoryReader
+from storage.jobs.files import JOB_ID
 from storage.jobs.store import JobStore
 from storage.tables import LOCAL
 
@@ -30,7 +31,7 @@ RETRY_AFTER_S: Final = 2  # Seconds after which a client may ask for its job aga
 JobId = Annotated[
     str,
     Meta(
-        pattern="^job_[0-9a-f]{32}$",
+        pattern=f"^{JOB_ID.pattern}$",
         description="the id of a job",
         extra={"must_be": "a job's id: job_ and 32 digits from 0 to f"},
     ),

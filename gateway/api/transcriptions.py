@@ -5,7 +5,6 @@ again gets the transcript of the same job.
 """
 
 import asyncio
-import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from gateway.api.transcription_formats import format_transcript, stream_events
 from gateway.api.upload import BLOCK, UploadedForm, uploaded_form
 from gateway.http import Reply, error_reply, unavailable_reply
 from runtime.logs import get_logger
-from storage.jobs.creating import new_job_id
+from storage.jobs.creating import digest_job_id, new_job_id
 from storage.jobs.files import create_file, input_key
 from storage.jobs.store import JobStore
 from storage.recordings.store import RecordingStore
@@ -77,7 +76,7 @@ class TranscriptionApi:
     def _make_job(self, form: UploadedForm, asked: TranscriptionRequest) -> BatchJob:
         """The job of this file, which is the one of before where the same is sent again meanwhile."""
         said = msgspec.json.encode([form.digest(), asked.options])
-        job_id = f"job_{hashlib.sha256(said).hexdigest()[:32]}"
+        job_id = digest_job_id(said)
         job = self._jobs.read(LOCAL, job_id)
         if job is None or job.status in ENDED:
             job_id = new_job_id() if job else job_id
@@ -89,37 +88,40 @@ class TranscriptionApi:
         assert job is not None
         return job
 
-    async def _wait(self, job: BatchJob) -> BatchJob:
-        """The job once it has ended, or as it is after the longest wait."""
+    async def _looks(self, job: BatchJob) -> AsyncIterator[BatchJob]:
+        """The job as it is from time to time; at last once it has ended, or after the longest wait."""
         until = time.monotonic() + self._longest_wait
+        yield job
         while job.status not in ENDED and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
-            job = await self._look(job)
+            found: BatchJob | None = await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id)
+            job = found or job
+            yield job
+
+    async def _wait(self, job: BatchJob) -> BatchJob:
+        """The job as it is at last."""
+        async for look in self._looks(job):
+            job = look
         return job
 
-    async def _look(self, job: BatchJob) -> BatchJob:
-        """The job as it is now."""
-        return await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id) or job
-
-    async def _stream(self, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[str]:
+    async def _stream(self, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[bytes]:
         """The events of a stream; comments show that the server works on it."""
-        until, told = time.monotonic() + self._longest_wait, 0.0
-        while job.status not in ENDED and time.monotonic() < until:
-            if time.monotonic() >= told + PULSE_S:
+        told = 0.0
+        async for look in self._looks(job):
+            job = look
+            if job.status not in ENDED and time.monotonic() >= told + PULSE_S:
                 told = time.monotonic()
-                yield f": {job.stage or job.status} {job.percent:.0f} %\n\n"
-            await asyncio.sleep(POLL_S)
-            job = await self._look(job)
+                yield f": {job.stage or job.status} {job.percent:.0f} %\n\n".encode()
         if job.result is None:
-            yield _sse(msgspec.json.decode(_trouble(job).body))
+            yield _sse(bytes(_trouble(job).body))
             return
         for event in stream_events(job.result, speakers=asked.response_format == "diarized_json"):
-            yield _sse(event)
-        yield "data: [DONE]\n\n"
+            yield _sse(msgspec.json.encode(event))
+        yield _sse(b"[DONE]")
 
 
-def _sse(event: object) -> str:
-    return f"data: {msgspec.json.encode(event).decode()}\n\n"
+def _sse(data: bytes) -> bytes:
+    return b"data: " + data + b"\n\n"
 
 
 def _answer(job: BatchJob, asked: TranscriptionRequest) -> Response:

@@ -16,7 +16,6 @@ from gateway.api.operation import ApiError
 
 MAX_FIELDS: Final = 100  # Fields of a form beside the file.
 MAX_FIELD_BYTES: Final = 65_536  # Bytes of such a field.
-MAX_SUFFIX: Final = 10  # Characters of the end of a file's name that are kept.
 BLOCK: Final = 1 << 20  # Bytes that are read of the file at once.
 
 
@@ -26,7 +25,7 @@ class UploadedForm:
 
     fields: tuple[tuple[str, str], ...]
     file: IO[bytes]
-    suffix: str  # Such as ".mp3"; it is the client's, with letters and digits alone.
+    suffix: str  # Such as ".mp3"; it is what the client says.
 
     def digest(self) -> str:
         """The SHA-256 of the file, in hexadecimal digits. Blocks."""
@@ -92,6 +91,4 @@ def _read(items: list[tuple[str, UploadFile | str]]) -> UploadedForm:
         raise InvalidParameter("file", "the form has no field file with the audio as a file")
     if not files[0].size:
         raise InvalidParameter("file", "the file is empty")
-    suffix = PurePath(files[0].filename or "").suffix.lower()
-    kept = suffix if suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= MAX_SUFFIX else ""
-    return UploadedForm(fields, files[0].file, kept)
+    return UploadedForm(fields, files[0].file, PurePath(files[0].filename or "").suffix.lower())

@@ -27,8 +27,12 @@ def session_job_id(session_id: str, number: int = 1) -> str:
 
     It is a hash, so nobody who knows the id of a job knows that of its session.
     """
-    digest = hashlib.sha256(f"dalston-job/{session_id}/{number}".encode()).hexdigest()
-    return PREFIX + digest[:DIGITS]
+    return digest_job_id(f"dalston-job/{session_id}/{number}".encode())
+
+
+def digest_job_id(data: bytes) -> str:
+    """The id that follows from what a job is made of."""
+    return PREFIX + hashlib.sha256(data).hexdigest()[:DIGITS]
 
 
 def insert_job(unit: Unit, job_id: str, created_at: datetime, **columns: Any) -> None:

@@ -5,7 +5,8 @@ late changes nothing. A lease that ran out counts as an attempt; after the last 
 without the stage where it can.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -70,15 +71,12 @@ class JobLeases:
 
     def beat(self, lease: StageLease, percent: float | None) -> bool:
         """Renew a lease and say how far the stage is; false where it is lost, or the job was cancelled."""
-        now = self._now()
-        with self._database.writing() as unit:
-            held = _held(unit, lease)
-            if held is None:
-                return False
-            job, stage = held
-            stage.lease_until, job.heartbeat_at = now + self._lease, now
-            stage.percent = stage.percent if percent is None else round(percent, 1)
-            return True
+        with self._held(lease) as held:
+            if held is not None:
+                job, stage, now = held.job, held.stage, held.now
+                stage.lease_until, job.heartbeat_at = now + self._lease, now
+                stage.percent = stage.percent if percent is None else round(percent, 1)
+        return held is not None
 
     def finish(self, lease: StageLease, output_key: str, used: str | None = None) -> bool:
         """A stage is done, and its output is written; whether it still counted."""
@@ -93,29 +91,21 @@ class JobLeases:
 
         Returns whether the lease still counted.
         """
-        now = self._now()
-        with self._database.writing() as unit:
-            held = _held(unit, lease)
-            if held is None:
-                return False
-            job, stage = held
-            if final:
-                _give_up(unit, job, stage, reason, now)
-            else:
-                self._try_again(unit, job, stage, reason, now)
-            return True
+        with self._held(lease) as held:
+            if held is not None and final:
+                _give_up(held.unit, held.job, held.stage, reason, held.now)
+            elif held is not None:
+                self._try_again(held.unit, held.job, held.stage, reason, held.now)
+        return held is not None
 
     def release(self, lease: StageLease, wait_s: float = 0.0, reason: str | None = None) -> bool:
         """Give a stage back that was not at fault, to be begun after `wait_s` seconds."""
-        with self._database.writing() as unit:
-            held = _held(unit, lease)
-            if held is None:
-                return False
-            job, stage = held
-            stage.attempt, stage.reason = stage.attempt - 1, reason
-            _put_back(job, stage)
-            job.due_at = self._now() + timedelta(seconds=wait_s) if wait_s else None
-            return True
+        with self._held(lease) as held:
+            if held is not None:
+                held.stage.attempt, held.stage.reason = held.stage.attempt - 1, reason
+                _put_back(held.job, held.stage)
+                held.job.due_at = held.now + timedelta(seconds=wait_s) if wait_s else None
+        return held is not None
 
     def abandon(self, owner: str, reason: str) -> bool:
         """The process of an owner is gone: what it had counts as an attempt; whether it had something."""
@@ -161,15 +151,29 @@ class JobLeases:
         job.due_at = now + timedelta(seconds=BACKOFF_S * 2 ** (stage.attempt - 1))
 
     def _end_stage(self, lease: StageLease, status: str, **columns: Any) -> bool:
+        with self._held(lease) as held:
+            if held is not None:
+                _end(held.stage, status, held.now, **columns)
+                held.job.heartbeat_at = held.job.sent_at = held.now  # Its owner goes on with the next stage.
+        return held is not None
+
+    @contextmanager
+    def _held(self, lease: StageLease) -> Iterator["_HeldStage | None"]:
+        """A transaction with the rows of a lease; None where it does not count any more."""
         now = self._now()
         with self._database.writing() as unit:
-            held = _held(unit, lease)
-            if held is None:
-                return False
-            job, stage = held
-            _end(stage, status, now, **columns)
-            job.heartbeat_at = job.sent_at = now  # Its owner goes on with the next stage.
-            return True
+            rows = _held(unit, lease)
+            yield None if rows is None else _HeldStage(unit, *rows, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldStage:
+    """The rows of a lease that counts, in a transaction that began at `now`."""
+
+    unit: Unit
+    job: JobRecord
+    stage: JobStageRecord
+    now: datetime
 
 
 def expire_leases(unit: Unit, max_attempts: int, now: datetime) -> list[str]:

@@ -15,6 +15,7 @@ from dalston_realtime.protocol.jobs import ENDED
 from storage.database import Database
 from storage.inserting import insert_missing
 from storage.jobs.tables import JobRecord, WebhookRecord
+from storage.jobs.webhooks import new_webhook
 from storage.tables import SessionRecord
 from storage.times import as_iso, utc_now
 
@@ -55,15 +56,7 @@ class WebhookEvents:
                 "created": as_iso(now),
                 "data": {name: value for name, value in data.items() if value not in (None, {}, [])},
             }
-            yield {
-                "event_id": key,
-                "url": self._url,
-                "kind": kind,
-                "body": msgspec.json.encode(body).decode(),
-                "attempts": 0,
-                "created_at": now,
-                "next_at": now,
-            }
+            yield new_webhook(key, self._url, kind, msgspec.json.encode(body).decode(), now)
 
 
 def _untold(query: Any, prefix: str, key: InstrumentedAttribute[str]) -> Select[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select, update
 
@@ -28,6 +28,19 @@ class DueWebhook:
     created_at: datetime
 
 
+def new_webhook(event_id: str, url: str, kind: str, body: str, now: datetime) -> dict[str, Any]:
+    """The row of a webhook that is to be delivered at once."""
+    return {
+        "event_id": event_id,
+        "url": url,
+        "kind": kind,
+        "body": body,
+        "attempts": 0,
+        "created_at": now,
+        "next_at": now,
+    }
+
+
 class WebhookStore:
     """The webhooks in one database; every method blocks, and may raise `DatabaseUnavailable`."""
 
@@ -36,16 +49,7 @@ class WebhookStore:
 
     def add(self, event_id: str, url: str, kind: str, body: str) -> None:
         """Have a webhook delivered; one of the same id is delivered once."""
-        now = self._now()
-        row = {
-            "event_id": event_id,
-            "url": url,
-            "kind": kind,
-            "body": body,
-            "attempts": 0,
-            "created_at": now,
-            "next_at": now,
-        }
+        row = new_webhook(event_id, url, kind, body, self._now())
         with self._database.writing() as unit:
             insert_missing(unit, WebhookRecord, [row], ["event_id"])
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from enhancement.webhooks.signing import signature
 from storage.database import Database
 from storage.jobs.webhooks import WebhookStore
 from tests.support.histories import NOON
+from tests.support.http_server import QuietHandler, http_server
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENCE_S = 0.5  # Seconds that the tests wait for a receiver that never answers.
@@ -33,27 +33,16 @@ class HookServer:
 
 @contextmanager
 def receiving(receiver: HookServer) -> Iterator[HookServer]:
-    class HookHandler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.got.append((dict(self.headers), body))
+    class HookHandler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
+            receiver.got.append((dict(self.headers), self.body()))
             self.send_response(receiver.status)
             self.send_header("Location", receiver.url)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), HookHandler)
-    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with http_server(HookHandler) as port:
+        receiver.url = f"http://127.0.0.1:{port}/hook"
         yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Room:
