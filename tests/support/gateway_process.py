@@ -135,5 +135,6 @@ class Client:
 @asynccontextmanager
 async def client(gateway: GatewayProcess, query: str = "") -> AsyncIterator[Client]:
     """A connected client."""
-    async with connect(gateway.url(query), proxy=None, compression=None, max_size=None) as ws:
+    url = gateway.url(query)
+    async with connect(url, proxy=None, compression=None, max_size=None, open_timeout=DEADLINE_S) as ws:
         yield Client(ws)

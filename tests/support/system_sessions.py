@@ -56,7 +56,9 @@ async def talk(
     """
     async with (
         asyncio.timeout(deadline_s),
-        connect(stream(server, **query), compression=None, ping_timeout=None) as socket,
+        connect(
+            stream(server, **query), compression=None, ping_timeout=None, open_timeout=DEADLINE_S
+        ) as socket,
     ):
         saying = asyncio.create_task(say(socket))
         events = await read_all(socket)

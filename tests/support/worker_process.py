@@ -89,7 +89,8 @@ class WorkerProcess:
         """A connection, as a gateway opens it; `worker_sessions` opens sessions on it."""
         url = f"ws://{self._host}:{self.port}{PATH}"
         headers = {"Authorization": f"Bearer {secret}"}
-        return connect(url, proxy=None, compression=None, max_size=None, additional_headers=headers)
+        options: dict[str, Any] = {"proxy": None, "compression": None, "max_size": None}
+        return connect(url, **options, additional_headers=headers, open_timeout=DEADLINE_S)
 
     def line(self, name: str, pattern: str) -> str:
         """Wait for a line of one process that matches."""

@@ -169,12 +169,13 @@ def test_many_connects_take_exactly_the_places_there_are(
                     assert me.closed[0] == 4503
                     refused.release()
 
-            visits = [asyncio.create_task(visit()) for _ in range(100)]
-            for _ in range(93):
-                await refused.acquire()
-            await places_taken(shared_redis, 7)
-            release.set()
-            await asyncio.gather(*visits)
+            async with asyncio.TaskGroup() as visits:  # What goes wrong in one of them ends the test with it.
+                for _ in range(100):
+                    visits.create_task(visit())
+                for _ in range(93):
+                    await refused.acquire()
+                await places_taken(shared_redis, 7)
+                release.set()
             await places_taken(shared_redis, 0)
 
     run(main())
