@@ -57,12 +57,12 @@ class Authenticator:
             return await self._tokens.verify(credential, facts)
         return await self._without_key(credential, facts)
 
-    def holds(self, principal: Principal) -> bool:
+    def holds(self, principal_id: str) -> bool:
         """Whether a principal that was let in may stay: its key is neither revoked nor expired.
 
         The user of this machine may; what they began before the first key was made is theirs.
         """
-        return principal.is_local or self.keys.get(principal.id) is not None
+        return self._is_off or principal_id == LOCAL_USER.id or self.keys.get(principal_id) is not None
 
     async def _owner(self, secret: str) -> Principal:
         key = await self.keys.find(secret)

@@ -24,11 +24,6 @@ class Principal:
     scopes: frozenset[Scope]
     limits: KeyLimits = NO_LIMITS
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it is the user of this machine, who needs no key."""
-        return self.id == LOCAL
-
     def require(self, scope: Scope) -> None:
         """Refuse who may not do what `scope` allows.
 

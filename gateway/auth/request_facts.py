@@ -3,12 +3,12 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from gateway.settings import Network
 
 UNKNOWN: Final = "unknown"  # The address of a client whose socket has none.
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host")  # What proxies add.
@@ -28,8 +28,9 @@ class RequestFacts:
     def of(cls, connection: HTTPConnection, trusted: Sequence[Network] = ()) -> "RequestFacts":
         """The facts of a request or WebSocket; the proxies in `trusted` are believed."""
         headers = connection.headers
+        hosts = headers.getlist("host")
         return cls(
-            host=headers.get("host"),
+            host=hosts[0] if len(hosts) == 1 else None,
             origin=headers.get("origin"),
             address=client_address(connection, trusted),
             is_forwarded=any(name in headers for name in FORWARDED),
