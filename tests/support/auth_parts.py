@@ -119,6 +119,7 @@ def connection(
     return HTTPConnection(
         {
             "type": "websocket",
+            "path": "/",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
             "query_string": query.encode(),
             "subprotocols": list(subprotocols),
