@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -29,8 +30,12 @@ from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
+from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
+from gateway.realtime.dialect_connection import DialectTimes
+from gateway.realtime.dialect_endpoint import DialectGate, dialect_routes
+from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
@@ -99,12 +104,14 @@ class GatewayApp:
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
+        self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings))
+        sockets = self._dialect_sockets(settings, metrics)
+        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings), sockets=sockets)
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
         """The endpoints of what is kept: sessions, jobs, files and voices."""
@@ -160,12 +167,25 @@ class GatewayApp:
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
             self._sessions,
-            Admission(self._directory, settings.overflow_allowed, store=settings.store == "on"),
+            self._admission,
             SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
             self._connections,
             metrics,
             EndpointLimits(settings.flush_timeout, settings.retry_after),
         )
+
+    def _dialect_sockets(self, settings: GatewaySettings, metrics: GatewayMetrics) -> list[WebSocketRoute]:
+        """The paths of the clients of other services."""
+        gate = DialectGate(
+            self._sessions,
+            self._admission,
+            self._directory,
+            ModelNames(settings.model_aliases),
+            settings.overflow,
+            settings.retry_after,
+        )
+        times = DialectTimes(flush=settings.flush_timeout)
+        return dialect_routes(DIALECTS, gate, self._connections, metrics, times, self._stopping)
 
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
@@ -213,14 +233,15 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, *apis: object) -> Starlette:
-    """The ASGI application with the operations of these; other dialects get their routes here."""
+def make_routes(endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()) -> Starlette:
+    """The ASGI application with the operations of these; `sockets` are the paths beside the stream."""
     description = ApiDescription()
     described = [route for api in (*apis, description) for route in routes_of(api)]
     description.routes = described
     return Starlette(
         routes=[
             WebSocketRoute(STREAM_PATH, endpoint.__call__),
+            *sockets,
             WebSocketRoute("/{path:path}", unknown_socket),
             *described,
         ],
