@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from gateway.realtime.dialects.deepgram_flux import DeepgramFlux
+from gateway.realtime.dialects.deepgram_listen import DeepgramListen
 from gateway.realtime.dialects.dialect import Dialect
 
-DIALECTS: Final[tuple[Dialect, ...]] = ()
+DIALECTS: Final[tuple[Dialect, ...]] = (DeepgramListen(), DeepgramFlux())
