@@ -5,5 +5,10 @@ from typing import Final
 from gateway.realtime.dialects.deepgram_flux import DeepgramFlux
 from gateway.realtime.dialects.deepgram_listen import DeepgramListen
 from gateway.realtime.dialects.dialect import Dialect
+from gateway.realtime.dialects.elevenlabs import ElevenLabsRealtime
 
-DIALECTS: Final[tuple[Dialect, ...]] = (DeepgramListen(), DeepgramFlux())
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    DeepgramListen(),
+    DeepgramFlux(),
+    ElevenLabsRealtime(),
+)
