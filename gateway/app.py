@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -17,6 +18,7 @@ from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
+from gateway.api.file_jobs import FileJobs
 from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
@@ -25,6 +27,7 @@ from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.api.vendor_files import VendorFileApi
 from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S
 from gateway.auth.request_guard import RequestGuard
@@ -33,8 +36,12 @@ from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
+from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
+from gateway.realtime.dialect_connection import DialectTimes
+from gateway.realtime.dialect_endpoint import DialectGate, dialect_routes
+from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
@@ -104,13 +111,17 @@ class GatewayApp:
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
+        self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
         self._guard = make_guard(settings, self._database)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        self.asgi = make_routes(self._guard, self._endpoint, rest, *self._kept_apis(settings))
+        sockets = self._dialect_sockets(settings, metrics)
+        self.asgi = make_routes(
+            self._guard, self._endpoint, rest, *self._kept_apis(settings), sockets=sockets
+        )
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
         """The endpoints of what is kept: sessions, jobs, files and voices."""
@@ -118,10 +129,12 @@ class GatewayApp:
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
+        files = FileJobs(jobs, store, settings.transcription_timeout)
         return [
             HistoryApi(self._history, reader, editor, self._remover, self._files),
             JobApi(jobs, reader),
-            TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),
+            TranscriptionApi(files, max_bytes),
+            VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
         ]
@@ -168,12 +181,26 @@ class GatewayApp:
         return StreamEndpoint(
             self._guard,
             self._sessions,
-            Admission(self._directory, settings.overflow_allowed, store=settings.store == "on"),
+            self._admission,
             SessionFinder(self._sessions, self._checkpoints, self._connect.secret, settings.retry_after),
             self._connections,
             metrics,
             EndpointLimits(settings.flush_timeout, settings.retry_after),
         )
+
+    def _dialect_sockets(self, settings: GatewaySettings, metrics: GatewayMetrics) -> list[WebSocketRoute]:
+        """The paths of the clients of other services."""
+        gate = DialectGate(
+            self._guard,
+            self._sessions,
+            self._admission,
+            self._directory,
+            ModelNames(settings.model_aliases),
+            settings.overflow,
+            settings.retry_after,
+        )
+        times = DialectTimes(flush=settings.flush_timeout)
+        return dialect_routes(DIALECTS, gate, self._connections, metrics, times, self._stopping)
 
     async def open(self) -> None:
         """Open the database, which says who may be let in.
@@ -237,14 +264,17 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(guard: RequestGuard, endpoint: StreamEndpoint, *apis: object) -> Starlette:
-    """The ASGI application with the operations of these; other dialects get their routes here."""
+def make_routes(
+    guard: RequestGuard, endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()
+) -> Starlette:
+    """The ASGI application with the operations of these; `sockets` are the paths beside the stream."""
     description = ApiDescription()
     described = [route for api in (*apis, description) for route in routes_of(api, guard)]
     description.routes = described
     return Starlette(
         routes=[
             WebSocketRoute(STREAM_PATH, endpoint.__call__),
+            *sockets,
             WebSocketRoute("/{path:path}", unknown_socket),
             *described,
         ],

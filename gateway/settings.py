@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.parameters import Overflow
+from gateway.model_names import parse_aliases
 from runtime.settings import DAY_S
 from storage.settings import StorageSettings
 
@@ -23,6 +24,10 @@ def _parse_overflows(value: Any) -> Any:
     if names - set(STRATEGIES):
         raise ValueError(f"must be none, or some of {', '.join(STRATEGIES)} with commas between them")
     return names
+
+
+def _parse_model_aliases(value: Any) -> Any:
+    return parse_aliases(value) if isinstance(value, str) else value
 
 
 def _parse_networks(value: Any) -> Any:
@@ -75,6 +80,11 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         "reject,queue,degrade",
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
+    )
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_model_aliases)] = Field(
+        "",
+        validate_default=True,
+        description="what other services call a model, as name=model,name=model; *: any other name",
     )
     gateway_timeout: float = Field(
         12.0,

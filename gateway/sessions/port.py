@@ -42,6 +42,17 @@ class SessionPort:
         self._session, self._attachment = session, attachment
         self._missed, self._on_close, self._token = missed, on_close, token
 
+    @property
+    def received(self) -> float:
+        """Seconds of audio that were taken."""
+        return self._session.state.replay.seconds
+
+    @property
+    def processed(self) -> float | None:
+        """Seconds of audio without any further event, None while events wait to be given out."""
+        state = self._session.state
+        return None if len(state.events) else state.continuity.state.processed
+
     async def append_audio(self, data: bytes) -> None:
         """Take the client's audio; waits while too much is on its way to the worker."""
         await self._session.input.receive_audio(data)

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -58,14 +59,18 @@ class SessionManager:
         self._over: dict[str, asyncio.TimerHandle] = {}  # Sessions that are over, until they are forgotten.
         self._expiry: dict[str, asyncio.TimerHandle] = {}  # Sessions whose client is away, until they end.
 
-    def begin(self, config: SessionConfig, principal: Principal) -> SessionPort:
-        """Begin a session for a client that is accepted; it belongs to `principal`."""
+    def begin(self, config: SessionConfig, principal: Principal, *, resumable: bool = True) -> SessionPort:
+        """Begin a session for a client that is accepted; it belongs to `principal`.
+
+        `resumable` says whether its client may lose its connection.
+        """
+        limits = self._limits if resumable else replace(self._limits, resume_window=0.0)
         session_id = self._new_id()
         token = new_resume_token(session_id)
         state = SessionState.new(
             session_id, config, self._access.clock, principal=principal.id, token=token_digest(token)
         )
-        return self._attach(self._start(state, PhaseTracker()), (), token)
+        return self._attach(self._start(state, PhaseTracker(), limits), (), token)
 
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
@@ -94,7 +99,7 @@ class SessionManager:
         if known := self.find(session_id):
             return known
         log.info("taken over", session=session_id)
-        session = self._start(state.taken_over(), PhaseTracker(SessionPhase.FAILING_OVER))
+        session = self._start(state.taken_over(), PhaseTracker(SessionPhase.FAILING_OVER), self._limits)
         session.keep()
         session.record()
         session.entry.take_over()
@@ -146,9 +151,9 @@ class SessionManager:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline)
 
-    def _start(self, state: SessionState, phase: PhaseTracker) -> Session:
+    def _start(self, state: SessionState, phase: PhaseTracker, limits: SessionPolicy) -> Session:
         session = Session(
-            state, self._access, self._checkpoints, self._limits, phase, self._recordings, self._history
+            state, self._access, self._checkpoints, limits, phase, self._recordings, self._history
         )
         self._sessions[session.id] = session
         if self._draining:
