@@ -18,7 +18,7 @@ import typer
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.extras import require_extra
 from runtime.procfile import with_env_file
-from storage.api_keys.api_key import SCOPES, ApiKey, Scope
+from storage.api_keys.api_key import DEFAULT_SCOPES, SCOPES, ApiKey, Scope
 
 if TYPE_CHECKING:
     from gateway.auth.audit_log import AuditLog
@@ -37,7 +37,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, 
 Scopes = Annotated[
     list[str] | None,
     typer.Option(
-        "--scope", metavar="SCOPE", help="transcribe, history or admin; repeatable; all by default."
+        "--scope", metavar="SCOPE", help="transcribe, history or admin; repeatable; all but admin by default."
     ),
 ]
 Expires = Annotated[
@@ -116,7 +116,7 @@ def _scopes(given: list[str] | None) -> list[Scope]:
     unknown = [name for name in given or () if name not in SCOPES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
-    return [scope for scope in SCOPES if not given or scope in given]
+    return [scope for scope in SCOPES if scope in (given or DEFAULT_SCOPES)]
 
 
 def _expiry(text: str | None) -> datetime | None:

@@ -34,6 +34,7 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert run("revoke", key_id)[:2] == (0, f"{key_id} is revoked\n")
     assert "revoked" in run("list")[1]
     assert run("revoke", key_id)[0] == 2
+    assert "(history, transcribe)" in run("create", "by default")[2]
     assert (tmp_path / "data" / "audit.log").read_text().count(key_id) == 2
 
 
