@@ -1,6 +1,7 @@
 """Finds the session that a client comes back for: here, at the gateway that has it, or in Redis."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
@@ -32,10 +33,20 @@ class ConnectionRefused(Exception):
 
 
 class SessionFinder:
-    """Finds sessions for clients that come back; `retry_after` is in seconds."""
+    """Finds sessions for clients that come back; `retry_after` is in seconds.
 
-    def __init__(self, sessions: SessionManager, checkpoints: CheckpointStore, retry_after: float) -> None:
+    `tls_ca` is the file of the CA that is trusted in other gateways, where it is not the system's.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        checkpoints: CheckpointStore,
+        retry_after: float,
+        tls_ca: Path | None = None,
+    ) -> None:
         self._sessions, self._checkpoints, self._retry_after = sessions, checkpoints, retry_after
+        self._tls_ca = tls_ca
 
     async def locate(self, client: WebSocket, session_id: str) -> Session | SessionForwarder:
         """The session if it is or can be here, else a way to the gateway that has it.
@@ -80,7 +91,7 @@ class SessionFinder:
         query = client.scope["query_string"].decode("ascii")
         headers = {name: value for name, value in client.headers.items() if name == "authorization"}
         try:
-            return await SessionForwarder.open(address, f"{STREAM_PATH}?{query}", headers)
+            return await SessionForwarder.open(address, f"{STREAM_PATH}?{query}", headers, self._tls_ca)
         except ForwardRefused as refused:
             if refused.status == 503:  # It is going away.
                 return None

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 from typing import Any, Final
 
 import uvicorn
@@ -70,7 +71,7 @@ def _bound(family: int, address: Any, client_timeout: float) -> socket.socket:
     return sock
 
 
-def make_server(app: ASGIApp, head_seconds: float) -> DrainingServer:
+def make_server(app: ASGIApp, head_seconds: float, tls: ssl.SSLContext | None = None) -> DrainingServer:
     """The server for `app`, to be run with `serve(sockets=[...])` and ended with `end_serving`.
 
     A client has `head_seconds` to send a complete request.
@@ -78,6 +79,7 @@ def make_server(app: ASGIApp, head_seconds: float) -> DrainingServer:
     return DrainingServer(
         uvicorn.Config(
             UvicornSockets(app),
+            ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             http=guarded_http(head_seconds),
             ws="websockets-sansio",
             ws_max_size=MAX_MESSAGE_BYTES,

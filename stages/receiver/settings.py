@@ -1,5 +1,7 @@
 """Holds the settings that the receiver reads."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from runtime.settings import DAY_S
@@ -10,6 +12,10 @@ class ReceiverSettings(WorkerSettings):
     """What the receiver reads."""
 
     receiver_host: str = Field("127.0.0.1", description="address on which the worker listens")
+    receiver_tls_cert: Path | None = Field(
+        None, description="file of the certificate and its chain, for TLS to gateways; unset: no TLS"
+    )
+    receiver_tls_key: Path | None = Field(None, description="file of the certificate's private key")
     advertise_host: str | None = Field(
         None, description="host under which gateways reach the worker; unset: the one it listens on"
     )
