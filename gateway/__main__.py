@@ -9,6 +9,7 @@ import uvloop
 
 from gateway.app import GatewayApp
 from gateway.http import STREAM_PATH
+from gateway.server.deadlines import ClientDeadlines
 from gateway.server.uvicorn_server import bind, bind_other_family, make_server
 from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at, shown_at
@@ -47,7 +48,9 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
     certificate = server_certificate(settings.tls_cert, settings.tls_key, "TLS")
     gateway = GatewayApp(settings, own_address(settings, sock))
     server = make_server(
-        gateway.asgi, settings.handshake_timeout, certificate.context if certificate else None
+        gateway.asgi,
+        ClientDeadlines(head=settings.handshake_timeout),
+        certificate.context if certificate else None,
     )
     serving = asyncio.create_task(server.serve(sockets=sockets))
     helping = asyncio.create_task(gateway.run())

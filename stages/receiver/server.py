@@ -17,6 +17,7 @@ from runtime.addresses import cannot_listen
 from runtime.logs import get_logger
 from runtime.process import Stop
 from runtime.tls import server_certificate
+from stages.receiver.guarded_connection import GuardedConnection
 from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
@@ -51,6 +52,7 @@ async def listening(
             settings.receiver_host,
             settings.receiver_port,
             ssl=tls,
+            create_connection=GuardedConnection,
             process_request=HttpResponder(settings, worker).respond,
             compression=None,
             max_size=MAX_FRAME,
