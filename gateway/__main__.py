@@ -15,6 +15,7 @@ from gateway.settings import GatewaySettings
 from runtime.addresses import reached_at, shown_at
 from runtime.logs import configure_logging, get_logger
 from runtime.process import Stop, run_main
+from runtime.repeated_lines import count_repeats
 from runtime.settings import raise_file_limit, read_settings
 from runtime.tls import client_context, server_certificate
 
@@ -35,6 +36,7 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logging("gateway", settings.log_level, settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # Its lines show query strings.
+    count_repeats("asyncio", "uvicorn.error", "gateway.server.guarded_sockets")
     raise_file_limit()
     with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, sock, stop))

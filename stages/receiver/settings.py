@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from broker.records import WORKER_ID
 from runtime.settings import DAY_S
 from stages.settings import WorkerSettings
 
@@ -19,7 +20,11 @@ class ReceiverSettings(WorkerSettings):
     advertise_host: str | None = Field(
         None, description="host under which gateways reach the worker; unset: the one it listens on"
     )
-    worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
+    worker_id: str | None = Field(
+        None,
+        pattern=WORKER_ID,
+        description="name of the worker, in ASCII without space and colon; unset: host name and port",
+    )
     idle_timeout: float = Field(
         60, gt=0, le=DAY_S, description="seconds without audio and keepalive until a session is ended"
     )
