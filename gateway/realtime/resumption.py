@@ -54,8 +54,8 @@ class ResumeRequest:
 class SessionFinder:
     """Finds sessions for clients that come back; `retry_after` is in seconds.
 
-    `secret` is shown to other gateways, so that they believe who the client is. `tls_ca` is the file of the CA
-    that is trusted in other gateways, where it is not the system's.
+    `secret` is shown to other gateways, so that they believe who the client is. `tls_ca` is the file of the
+    CA that is trusted in other gateways, where it is not the system's.
     """
 
     def __init__(
