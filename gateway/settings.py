@@ -92,5 +92,15 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         600.0, gt=0, le=DAY_S, description="seconds for which a client may wait for the transcript of a file"
     )
     max_connections: int = Field(
-        4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"
+        4096, ge=1, le=1_000_000, description="connections of this gateway for live audio at once"
+    )
+    wyoming_port: int | None = Field(
+        None, ge=0, le=65535, description="port for Wyoming clients; 0: any free one; unset: none"
+    )
+    wyoming_host: str = Field("127.0.0.1", description="address on which Wyoming clients are served")
+    wyoming_open: Literal["off", "on"] = Field(
+        "off", description="on: whoever reaches that address may use Wyoming, which knows no keys"
+    )
+    wyoming_endpointing: Literal["client", "server"] = Field(
+        "client", description="who finds the end of what is said to Wyoming: the client, or the server"
     )

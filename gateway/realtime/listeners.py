@@ -1,0 +1,43 @@
+"""Makes the listeners that the settings ask for."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from gateway.realtime.listener import Listener, ListenerParts
+from gateway.realtime.wyoming.listener import WyomingListener
+from gateway.realtime.wyoming.program import WyomingProgram
+from gateway.settings import GatewaySettings
+from runtime.errors import StartupError
+
+
+def make_listeners(settings: GatewaySettings, parts: ListenerParts) -> list[Listener]:
+    """The listeners; none of them is open yet.
+
+    Raises:
+        StartupError: one would be open to others and must not, or lacks its library.
+    """
+    return list(_listeners(settings, parts))
+
+
+def _listeners(settings: GatewaySettings, parts: ListenerParts) -> Iterator[Listener]:
+    if settings.wyoming_port is not None:
+        _check_wyoming(settings)
+        program = WyomingProgram(parts.directory, client_ends=settings.wyoming_endpointing == "client")
+        yield WyomingListener(settings.wyoming_host, settings.wyoming_port, parts, program)
+
+
+def _check_wyoming(settings: GatewaySettings) -> None:
+    """Refuse to let everybody in by mistake: the protocol knows no keys."""
+    host = settings.wyoming_host
+    if settings.wyoming_open == "off" and not _is_loopback(host):
+        raise StartupError(
+            f"Wyoming knows no keys, so at {host} whoever reaches this machine could use it: set"
+            " DALSTON_WYOMING_OPEN=on if that is meant, or DALSTON_WYOMING_HOST=127.0.0.1"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
