@@ -104,3 +104,10 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     wyoming_endpointing: Literal["client", "server"] = Field(
         "client", description="who finds the end of what is said to Wyoming: the client, or the server"
     )
+    riva_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port for clients of NVIDIA Riva (gRPC); 0: any free one; unset: none",
+    )
+    riva_host: str = Field("127.0.0.1", description="address on which clients of Riva are served")

@@ -8,6 +8,7 @@ from gateway.realtime.wyoming.listener import WyomingListener
 from gateway.realtime.wyoming.program import WyomingProgram
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
+from runtime.extras import require_extra
 
 
 def make_listeners(settings: GatewaySettings, parts: ListenerParts) -> list[Listener]:
@@ -24,6 +25,11 @@ def _listeners(settings: GatewaySettings, parts: ListenerParts) -> Iterator[List
         _check_wyoming(settings)
         program = WyomingProgram(parts.directory, client_ends=settings.wyoming_endpointing == "client")
         yield WyomingListener(settings.wyoming_host, settings.wyoming_port, parts, program)
+    if settings.riva_port is not None:
+        require_extra("riva", "DALSTON_RIVA_PORT")
+        from gateway.realtime.riva.listener import RivaListener  # It loads gRPC, which takes 20 MB.
+
+        yield RivaListener(settings.riva_host, settings.riva_port, parts)
 
 
 def _check_wyoming(settings: GatewaySettings) -> None:
