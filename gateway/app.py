@@ -20,11 +20,15 @@ from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
+from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.auth.access import check_start, make_guard, run_access
+from gateway.auth.key_directory import POLL_S
+from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -53,6 +57,7 @@ from gateway.workers.liveness import LivenessLimits
 from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
+from storage.api_keys.key_store import KeyStore
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
@@ -77,7 +82,7 @@ class GatewayApp:
     """A gateway that other gateways reach at `address`; `asgi` is its application."""
 
     def __init__(self, settings: GatewaySettings, address: str = "") -> None:
-        self._redis = settings.redis
+        self._settings, self._redis = settings, settings.redis
         self._router = SessionRouter.connect(settings)
         metrics = GatewayMetrics()
         metrics.redis_available.set_function(lambda: float(self._router.available))
@@ -107,6 +112,7 @@ class GatewayApp:
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
+        self._guard = make_guard(settings, self._database)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
@@ -114,10 +120,12 @@ class GatewayApp:
         )
         gate = self._make_gate(settings)
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
-        parts = ListenerParts(gate, self._directory, self._connections, metrics, times)
+        parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
         sockets = self._dialect_sockets(settings, metrics, gate)
-        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings), sockets=sockets)
+        self.asgi = make_routes(
+            self._guard, self._endpoint, rest, *self._kept_apis(settings), sockets=sockets
+        )
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
         """The endpoints of what is kept: sessions, jobs, files and voices."""
@@ -130,6 +138,7 @@ class GatewayApp:
             JobApi(jobs, reader),
             TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),
             SpeakerApi(SpeakerStore(self._database)),
+            KeyApi(KeyStore(self._database), self._guard),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
@@ -172,9 +181,10 @@ class GatewayApp:
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
+            self._guard,
             self._sessions,
             self._admission,
-            SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
+            SessionFinder(self._sessions, self._checkpoints, self._connect.secret, settings.retry_after),
             self._connections,
             metrics,
             EndpointLimits(settings.flush_timeout, settings.retry_after),
@@ -182,6 +192,7 @@ class GatewayApp:
 
     def _make_gate(self, settings: GatewaySettings) -> DialectGate:
         return DialectGate(
+            self._guard,
             self._sessions,
             self._admission,
             self._directory,
@@ -197,19 +208,22 @@ class GatewayApp:
         times = DialectTimes(flush=settings.flush_timeout)
         return dialect_routes(DIALECTS, gate, self._connections, metrics, times, self._stopping)
 
-    async def open_listeners(self) -> None:
-        """Listen for clients that come to a port of their own.
+    async def open(self) -> None:
+        """Open the database, which says who may be let in, and the ports beside the WebSockets'.
 
         Raises:
-            StartupError: an address or a port can't be had.
+            StartupError: the server would be open to others, or a port can't be had.
         """
+        self._history.start()
+        await check_start(self._settings, self._guard.authenticator)
         for listener in self._listeners:
             await listener.open()
 
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
-        self._history.start()
         async with asyncio.TaskGroup() as group:
+            group.create_task(run_access(self._settings, self._guard.authenticator))
+            group.create_task(self._end_withdrawn())
             group.create_task(self._sessions.run())
             group.create_task(self._upkeep.run())
             group.create_task(self._recording_upkeep.run())
@@ -217,6 +231,12 @@ class GatewayApp:
             group.create_task(self._checkpoints.run())
             on_slots = self._slots.queue.on_slots_changed
             group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
+
+    async def _end_withdrawn(self) -> None:
+        """End the sessions whose key was revoked or has expired."""
+        while True:
+            self._sessions.end_withdrawn(self._guard.authenticator.holds)
+            await asyncio.sleep(POLL_S)
 
     async def has_capacity(self) -> bool:
         """Whether a worker can take a session."""
@@ -256,10 +276,12 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()) -> Starlette:
+def make_routes(
+    guard: RequestGuard, endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()
+) -> Starlette:
     """The ASGI application with the operations of these; `sockets` are the paths beside the stream."""
     description = ApiDescription()
-    described = [route for api in (*apis, description) for route in routes_of(api)]
+    described = [route for api in (*apis, description) for route in routes_of(api, guard)]
     description.routes = described
     return Starlette(
         routes=[

@@ -20,13 +20,13 @@ from gateway.api.operation import operation
 from gateway.api.transcription_form import TranscriptionForm, TranscriptionRequest, read_form
 from gateway.api.transcription_formats import format_transcript, stream_events
 from gateway.api.upload import BLOCK, UploadedForm, uploaded_form
+from gateway.auth.principal import Principal
 from gateway.http import Reply, error_reply, unavailable_reply
 from runtime.logs import get_logger
 from storage.jobs.creating import digest_job_id, new_job_id
 from storage.jobs.files import create_file, input_key
 from storage.jobs.store import JobStore
 from storage.recordings.store import RecordingStore
-from storage.tables import LOCAL
 
 log = get_logger(__name__)
 
@@ -46,6 +46,7 @@ class TranscriptionApi:
     @operation(
         "POST",
         TRANSCRIPTIONS,
+        scope="transcribe",
         media="*/*",
         form=TranscriptionForm,
         statuses={200: "the transcript, in the format that was asked for", 202: "the job, where async=true"},
@@ -57,57 +58,57 @@ class TranscriptionApi:
             503: f"{AWAY}, or the transcript is not ready in time",
         },
     )
-    async def transcribe(self, request: Request) -> Response:
+    async def transcribe(self, principal: Principal, request: Request) -> Response:
         """Transcribe a file."""
         async with uploaded_form(request, self._max_bytes) as form:
             asked = read_form(form.fields)
-            job = await asyncio.to_thread(self._make_job, form, asked)
+            job = await asyncio.to_thread(self._make_job, principal.id, form, asked)
         if asked.ignored:
             log.info("fields of a form change nothing", job=job.job_id, fields=asked.ignored)
         if not asked.wait:
             return job_reply(job, 202)
         if asked.stream:
-            events = self._stream(job, asked)
+            events = self._stream(principal.id, job, asked)
             return StreamingResponse(
                 events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
             )
-        return _answer(await self._wait(job), asked)
+        return _answer(await self._wait(principal.id, job), asked)
 
-    def _make_job(self, form: UploadedForm, asked: TranscriptionRequest) -> BatchJob:
+    def _make_job(self, owner: str, form: UploadedForm, asked: TranscriptionRequest) -> BatchJob:
         """The job of this file, which is the one of before where the same is sent again meanwhile."""
-        said = msgspec.json.encode([form.digest(), asked.options])
+        said = msgspec.json.encode([owner, form.digest(), asked.options])
         job_id = digest_job_id(said)
-        job = self._jobs.read(LOCAL, job_id)
+        job = self._jobs.read(owner, job_id)
         if job is None or job.status in ENDED:
             job_id = new_job_id() if job else job_id
             key = input_key(job_id, form.suffix)
             with create_file(self._store, key) as copy:
                 shutil.copyfileobj(form.file, copy, BLOCK)
-            self._jobs.create(LOCAL, asked.options, input_key=key, job_id=job_id)
-            job = self._jobs.read(LOCAL, job_id)
+            self._jobs.create(owner, asked.options, input_key=key, job_id=job_id)
+            job = self._jobs.read(owner, job_id)
         assert job is not None
         return job
 
-    async def _looks(self, job: BatchJob) -> AsyncIterator[BatchJob]:
+    async def _looks(self, owner: str, job: BatchJob) -> AsyncIterator[BatchJob]:
         """The job as it is from time to time; at last once it has ended, or after the longest wait."""
         until = time.monotonic() + self._longest_wait
         yield job
         while job.status not in ENDED and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
-            found: BatchJob | None = await asyncio.to_thread(read_job, self._jobs, LOCAL, job.job_id)
+            found: BatchJob | None = await asyncio.to_thread(read_job, self._jobs, owner, job.job_id)
             job = found or job
             yield job
 
-    async def _wait(self, job: BatchJob) -> BatchJob:
+    async def _wait(self, owner: str, job: BatchJob) -> BatchJob:
         """The job as it is at last."""
-        async for look in self._looks(job):
+        async for look in self._looks(owner, job):
             job = look
         return job
 
-    async def _stream(self, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[bytes]:
+    async def _stream(self, owner: str, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[bytes]:
         """The events of a stream; comments show that the server works on it."""
         told = 0.0
-        async for look in self._looks(job):
+        async for look in self._looks(owner, job):
             job = look
             if job.status not in ENDED and time.monotonic() >= told + PULSE_S:
                 told = time.monotonic()

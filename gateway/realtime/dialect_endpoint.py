@@ -15,6 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
+from gateway.auth.errors import RequestRefused
+from gateway.auth.principal import Principal
+from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
 from gateway.http import ErrorBody, error_reply, no_capacity_reply
 from gateway.metrics import GatewayMetrics
@@ -25,7 +28,6 @@ from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
 from gateway.realtime.dialects.dialect import Dialect, Opening
 from gateway.realtime.dialects.handshake import Handshake
 from gateway.realtime.resumption import ConnectionRefused
-from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
 from runtime.logs import get_logger
@@ -41,6 +43,7 @@ class DialectGate:
 
     def __init__(
         self,
+        guard: RequestGuard,
         sessions: SessionManager,
         admission: Admission,
         directory: WorkerDirectory,
@@ -49,12 +52,21 @@ class DialectGate:
         retry_after: float,
     ) -> None:
         """`overflow` is what the server does where all slots are taken; `retry_after` is in seconds."""
-        self._sessions, self._admission, self._directory = sessions, admission, directory
+        self._guard, self._sessions = guard, sessions
+        self._admission, self._directory = admission, directory
         self._names, self._overflow, self._retry_after = names, overflow, retry_after
 
-    def begin(self, config: SessionConfig) -> SessionPort:
+    async def identify(self, client: WebSocket, credential: str | None) -> Principal:
+        """Who a client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        return await self._guard.admit_credential(client, credential, "transcribe")
+
+    def begin(self, config: SessionConfig, principal: Principal) -> SessionPort:
         """Begin a session; its client can't come back to it, since no dialect has words for that."""
-        return self._sessions.begin(config, resumable=False)
+        return self._sessions.begin(config, principal, resumable=False)
 
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters with our name of the model, and with what the server adds.
@@ -65,10 +77,6 @@ class DialectGate:
         snapshot = await self._snapshot()
         loaded = {name for info, _ in snapshot.models() for name in (info.name, info.variant)}
         return await self._admission.check(replace(config, model=self._names.resolve(config.model, loaded)))
-
-    async def identify(self, _credential: str | None) -> SessionOutcome | None:
-        """Check a credential."""
-        return None
 
     async def check_room(self, config: SessionConfig) -> None:
         """Refuse a client for whom no slot is free now.
@@ -86,6 +94,35 @@ class DialectGate:
             return await self._directory.get()
         except RegistryUnavailable:
             return WorkerSnapshot(())
+
+
+class KnownClient:
+    """One client's way to sessions: they belong to whom its credential says."""
+
+    def __init__(self, gate: DialectGate, client: WebSocket) -> None:
+        self._gate, self._client = gate, client
+        self._principal: Principal | None = None
+
+    async def identify(self, credential: str | None) -> None:
+        """Find out who the client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        self._principal = await self._gate.identify(self._client, credential)
+
+    async def admit(self, config: SessionConfig) -> SessionConfig:
+        """The parameters as the server takes them.
+
+        Raises:
+            InvalidParameter: no worker could serve that.
+        """
+        return await self._gate.admit(config)
+
+    def begin(self, config: SessionConfig) -> SessionPort:
+        """Begin a session."""
+        assert self._principal is not None, "a dialect passed on audio of somebody unknown"
+        return self._gate.begin(config, self._principal)
 
 
 class DialectEndpoint:
@@ -112,14 +149,15 @@ class DialectEndpoint:
             except InvalidParameter as error:
                 reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
                 await self._refuse(client, reply)
-            except ConnectionRefused as refused:
+            except (ConnectionRefused, RequestRefused) as refused:
                 await self._refuse(client, refused.reply)
 
     async def _answer(self, client: WebSocket) -> None:
         opening = self._dialect.open(read_handshake(client.scope))
+        known = KnownClient(self._gate, client)
         if not opening.identifies_later:
-            await self._gate.identify(opening.credential)
-        config = await self._gate.admit(opening.config)
+            await known.identify(opening.credential)
+        config = await known.admit(opening.config)
         if self._stopping.is_set():
             raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
         if self._dialect.refuses_when_full:
@@ -127,14 +165,16 @@ class DialectEndpoint:
         if self._connections.is_full:
             raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", 5.0))
         with self._connections.counted():
-            await self._serve(client, opening, config)
+            await self._serve(client, opening, config, known)
 
-    async def _serve(self, client: WebSocket, opening: Opening, config: SessionConfig) -> None:
+    async def _serve(
+        self, client: WebSocket, opening: Opening, config: SessionConfig, known: KnownClient
+    ) -> None:
         self._note_ignored(opening.ignored)
         await client.accept(opening.subprotocol, _header_list(opening))
         self._metrics.dialects.labels(self._dialect.name).inc()
         conversation = opening.begin(config)
-        await DialectConnection(client, conversation, config, self._gate, self._times, self._stopping).serve()
+        await DialectConnection(client, conversation, config, known, self._times, self._stopping).serve()
 
     def _note_ignored(self, ignored: Iterable[str]) -> None:
         for flag in ignored:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.directory import WorkerDirectory
 from gateway.metrics import GatewayMetrics
 from gateway.realtime.connection_count import ConnectionCount
@@ -33,6 +34,7 @@ class ListenerTimes:
 class ListenerParts:
     """What a listener needs of its gateway."""
 
+    guard: RequestGuard
     gate: DialectGate
     directory: WorkerDirectory
     connections: ConnectionCount

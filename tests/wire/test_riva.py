@@ -20,6 +20,7 @@ from gateway.realtime.riva.proto import (
     StreamingRequest,
     StreamingResponse,
 )
+from storage.api_keys.api_key import PREFIX
 from tests.support.fake_worker import WorkerVisit, echo, fake_worker
 from tests.support.gateway_process import GatewayProcess, gateway_process, run
 from tests.support.gateway_sessions import SECOND, recorder
@@ -51,17 +52,19 @@ def port(_served: tuple[GatewayProcess, int], shared_redis: RedisServer) -> Iter
 
 
 @asynccontextmanager
-async def stream(port: int, *messages: dict[str, Any]) -> AsyncIterator[Any]:
-    """A stream that has sent its configuration, and these messages."""
+async def stream(port: int, *messages: dict[str, Any], key: str = "") -> AsyncIterator[Any]:
+    """A stream with this key, if any, that has sent its configuration and these messages."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         method = channel.stream_stream(
             f"/{SERVICE}/StreamingRecognize", StreamingRequest.SerializeToString, StreamingResponse.FromString
         )
-        call = method()
-        first = StreamingRequest(streaming_config={"config": CONFIG, "interim_results": True})
-        await call.write(first)
-        for message in messages:
-            await call.write(StreamingRequest(**message))
+        call = method(metadata=(("authorization", f"Bearer {key}"),) if key else None)
+        first = {"streaming_config": {"config": CONFIG, "interim_results": True}}
+        with suppress(
+            grpc.aio.AioRpcError, asyncio.InvalidStateError
+        ):  # One that is refused has ended already.
+            for message in (first, *messages):
+                await call.write(StreamingRequest(**message))
         yield call
 
 
@@ -118,6 +121,14 @@ def test_without_a_slot_a_stream_is_unavailable(port: int, shared_redis: RedisSe
     async def main() -> None:
         async with fake_worker(shared_redis.url, recorder, capacity=0), stream(port) as call:
             assert await status(call) is grpc.StatusCode.UNAVAILABLE
+
+    run(main())
+
+
+def test_a_key_that_nobody_has_is_refused(port: int, shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url, recorder), stream(port, key=f"{PREFIX}unknown") as call:
+            assert await status(call) is grpc.StatusCode.UNAUTHENTICATED
 
     run(main())
 

@@ -24,9 +24,9 @@ class Conversation(ABC):
     times of events go on, numbers of utterances begin again.
     """
 
-    idle_s: ClassVar[float] = 60.0  # Seconds without any frame of the client until it is told to go.
-    max_frame: ClassVar[int] = 1 << 20  # Bytes of one frame of the client.
-    ticks: ClassVar[bool] = False  # Whether it wants to know how much audio has been heard without a word.
+    idle_s: float = 60.0  # Seconds without any frame of the client until it is told to go.
+    max_frame: int = 1 << 20  # Bytes of one frame of the client.
+    ticks: bool = False  # Whether it wants to know up to where audio has been heard.
 
     def greet(self) -> Actions:
         """What the client is told at once, before it has a session."""

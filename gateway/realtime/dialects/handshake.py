@@ -66,6 +66,11 @@ class Handshake:
             raise InvalidParameter(name, f"{name} must be from {low:g} to {high:g}, not {text[:40]!r}")
         return number
 
+    def asked(self, names: Collection[str]) -> tuple[str, ...]:
+        """Which of these query parameters are there and are not false."""
+        present = {name for name, text in self.query if text.lower() not in ("", *FALSE)}
+        return tuple(name for name in self.names if name in present and name in names)
+
     def authorization(self, schemes: Collection[str]) -> str | None:
         """The key of the header `Authorization`, behind one of these schemes, in any case."""
         scheme, _, key = self.headers.get("authorization", "").strip().partition(" ")

@@ -1,18 +1,21 @@
 """Reads from and writes to a call of gRPC, and says with which status it ends."""
 
+import re
 from typing import Any, Final, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
+from starlette.requests import HTTPConnection
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from gateway.realtime.riva.proto import StreamingRequest
+from gateway.realtime.riva.proto import SERVICE, StreamingRequest
 from gateway.sessions.outcome import SessionOutcome
 from runtime.errors import SessionError
 
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 
-SCHEME: Final = "bearer"  # What stands before a key in the metadata `authorization`, in any case.
+PEER: Final = re.compile(r"ipv[46]:(?P<host>.*):\d+")
+"""How gRPC writes the address of a client."""
 
 STATUSES: Final = {
     CloseCode.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
@@ -27,6 +30,16 @@ STATUSES: Final = {
     CloseCode.INTERNAL: grpc.StatusCode.INTERNAL,
 }
 """The status of a call by how its session ended."""
+
+
+REFUSALS: Final = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+"""The status of a call by the HTTP status with which its client is refused."""
 
 
 def parse(kind: Any, data: bytes) -> Any:
@@ -52,27 +65,27 @@ async def receive(context: Context) -> Any:
     return None if data is grpc.aio.EOF else parse(StreamingRequest, data)
 
 
-def credential_of(context: Context) -> str | None:
-    """The key or token in the metadata, None where there is none.
+def request_of(context: Context, method: str, host: str) -> HTTPConnection:
+    """A call as the request over HTTP that it is; `host` is where we listen: gRPC keeps Host to itself."""
+    metadata = context.invocation_metadata() or ()
+    headers = [(k.encode(), v.encode()) for k, v in metadata if isinstance(v, str) and k != "host"]
+    address = PEER.fullmatch(context.peer())
+    scope = {
+        "type": "http",
+        "path": f"/{SERVICE}/{method}",
+        "query_string": b"",
+        "headers": [(b"host", host.encode()), *headers],
+        "client": (address["host"].strip("[]"), 0) if address else None,
+    }
+    return HTTPConnection(scope)
 
-    Raises:
-        SessionError: it has another form.
-    """
-    found = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
-    if not found:
-        return None
-    scheme, _, credential = str(found[0]).partition(" ")
-    if len(found) > 1 or scheme.lower() != SCHEME:
-        raise SessionError(CloseCode.UNAUTHORIZED, "give one key, as `authorization: Bearer KEY`")
-    return credential.strip()
 
-
-def check_end(outcome: SessionOutcome | None) -> None:
-    """Have a call end as its session did; None: it goes on.
+def check_end(outcome: SessionOutcome) -> None:
+    """Have a call end as its session did.
 
     Raises:
         SessionError: it is no good end.
     """
-    if outcome is not None and outcome.code is not None and outcome.code is not CloseCode.NORMAL:
+    if outcome.code is not None and outcome.code is not CloseCode.NORMAL:
         message = outcome.event.message if outcome.event else outcome.name
         raise SessionError(outcome.code, message)

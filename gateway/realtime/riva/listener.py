@@ -36,7 +36,7 @@ class RivaListener:
         """
         host = f"[{self._host}]" if ":" in self._host else self._host
         self._server = grpc.aio.server(options=_options(self._parts.times.machine))
-        self._server.add_generic_rpc_handlers((RivaService(self._parts).handlers,))
+        self._server.add_generic_rpc_handlers((RivaService(self._parts, host).handlers,))
         try:
             port = self._server.add_insecure_port(f"{host}:{self._port}")
         except RuntimeError:

@@ -11,9 +11,11 @@ import grpc
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import InvalidParameter
+from gateway.auth.errors import RequestRefused
+from gateway.auth.principal import Principal
 from gateway.realtime.listener import ListenerParts
 from gateway.realtime.riva.answers import config_response, recognize_response
-from gateway.realtime.riva.calls import STATUSES, Context, check_end, credential_of, parse, receive
+from gateway.realtime.riva.calls import REFUSALS, STATUSES, Context, check_end, parse, receive, request_of
 from gateway.realtime.riva.parameters import ignored_flags, session_config
 from gateway.realtime.riva.proto import SERVICE, ConfigRequest, RecognizeRequest
 from gateway.realtime.riva.recording import without_header
@@ -24,16 +26,19 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
-Handler: TypeAlias = Callable[[bytes, Context], Awaitable[bytes | None]]
+Handler: TypeAlias = Callable[[bytes, Context, Principal], Awaitable[bytes | None]]
+Method: TypeAlias = Callable[[bytes, Context], Awaitable[bytes | None]]
 
+LIST: Final = "GetRivaSpeechRecognitionConfig"
 DIALECT: Final = "riva"  # The name in metrics and logs.
 
 
 class RivaService:
     """The calls of a gateway's clients; each is refused, or served to its end, by a status of gRPC."""
 
-    def __init__(self, parts: ListenerParts) -> None:
-        self._parts = parts
+    def __init__(self, parts: ListenerParts, host: str) -> None:
+        """`host` is the address that clients come to."""
+        self._parts, self._host = parts, host
 
     @property
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -42,20 +47,23 @@ class RivaService:
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
-                "StreamingRecognize": stream(self._guard(self._stream)),
-                "Recognize": unary(self._guard(self._recognize)),
-                "GetRivaSpeechRecognitionConfig": unary(self._guard(self._list_models)),
+                "StreamingRecognize": stream(self._guard("StreamingRecognize", self._stream)),
+                "Recognize": unary(self._guard("Recognize", self._recognize)),
+                LIST: unary(self._guard(LIST, self._list_models)),
             },
         )
 
-    def _guard(self, handler: Handler) -> Handler:
+    def _guard(self, name: str, handler: Handler) -> Method:
         """The handler for clients that may call it; what goes wrong in it becomes a status."""
 
         async def guarded(request: bytes, context: Context) -> bytes | None:
             status, message = grpc.StatusCode.INTERNAL, "a fault of the server"
             try:
-                check_end(await self._parts.gate.identify(credential_of(context)))
-                return await handler(request, context)
+                asked = request_of(context, name, self._host)
+                principal = await self._parts.guard.admit(asked, "transcribe")
+                return await handler(request, context, principal)
+            except RequestRefused as refused:
+                status, message = REFUSALS[refused.status], refused.message
             except InvalidParameter as error:
                 status, message = grpc.StatusCode.INVALID_ARGUMENT, error.message
             except SessionError as error:
@@ -69,11 +77,11 @@ class RivaService:
 
         return guarded
 
-    async def _stream(self, _requests: Any, context: Context) -> None:
+    async def _stream(self, _requests: Any, context: Context, principal: Principal) -> None:
         with self._counted():
             first = await self._first(context)
             asked, number = first.streaming_config, first.id.value
-            port = await self._begin(asked.config, interim_results=asked.interim_results)
+            port = await self._begin(principal, asked.config, interim_results=asked.interim_results)
             send = partial(_send, context)
             stream = RivaStream(port, self._parts.times.flush, partial(receive, context), send, number)
             check_end(await stream.run())
@@ -88,18 +96,18 @@ class RivaService:
             raise SessionError(CloseCode.INVALID_REQUEST, "the first message must be the configuration")
         return first
 
-    async def _recognize(self, data: bytes, _context: Context) -> bytes:
+    async def _recognize(self, data: bytes, _context: Context, principal: Principal) -> bytes:
         request = parse(RecognizeRequest, data)
         config, audio = without_header(request.config, request.audio)
         with self._counted():
-            port = await self._begin(config, interim_results=False)
+            port = await self._begin(principal, config, interim_results=False)
             recognition = RivaRecognition(port, self._parts.times.flush, audio)
             check_end(await recognition.run())
         response = recognize_response(recognition.finals)
         response.id.value = request.id.value
         return bytes(response.SerializeToString())
 
-    async def _list_models(self, data: bytes, _context: Context) -> bytes:
+    async def _list_models(self, data: bytes, _context: Context, _principal: Principal) -> bytes:
         asked = parse(ConfigRequest, data).model_name
         try:
             snapshot = await self._parts.directory.get()
@@ -117,10 +125,10 @@ class RivaService:
         with self._parts.connections.counted():
             yield
 
-    async def _begin(self, asked: Any, *, interim_results: bool) -> SessionPort:
+    async def _begin(self, principal: Principal, asked: Any, *, interim_results: bool) -> SessionPort:
         config = await self._parts.gate.admit(session_config(asked, interim_results=interim_results))
         self._parts.note_ignored(DIALECT, ignored_flags(asked))
-        return self._parts.gate.begin(config)
+        return self._parts.gate.begin(config, principal)
 
 
 async def _send(context: Context, response: Any) -> None:

@@ -1,4 +1,7 @@
-"""Serves one Wyoming client: says what this server is, and transcribes one request after the other."""
+"""Serves one Wyoming client: says what this server is, and transcribes one request after the other.
+
+The protocol knows no keys, so a client is the user of this machine.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,6 +11,7 @@ from typing import Final
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.principal import LOCAL_USER
 from gateway.realtime.listener import ListenerParts
 from gateway.realtime.wyoming.answer import WyomingAnswer
 from gateway.realtime.wyoming.messages import Transcribe, failure, read_data
@@ -103,7 +107,7 @@ class WyomingConnection:
         return self._request
 
     def _begin_session(self, config: SessionConfig, answer: WyomingAnswer) -> RequestSession:
-        port, flush = self._parts.gate.begin(config), self._parts.times.flush
+        port, flush = self._parts.gate.begin(config, LOCAL_USER), self._parts.times.flush
         return RequestSession(port, answer, self._send, self._writer.close, flush)
 
     async def _finish_request(self) -> None:

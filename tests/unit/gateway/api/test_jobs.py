@@ -25,6 +25,7 @@ from storage.jobs.sending import JobSending
 from storage.jobs.store import JobStore
 from storage.recordings.store import RecordingStore
 from storage.tables import LOCAL
+from tests.support.auth_parts import open_guard
 from tests.support.histories import MovedClock, begun, history_of, written
 
 AUDIO = b"RIFF and so on"
@@ -40,7 +41,8 @@ class JobEndpoints:
         self.store, self.jobs = RecordingStore(str(folder)), JobStore(database, RecordingStore(str(folder)))
         self._leases, self._sending = JobLeases(database), JobSending(database)
         api = TranscriptionApi(self.jobs, self.store, MAX_BYTES, longest_wait)
-        routes = [*routes_of(JobApi(self.jobs, HistoryReader(database))), *routes_of(api)]
+        guard, jobs = open_guard(), JobApi(self.jobs, HistoryReader(database))
+        routes = [*routes_of(jobs, guard), *routes_of(api, guard)]
         self._app = Starlette(routes=routes)
 
     def call(self, method: str, path: str = TRANSCRIPTIONS, **more: Any) -> httpx.Response:

@@ -11,8 +11,10 @@ from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import Event, Partial, SessionEnd, SpeechStart, Word
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.models import ModelInfo
+from gateway.auth.credentials import credential_of
+from gateway.auth.request_facts import RequestFacts
 from gateway.realtime.riva.answers import config_response, recognize_response, streaming_response
-from gateway.realtime.riva.calls import STATUSES, check_end, credential_of, parse
+from gateway.realtime.riva.calls import STATUSES, check_end, parse, request_of
 from gateway.realtime.riva.parameters import ignored_flags, session_config
 from gateway.realtime.riva.proto import RecognitionConfig, RecognizeRequest, StreamingRequest
 from gateway.realtime.riva.recording import without_header
@@ -159,31 +161,35 @@ def test_a_wav_file_that_cannot_be_read_is_refused(audio: bytes) -> None:
 
 
 class FakeContext:
-    """The metadata of a call."""
+    """The metadata of a call, and where it comes from."""
 
-    def __init__(self, *pairs: tuple[str, str]) -> None:
-        self._pairs = pairs
+    def __init__(self, peer: str, *pairs: tuple[str, Any]) -> None:
+        self._peer, self._pairs = peer, pairs
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+    def invocation_metadata(self) -> tuple[tuple[str, Any], ...]:
         """All of it."""
         return self._pairs
 
+    def peer(self) -> str:
+        """The address as gRPC writes it."""
+        return self._peer
 
-def test_a_key_comes_in_the_metadata() -> None:
-    assert credential_of(FakeContext(("function-id", "x"))) is None
-    assert credential_of(FakeContext(("authorization", "bearer  k"))) == "k"
 
-
-@pytest.mark.parametrize("values", [("k",), ("Basic k",), ("Bearer k", "Bearer j")])
-def test_a_key_in_another_form_is_refused(values: tuple[str, ...]) -> None:
-    with pytest.raises(SessionError) as refused:
-        credential_of(FakeContext(*(("authorization", value) for value in values)))
-    assert refused.value.code is CloseCode.UNAUTHORIZED
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [("ipv4:10.0.0.7:501", "10.0.0.7"), ("ipv6:[::1]:501", "::1"), ("unix:/a", "unknown")],
+)
+def test_a_call_is_a_request_that_the_guard_understands(peer: str, address: str) -> None:
+    metadata = ("authorization", "Bearer k"), ("x-bin", b"\xff"), ("host", "localhost")
+    asked = request_of(FakeContext(peer, *metadata), "Recognize", "10.0.0.1")
+    assert credential_of(asked) == "k"
+    facts = RequestFacts.of(asked)
+    assert (facts.host, facts.address, facts.origin) == ("10.0.0.1", address, None)
 
 
 def test_every_end_has_a_status() -> None:
     assert set(CloseCode) - set(STATUSES) == {CloseCode.NORMAL}
-    for good in (None, SessionOutcome(None), SessionOutcome(CloseCode.NORMAL)):
+    for good in (SessionOutcome(None), SessionOutcome(CloseCode.NORMAL)):
         check_end(good)
     with pytest.raises(SessionError, match="too slow"):
         check_end(SessionOutcome.error(CloseCode.LAG_EXCEEDED, "too slow"))
