@@ -40,14 +40,18 @@ class WyomingConnection:
         self._asked = Transcribe()
         self._request: WyomingRequest | None = None
 
+    @property
+    def _is_served(self) -> bool:
+        return self._request is not None and self._request.is_served
+
     def stop(self) -> None:
-        """Close the connection, unless a request runs: its session says how that ends."""
-        if self._request is None:
+        """Close the connection, unless it has a session, which says how that ends."""
+        if not self._is_served:
             self._writer.close()
 
     async def serve(self) -> None:
         """Serve until the client is gone, does nothing, or sends what is no event."""
-        with suppress(ConnectionError, TimeoutError):
+        with suppress(ConnectionError):
             try:
                 await self._take_events()
             except BadWyomingEvent as error:
@@ -67,8 +71,12 @@ class WyomingConnection:
 
     async def _take_events(self) -> None:
         while True:
-            seconds = self._parts.times.idle if self._request is None else None
-            event = await self._reader.read_event(seconds)
+            try:
+                event = await self._reader.read_event(self._parts.times.idle)
+            except TimeoutError:
+                if self._is_served:  # The session has limits of its own for a client that does nothing.
+                    continue
+                return
             if event is None:
                 return
             await self._handle_event(event)

@@ -28,6 +28,11 @@ class WyomingRequest:
         self._narrower = SampleNarrower(audio.width)
         self._served: RequestSession | None = None
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a session goes on."""
+        return self._served is not None and not self._served.is_over
+
     async def append_audio(self, audio: AudioFormat, data: bytes) -> None:
         """Take audio; waits while too much is on its way to the worker."""
         if self._answer.is_complete or not data:
@@ -72,9 +77,14 @@ class RequestSession:
         self._appending: asyncio.Timeout | None = None
         self._serving = asyncio.create_task(self._serve())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the client has heard all that there is."""
+        return self._serving.done()
+
     async def append_audio(self, data: bytes) -> None:
         """Take audio; waits while too much is on its way to the worker, and the session goes on."""
-        if self._serving.done():
+        if self.is_over:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as self._appending:
@@ -83,7 +93,7 @@ class RequestSession:
 
     async def finish(self) -> None:
         """Have all audio transcribed; returns when the client has its answer."""
-        if not self._answer.is_complete and not self._serving.done():
+        if not self._answer.is_complete and not self.is_over:
             await self._port.handle(EndCommand())
         await self._serving
 

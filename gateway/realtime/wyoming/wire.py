@@ -54,20 +54,19 @@ class WyomingReader:
     def __init__(self, stream: asyncio.StreamReader, body_seconds: float) -> None:
         self._stream, self._body_seconds = stream, body_seconds
 
-    async def read_event(self, seconds: float | None) -> WyomingEvent | None:
-        """The next event, for which a client has so many seconds; None where it has closed the connection.
+    async def read_event(self, seconds: float) -> WyomingEvent | None:
+        """The next event, which may be so many seconds in coming; None where the connection is closed.
 
         Raises:
-            BadWyomingEvent: what comes is none.
-            TimeoutError: it does not come.
+            BadWyomingEvent: what comes is none, or not all of it comes.
+            TimeoutError: nothing comes; what has come of a line is kept.
         """
         try:
             async with asyncio.timeout(seconds):
                 line = await self._read_line()
             if line is None:
                 return None
-            async with asyncio.timeout(self._body_seconds):
-                return await self._read_body(line)
+            return await self._read_body(line)
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
@@ -80,9 +79,14 @@ class WyomingReader:
 
     async def _read_body(self, line: WyomingLine) -> WyomingEvent:
         data = line.data or {}
-        if line.data_length:
-            data = data | _decode(await self._stream.readexactly(line.data_length), _OBJECTS)
-        payload = await self._stream.readexactly(line.payload_length or 0)
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                behind = await self._stream.readexactly(line.data_length or 0)
+                payload = await self._stream.readexactly(line.payload_length or 0)
+        except TimeoutError:
+            raise BadWyomingEvent(f"not all of {line.type[:40]} came in time") from None
+        if behind:
+            data = data | _decode(behind, _OBJECTS)
         return WyomingEvent(line.type, data, payload)
 
 
