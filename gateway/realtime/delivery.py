@@ -16,12 +16,12 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 
 
 async def deliver(port: SessionPort, emit: Emit, flush_seconds: float) -> SessionOutcome:
-    """Emit the events of a session to its end, or until this client has it no more; how it ended.
+    """Emit the events of a session that can't be resumed to its end; how it ended.
 
     A client that does not read has `flush_seconds` for its last results.
     """
     try:
-        return await first_of(_emit_all(port, emit), _detached(port), _late(port, flush_seconds))
+        return await first_of(_emit_all(port, emit), _late(port, flush_seconds))
     finally:
         port.let_go()
 
@@ -30,10 +30,6 @@ async def _emit_all(port: SessionPort, emit: Emit) -> SessionOutcome:
     async for outgoing in port.events():
         await emit(outgoing.event)
     return await port.ended()
-
-
-async def _detached(port: SessionPort) -> SessionOutcome:
-    return await asyncio.shield(port.detached)
 
 
 async def _late(port: SessionPort, flush_seconds: float) -> SessionOutcome:
