@@ -18,6 +18,7 @@ from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
+from gateway.api.file_jobs import FileJobs
 from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
@@ -26,6 +27,7 @@ from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.api.vendor_files import VendorFileApi
 from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S
 from gateway.auth.request_guard import RequestGuard
@@ -133,10 +135,12 @@ class GatewayApp:
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
+        files = FileJobs(jobs, store, settings.transcription_timeout)
         return [
             HistoryApi(self._history, reader, editor, self._remover, self._files),
             JobApi(jobs, reader),
-            TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),
+            TranscriptionApi(files, max_bytes),
+            VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
         ]

@@ -16,13 +16,14 @@ from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.arguments import path_names, read_body, read_fields, read_value
+from gateway.auth.credentials import credential_of
 from gateway.auth.errors import RequestRefused
 from gateway.auth.principal import Principal, Scope
 from gateway.auth.request_guard import RequestGuard
@@ -34,6 +35,7 @@ JSON: Final = "application/json"
 ACT_FOR: Final = "principal"  # The query parameter with which an admin asks for what is another one's.
 _DECLARED: Final = "__operations__"  # The attribute of a handler that holds what it was declared as.
 
+CredentialReader: TypeAlias = Callable[[HTTPConnection], str | None]
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
@@ -56,7 +58,7 @@ class Operation:
     `media` is the type of what is answered, `form` the struct of a body that is a form, which the handler
     reads itself. Where it `needs_body` not, an empty one is an empty object. `statuses` are the answers that
     are no errors, `errors` the others, each with what it means. `audited` is the name of the line that a
-    success writes into the audit log.
+    success writes into the audit log, `credential` finds the client's key.
     """
 
     method: str
@@ -66,6 +68,7 @@ class Operation:
     hints: Mapping[str, Any]
     scope: Scope | None
     audited: str | None = None
+    credential: CredentialReader = credential_of
     media: str = JSON
     needs_body: bool = True
     form: type[msgspec.Struct] | None = None
@@ -138,7 +141,9 @@ async def _answer(declared: Operation, handler: Handler, guard: RequestGuard, re
 
 
 async def _handle(declared: Operation, handler: Handler, guard: RequestGuard, request: Request) -> Response:
-    principal = None if declared.scope is None else await guard.admit(request, declared.scope)
+    principal = None
+    if declared.scope is not None:
+        principal = await guard.admit(request, declared.scope, declared.credential)
     arguments = await _arguments(declared, request)
     if principal is not None and "principal" in declared.hints:
         arguments["principal"] = await _acting_for(principal, declared, guard, request)

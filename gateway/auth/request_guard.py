@@ -1,6 +1,6 @@
 """Lets a request in, or refuses it: finds its credential, who has that, and whether they may do this."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from starlette.requests import HTTPConnection
 
@@ -33,8 +33,13 @@ class RequestGuard:
         """Where a request comes from."""
         return RequestFacts.of(connection, self._trusted)
 
-    async def admit(self, connection: HTTPConnection, scope: Scope) -> Principal:
-        """Who makes a request of our own protocol, if they may do what `scope` allows.
+    async def admit(
+        self,
+        connection: HTTPConnection,
+        scope: Scope,
+        read: Callable[[HTTPConnection], str | None] = credential_of,
+    ) -> Principal:
+        """Who makes a request, if they may do what `scope` allows; `read` finds the credential.
 
         Raises:
             RequestRefused: they may not, or it is not known who they are.
@@ -42,7 +47,7 @@ class RequestGuard:
         if connection.scope["path"] in self._open_paths:
             return LOCAL_USER
         try:
-            credential = credential_of(connection)
+            credential = read(connection)
         except RequestRefused as refused:
             await self._note_refusal(connection, refused)
             raise

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dalston_realtime.protocol.events import Final, Partial, Word
-from gateway.realtime.dialects.spoken_words import spoken_text, spoken_word
+from gateway.spoken_words import spoken_text, spoken_word
 
 UNKNOWN_CONFIDENCE = 0.0  # The schema demands a number.
 

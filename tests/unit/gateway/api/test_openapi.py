@@ -19,6 +19,7 @@ from gateway.api.operation import operation, routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.api.vendor_files import VendorFileApi
 from gateway.app import make_routes
 from gateway.realtime.endpoint import StreamEndpoint
 from storage.database import Database
@@ -35,7 +36,7 @@ WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
 
 def gateway_routes() -> Starlette:
     """The application of a gateway whose parts are never called."""
-    kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, SpeakerApi)
+    kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, VendorFileApi, SpeakerApi)
     apis: list[object] = [object.__new__(kind) for kind in kinds]
     return make_routes(open_guard(), cast(StreamEndpoint, lambda *_: None), *apis)
 

@@ -133,6 +133,15 @@ def test_nobody_is_let_in_before_the_database_was_read() -> None:
     assert (status(asked), status(asked, secret)) == (503, 503)
 
 
+def test_guesses_do_not_ask_a_database_each_time_that_is_away() -> None:
+    keys = MemoryKeys()
+    keys.trouble = "it is away"
+    asked = authenticator(keys)
+    assert [status(asked, f"dk_{number}") for number in range(20)] == [503] * 20
+    assert [status(asked) for _ in range(20)] == [503] * 20
+    assert keys.tries == 1
+
+
 def test_known_keys_hold_for_a_while_without_the_database() -> None:
     keys, time = MemoryKeys(), KeyTime()
     _, secret = keys.create()

@@ -3,6 +3,8 @@
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.auth.request_facts import RequestFacts, client_address, is_loopback_host, is_loopback_origin
 from tests.support.auth_parts import connection
@@ -48,3 +50,12 @@ def test_names_of_this_machine() -> None:
         assert not is_loopback_host(host)
     for origin in ("null", "file://", "", "http://evil.test", "chrome-extension://localhost", "localhost"):
         assert not is_loopback_origin(origin)
+
+
+@given(st.text(max_size=80))
+def test_no_header_is_too_strange(text: str) -> None:
+    value = text.encode("utf-8", "replace").decode("latin-1")
+    asked = connection(("Host", text), ("Origin", text), ("X-Forwarded-For", text), client="10.0.0.1")
+    ipaddress.ip_address(RequestFacts.of(asked, PROXIES).address)
+    for each in (text, value):
+        assert is_loopback_origin(f"http://{each}") == is_loopback_host(each)
