@@ -60,3 +60,8 @@ class Listener(Protocol):
 
     async def close(self) -> None:
         """Cut off who is still there."""
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host else host

@@ -1,9 +1,9 @@
 """Makes the listeners that the settings ask for."""
 
-import ipaddress
 from collections.abc import Iterator
 
-from gateway.realtime.listener import Listener, ListenerParts
+from gateway.auth.request_facts import is_loopback_host
+from gateway.realtime.listener import Listener, ListenerParts, bracketed
 from gateway.realtime.wyoming.listener import WyomingListener
 from gateway.realtime.wyoming.program import WyomingProgram
 from gateway.settings import GatewaySettings
@@ -35,15 +35,8 @@ def _listeners(settings: GatewaySettings, parts: ListenerParts) -> Iterator[List
 def _check_wyoming(settings: GatewaySettings) -> None:
     """Refuse to let everybody in by mistake: the protocol knows no keys."""
     host = settings.wyoming_host
-    if settings.wyoming_open == "off" and not _is_loopback(host):
+    if settings.wyoming_open == "off" and not is_loopback_host(bracketed(host)):
         raise StartupError(
             f"Wyoming knows no keys, so at {host} whoever reaches this machine could use it: set"
             " DALSTON_WYOMING_OPEN=on if that is meant, or DALSTON_WYOMING_HOST=127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

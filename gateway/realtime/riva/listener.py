@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from gateway.realtime.listener import ListenerParts
+from gateway.realtime.listener import ListenerParts, bracketed
 from gateway.realtime.riva.service import RivaService
 from runtime.addresses import cannot_listen
 from runtime.logs import get_logger
@@ -34,7 +34,7 @@ class RivaListener:
         Raises:
             StartupError: the address or the port can't be had.
         """
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = bracketed(self._host)
         self._server = grpc.aio.server(options=_options(self._parts.times.machine))
         self._server.add_generic_rpc_handlers((RivaService(self._parts, host).handlers,))
         try:
