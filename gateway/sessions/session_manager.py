@@ -98,6 +98,7 @@ class SessionManager:
                 replayed_from=last_seq + 1,
                 audio_received=replay.seconds,  # Not rounded: the client goes on at this very sample.
                 messages_received=replay.messages,
+                bytes_received=session.input.bytes_received,
             )
             return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
 
