@@ -63,7 +63,8 @@ class ContinuityState(msgspec.Struct, kw_only=True):
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The small part of a checkpoint, written anew with each save.
 
-    `takeovers` is how many gateways had the session before. `requested` is what the client asked for,
+    `takeovers` is how many gateways had the session before. `principal` is whose session it is, `token` the
+    SHA-256 of its resume token: who goes on with it checks both. `requested` is what the client asked for,
     `config` what holds since the first audio that is kept, which
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
     audio comes, `messages` is the number of text frames that the client sent, `stream_bytes` that of the
@@ -71,6 +72,8 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: int
+    principal: str
+    token: str
     requested: SessionConfig
     config: SessionConfig
     first_frame: int
