@@ -64,13 +64,16 @@ async def check_start(settings: GatewaySettings, authenticator: Authenticator) -
         raise StartupError(WITHOUT_KEY.format(host=settings.gateway_host))
 
 
-async def run_access(settings: GatewaySettings, authenticator: Authenticator) -> None:
-    """Learn of keys that are made and revoked, until cancelled; warn of a server that lets everybody in."""
+async def run_access(settings: GatewaySettings, authenticator: Authenticator, warn_s: float = WARN_S) -> None:
+    """Learn of keys that are made and revoked, until cancelled.
+
+    A server that lets everybody in has no use for them, and warns every `warn_s` seconds.
+    """
     if settings.auth != "off":
         await authenticator.keys.run()
     while True:
         log.warning("DALSTON_AUTH=off: everybody who reaches this server may do everything")
-        await asyncio.sleep(WARN_S)
+        await asyncio.sleep(warn_s)
 
 
 async def _wait_known(keys: KeyDirectory) -> None:

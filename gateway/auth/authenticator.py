@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from gateway.auth.errors import Forbidden, Unauthorized
-from gateway.auth.key_directory import KeyDirectory
+from gateway.auth.key_directory import LOOK_AGAIN_S, KeyDirectory
 from gateway.auth.principal import LOCAL_USER, Principal, principal_of
 from gateway.auth.request_facts import RequestFacts, is_loopback_host, is_loopback_origin
 from storage.api_keys.api_key import PREFIX
@@ -73,7 +73,7 @@ class Authenticator:
     async def _without_key(self, credential: str | None, facts: RequestFacts) -> Principal:
         """The user of this machine, as long as nobody made a key."""
         if not self.keys.is_known:
-            await self.keys.look()
+            await self.keys.look(LOOK_AGAIN_S)
         self.keys.check_known()
         if self._open_to_local and not self.keys.any_made:
             check_local(facts)
@@ -94,7 +94,7 @@ def check_local(facts: RequestFacts) -> None:
     """
     if not is_loopback_host(facts.host):
         raise Forbidden(f"without keys this server answers only to localhost; {HOW_TO}")
-    if facts.origin is not None and not is_loopback_origin(facts.origin):
+    if facts.is_embedded or (facts.origin is not None and not is_loopback_origin(facts.origin)):
         raise Forbidden(f"without keys this server answers no page of another site; {HOW_TO}")
     if facts.is_forwarded:
         raise Forbidden(f"without keys this server answers nobody behind a proxy; {HOW_TO}")

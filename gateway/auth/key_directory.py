@@ -36,7 +36,7 @@ class KeyDirectory:
         self._revision: int | None = None
         self._by_digest: dict[bytes, ApiKey] = {}
         self._by_id: dict[str, ApiKey] = {}
-        self._looked_at = float("-inf")
+        self._looked_at = self._tried_at = float("-inf")  # The last look that succeeded, and the last one.
         self._trouble: str | None = "the database was not read yet"
         self._looking = asyncio.Lock()
         self._used: dict[str, datetime] = {}
@@ -79,15 +79,15 @@ class KeyDirectory:
     async def look(self, age: float = 0.0) -> None:
         """Learn of changes, unless that was done less than `age` seconds ago."""
         async with self._looking:
-            if self._clock() - self._looked_at < age:
+            if self._clock() - self._tried_at < age:
                 return
-            began = self._clock()
+            self._tried_at = self._clock()
             try:
                 await self._read()
             except DatabaseUnavailable as error:
                 self._note_trouble(str(error))
             else:
-                self._looked_at, self._trouble = began, None
+                self._looked_at, self._trouble = self._tried_at, None
 
     async def run(self) -> None:
         """Learn of changes, and write down what was used, until cancelled."""

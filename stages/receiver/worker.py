@@ -172,9 +172,10 @@ class Worker:
         s = self._settings
         models = msgspec.json.decode(self._pipeline.models)
         memory = self._pipeline.gpu_memory
+        scheme = "wss" if s.receiver_tls_cert else "ws"
         return WorkerRecord(
             self.worker_id,
-            f"ws://{reached_at(s.receiver_host, s.receiver_port, s.advertise_host)}",
+            f"{scheme}://{reached_at(s.receiver_host, s.receiver_port, s.advertise_host)}",
             self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),

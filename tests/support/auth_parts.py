@@ -23,7 +23,7 @@ class MemoryKeys:
     def __init__(self) -> None:
         self.keys: dict[str, ApiKey] = {}
         self.revision = 1
-        self.looks = 0
+        self.looks = self.tries = 0
         self.trouble = ""
         self.used: dict[str, datetime] = {}
 
@@ -56,6 +56,7 @@ class MemoryKeys:
 
     def read(self, known: int | None) -> KeySnapshot | None:
         """What changed."""
+        self.tries += 1
         if self.trouble:
             raise DatabaseUnavailable(self.trouble)
         self.looks += 1
@@ -119,6 +120,7 @@ def connection(
     return HTTPConnection(
         {
             "type": "websocket",
+            "path": "/",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers],
             "query_string": query.encode(),
             "subprotocols": list(subprotocols),

@@ -117,3 +117,21 @@ def test_pages_of_other_sites_and_foreign_names_get_no_session(gateway: GatewayP
         assert await status(gateway, Origin="http://localhost:8080") == 101
 
     run(main())
+
+
+def test_nobody_is_let_in_while_the_database_was_not_read(shared_redis: RedisServer, tmp_path: Path) -> None:
+    url = f"postgresql://nobody@/none?host={tmp_path}"
+    with gateway_process(shared_redis.url, data_dir=str(tmp_path), database_url=url) as gateway:
+        assert run(status(gateway)) == 503
+        assert run(status(gateway, **bearer("dk_any"))) == 503
+        refused = gateway.get("/v1/models")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "auth_unavailable")
+        assert gateway.get("/healthz").status_code == 200
+
+
+def test_two_credentials_are_one_too_many(gateway: GatewayProcess) -> None:
+    headers = [("Authorization", "Bearer a"), ("Authorization", "Bearer b")]
+    url = f"http://{gateway.host}:{gateway.port}/v1/models"
+    refused = httpx.get(url, headers=headers, trust_env=False)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_credential")
+    assert run(status(gateway, "token=x", Authorization="Bearer y")) == 400

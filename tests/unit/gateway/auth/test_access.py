@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.access import check_start, make_guard
+from gateway.auth.access import check_start, make_guard, run_access
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from storage.api_keys.key_store import KeyStore
@@ -39,6 +39,20 @@ def test_listening_elsewhere_needs_a_key(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
 def test_loopback_needs_none(tmp_path: Path, host: str) -> None:
     start(tmp_path, gateway_host=host)
+
+
+def test_a_server_that_lets_everybody_in_warns_again_and_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        settings = GatewaySettings(data_dir=tmp_path, auth="off")
+        guard = make_guard(settings, Database(settings.database))
+        running = asyncio.create_task(run_access(settings, guard.authenticator, warn_s=0.0))
+        while caplog.text.count("DALSTON_AUTH=off") < 2:
+            await asyncio.sleep(0)
+        running.cancel()
+
+    asyncio.run(main())
 
 
 def test_proxies_are_addresses_and_networks() -> None:

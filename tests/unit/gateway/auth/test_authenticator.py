@@ -104,6 +104,7 @@ def test_without_keys_the_user_of_this_machine_needs_none(host: str, origin: str
         {"origin": "http://evil.test"},
         {"origin": "null"},
         {"is_forwarded": True},
+        {"is_embedded": True},
     ],
 )
 def test_without_keys_other_sites_and_proxies_are_refused(change: dict[str, str]) -> None:
@@ -131,6 +132,15 @@ def test_nobody_is_let_in_before_the_database_was_read() -> None:
     keys.trouble = "it is away"
     asked = authenticator(keys)
     assert (status(asked), status(asked, secret)) == (503, 503)
+
+
+def test_guesses_do_not_ask_a_database_each_time_that_is_away() -> None:
+    keys = MemoryKeys()
+    keys.trouble = "it is away"
+    asked = authenticator(keys)
+    assert [status(asked, f"dk_{number}") for number in range(20)] == [503] * 20
+    assert [status(asked) for _ in range(20)] == [503] * 20
+    assert keys.tries == 1
 
 
 def test_known_keys_hold_for_a_while_without_the_database() -> None:

@@ -3,6 +3,8 @@
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.auth.request_facts import RequestFacts, client_address, is_loopback_host, is_loopback_origin
 from tests.support.auth_parts import connection
@@ -39,6 +41,20 @@ def test_facts_of_a_request() -> None:
     assert RequestFacts.of(asked) == RequestFacts("a:1", "http://b", "127.0.0.1", is_forwarded=True)
 
 
+@pytest.mark.parametrize(
+    ("headers", "embedded"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, False),  # A link that was clicked.
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "websocket", "Origin": "http://b"}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_page_of_another_site_embeds_is_noticed(headers: dict[str, str], embedded: bool) -> None:
+    assert RequestFacts.of(connection(*headers.items())).is_embedded == embedded
+
+
 def test_names_of_this_machine() -> None:
     for host in ("localhost", "localhost:8000", "127.0.0.1:1", "127.8.8.8", "[::1]", "[::1]:9"):
         assert is_loopback_host(host)
@@ -48,3 +64,12 @@ def test_names_of_this_machine() -> None:
         assert not is_loopback_host(host)
     for origin in ("null", "file://", "", "http://evil.test", "chrome-extension://localhost", "localhost"):
         assert not is_loopback_origin(origin)
+
+
+@given(st.text(max_size=80))
+def test_no_header_is_too_strange(text: str) -> None:
+    value = text.encode("utf-8", "replace").decode("latin-1")
+    asked = connection(("Host", text), ("Origin", text), ("X-Forwarded-For", text), client="10.0.0.1")
+    ipaddress.ip_address(RequestFacts.of(asked, PROXIES).address)
+    for each in (text, value):
+        assert is_loopback_origin(f"http://{each}") == is_loopback_host(each)

@@ -12,13 +12,14 @@ from dalston_realtime.protocol.events import (
     Event,
     Final,
     Partial,
+    ServerError,
     ServerWarning,
     SessionBegin,
     SessionEnd,
     SessionResumed,
 )
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.auth.principal import LOCAL_USER
+from gateway.auth.principal import LOCAL_USER, Principal
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import SessionPhase
 from gateway.sessions.port import SessionPort
@@ -161,6 +162,23 @@ def test_a_lost_client_and_a_lost_worker_and_both_come_back() -> None:
         assert (await again.port.ended()).code is CloseCode.NORMAL
         await again.leave(done=True)
         assert slots.avoided == [(), ("w1",)]
+
+    play(test)
+
+
+def test_a_session_ends_whose_key_holds_no_more() -> None:
+    async def test() -> None:
+        worker, slots = MemoryWorker(), FakeSlots(SLOT)
+        manager = session_manager(slots, opening(worker))
+        me = MemoryTransport(manager.begin(SessionConfig(), Principal("key_1", "", frozenset())))
+        worker.say(SessionBegin(session_id="any"))
+        await me.until(SessionBegin)
+        manager.end_withdrawn(lambda principal: principal == "key_1")
+        assert phase(manager, me.port) is SessionPhase.RUNNING
+        manager.end_withdrawn(lambda _principal: False)
+        assert isinstance(await me.until(ServerError), ServerError)
+        assert (await me.port.ended()).code is CloseCode.UNAUTHORIZED
+        await me.leave(done=False)
 
     play(test)
 
