@@ -25,6 +25,7 @@ from gateway.realtime.dialects.actions import (
     EndSession,
     FlushSession,
     IdentifyClient,
+    NoteIgnored,
     SayFrame,
 )
 from gateway.realtime.dialects.dialect import Conversation
@@ -66,6 +67,9 @@ class DialectHost(Protocol):
 
     async def identify(self, credential: str | None) -> SessionOutcome | None:
         """Check a credential that came late; how the connection ends if it is bad."""
+
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+        """Count what a client asks for and nobody does."""
 
 
 class DialectConnection:
@@ -146,6 +150,8 @@ class DialectConnection:
                     await self._change(config)
                 case IdentifyClient(credential):
                     await self._identify(credential)
+                case NoteIgnored(dialect, flags):
+                    self._host.note_ignored(dialect, flags)
                 case EndSession():
                     await self._end()
         await self._outbox.drained()
@@ -189,6 +195,7 @@ class DialectConnection:
         self._config = config
         if self._session is not None and not await self._session.change(config):
             await self._finish_session()
+        await self._perform(self._conversation.accept(config))
 
     async def _identify(self, credential: str | None) -> None:
         refused = await self._host.identify(credential)

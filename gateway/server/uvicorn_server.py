@@ -13,7 +13,7 @@ from runtime.addresses import cannot_listen
 
 LOCALHOST: Final = "localhost"  # The setting for both of these, since programs take one or the other for it.
 LOOPBACK: Final = ("127.0.0.1", "::1")
-MAX_MESSAGE_BYTES: Final = 8 << 20  # Bytes, above the protocol's 1 MiB, so that the client is told.
+MAX_MESSAGE_BYTES: Final = 24 << 20  # Bytes: OpenAI's clients may send 15 MiB of audio in base64 at once.
 PING_S: Final = 20.0  # Seconds between two pings to a client.
 BACKLOG: Final = 2048  # Connections that wait to be accepted: a burst of reconnects after a restart.
 # Bytes. Bounds the audio that waits in the kernel, 2 s at 16 kHz, and so how late a client's end is seen; and

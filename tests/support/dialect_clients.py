@@ -92,6 +92,9 @@ class OpenGate:
         """Everybody is known."""
         return None
 
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+        """Nobody counts."""
+
 
 def connected(
     client: DialectClient,

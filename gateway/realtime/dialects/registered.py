@@ -6,9 +6,11 @@ from gateway.realtime.dialects.deepgram_flux import DeepgramFlux
 from gateway.realtime.dialects.deepgram_listen import DeepgramListen
 from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.dialects.elevenlabs import ElevenLabsRealtime
+from gateway.realtime.dialects.openai_realtime import OpenAIRealtime
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
     DeepgramListen(),
     DeepgramFlux(),
     ElevenLabsRealtime(),
+    OpenAIRealtime(),
 )
