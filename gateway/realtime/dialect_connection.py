@@ -123,7 +123,7 @@ class DialectConnection:
             message = await self._client.receive()
             if message["type"] == "websocket.disconnect":
                 if "broken" in message:  # The protocol of WebSockets: the client can still be told.
-                    raise SessionError(CloseCode.INVALID_REQUEST, message["broken"])
+                    raise SessionError(CloseCode.INVALID_REQUEST, message["reason"])
                 return
             self._last_frame = self._clock()
             await self._take(message["bytes"] if message.get("bytes") is not None else message["text"])

@@ -47,7 +47,7 @@ class DialectClient:
             data = {"bytes": frame} if is_audio else {"text": orjson.dumps(frame).decode()}
             self._frames.put_nowait({"type": "websocket.receive", **data})
 
-    def leave(self, code: int = 1000, **more: str) -> None:
+    def leave(self, code: int = 1000, **more: Any) -> None:
         """Be gone, or break the protocol of WebSockets."""
         self._frames.put_nowait({"type": "websocket.disconnect", "code": code, **more})
 
