@@ -40,7 +40,7 @@ from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
-from gateway.realtime.dialect_endpoint import DialectGate, dialect_routes
+from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.listener import ListenerParts, ListenerTimes
@@ -210,8 +210,8 @@ class GatewayApp:
             self._admission,
             self._directory,
             ModelNames(settings.model_aliases),
-            settings.overflow,
-            settings.retry_after,
+            metrics,
+            FullPolicy(settings.overflow, settings.retry_after),
         )
 
     def _dialect_sockets(
