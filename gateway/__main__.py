@@ -49,6 +49,7 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
         client_context(settings.tls_ca)  # Refused now, and not when the first client needs it.
     certificate = server_certificate(settings.tls_cert, settings.tls_key, "TLS")
     gateway = GatewayApp(settings, own_address(settings, sock))
+    await gateway.open()
     server = make_server(
         gateway.asgi,
         ClientDeadlines(head=settings.handshake_timeout),
