@@ -123,7 +123,7 @@ class GatewayApp:
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        gate = self._make_gate(settings)
+        gate = self._make_gate(settings, metrics)
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
@@ -203,7 +203,7 @@ class GatewayApp:
             EndpointLimits(settings.flush_timeout, settings.retry_after),
         )
 
-    def _make_gate(self, settings: GatewaySettings) -> DialectGate:
+    def _make_gate(self, settings: GatewaySettings, metrics: GatewayMetrics) -> DialectGate:
         return DialectGate(
             self._guard,
             self._sessions,
