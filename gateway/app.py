@@ -29,6 +29,7 @@ from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
+from gateway.pages.page_routes import page_routes
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
@@ -223,6 +224,7 @@ def make_routes(endpoint: StreamEndpoint, *apis: object) -> Starlette:
             WebSocketRoute(STREAM_PATH, endpoint.__call__),
             WebSocketRoute("/{path:path}", unknown_socket),
             *described,
+            *page_routes(),
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )
