@@ -22,6 +22,7 @@ from gateway.api.jobs import JobApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
+from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.capacity.announcements import WorkerLost, listen
@@ -114,6 +115,7 @@ class GatewayApp:
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
         return [
+            SessionViewApi(reader, self._files, jobs),  # Its paths are below those of a session.
             HistoryApi(self._history, reader, editor, self._remover, self._files),
             JobApi(jobs, reader),
             TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),

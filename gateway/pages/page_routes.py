@@ -10,7 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-PAGES: Final = {"/": "captions.html"}
+PAGES: Final = {
+    "/": "captions.html",
+    "/sessions": "sessions.html",
+    "/sessions/{session_id}": "session.html",
+}
 """The page of each path; what it shows, its scripts ask for over REST, with the credentials of who looks."""
 
 PAGE: Final = "page"  # The name of all these routes, which are no part of the REST interface.

@@ -113,6 +113,7 @@ class BrowserTab:
 
     def click(self, selector: str) -> None:
         """Click in the middle of an element, as a person would: a script's click is no gesture of a user."""
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{ block: 'center' }})")
         box = self.evaluate(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({_box(selector)})")
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)

@@ -18,11 +18,14 @@ from tests.support.talking_worker import talker
 
 
 class PageServer:
-    """A gateway as a browser sees it, at `url`; `talk` is a recording, which its microphone plays too."""
+    """A gateway as a browser sees it, at `url`; its data are in `folder`.
+
+    `talk` is a recording, which the browser's microphone plays.
+    """
 
     def __init__(self, gateway: GatewayProcess, page: BrowserTab, near: "_Nearby", talk: Path) -> None:
         self.gateway, self.page, self.talk = gateway, page, talk
-        self._near = near
+        self._near, self.folder = near, talk.parent
         self.url = f"http://localhost:{near.wire.port}"
 
     def open(self, path: str = "/") -> BrowserTab:
@@ -84,7 +87,7 @@ def page_server(redis: RedisServer, folder: Path) -> Iterator[PageServer]:
     binary = needed_browser()
     talk = folder / "talk.wav"
     write_wav(talk, samples("beckett.wav"))
-    settings = {"data_dir": str(folder / "data"), "resume_window": "30"}
+    settings = {"data_dir": str(folder / "data"), "resume_window": "30", "gateway_timeout": "600"}
     with (
         gateway_process(redis.url, **settings) as gateway,
         _Nearby(redis, gateway) as near,

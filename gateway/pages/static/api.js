@@ -13,12 +13,12 @@ const SENTENCES = {
 };
 
 /** The JSON of an answer, or the answer itself where it is `raw`; throws a DalstonError. */
-export async function call(path, { method = "GET", body, raw = false, signal } = {}) {
-  let answer = await send(path, method, body, signal);
+export async function call(path, { method = "GET", body, raw = false, range, signal } = {}) {
+  let answer = await send(path, { method, body, range, signal });
   while (answer.status === 401) {
     const said = await errorOf(answer);
     if (!(await askForKey(sessionStorage.getItem(KEY) ? said.message : ""))) throw said;
-    answer = await send(path, method, body, signal);
+    answer = await send(path, { method, body, range, signal });
   }
   if (!answer.ok) throw await errorOf(answer);
   return raw ? answer : answer.json();
@@ -60,9 +60,10 @@ export async function* eventsOf(path, signal) {
   }
 }
 
-async function send(path, method, body, signal) {
+async function send(path, { method, body, range, signal }) {
   const key = sessionStorage.getItem(KEY);
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  if (range) headers.Range = range;
   if (body && !(body instanceof FormData)) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(body);
