@@ -21,6 +21,7 @@ from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
+from gateway.api.operator import OperatorApi
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
@@ -106,7 +107,8 @@ class GatewayApp:
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings))
+        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, self._stopping)
+        self.asgi = make_routes(self._endpoint, rest, operator, *self._kept_apis(settings))
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
         """The endpoints of what is kept: sessions, jobs, files and voices."""

@@ -14,6 +14,7 @@ PAGES: Final = {
     "/": "captions.html",
     "/sessions": "sessions.html",
     "/sessions/{session_id}": "session.html",
+    "/operator": "operator.html",
 }
 """The page of each path; what it shows, its scripts ask for over REST, with the credentials of who looks."""
 

@@ -16,6 +16,7 @@ from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
 from gateway.api.openapi import Schemas, describe_api, operations_of
 from gateway.api.operation import operation, routes_of
+from gateway.api.operator import OperatorApi
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
@@ -36,7 +37,15 @@ WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
 
 def gateway_routes() -> Starlette:
     """The application of a gateway whose parts are never called."""
-    kinds: tuple[type, ...] = (RestApi, SessionViewApi, HistoryApi, JobApi, TranscriptionApi, SpeakerApi)
+    kinds: tuple[type, ...] = (
+        RestApi,
+        OperatorApi,
+        SessionViewApi,
+        HistoryApi,
+        JobApi,
+        TranscriptionApi,
+        SpeakerApi,
+    )
     apis: list[object] = [object.__new__(kind) for kind in kinds]
     return make_routes(cast(StreamEndpoint, lambda *_: None), *apis)
 
