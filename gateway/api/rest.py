@@ -1,6 +1,7 @@
 """Answers REST requests: what the registry says of workers and models, and whether this gateway can serve."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -176,5 +177,18 @@ class RestApi:
 
     @operation("GET", "/metrics", media="text/plain")
     async def metrics(self) -> Response:
-        """The metrics of this process in the Prometheus text format."""
+        """The metrics of this process in the Prometheus text format, with the slots as of the last second."""
+        with suppress(RegistryUnavailable):
+            self._count_slots(await self._directory.get())
         return Response(self._metrics.scrape(), media_type=self._metrics.content_type)
+
+    def _count_slots(self, snapshot: WorkerSnapshot) -> None:
+        """Show the workers and their slots; a worker's slots count for each variant that it serves."""
+        self._metrics.workers.clear()
+        for status, workers in Counter(worker.status for worker in snapshot.workers).items():
+            self._metrics.workers.labels(status).set(workers)
+        self._metrics.slots.clear()
+        for worker in snapshot.alive:
+            for variant in {model.variant for model in worker.models}:
+                self._metrics.slots.labels(variant, "used").inc(worker.active_sessions)
+                self._metrics.slots.labels(variant, "free").inc(worker.free)
