@@ -3,6 +3,8 @@
 import { call } from "./api.js";
 import { clock, find } from "./ui.js";
 
+const ATTEMPTS = 45; // A minute and a half: a gateway that is gone leaves its parts to another one.
+const AGAIN_MS = 2_000; // Milliseconds between two of them.
 const BAR = 3; // Pixels of a bar of the waveform and the gap behind it.
 
 export class Player {
@@ -18,13 +20,8 @@ export class Player {
   /** Load the recording; false where there is none. */
   async load() {
     const width = document.querySelector("main").clientWidth; // The player has none before it is shown.
-    let waveform;
-    try {
-      waveform = await call(`${this.#path}/waveform?bars=${Math.max(50, Math.floor(width / BAR))}`);
-    } catch (error) {
-      if (error.status === 404 || error.status === 503) return false;
-      throw error;
-    }
+    const waveform = await this.#waveform(Math.max(50, Math.floor(width / BAR)));
+    if (!waveform) return false;
     this.#peaks = waveform.peaks;
     find("place").max = waveform.seconds;
     this.#audio.preload = "metadata";
@@ -38,6 +35,20 @@ export class Player {
     this.#audio.currentTime = seconds;
     this.show();
     if (play) this.#audio.play().catch(() => {});
+  }
+
+  /** The waveform, once the parts of the recording are joined; null where there is none. */
+  async #waveform(bars) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      try {
+        return await call(`${this.#path}/waveform?bars=${bars}`);
+      } catch (error) {
+        if (error.status === 404) return null;
+        if (error.status !== 503) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+    return null;
   }
 
   get #seconds() {
