@@ -2,7 +2,7 @@
 
 const WINDOW_MS = 600_000; // Ten minutes.
 
-/** Keeps samples of a counter, and says what was counted since the oldest one that is young enough. */
+/** Keeps samples of a counter, and says what was counted in ten minutes; before it has them, since the start. */
 export class Window {
   #samples = [];
 
@@ -11,7 +11,7 @@ export class Window {
     const last = this.#samples.at(-1)?.counter;
     if (last && counter.count < last.count) this.#samples = []; // The worker was started again.
     this.#samples.push({ at: now, counter });
-    while (this.#samples.length > 2 && this.#samples[0].at < now - WINDOW_MS) this.#samples.shift();
+    while (this.#samples[1]?.at <= now - WINDOW_MS) this.#samples.shift();
   }
 
   /** The mean of what was counted; null where nothing was. */
@@ -39,8 +39,9 @@ export class Window {
 
   #ends() {
     const none = { count: 0, sum: 0, buckets: {} };
-    const last = this.#samples.at(-1)?.counter ?? none;
-    return [this.#samples.length > 1 ? this.#samples[0].counter : none, last];
+    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+    const isLong = last && last.at - first.at >= WINDOW_MS;
+    return [isLong ? first.counter : none, last?.counter ?? none];
   }
 }
 

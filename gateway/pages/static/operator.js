@@ -72,7 +72,7 @@ function workerRow(worker, figures) {
     make("th", { scope: "row" }, id, problem && make("p", { class: "hint" }, problem)),
     make("td", {}, make("span", { class: `chip ${status}` }, status)),
     sessions,
-    make("td", {}, models.join(", ")),
+    make("td", { class: "names" }, models.join(", ")),
     late,
     gpu,
     size,

@@ -51,6 +51,7 @@ export function sessionParameters() {
     min_silence_ms: find("silence").value,
     vocabulary: phrases(find("vocabulary").value),
     store: find("store").checked ? true : undefined,
+    word_timestamps: find("store").checked ? true : undefined, // Then words light up as they are played.
     channels: separate ? 2 : 1,
     channel_mode: separate ? "separate" : undefined,
     overflow: "queue",
