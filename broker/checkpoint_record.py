@@ -16,7 +16,7 @@ import msgspec
 from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.parameters import SessionConfig
 
-VERSION: Final = 1  # Goes up with every change that another gateway must know of.
+VERSION: Final = 2  # Goes up with every change that another gateway must know of.
 HEADER: Final = "header"
 OWNER: Final = "owner"  # The gateway that has the session, and its address; belongs to the store, not to us.
 
@@ -57,13 +57,16 @@ class ContinuityState(msgspec.Struct, kw_only=True):
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The small part of a checkpoint, written anew with each save.
 
-    `takeovers` is how many gateways had the session before. `requested` is what the client asked for,
+    `takeovers` is how many gateways had the session before. `principal` is whose session it is, `token` the
+    SHA-256 of its resume token: who goes on with it checks both. `requested` is what the client asked for,
     `config` what holds since the first audio that is kept, which
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
     audio comes, `messages` is the number of text frames that the client sent.
     """
 
     version: int
+    principal: str
+    token: str
     requested: SessionConfig
     config: SessionConfig
     first_frame: int

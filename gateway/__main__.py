@@ -42,6 +42,7 @@ async def serve(settings: GatewaySettings, sock: socket.socket, stop: Stop) -> N
     """Serve on `sock`; after the signal tell the clients, then end, all within three seconds."""
     sockets = [sock, *bind_other_family(settings, sock)]
     gateway = GatewayApp(settings, own_address(settings, sock))
+    await gateway.open()
     server = make_server(gateway.asgi, settings.handshake_timeout)
     serving = asyncio.create_task(server.serve(sockets=sockets))
     helping = asyncio.create_task(gateway.run())

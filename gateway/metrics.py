@@ -26,6 +26,12 @@ class GatewayMetrics:
         self.connections = gauge(prefix + "connections", "WebSocket connections open")
         self.sessions = count(prefix + "sessions", "Sessions that ended, by reason", ["reason"])
         self.refused = count(prefix + "refused", "Connections refused before the upgrade", ["status"])
+        self.dialects = count(
+            prefix + "dialect_connections", "Connections of clients of other services", ["dialect"]
+        )
+        self.ignored = count(
+            prefix + "dialect_ignored", "What such clients ask for and nobody does", ["dialect", "flag"]
+        )
         self.routing = histogram(
             prefix + "routing_seconds",
             "From the upgrade to an open worker connection",

@@ -1,14 +1,18 @@
 """Reads the settings of the gateway."""
 
-from typing import Annotated, Any, Final, Literal, get_args
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from broker.settings import BrokerSettings
 from dalston_realtime.protocol.parameters import Overflow
+from gateway.model_names import parse_aliases
 from runtime.settings import DAY_S
 from storage.settings import StorageSettings
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 STRATEGIES: Final[tuple[str, ...]] = get_args(Overflow)
 
@@ -20,6 +24,17 @@ def _parse_overflows(value: Any) -> Any:
     if names - set(STRATEGIES):
         raise ValueError(f"must be none, or some of {', '.join(STRATEGIES)} with commas between them")
     return names
+
+
+def _parse_model_aliases(value: Any) -> Any:
+    return parse_aliases(value) if isinstance(value, str) else value
+
+
+def _parse_networks(value: Any) -> Any:
+    """Networks from a list with commas between them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
 
 
 class GatewaySettings(BrokerSettings, StorageSettings):
@@ -66,6 +81,11 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         validate_default=True,
         description="what clients may ask for themselves with overflow=, or none",
     )
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(_parse_model_aliases)] = Field(
+        "",
+        validate_default=True,
+        description="what other services call a model, as name=model,name=model; *: any other name",
+    )
     gateway_timeout: float = Field(
         12.0,
         ge=0.5,
@@ -80,6 +100,18 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     )
     transcription_timeout: float = Field(
         600.0, gt=0, le=DAY_S, description="seconds for which a client may wait for the transcript of a file"
+    )
+    auth: Literal["on", "off"] = Field(
+        "on",
+        description="on: a key is needed, but while there is none not by this machine's user; off: none is",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)] = Field(
+        "",
+        validate_default=True,
+        description="addresses or networks of proxies whose X-Forwarded-For is believed, with commas between",
+    )
+    open_metrics: Literal["off", "on"] = Field(
+        "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from dalston_realtime.client.api_key import authorization
 from dalston_realtime.client.errors import (
     NO_TLS,
     NO_TLS_ADVICE,
@@ -93,7 +94,7 @@ async def request(method: str, base: str, path: str) -> "httpx.Response":
     url = rest_url(base, path)
     try:
         async with _http_client(trust_env=not is_loopback(base)) as http:
-            response = await http.request(method, url)
+            response = await http.request(method, url, headers=authorization())
     except httpx.TransportError as error:
         raise UnreachableError(base, _reason(error) + port_note(base)) from error
     if response.is_success:

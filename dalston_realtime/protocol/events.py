@@ -68,10 +68,12 @@ class SessionQueued(EventBase, frozen=True, kw_only=True, tag="session.queued"):
 class SessionBegin(EventBase, frozen=True, kw_only=True, tag="session.begin"):
     """A worker took the session; `model` is the concrete one, `config` what is in force.
 
+    `resume_token` is for the client alone: with it a session whose connection was lost goes on.
     `degraded` says that the session got less than it asked for.
     """
 
     session_id: str
+    resume_token: str | None = None
     model: str | None = None
     variant: str | None = None
     language: str | None = None

@@ -113,7 +113,7 @@ class OperatorApi:
         self._listeners = 0
         self._looking: asyncio.Task[OperatorEvent] | None = None
 
-    @operation("GET", EVENTS, media=MEDIA_TYPE, errors={503: "too many listen"})
+    @operation("GET", EVENTS, scope="admin", media=MEDIA_TYPE, errors={503: "too many listen"})
     async def operator_events(self) -> Response:
         """How everything is, every two seconds, as events of a stream."""
         if self._listeners >= MAX_LISTENERS:

@@ -71,6 +71,7 @@ class RestApi:
     @operation(
         "GET",
         STREAM_PATH,
+        scope="transcribe",
         statuses={101: "The WebSocket of a live session is open."},
         errors={400: "a parameter has a bad value", 426: "this is a WebSocket endpoint"},
     )
@@ -86,7 +87,7 @@ class RestApi:
         reply.headers["Upgrade"] = "websocket"
         return reply
 
-    @operation("GET", "/healthz")
+    @operation("GET", "/healthz", scope=None)
     async def healthz(self) -> HealthBody:
         """Whether this process is alive."""
         return HealthBody(status="alive")
@@ -94,6 +95,7 @@ class RestApi:
     @operation(
         "GET",
         "/readyz",
+        scope=None,
         errors={503: "no worker can be reached, Redis is away, or the gateway goes away"},
     )
     async def readyz(self) -> HealthBody | Response:
@@ -128,12 +130,12 @@ class RestApi:
         except RegistryUnavailable:
             return self._default_retry_after
 
-    @operation("GET", "/v1/models", errors={503: AWAY})
+    @operation("GET", "/v1/models", scope="transcribe", errors={503: AWAY})
     async def models(self) -> ModelsBody:
         """Variants and concrete models, and on how many workers each is loaded."""
         return describe_models(await self._directory.get())
 
-    @operation("GET", "/v1/realtime/workers", errors={503: AWAY})
+    @operation("GET", "/v1/realtime/workers", scope="admin", errors={503: AWAY})
     async def workers(self) -> WorkersBody:
         """All workers that the registry knows, those that went offline lately included."""
         snapshot = await self._directory.get()
@@ -142,6 +144,8 @@ class RestApi:
     @operation(
         "POST",
         WORKER + "/drain",
+        scope="admin",
+        audited="drain",
         errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
     )
     async def drain(self, worker_id: str, query: DrainParams) -> DrainBody:
@@ -151,6 +155,8 @@ class RestApi:
     @operation(
         "DELETE",
         WORKER + "/drain",
+        scope="admin",
+        audited="undrain",
         errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
     )
     async def undrain(self, worker_id: str) -> DrainBody:
@@ -166,7 +172,7 @@ class RestApi:
             raise ApiError(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
         return DrainBody(worker_id, seconds is not None)
 
-    @operation("GET", "/v1/realtime/status")
+    @operation("GET", "/v1/realtime/status", scope="transcribe")
     async def status(self) -> StatusBody:
         """The totals of all workers; a registry that is away is the status `unavailable`."""
         try:
@@ -175,7 +181,7 @@ class RestApi:
             snapshot = WorkerSnapshot(())
         return describe_status(snapshot)
 
-    @operation("GET", "/metrics", media="text/plain")
+    @operation("GET", "/metrics", scope="admin", media="text/plain")
     async def metrics(self) -> Response:
         """The metrics of this process in the Prometheus text format, with the slots as of the last second."""
         with suppress(RegistryUnavailable):

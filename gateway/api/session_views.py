@@ -13,11 +13,12 @@ from dalston_realtime.protocol.jobs import BatchJob
 from gateway.api.history import AWAY, SESSION, UNKNOWN
 from gateway.api.history_params import SessionId
 from gateway.api.operation import ApiError, operation
+from gateway.auth.principal import Principal
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.session_files import SessionFiles
 from storage.jobs.store import JobStore
-from storage.tables import LOCAL
 
+NO_AUDIO: Final = "no such session, or no audio of it"
 BARS: Final = 600  # Bars of a waveform where the caller does not say: about as many as a page has room for.
 MAX_BARS: Final = 2_000  # Bars of a waveform.
 MAX_BAR_S: Final = (
@@ -59,10 +60,17 @@ class SessionViewApi:
     def __init__(self, reader: HistoryReader, files: SessionFiles, jobs: JobStore) -> None:
         self._reader, self._files, self._jobs = reader, files, jobs
 
-    @operation("GET", SESSION + "/waveform", errors={404: "no such session, or no audio of it", 503: AWAY})
-    async def waveform(self, session_id: SessionId, query: WaveformParams) -> WaveformBody:
+    @operation(
+        "GET",
+        SESSION + "/waveform",
+        scope="history",
+        errors={404: "no such session, or no audio of it", 503: AWAY},
+    )
+    async def waveform(
+        self, principal: Principal, session_id: SessionId, query: WaveformParams
+    ) -> WaveformBody:
         """How loud the recording is, bar by bar."""
-        session = await self._find(session_id)
+        session = await self._find(principal, session_id)
         try:
             return await asyncio.to_thread(self._read_waveform, session["id"], query.bars)
         except FileNotFoundError:
@@ -71,14 +79,14 @@ class SessionViewApi:
             text = f"the recording can't be read now: {error}"
             raise ApiError(503, "audio_unavailable", text) from None
 
-    @operation("GET", SESSION + "/jobs", errors={404: UNKNOWN, 503: AWAY})
-    async def session_jobs(self, session_id: SessionId) -> SessionJobsBody:
+    @operation("GET", SESSION + "/jobs", scope="history", errors={404: UNKNOWN, 503: AWAY})
+    async def session_jobs(self, principal: Principal, session_id: SessionId) -> SessionJobsBody:
         """The jobs of a session, without their results."""
-        session = await self._find(session_id)
-        return SessionJobsBody([*await asyncio.to_thread(self._jobs.list, LOCAL, session["id"])])
+        session = await self._find(principal, session_id)
+        return SessionJobsBody([*await asyncio.to_thread(self._jobs.list, principal.id, session["id"])])
 
-    async def _find(self, session_id: str) -> dict[str, Any]:
-        session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
+    async def _find(self, principal: Principal, session_id: str) -> dict[str, Any]:
+        session = await asyncio.to_thread(self._reader.session, principal.id, session_id)
         if session is None:
             raise ApiError(404, "unknown_session", UNKNOWN)
         return session

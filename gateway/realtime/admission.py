@@ -34,7 +34,14 @@ class Admission:
         Raises:
             InvalidParameter: it could not.
         """
-        config = parse_query(query)
+        return await self.check(parse_query(query))
+
+    async def check(self, config: SessionConfig) -> SessionConfig:
+        """The session with what the server adds to it, if it could be served.
+
+        Raises:
+            InvalidParameter: it could not.
+        """
         if config.overflow and config.overflow not in self._overflow_allowed:
             raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
         if config.enhance_on_end or (self._store and config.store is None):
@@ -53,6 +60,20 @@ def read_query(query_string: bytes) -> dict[str, str]:
     Raises:
         InvalidParameter: it is too long, not UTF-8, or names a parameter of the protocol twice.
     """
+    query: dict[str, str] = {}
+    for name, value in read_pairs(query_string):
+        if name in query and name in KNOWN:
+            raise InvalidParameter(name[:80], f"{name[:80]} is given more than once")
+        query[name] = value
+    return query
+
+
+def read_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query string, in their order.
+
+    Raises:
+        InvalidParameter: it is too long, or not UTF-8.
+    """
     if len(query_string) > MAX_QUERY_BYTES:
         raise InvalidParameter("query", f"the query string is longer than {MAX_QUERY_BYTES} bytes")
     try:
@@ -66,9 +87,4 @@ def read_query(query_string: bytes) -> dict[str, str]:
         raise InvalidParameter("query", "the query string is not percent-encoded UTF-8") from None
     except ValueError:
         raise InvalidParameter("query", f"the query string has more than {MAX_FIELDS} parameters") from None
-    query: dict[str, str] = {}
-    for name, value in pairs:
-        if name in query and name in KNOWN:
-            raise InvalidParameter(name[:80], f"{name[:80]} is given more than once")
-        query[name] = value
-    return query
+    return pairs

@@ -57,6 +57,7 @@ class HistoryEntry:
         if self._history is not None:
             self._kept = self._history.begin(
                 self._state.id,
+                principal=self._state.principal,
                 model=event.model,
                 variant=event.variant,
                 language=event.language,
@@ -70,7 +71,13 @@ class HistoryEntry:
             return
         metadata = self._state.requested.metadata or {}
         age = self._state.replay.seconds
-        self._kept = self._history.begin(self._state.id, age=age, metadata=metadata, enhance=self._enhance)
+        self._kept = self._history.begin(
+            self._state.id,
+            principal=self._state.principal,
+            age=age,
+            metadata=metadata,
+            enhance=self._enhance,
+        )
         self._history.add_found(self._state.id, finals_of(self._state.changes.fields))
 
     def add_resume(self) -> None:

@@ -51,6 +51,7 @@ export class LiveSession {
   #resumeFor;
   #buffer;
   #socket = null;
+  #hadToken = false; // Whether this connection had a token.
   #opened = false; // Whether this connection was opened.
   #goesOn = false; // Whether frames may be sent on this connection.
   #resume = null; // What `resume=` takes, without the number.
@@ -174,6 +175,7 @@ export class LiveSession {
       return;
     }
     if (this.state === "ended") return;
+    this.#hadToken = Boolean(token);
     const protocols = token ? ["dalston", `token.${token}`] : [];
     const socket = new WebSocket(this.#target().replace(/^http/, "ws"), protocols);
     this.#socket = socket;
@@ -325,7 +327,7 @@ export class LiveSession {
 
   /** Ask over HTTP why, which a WebSocket does not say; whether that was dealt with. */
   async #isRefused(away) {
-    const { status, error } = await askWhy(this.#target(), this.#token);
+    const { status, error } = await askWhy(this.#target(), this.#hadToken && this.#token);
     if (this.state === "ended") return true;
     if (!TEMPORARY.has(status) && this.#resume === null) {
       const message = error?.message ?? `The server refuses the session (HTTP ${status}).`;

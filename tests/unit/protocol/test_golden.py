@@ -43,6 +43,7 @@ EVENTS: dict[str, Event] = {
     "session.begin": SessionBegin(
         seq=2,
         session_id=SESSION,
+        resume_token=SESSION + "8d2c9b41e07f6a35d81c4be2f0937a56",
         model="moonshine-tiny-en",
         variant="fast",
         language="en",

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.api.operation import ApiError
 from gateway.api.session_views import SessionViewApi, WaveformParams, read_waveform
+from gateway.auth.principal import LOCAL_USER
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.jobs.store import JobStore
@@ -45,11 +46,11 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         session_id = kept_session(history, 1, "hello")
         written(history)
     api = SessionViewApi(HistoryReader(database), files, JobStore(database))
-    assert asyncio.run(api.session_jobs(session_id)).jobs == []
+    assert asyncio.run(api.session_jobs(LOCAL_USER, session_id)).jobs == []
     for wanted, code in ((session_id, "no_audio"), ("0" * 32, "unknown_session")):
         with pytest.raises(ApiError) as refused:
-            asyncio.run(api.waveform(wanted, WaveformParams()))
+            asyncio.run(api.waveform(LOCAL_USER, wanted, WaveformParams()))
         assert code in bytes(refused.value.reply.body).decode()
     files.audio[session_id] = b"no sound"
     with pytest.raises(ApiError, match="can't be read now"):
-        asyncio.run(api.waveform(session_id, WaveformParams()))
+        asyncio.run(api.waveform(LOCAL_USER, session_id, WaveformParams()))

@@ -234,6 +234,8 @@ def stored(changes: ChangeSet) -> Checkpoint:
     """The checkpoint that another gateway finds."""
     header = CheckpointHeader(
         version=VERSION,
+        principal="key_1",
+        token="0f",
         requested=SessionConfig(),
         config=SessionConfig(),
         first_frame=0,

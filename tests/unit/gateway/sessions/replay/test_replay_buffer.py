@@ -272,6 +272,8 @@ def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(s
     assert mine.end == len(complete) // 2
     header = CheckpointHeader(
         version=VERSION,
+        principal="key_1",
+        token="0f",
         requested=mine.config,
         config=mine.config,
         first_frame=mine.start,

@@ -1,0 +1,233 @@
+"""Serves the path of a dialect: refuses a client before the upgrade, or serves it to its end."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import Scope
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from broker.errors import RegistryUnavailable
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.parameters import Overflow, SessionConfig
+from gateway.auth.errors import RequestRefused
+from gateway.auth.principal import Principal
+from gateway.auth.request_guard import RequestGuard
+from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
+from gateway.http import ErrorBody, error_reply, no_capacity_reply
+from gateway.metrics import GatewayMetrics
+from gateway.model_names import ModelNames
+from gateway.realtime.admission import Admission, read_pairs
+from gateway.realtime.connection_count import ConnectionCount
+from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
+from gateway.realtime.dialects.dialect import Dialect, Opening
+from gateway.realtime.dialects.handshake import Handshake
+from gateway.realtime.resumption import ConnectionRefused
+from gateway.sessions.port import SessionPort
+from gateway.sessions.session_manager import SessionManager
+from runtime.logs import get_logger
+
+log = get_logger(__name__)
+
+IGNORED_HEADER: Final = "x-ignored"
+"""Names what a client asks for and this server does not do."""
+
+
+class DialectGate:
+    """Lets clients of all dialects in, by what the live workers can serve."""
+
+    def __init__(
+        self,
+        guard: RequestGuard,
+        sessions: SessionManager,
+        admission: Admission,
+        directory: WorkerDirectory,
+        names: ModelNames,
+        overflow: Overflow,
+        retry_after: float,
+    ) -> None:
+        """`overflow` is what the server does where all slots are taken; `retry_after` is in seconds."""
+        self._guard, self._sessions = guard, sessions
+        self._admission, self._directory = admission, directory
+        self._names, self._overflow, self._retry_after = names, overflow, retry_after
+
+    async def identify(self, client: WebSocket, credential: str | None) -> Principal:
+        """Who a client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        return await self._guard.admit_credential(client, credential, "transcribe")
+
+    def begin(self, config: SessionConfig, principal: Principal) -> SessionPort:
+        """Begin a session; its client can't come back to it, since no dialect has words for that."""
+        return self._sessions.begin(config, principal, resumable=False)
+
+    async def admit(self, config: SessionConfig) -> SessionConfig:
+        """The parameters with our name of the model, and with what the server adds.
+
+        Raises:
+            InvalidParameter: no worker could serve that.
+        """
+        snapshot = await self._snapshot()
+        loaded = {name for info, _ in snapshot.models() for name in (info.name, info.variant)}
+        return await self._admission.check(replace(config, model=self._names.resolve(config.model, loaded)))
+
+    async def check_room(self, config: SessionConfig) -> None:
+        """Refuse a client for whom no slot is free now.
+
+        Raises:
+            ConnectionRefused: there is none, and such clients do not wait.
+        """
+        snapshot = await self._snapshot()
+        if (config.overflow or self._overflow) == "reject" and snapshot.status != "ready":
+            message = "all slots are taken" if snapshot.alive else "no worker is there"
+            raise ConnectionRefused(no_capacity_reply(message, self._retry_after))
+
+    async def _snapshot(self) -> WorkerSnapshot:
+        try:
+            return await self._directory.get()
+        except RegistryUnavailable:
+            return WorkerSnapshot(())
+
+
+class KnownClient:
+    """One client's way to sessions: they belong to whom its credential says."""
+
+    def __init__(self, gate: DialectGate, client: WebSocket) -> None:
+        self._gate, self._client = gate, client
+        self._principal: Principal | None = None
+
+    async def identify(self, credential: str | None) -> None:
+        """Find out who the client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        self._principal = await self._gate.identify(self._client, credential)
+
+    async def admit(self, config: SessionConfig) -> SessionConfig:
+        """The parameters as the server takes them.
+
+        Raises:
+            InvalidParameter: no worker could serve that.
+        """
+        return await self._gate.admit(config)
+
+    def begin(self, config: SessionConfig) -> SessionPort:
+        """Begin a session."""
+        assert self._principal is not None, "a dialect passed on audio of somebody unknown"
+        return self._gate.begin(config, self._principal)
+
+
+class DialectEndpoint:
+    """Serves each client that connects to the path of a dialect."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        gate: DialectGate,
+        connections: ConnectionCount,
+        metrics: GatewayMetrics,
+        times: DialectTimes,
+        stopping: asyncio.Event,
+    ) -> None:
+        """`stopping` is set where the gateway goes away."""
+        self._dialect, self._gate, self._connections = dialect, gate, connections
+        self._metrics, self._times, self._stopping = metrics, times, stopping
+
+    async def __call__(self, client: WebSocket) -> None:
+        """Judge the request, accept it, and serve it to its end."""
+        with suppress(WebSocketDisconnect):  # A client that does not wait for the answer.
+            try:
+                await self._answer(client)
+            except InvalidParameter as error:
+                reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
+                await self._refuse(client, reply)
+            except (ConnectionRefused, RequestRefused) as refused:
+                await self._refuse(client, refused.reply)
+
+    async def _answer(self, client: WebSocket) -> None:
+        opening = self._dialect.open(read_handshake(client.scope))
+        known = KnownClient(self._gate, client)
+        if not opening.identifies_later:
+            await known.identify(opening.credential)
+        config = await known.admit(opening.config)
+        if self._stopping.is_set():
+            raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
+        if self._dialect.refuses_when_full:
+            await self._gate.check_room(config)
+        if self._connections.is_full:
+            raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", 5.0))
+        with self._connections.counted():
+            await self._serve(client, opening, config, known)
+
+    async def _serve(
+        self, client: WebSocket, opening: Opening, config: SessionConfig, known: KnownClient
+    ) -> None:
+        self._note_ignored(opening.ignored)
+        await client.accept(opening.subprotocol, _header_list(opening))
+        self._metrics.dialects.labels(self._dialect.name).inc()
+        conversation = opening.begin(config)
+        await DialectConnection(client, conversation, config, known, self._times, self._stopping).serve()
+
+    def _note_ignored(self, ignored: Iterable[str]) -> None:
+        for flag in ignored:
+            self._metrics.ignored.labels(self._dialect.name, flag).inc()
+        if ignored:
+            log.info("ignored what a client asks for", dialect=self._dialect.name, flags=",".join(ignored))
+
+    async def _refuse(self, client: WebSocket, reply: Response) -> None:
+        message = msgspec.json.decode(reply.body, type=ErrorBody).error.message
+        reply.headers.update(self._dialect.refusal_headers(_header_text(message)))
+        self._metrics.refused.labels(str(reply.status_code)).inc()
+        await client.send_denial_response(reply)
+
+
+def dialect_routes(
+    dialects: Iterable[Dialect],
+    gate: DialectGate,
+    connections: ConnectionCount,
+    metrics: GatewayMetrics,
+    times: DialectTimes,
+    stopping: asyncio.Event,
+) -> list[WebSocketRoute]:
+    """A route for each dialect."""
+    return [
+        WebSocketRoute(
+            dialect.path,
+            DialectEndpoint(dialect, gate, connections, metrics, times, stopping).__call__,
+        )
+        for dialect in dialects
+    ]
+
+
+def read_handshake(scope: Scope) -> Handshake:
+    """The request of a client, from its ASGI scope.
+
+    Raises:
+        InvalidParameter: the query can't be read.
+    """
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Handshake(
+        tuple(read_pairs(scope["query_string"])), headers, tuple(scope.get("subprotocols") or ())
+    )
+
+
+def _header_list(opening: Opening) -> list[tuple[bytes, bytes]]:
+    headers: Mapping[str, str] = dict(opening.headers)
+    if opening.ignored:
+        headers = {**headers, IGNORED_HEADER: ",".join(opening.ignored)}
+    return [(name.encode("ascii"), value.encode("ascii", "replace")) for name, value in headers.items()]
+
+
+def _header_text(message: str) -> str:
+    """A message as a header can carry it."""
+    return "".join(
+        char if char.isprintable() else " " for char in message.encode("ascii", "replace").decode()
+    )

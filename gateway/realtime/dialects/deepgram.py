@@ -1,0 +1,99 @@
+"""Holds what Deepgram's two protocols for live audio share: keys, refusals, audio formats, closes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.parameters import SessionConfig, parse_query
+from gateway.realtime.dialects.actions import CloseClient
+from gateway.realtime.dialects.handshake import FALSE, Handshake
+from gateway.realtime.dialects.vocabulary import make_vocabulary
+from gateway.sessions.outcome import SessionOutcome
+
+SCHEMES: Final = ("token", "bearer")
+
+ENCODINGS: Final[Mapping[str, str]] = {
+    "linear16": "pcm_s16le",
+    "linear32": "pcm_f32le",
+    "mulaw": "mulaw",
+    "alaw": "alaw",
+}
+"""Deepgram's names of the formats, and ours."""
+
+NOTHING_BUT: Final[Mapping[str, str]] = {
+    "redact": "redact is not supported: what it hides would be shown",
+    "callback": "callback is not supported: the results would go nowhere",
+}
+"""What is refused, since silence about it would leak or lose something."""
+
+_CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
+    CloseCode.NORMAL: CloseClient(1000, ""),
+    CloseCode.IDLE_TIMEOUT: CloseClient(1011, "NET-0001: no audio and no KeepAlive came in time"),
+    CloseCode.LAG_EXCEEDED: CloseClient(1011, "NET-0000: the results fell too far behind the audio"),
+    CloseCode.INVALID_REQUEST: CloseClient(1008, "DATA-0000: the data can't be decoded"),
+    CloseCode.SESSION_TOO_LONG: CloseClient(1001, "the session reached its longest duration"),
+    CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
+    CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
+    CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),
+}
+
+
+def deepgram_close(outcome: SessionOutcome) -> CloseClient:
+    """How a connection is closed, by how its session ended."""
+    code = CloseCode.INTERNAL if outcome.code is None else outcome.code
+    return _CLOSES.get(code, CloseClient(1011, "a fault of the server"))
+
+
+def deepgram_credential(handshake: Handshake) -> tuple[str | None, str | None]:
+    """The client's key, and the sub-protocol that is selected."""
+    offered = handshake.key_behind(*SCHEMES)
+    key = handshake.authorization(SCHEMES)
+    return (key or (offered[1] if offered else None)), (offered[0] if offered else None)
+
+
+def deepgram_refusal(request_id: str, message: str) -> Mapping[str, str]:
+    """The headers of a refusal."""
+    return {"dg-request-id": request_id, "dg-error": message}
+
+
+def deepgram_config(handshake: Handshake, **more: Any) -> SessionConfig:
+    """The session that both protocols ask for in the same words; `more` are further parameters.
+
+    Raises:
+        InvalidParameter: a parameter has a bad value, or asks for what nobody may pretend to do.
+    """
+    _refuse(handshake)
+    encoding = handshake.one("encoding")
+    if encoding is None:
+        raise InvalidParameter("encoding", "encoding is needed, such as linear16")
+    if encoding not in ENCODINGS:
+        raise InvalidParameter("encoding", f"encoding must be one of {', '.join(ENCODINGS)}")
+    rate = handshake.one("sample_rate")
+    if rate is None:
+        raise InvalidParameter("sample_rate", "sample_rate is needed where encoding is given")
+    query = {"encoding": ENCODINGS[encoding], "sample_rate": rate, **more}
+    for name in ("model", "channels"):
+        if (text := handshake.one(name)) is not None:
+            query[name] = text
+    return parse_query({name: str(value) for name, value in query.items()})
+
+
+def deepgram_vocabulary(handshake: Handshake) -> tuple[str, ...]:
+    """The key terms, and the keywords without their weights."""
+    keywords = (text.rpartition(":")[0] or text for text in handshake.all("keywords"))
+    return make_vocabulary((*handshake.all("keyterm"), *keywords))
+
+
+def deepgram_language(codes: tuple[str, ...]) -> str:
+    """Our language for those that a client names; several are found out."""
+    known = tuple(code for code in codes if code and code != "multi")
+    return known[0] if len(codes) == 1 and known else "auto"
+
+
+def _refuse(handshake: Handshake) -> None:
+    for name, why in NOTHING_BUT.items():
+        if any(text.lower() not in ("", *FALSE) for text in handshake.all(name)):
+            raise InvalidParameter(name, why)

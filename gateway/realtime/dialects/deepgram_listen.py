@@ -1,0 +1,252 @@
+"""Speaks Deepgram's protocol for live audio, version 1: `GET /v1/listen`."""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from dalston_realtime.protocol.close_codes import CloseCode
+from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.events import Event, Partial, SessionBegin, SpeechEnd, SpeechStart
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.parameters import MIN_SILENCE_MS, SessionConfig
+from gateway.realtime.dialects.actions import (
+    Actions,
+    AppendAudio,
+    ChangeSession,
+    EndSession,
+    FlushSession,
+    say,
+)
+from gateway.realtime.dialects.audio_clock import audio_seconds
+from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
+from gateway.realtime.dialects.deepgram import (
+    deepgram_close,
+    deepgram_config,
+    deepgram_credential,
+    deepgram_language,
+    deepgram_refusal,
+    deepgram_vocabulary,
+)
+from gateway.realtime.dialects.deepgram_results import (
+    ModelDescription,
+    final_result,
+    interim_result,
+)
+from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
+from gateway.realtime.dialects.handshake import FALSE, TRUE, Handshake
+from gateway.realtime.dialects.silence_timer import SilenceTimer
+from gateway.realtime.dialects.vocabulary import make_vocabulary
+from gateway.sessions.outcome import SessionOutcome
+
+IGNORED: Final = (
+    "detect_entities",
+    "diarize",
+    "diarize_model",
+    "dictation",
+    "extra",
+    "filler_words",
+    "mip_opt_out",
+    "no_delay",
+    "numerals",
+    "profanity_filter",
+    "replace",
+    "search",
+    "tag",
+    "version",
+)
+"""What changes nothing, and is named in the answer."""
+
+DEFAULT_ENDPOINTING_MS: Final = 100  # Milliseconds: our shortest, where the client names none, or less.
+MAX_END_MS: Final = 60_000  # Milliseconds of silence that `utterance_end_ms` may ask for.
+ID_PREFIX: Final = "finalize-"
+
+
+class ListenOptions:
+    """What of a request is no parameter of our session."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        """Raises: InvalidParameter: one has a bad value."""
+        self.wants_interims = handshake.flag("interim_results")
+        self.is_written = handshake.flag("punctuate") or handshake.flag("smart_format")
+        self.wants_speech_start = handshake.flag("vad_events")
+        self.is_multilingual = handshake.one("language") == "multi"
+        self.endpointing_ms = _endpointing(handshake)
+        end_ms = handshake.number("utterance_end_ms", 0, MAX_END_MS)
+        self.utterance_end_s = end_ms / 1000 if end_ms else None
+
+
+def _endpointing(handshake: Handshake) -> int | None:
+    """Milliseconds of silence that end an utterance; None where only `Finalize` does."""
+    text = (handshake.one("endpointing") or "").lower()
+    if text in FALSE:
+        return None
+    if text in ("", TRUE[0]):
+        return DEFAULT_ENDPOINTING_MS
+    asked = handshake.number("endpointing", 0, 1e6) or 0.0
+    low, high = MIN_SILENCE_MS
+    return min(max(round(asked), low), high)
+
+
+class DeepgramListen(Dialect):
+    """The protocol of `/v1/listen`; `new_id` makes the ids of requests."""
+
+    name = "deepgram"
+    path = "/v1/listen"
+
+    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._new_id = new_id
+
+    def open(self, handshake: Handshake) -> Opening:
+        """What a client asks for."""
+        if handshake.flag("multichannel"):
+            raise InvalidParameter("multichannel", "multichannel=true is not supported: send a mix")
+        options = ListenOptions(handshake)
+        config = deepgram_config(
+            handshake,
+            language=deepgram_language(handshake.all("language")),
+            min_silence_ms=options.endpointing_ms or MIN_SILENCE_MS[1],
+            interim_results=str(options.wants_interims).lower(),
+            word_timestamps="true",
+        )
+        config = replace(config, vocabulary=deepgram_vocabulary(handshake))
+        request_id = self._new_id()
+        credential, subprotocol = deepgram_credential(handshake)
+        return Opening(
+            config,
+            lambda in_force: ListenConversation(in_force, options, request_id),
+            credential,
+            subprotocol,
+            {"dg-request-id": request_id},
+            handshake.asked(IGNORED),
+        )
+
+    def refusal_headers(self, message: str) -> Mapping[str, str]:
+        """With the reason, which frameworks show."""
+        return deepgram_refusal(self._new_id(), message)
+
+
+class ListenConversation(Conversation):
+    """One connection to `/v1/listen`."""
+
+    idle_s = 10.0
+
+    def __init__(self, config: SessionConfig, options: ListenOptions, request_id: str) -> None:
+        self._config, self._options, self._id = config, options, request_id
+        self._model = ModelDescription(request_id, config.model)
+        self._sha256 = hashlib.sha256()
+        self._seconds = 0.0
+        self._flushes = 0
+        self._speech_end = 0.0
+        self._takes_vocabulary = False
+        self._end = 0.0  # Seconds of audio up to which results were said.
+        self._utterance_end = SilenceTimer(options.utterance_end_s)
+        self.ticks = options.utterance_end_s is not None
+
+    def receive(self, frame: bytes | str) -> Actions:
+        """Audio, or a message."""
+        if isinstance(frame, bytes):
+            return self._audio(frame)
+        try:
+            message = decode_object(frame)
+        except UnreadableFrame as error:
+            return [say({"type": "Error", "variant": "SchemaError", "description": str(error)})]
+        match message.get("type"):
+            case "Finalize":
+                self._flushes += 1
+                return [FlushSession(f"{ID_PREFIX}{self._flushes}")]
+            case "CloseStream":
+                return [EndSession()]
+            case "Configure":
+                return self._configure(message)
+        return ()
+
+    def _audio(self, data: bytes) -> Actions:
+        if not data:
+            return [EndSession()]
+        self._sha256.update(data)
+        self._seconds += audio_seconds(len(data), self._config)
+        return [AppendAudio(data)]
+
+    def _configure(self, message: Mapping[str, Any]) -> Actions:
+        """Key terms begin with another session, where the model takes any; all else changes nothing."""
+        terms = message.get("keyterms")
+        if terms is None:
+            return [say({"type": "ConfigureSuccess", "request_id": self._id})]
+        phrases = make_vocabulary(str(term) for term in terms) if isinstance(terms, list) else ()
+        if not self._takes_vocabulary:
+            failure = {"code": "CONFIGURE_KEYTERMS_NOT_SUPPORTED", "description": "the model takes none"}
+            return [say({"type": "ConfigureFailure", "request_id": self._id, **failure})]
+        self._config = replace(self._config, vocabulary=phrases)
+        success = {"type": "ConfigureSuccess", "request_id": self._id, "keyterms": phrases}
+        return [ChangeSession(self._config), say(success)]
+
+    def translate(self, event: Event) -> Actions:
+        """Results, and the signs of speech that were asked for."""
+        match event:
+            case SessionBegin():
+                self._takes_vocabulary = bool((event.features or {}).get("vocabulary"))
+                self._model = ModelDescription(self._id, event.model or self._config.model)
+            case SpeechStart():
+                self._utterance_end.speak(event.timestamp)
+                if self._options.wants_speech_start:
+                    return [say({"type": "SpeechStarted", "channel": [0, 1], "timestamp": event.timestamp})]
+            case SpeechEnd():
+                self._speech_end = event.timestamp
+            case Partial() if event.text and self._options.wants_interims:
+                return [say(interim_result(event, self._end, self._model, written=self._options.is_written))]
+            case FinalEvent():
+                return self._final(event)
+        return ()
+
+    def _final(self, event: FinalEvent) -> Actions:
+        """An empty final is said only where it answers a `Finalize`."""
+        if not event.text and event.flush_id is None:
+            return ()
+        result = final_result(
+            event,
+            self._end,
+            self._model,
+            written=self._options.is_written,
+            ends_speech=self._ends_speech(event),
+            shows_language=self._options.is_multilingual,
+        )
+        self._end = max(self._end, event.end or 0.0)
+        if event.text:
+            self._utterance_end.start(_last_word_end(event, self._end))
+        return [say(result)]
+
+    def _ends_speech(self, event: FinalEvent) -> bool:
+        """Whether somebody stopped speaking, and was not cut at the longest utterance."""
+        if event.flush_id is not None:
+            return bool(event.text)
+        return self._options.endpointing_ms is not None and self._speech_end >= (event.end or 0.0)
+
+    def on_heard(self, heard: float) -> Actions:
+        """`UtteranceEnd`, once the silence behind the last word is long enough."""
+        end = self._utterance_end.is_due(heard)
+        return () if end is None else [say({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": end})]
+
+    def conclude(self, outcome: SessionOutcome) -> Actions:
+        """`Metadata` where the client ended the stream, then the close."""
+        close = deepgram_close(outcome)
+        return [say(self._metadata()), close] if outcome.code is CloseCode.NORMAL else [close]
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": self._id,
+            "sha256": self._sha256.hexdigest(),
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "duration": round(self._seconds, 3),
+            "channels": self._config.channels,
+        }
+
+
+def _last_word_end(event: FinalEvent, end: float) -> float:
+    ends = [word.end for word in event.words or () if word.end is not None]
+    return max(ends, default=end)
