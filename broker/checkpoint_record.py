@@ -33,7 +33,11 @@ class UnknownCheckpointVersion(BadCheckpoint):
 
 
 class ContinuityState(msgspec.Struct, kw_only=True):
-    """What is known of a session over all of its workers. Times are seconds on the session's clock."""
+    """What is known of a session over all of its workers. Times are seconds on the session's clock.
+
+    Where channels are transcribed apart, this is the first channel's, with what holds for the whole session,
+    and `others` has those of the others.
+    """
 
     begun: bool = False  # The client has seen session.begin.
     utterance: int = 1  # Number of the next final.
@@ -52,6 +56,7 @@ class ContinuityState(msgspec.Struct, kw_only=True):
     resumed_at: float = 0.0  # Where the worker of now began.
     losses: int = 0  # Workers that were lost over the same audio.
     age: float = 0.0  # Seconds since the session began, when this was saved.
+    others: list["ContinuityState"] = msgspec.field(default_factory=list)
 
 
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,7 +95,10 @@ class GatewayApp:
         self._worker_lost = WorkerLost()
         self._directory = WorkerDirectory(self._router, time.monotonic)
         self._connect = ConnectOptions(
-            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
+            settings.worker_connect_timeout,
+            settings.worker_send_timeout,
+            internal_secret(settings),
+            settings.tls_ca,
         )
         self._reachability = WorkerReachability(partial(try_worker, options=self._connect))
         self._readiness = Readiness(self._directory, self._reachability)
@@ -187,7 +190,13 @@ class GatewayApp:
             self._guard,
             self._sessions,
             self._admission,
-            SessionFinder(self._sessions, self._checkpoints, self._connect.secret, settings.retry_after),
+            SessionFinder(
+                self._sessions,
+                self._checkpoints,
+                self._connect.secret,
+                settings.retry_after,
+                settings.tls_ca,
+            ),
             self._connections,
             metrics,
             EndpointLimits(settings.flush_timeout, settings.retry_after),

@@ -1,6 +1,7 @@
 """Reads the settings of the gateway."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
@@ -46,6 +47,10 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     gateway_port: int = Field(
         8000, ge=0, le=65535, description="port that clients connect to; 0: any free one"
     )
+    tls_cert: Path | None = Field(
+        None, description="file of the certificate and its chain, for TLS to clients; unset: no TLS"
+    )
+    tls_key: Path | None = Field(None, description="file of the certificate's private key")
     handshake_timeout: float = Field(
         10.0, gt=0, le=DAY_S, description="seconds from the connection to a complete request"
     )

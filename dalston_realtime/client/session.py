@@ -34,7 +34,7 @@ from dalston_realtime.protocol.commands import (
     KeepaliveCommand,
     encode_command,
 )
-from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
+from dalston_realtime.protocol.parameters import ChannelMode, MinSilence, SessionConfig
 
 RESUME_FOR_S: Final = 30.0  # Seconds for which a lost connection is tried again; a server waits as long.
 DEFAULTS: Final = SessionConfig()  # What holds where a parameter is left out.
@@ -46,6 +46,7 @@ class StreamOptions(TypedDict, total=False):
     language: str | None
     encoding: Encoding | None
     channels: int | None
+    channel_mode: ChannelMode | None
     interim_results: bool | None
     enable_vad: bool | None
     word_timestamps: bool | None

@@ -180,11 +180,20 @@ class HistoryApi:
 
     async def _rows(self, session: dict[str, Any], asked: SourceParams) -> tuple[Source, list[KeptUtterance]]:
         """The utterances that are asked for; without a wish the enhanced ones, where there are some."""
-        number, read = session["number"], self._reader.utterances
+        number = session["number"]
         if asked.source is not UNSET:
-            return asked.source, await asyncio.to_thread(read, number, asked.source)
-        enhanced = await asyncio.to_thread(read, number, "enhanced")
-        return ("enhanced", enhanced) if enhanced else ("live", await asyncio.to_thread(read, number, "live"))
+            return asked.source, await asyncio.to_thread(self._read, number, asked.source)
+        enhanced = await asyncio.to_thread(self._read, number, "enhanced")
+        if enhanced:
+            return "enhanced", enhanced
+        return "live", await asyncio.to_thread(self._read, number, "live")
+
+    def _read(self, number: int, source: Source) -> list[KeptUtterance]:
+        """The utterances in the order in which they began: the database has them by channel."""
+        rows = self._reader.utterances(number, source)
+        if rows and rows[-1].channel:
+            rows.sort(key=lambda row: row.start or 0.0)
+        return rows
 
 
 def _unknown() -> ApiError:

@@ -13,7 +13,7 @@ from gateway.api.operation import ApiError, operation
 from gateway.auth.principal import Principal
 from gateway.auth.request_guard import RequestGuard
 from gateway.http import Reply
-from storage.api_keys.api_key import ApiKey, KeyLimits, Scope
+from storage.api_keys.api_key import DEFAULT_SCOPES, ApiKey, KeyLimits, Scope
 from storage.api_keys.key_store import MAX_NAME, KeyStore, TooManyKeys
 from storage.times import as_iso
 
@@ -26,7 +26,9 @@ class NewKeyBody(msgspec.Struct, frozen=True, kw_only=True):
     """The key that is wanted."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    scopes: Annotated[list[Scope], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["transcribe"])
+    scopes: Annotated[list[Scope], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: list(DEFAULT_SCOPES)
+    )
     limits: KeyLimits = KeyLimits()
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 

@@ -94,7 +94,7 @@ def check_local(facts: RequestFacts) -> None:
     """
     if not is_loopback_host(facts.host):
         raise Forbidden(f"without keys this server answers only to localhost; {HOW_TO}")
-    if facts.origin is not None and not is_loopback_origin(facts.origin):
+    if facts.is_embedded or (facts.origin is not None and not is_loopback_origin(facts.origin)):
         raise Forbidden(f"without keys this server answers no page of another site; {HOW_TO}")
     if facts.is_forwarded:
         raise Forbidden(f"without keys this server answers nobody behind a proxy; {HOW_TO}")

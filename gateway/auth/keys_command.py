@@ -1,4 +1,7 @@
-"""Defines `dalston-rt keys`, which makes, lists and revokes keys in the server's database, on its machine."""
+"""Defines `dalston-rt keys`, which makes, lists and revokes keys in the server's database, on its machine.
+
+The server's libraries are imported only where a command runs: the client alone is installed without them.
+"""
 
 import getpass
 import os
@@ -8,19 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from dalston_realtime.protocol.errors import DalstonError
-from gateway.auth.audit_log import AuditLog
 from runtime.extras import require_extra
 from runtime.procfile import with_env_file
-from runtime.settings import read_settings
-from storage.api_keys.api_key import SCOPES, ApiKey, Scope
-from storage.api_keys.key_store import KeyStore, TooManyKeys
-from storage.database import Database, DatabaseUnavailable
-from storage.settings import StorageSettings
+from storage.api_keys.api_key import DEFAULT_SCOPES, SCOPES, ApiKey, Scope
+
+if TYPE_CHECKING:
+    from gateway.auth.audit_log import AuditLog
+    from storage.api_keys.key_store import KeyStore
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60}
 AGE: Final = re.compile(r"([1-9][0-9]{0,5})([dhm])")
@@ -35,7 +37,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="What the key is for, 
 Scopes = Annotated[
     list[str] | None,
     typer.Option(
-        "--scope", metavar="SCOPE", help="transcribe, history or admin; repeatable; all by default."
+        "--scope", metavar="SCOPE", help="transcribe, history or admin; repeatable; all but admin by default."
     ),
 ]
 Expires = Annotated[
@@ -79,28 +81,42 @@ def revoke(key_id: KeyId) -> None:
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[KeyStore, AuditLog]]:
+def _opened() -> "Iterator[tuple[KeyStore, AuditLog]]":
     """The keys and the audit log of the server that the settings name; errors become one line."""
     try:
         require_extra("server", "keys")
         os.environ.update(with_env_file(os.environ, Path(".env")))
-        settings = read_settings(StorageSettings)
-        database = Database(settings.database)
-        try:
-            database.migrate()
-            yield KeyStore(database), AuditLog(settings.data_dir)
-        finally:
-            database.close()
-    except (DalstonError, DatabaseUnavailable, TooManyKeys) as error:
+        with _open_store() as found:
+            yield found
+    except DalstonError as error:
         print(f"dalston-rt: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
+
+
+@contextmanager
+def _open_store() -> "Iterator[tuple[KeyStore, AuditLog]]":
+    from gateway.auth.audit_log import AuditLog
+    from runtime.settings import read_settings
+    from storage.api_keys.key_store import KeyStore, TooManyKeys
+    from storage.database import Database, DatabaseUnavailable
+    from storage.settings import StorageSettings
+
+    settings = read_settings(StorageSettings)
+    database = Database(settings.database)
+    try:
+        database.migrate()
+        yield KeyStore(database), AuditLog(settings.data_dir)
+    except (DatabaseUnavailable, TooManyKeys) as error:
+        raise DalstonError(f"the keys can't be read or written: {error}") from None
+    finally:
+        database.close()
 
 
 def _scopes(given: list[str] | None) -> list[Scope]:
     unknown = [name for name in given or () if name not in SCOPES]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(SCOPES)}", param_hint="--scope")
-    return [scope for scope in SCOPES if not given or scope in given]
+    return [scope for scope in SCOPES if scope in (given or DEFAULT_SCOPES)]
 
 
 def _expiry(text: str | None) -> datetime | None:

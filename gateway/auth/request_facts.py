@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from gateway.settings import Network
@@ -17,12 +18,16 @@ LOCALHOST: Final = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """Facts of a request: the headers Host and Origin, the client's address, whether a proxy passed it on."""
+    """Facts of a request: the headers Host and Origin, the client's address, whether a proxy passed it on.
+
+    `is_embedded` says that a page of another site has a browser load it, such as a picture.
+    """
 
     host: str | None = None
     origin: str | None = None
     address: str = UNKNOWN
     is_forwarded: bool = False
+    is_embedded: bool = False
 
     @classmethod
     def of(cls, connection: HTTPConnection, trusted: Sequence[Network] = ()) -> "RequestFacts":
@@ -33,6 +38,7 @@ class RequestFacts:
             host=hosts[0] if len(hosts) == 1 else None,
             origin=headers.get("origin"),
             address=client_address(connection, trusted),
+            is_embedded=_is_embedded(headers),
             is_forwarded=any(name in headers for name in FORWARDED),
         )
 
@@ -65,6 +71,12 @@ def is_loopback_origin(origin: str) -> bool:
     """Whether an Origin is a page that a program of this machine serves."""
     scheme, _, host = origin.partition("://")
     return scheme in ("http", "https") and is_loopback_host(host)
+
+
+def _is_embedded(headers: Headers) -> bool:
+    """By what browsers say; they leave Origin out where a page may not read the answer."""
+    is_foreign = headers.get("sec-fetch-site") == "cross-site"
+    return is_foreign and headers.get("sec-fetch-mode") != "navigate" and "origin" not in headers
 
 
 def _plain(text: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import HTTPConnection
@@ -53,14 +54,20 @@ class ResumeRequest:
 class SessionFinder:
     """Finds sessions for clients that come back; `retry_after` is in seconds.
 
-    `secret` is shown to other gateways, so that they believe who the client is.
+    `secret` is shown to other gateways, so that they believe who the client is. `tls_ca` is the file of the
+    CA that is trusted in other gateways, where it is not the system's.
     """
 
     def __init__(
-        self, sessions: SessionManager, checkpoints: CheckpointStore, secret: str, retry_after: float
+        self,
+        sessions: SessionManager,
+        checkpoints: CheckpointStore,
+        secret: str,
+        retry_after: float,
+        tls_ca: Path | None = None,
     ) -> None:
         self._sessions, self._checkpoints = sessions, checkpoints
-        self._secret, self._retry_after = secret, retry_after
+        self._secret, self._retry_after, self._tls_ca = secret, retry_after, tls_ca
 
     def forwarded(self, connection: HTTPConnection) -> Principal | None:
         """On behalf of whom another gateway passes a client on, which has let them in; else None."""
@@ -114,9 +121,8 @@ class SessionFinder:
     async def _forward(self, asked: ResumeRequest, address: str) -> SessionForwarder | None:
         path = f"{STREAM_PATH}?resume={asked.token}:{asked.last_seq}"
         try:
-            return await SessionForwarder.open(
-                address, path, forwarded_headers(asked.principal, self._secret)
-            )
+            headers = forwarded_headers(asked.principal, self._secret)
+            return await SessionForwarder.open(address, path, headers, self._tls_ca)
         except ForwardRefused as refused:
             if refused.status == 503:  # It is going away.
                 return None

@@ -47,7 +47,8 @@ class SessionState:
         changes = ChangeSet()
         replay = ReplayBuffer(requested, changes)
         job_id = _job_id(session_id, requested)
-        continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock)
+        separate = requested.separate
+        continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock, separate=separate)
         events = EventQueue(changes)
         return cls(session_id, principal, token, requested, changes, replay, continuity, events)
 

@@ -14,6 +14,7 @@ Scope: TypeAlias = Literal["transcribe", "history", "admin"]
 workers, and what is kept of others."""
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("transcribe", "history")  # Of a key whose maker does not say.
 PREFIX: Final = "dk_"  # What every key begins with, so that tools which look for leaked secrets find it.
 SECRET_BYTES: Final = 32  # Random bytes of a key: nobody guesses 256 bits.
 

@@ -20,8 +20,8 @@ from tests.support.redis_fixture import RedisServer
 async def newer(connection: ServerConnection) -> None:
     """A worker that speaks a later version of the link."""
     await connection.recv()
-    message = "link version 1 is not known here; this worker speaks 2"
-    await connection.send(encode(SessionRefused(version=2, message=message)))
+    message = "link version 2 is not known here; this worker speaks 3"
+    await connection.send(encode(SessionRefused(version=3, message=message)))
 
 
 async def older(connection: ServerConnection) -> None:

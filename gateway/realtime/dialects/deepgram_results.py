@@ -60,7 +60,6 @@ def _result(
     end = max(start, event.end or 0.0)
     return {
         "type": "Results",
-        "channel_index": [0, 1],
         "start": start,
         "duration": round(end - start, 3),
         "channel": {"alternatives": [best]},

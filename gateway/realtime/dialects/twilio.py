@@ -26,6 +26,7 @@ from gateway.realtime.dialects.actions import (
 from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_audio, decode_object
 from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
 from gateway.realtime.dialects.handshake import Handshake
+from gateway.realtime.dialects.track_mixer import TrackMixer
 from gateway.sessions.outcome import SessionOutcome
 
 ENCODINGS: Final[Mapping[str, str]] = {
@@ -40,6 +41,12 @@ PARAMETERS: Final = ("model", "language", "min_silence_ms", "vocabulary", "store
 
 IDS: Final = ("callSid", "streamSid", "accountSid")
 """What a session is found by in the history."""
+
+SILENCES: Final[Mapping[str, bytes]] = {"mulaw": b"\xff", "alaw": b"\xd5", "pcm_s16le": bytes(2)}
+"""One silent sample of each encoding."""
+
+MAX_TRACKS: Final = 2  # Tracks of a call: who called, and who answers.
+MOST_BEHIND_S: Final = 0.5  # Seconds by which one track may be behind the other, before it is filled up.
 
 TO_SOCKET: Final = "socket"
 POLICY_VIOLATION: Final = 1008
@@ -63,7 +70,7 @@ class TwilioConversation(Conversation):
     idle_s = 30.0  # A call sends 50 messages a second, silence or not.
 
     def __init__(self) -> None:
-        self._track: str | None = None  # None until the call has begun.
+        self._mixer: TrackMixer | None = None  # None until the call has begun.
         self._answers = False
 
     def receive(self, frame: bytes | str) -> Actions:
@@ -71,12 +78,12 @@ class TwilioConversation(Conversation):
         try:
             message = decode_object(frame)
             match message.get("event"):
-                case "start" if self._track is None:
+                case "start" if self._mixer is None:
                     return self._start(_object(message.get("start")))
-                case "media" if self._track is not None:
-                    return self._media(_object(message.get("media")))
-                case "stop" if self._track is not None:
-                    return [EndSession()]
+                case "media" if self._mixer is not None:
+                    return self._media(self._mixer, _object(message.get("media")))
+                case "stop" if self._mixer is not None:
+                    return [AppendAudio(self._mixer.drain()), EndSession()]
                 case "stop":
                     return [CloseClient()]
         except UnreadableFrame:
@@ -87,24 +94,24 @@ class TwilioConversation(Conversation):
 
     def _start(self, start: Mapping[str, Any]) -> Actions:
         custom = _object(start.get("customParameters"))
-        tracks = start.get("tracks")
-        self._track = str(tracks[0]) if isinstance(tracks, list) and tracks else "inbound"
+        tracks = _tracks(start.get("tracks"))
         self._answers = custom.get("events") == TO_SOCKET
         token = custom.get("token")
-        config = _config(start, custom, keeps=not self._answers)
+        config = _config(start, custom, len(tracks), keeps=not self._answers)
+        self._mixer = TrackMixer(tracks, SILENCES[config.encoding], round(config.sample_rate * MOST_BEHIND_S))
         return [IdentifyClient(None if token is None else str(token)), ChangeSession(config)]
 
-    def _media(self, media: Mapping[str, Any]) -> Actions:
-        """One track is heard: the caller's, where there are both."""
-        if str(media.get("track", self._track)) != self._track:
-            return ()
-        return [AppendAudio(decode_audio(media.get("payload")))]
+    def _media(self, mixer: TrackMixer, media: Mapping[str, Any]) -> Actions:
+        """Audio of one of the tracks that the call has named."""
+        track = str(media.get("track", mixer.tracks[0]))
+        return [AppendAudio(mixer.append(track, decode_audio(media.get("payload"))))]
 
     def translate(self, event: Event) -> Actions:
         """Finals, for those who ask."""
-        if self._answers and isinstance(event, FinalEvent) and event.text:
-            return [say({"event": "transcript", "final": True, "text": event.text, "track": self._track})]
-        return ()
+        if self._mixer is None or not self._answers or not isinstance(event, FinalEvent) or not event.text:
+            return ()
+        track = self._mixer.tracks[event.channel or 0]
+        return [say({"event": "transcript", "final": True, "text": event.text, "track": track})]
 
     def reject(self, error: InvalidParameter) -> Actions:
         """A call that asks for what can't be is over."""
@@ -116,7 +123,15 @@ class TwilioConversation(Conversation):
         return [CloseClient(int(code), "" if code is CloseCode.NORMAL else code.error)]
 
 
-def _config(start: Mapping[str, Any], custom: Mapping[str, Any], *, keeps: bool) -> SessionConfig:
+def _tracks(named: Any) -> tuple[str, ...]:
+    """The tracks of a call, each of which is transcribed by itself."""
+    tracks = dict.fromkeys(map(str, named)) if isinstance(named, list) else {}
+    return tuple(tracks)[:MAX_TRACKS] or ("inbound",)
+
+
+def _config(
+    start: Mapping[str, Any], custom: Mapping[str, Any], tracks: int, *, keeps: bool
+) -> SessionConfig:
     """The session of a call; `keeps`: it is stored where the call does not say otherwise.
 
     Raises:
@@ -129,7 +144,8 @@ def _config(start: Mapping[str, Any], custom: Mapping[str, Any], *, keeps: bool)
     query = {name: str(custom[name]) for name in PARAMETERS if custom.get(name) is not None}
     query["encoding"] = ENCODINGS[encoding]
     query["sample_rate"] = str(form.get("sampleRate", 8_000))
-    query["channels"] = str(form.get("channels", 1))
+    query["channels"] = str(tracks)
+    query["channel_mode"] = "separate" if tracks > 1 else "mix"
     query["interim_results"] = "false"
     if keeps:
         query.setdefault("store", "true")

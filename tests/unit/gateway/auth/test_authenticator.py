@@ -104,6 +104,7 @@ def test_without_keys_the_user_of_this_machine_needs_none(host: str, origin: str
         {"origin": "http://evil.test"},
         {"origin": "null"},
         {"is_forwarded": True},
+        {"is_embedded": True},
     ],
 )
 def test_without_keys_other_sites_and_proxies_are_refused(change: dict[str, str]) -> None:

@@ -1,5 +1,7 @@
 """`dalston-rt keys` makes, lists and revokes keys in the database of this machine's server."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert run("revoke", key_id)[:2] == (0, f"{key_id} is revoked\n")
     assert "revoked" in run("list")[1]
     assert run("revoke", key_id)[0] == 2
+    assert "(history, transcribe)" in run("create", "by default")[2]
     assert (tmp_path / "data" / "audit.log").read_text().count(key_id) == 2
 
 
@@ -42,3 +45,14 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
 def test_a_key_that_makes_no_sense_is_refused(arguments: tuple[str, str]) -> None:
     assert run("create", "x", *arguments)[0] == 2
     assert run("list")[1] == "no key was made\n"
+
+
+def test_the_command_is_known_without_the_libraries_of_the_server() -> None:
+    """Every `dalston-rt` loads it, also where the client alone is installed."""
+    script = """
+import sys
+for name in ("sqlalchemy", "alembic", "pydantic", "structlog", "starlette", "redis"):
+    sys.modules[name] = None
+import gateway.auth.keys_command
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

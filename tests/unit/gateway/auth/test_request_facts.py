@@ -41,6 +41,20 @@ def test_facts_of_a_request() -> None:
     assert RequestFacts.of(asked) == RequestFacts("a:1", "http://b", "127.0.0.1", is_forwarded=True)
 
 
+@pytest.mark.parametrize(
+    ("headers", "embedded"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, False),  # A link that was clicked.
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "websocket", "Origin": "http://b"}, False),
+        ({}, False),
+    ],
+)
+def test_what_a_page_of_another_site_embeds_is_noticed(headers: dict[str, str], embedded: bool) -> None:
+    assert RequestFacts.of(connection(*headers.items())).is_embedded == embedded
+
+
 def test_names_of_this_machine() -> None:
     for host in ("localhost", "localhost:8000", "127.0.0.1:1", "127.8.8.8", "[::1]", "[::1]:9"):
         assert is_loopback_host(host)

@@ -275,6 +275,14 @@ def test_nothing_stays_in_the_change_set_of_what_is_not_kept() -> None:
     assert set(changes.fields) == {"e3"}
 
 
+def test_a_partial_takes_the_place_of_one_of_its_own_channel_alone() -> None:
+    queue = EventQueue(ChangeSet())
+    for text, channel in (("left", 0), ("right", 1), ("left again", 0)):
+        queue.append(Partial(text=text, channel=channel), 10)
+    assert [getattr(event, "text", "") for event in taken(queue)] == ["right", "left again"]
+    assert queue.dropped_partials == 1
+
+
 def test_one_observer_gets_each_event_but_partials_with_its_json() -> None:
     queue, observed = EventQueue(ChangeSet()), list[tuple[Event, bytes]]()
     queue.append(BEGIN, 10)  # Nobody observes yet.

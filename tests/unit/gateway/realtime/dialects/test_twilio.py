@@ -12,6 +12,7 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.realtime.dialects.actions import AppendAudio, ChangeSession, EndSession, IdentifyClient
 from gateway.realtime.dialects.dialect import Conversation
 from gateway.realtime.dialects.handshake import Handshake
+from gateway.realtime.dialects.track_mixer import TrackMixer
 from gateway.realtime.dialects.twilio import TwilioMedia
 from gateway.sessions.outcome import SessionOutcome
 from tests.support.dialect_clients import told
@@ -56,10 +57,11 @@ def test_a_call_is_identified_and_kept() -> None:
     ]
     media = {"track": "inbound", "chunk": "1", "timestamp": "0", "payload": PAYLOAD}
     assert hear(spoken, {"event": "media", "media": media}) == [AppendAudio(b"\xff" * 160)]
-    assert hear(spoken, {"event": "media", "media": media | {"track": "outbound"}}) == []
+    other = {"event": "media", "media": media | {"track": "outbound"}}
+    assert hear(spoken, other) == [AppendAudio(b"")]  # A track that the call has not named.
     assert hear(spoken, {"event": "mark"}) == hear(spoken, {"event": "dtmf"}) == []
     assert told(spoken.translate(Final(text="Hello."))) == []
-    assert hear(spoken, {"event": "stop", "stop": {}}) == [EndSession()]
+    assert hear(spoken, {"event": "stop", "stop": {}}) == [AppendAudio(b""), EndSession()]
     assert told(spoken.conclude(SessionOutcome(CloseCode.NORMAL))) == [(1000, "")]
 
 
@@ -123,3 +125,37 @@ def test_a_second_start_changes_nothing() -> None:
 def test_the_close_says_how_a_call_ended() -> None:
     ended = told(conversation().conclude(SessionOutcome.error(CloseCode.UNAUTHORIZED, "no")))
     assert ended == [(4001, "unauthorized")]
+
+
+def test_both_tracks_are_heard_apart() -> None:
+    spoken = conversation()
+    _, change = hear(spoken, start({"events": "socket"}, tracks=["inbound", "outbound"]))
+    assert (change.config.channels, change.config.channel_mode) == (2, "separate")
+
+    def media(track: str, samples: bytes) -> Any:
+        payload = base64.b64encode(samples).decode()
+        return hear(spoken, {"event": "media", "media": {"track": track, "payload": payload}})
+
+    assert media("inbound", b"ab") == [AppendAudio(b"")]
+    assert media("outbound", b"xyz") == [AppendAudio(b"axby")]
+    assert hear(spoken, {"event": "stop"}) == [AppendAudio(b"\xffz"), EndSession()]
+    said = told(spoken.translate(Final(text="Hello.", channel=1)))
+    assert [each["track"] for each in said] == ["outbound"]
+
+
+@pytest.mark.parametrize(
+    ("silence", "first", "second", "mixed"),
+    [
+        (b"-", b"abc", b"", b"a-b-"),  # At most one sample behind: the third one waits.
+        (b"-", b"abc", b"x", b"axb-"),
+        (b"..", b"aabbcc", b"xx", b"aaxxbb.."),
+    ],
+)
+def test_a_track_that_is_far_behind_is_filled_up(
+    silence: bytes, first: bytes, second: bytes, mixed: bytes
+) -> None:
+    mixer = TrackMixer(("one", "two"), silence, 1)
+    assert mixer.append("two", second) + mixer.append("one", first) == mixed
+    assert mixer.append("three", b"x") == b""
+    assert len(mixer.drain()) == 2 * len(silence)
+    assert mixer.drain() == b""
