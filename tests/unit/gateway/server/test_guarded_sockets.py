@@ -47,7 +47,7 @@ class Listener:
             await client.close(4400, "told")
 
 
-class Server(NamedTuple):
+class ConnectedClient(NamedTuple):
     """What a test talks to: the application, our side of the connection, and the client's."""
 
     app: Listener
@@ -56,7 +56,7 @@ class Server(NamedTuple):
 
 
 @asynccontextmanager
-async def connected(deadlines: ClientDeadlines = SOON) -> AsyncIterator[Server]:
+async def connected(deadlines: ClientDeadlines = SOON) -> AsyncIterator[ConnectedClient]:
     """A client of the application."""
     app = Listener()
     async with (
@@ -65,7 +65,7 @@ async def connected(deadlines: ClientDeadlines = SOON) -> AsyncIterator[Server]:
     ):
         (own,) = server.server_state.connections
         assert isinstance(own, GuardedSockets)
-        yield Server(app, own, client)
+        yield ConnectedClient(app, own, client)
         client.transport.abort()
         await client.wait_closed()
 
