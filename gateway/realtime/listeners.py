@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.auth.request_facts import is_loopback_host
-from gateway.realtime.listener import PortListener, ListenerParts, bracketed
+from gateway.realtime.listener import ListenerParts, PortListener, bracketed
 from gateway.realtime.wyoming.listener import WyomingListener
 from gateway.realtime.wyoming.program import WyomingProgram
 from gateway.settings import GatewaySettings
