@@ -49,7 +49,7 @@ class ListenerParts:
             log.info("ignored what a client asks for", dialect=dialect, flags=",".join(flags))
 
 
-class Listener(Protocol):
+class PortListener(Protocol):
     """Serves the clients of one port."""
 
     async def open(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.auth.request_facts import is_loopback_host
-from gateway.realtime.listener import Listener, ListenerParts, bracketed
+from gateway.realtime.listener import ListenerParts, PortListener, bracketed
 from gateway.realtime.wyoming.listener import WyomingListener
 from gateway.realtime.wyoming.program import WyomingProgram
 from gateway.settings import GatewaySettings
@@ -11,7 +11,7 @@ from runtime.errors import StartupError
 from runtime.extras import require_extra
 
 
-def make_listeners(settings: GatewaySettings, parts: ListenerParts) -> list[Listener]:
+def make_listeners(settings: GatewaySettings, parts: ListenerParts) -> list[PortListener]:
     """The listeners; none of them is open yet.
 
     Raises:
@@ -20,7 +20,7 @@ def make_listeners(settings: GatewaySettings, parts: ListenerParts) -> list[List
     return list(_listeners(settings, parts))
 
 
-def _listeners(settings: GatewaySettings, parts: ListenerParts) -> Iterator[Listener]:
+def _listeners(settings: GatewaySettings, parts: ListenerParts) -> Iterator[PortListener]:
     if settings.wyoming_port is not None:
         _check_wyoming(settings)
         program = WyomingProgram(parts.directory, client_ends=settings.wyoming_endpointing == "client")
