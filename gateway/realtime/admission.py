@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
-from dalston_realtime.protocol.parameters import PARAMETERS, SessionConfig, parse_query
+from dalston_realtime.protocol.parameters import PARAMETERS, Overflow, SessionConfig, parse_query
 from gateway.capacity.directory import WorkerDirectory
 from gateway.http import MAX_QUERY_BYTES
 
@@ -28,6 +28,10 @@ class Admission:
         """`store` says whether a session is kept whose client does not say."""
         self._directory, self._overflow_allowed, self._store = directory, overflow_allowed, store
 
+    def allows(self, overflow: Overflow) -> bool:
+        """Whether a client may ask for that where all slots are taken."""
+        return overflow in self._overflow_allowed
+
     async def admit(self, query: dict[str, str]) -> SessionConfig:
         """The session that a client asks for, if it could be served.
 
@@ -42,7 +46,7 @@ class Admission:
         Raises:
             InvalidParameter: it could not.
         """
-        if config.overflow and config.overflow not in self._overflow_allowed:
+        if config.overflow and not self.allows(config.overflow):
             raise InvalidParameter("overflow", f"this server does not allow overflow={config.overflow}")
         if config.enhance_on_end or (self._store and config.store is None):
             config = replace(config, store=True)

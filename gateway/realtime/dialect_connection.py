@@ -26,6 +26,7 @@ from gateway.realtime.dialects.actions import (
     EndSession,
     FlushSession,
     IdentifyClient,
+    NoteIgnored,
     SayFrame,
 )
 from gateway.realtime.dialects.dialect import Conversation
@@ -68,6 +69,9 @@ class DialectHost(Protocol):
 
     async def identify(self, credential: str | None) -> None:
         """Find out who the client is, or raise `RequestRefused`."""
+
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+        """Count what a client asks for and nobody does."""
 
 
 class DialectConnection:
@@ -118,6 +122,8 @@ class DialectConnection:
         for number in count(1):
             message = await self._client.receive()
             if message["type"] == "websocket.disconnect":
+                if "broken" in message:  # The protocol of WebSockets: the client can still be told.
+                    raise SessionError(CloseCode.INVALID_REQUEST, message["reason"])
                 return
             self._last_frame = self._clock()
             await self._take(message["bytes"] if message.get("bytes") is not None else message["text"])
@@ -148,6 +154,8 @@ class DialectConnection:
                     await self._change(config)
                 case IdentifyClient(credential):
                     await self._identify(credential)
+                case NoteIgnored(dialect, flags):
+                    self._host.note_ignored(dialect, flags)
                 case EndSession():
                     await self._end()
         await self._outbox.drained()
@@ -191,6 +199,7 @@ class DialectConnection:
         self._config = config
         if self._session is not None and not await self._session.change(config):
             await self._finish_session()
+        await self._perform(self._conversation.accept(config))
 
     async def _identify(self, credential: str | None) -> None:
         try:

@@ -34,7 +34,8 @@ class FlushSession:
 class ChangeSession:
     """Go on with these parameters: what was said before is finalized where they can't change in between.
 
-    Parameters that the server refuses come back through `Conversation.reject`, and change nothing.
+    They come back through `Conversation.accept`, as they are in force; those that the server refuses through
+    `Conversation.reject`, and change nothing.
     """
 
     config: SessionConfig
@@ -45,6 +46,14 @@ class IdentifyClient:
     """Check a credential that came after the handshake; one that is bad ends the conversation."""
 
     credential: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteIgnored:
+    """Count what the client asks for in a message and nobody does, by the names of its dialect."""
+
+    dialect: str
+    flags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,14 @@ class CloseClient:
 
 
 Action: TypeAlias = (
-    SayFrame | AppendAudio | FlushSession | ChangeSession | IdentifyClient | EndSession | CloseClient
+    SayFrame
+    | AppendAudio
+    | FlushSession
+    | ChangeSession
+    | IdentifyClient
+    | NoteIgnored
+    | EndSession
+    | CloseClient
 )
 Actions: TypeAlias = Iterable[Action]
 

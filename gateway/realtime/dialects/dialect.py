@@ -44,6 +44,10 @@ class Conversation(ABC):
         """The audio up to `heard` seconds has no more events than those that were translated."""
         return ()
 
+    def accept(self, _config: SessionConfig) -> Actions:
+        """What the client is told whose `ChangeSession` is in force, with our name of the model."""
+        return ()
+
     def reject(self, _error: InvalidParameter) -> Actions:
         """What the client is told whose `ChangeSession` is refused."""
         return ()

@@ -7,6 +7,7 @@ from gateway.realtime.dialects.deepgram_flux import DeepgramFlux
 from gateway.realtime.dialects.deepgram_listen import DeepgramListen
 from gateway.realtime.dialects.dialect import Dialect
 from gateway.realtime.dialects.elevenlabs import ElevenLabsRealtime
+from gateway.realtime.dialects.openai_realtime import OpenAIRealtime
 from gateway.realtime.dialects.twilio import TwilioMedia
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
@@ -15,4 +16,5 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     ElevenLabsRealtime(),
     TwilioMedia(),
     AssemblyAiStreaming(),
+    OpenAIRealtime(),
 )

@@ -28,6 +28,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("language", "de", "de"),
     ("language", "EN", "en"),
     ("language", "en-US", "en"),
+    ("language", "eng", "en"),
+    ("language", "GER_at", "de"),
     ("language", "en_us", "en"),
     ("language", "zh-Hant-TW", "zh"),
     ("language", "es-419", "es"),
