@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from dalston_realtime.protocol.jobs import ENDED, BatchJob
 from gateway.api.jobs import AWAY, TRANSCRIPTIONS, job_reply, read_job
 from gateway.api.operation import operation
-from gateway.api.transcription_form import TranscriptionForm, TranscriptionRequest, read_form
+from gateway.api.transcription_form import NOT_DONE, TranscriptionForm, TranscriptionRequest, read_form
 from gateway.api.transcription_formats import format_transcript, stream_events
 from gateway.api.upload import BLOCK, UploadedForm, uploaded_form
 from gateway.http import Reply, error_reply, unavailable_reply
@@ -68,10 +68,11 @@ class TranscriptionApi:
             return job_reply(job, 202)
         if asked.stream:
             events = self._stream(job, asked)
-            return StreamingResponse(
-                events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-            )
-        return _answer(await self._wait(job), asked)
+            headers = {"Cache-Control": "no-store", **_ignored(asked)}
+            return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        reply = _answer(await self._wait(job), asked)
+        reply.headers.update(_ignored(asked))
+        return reply
 
     def _make_job(self, form: UploadedForm, asked: TranscriptionRequest) -> BatchJob:
         """The job of this file, which is the one of before where the same is sent again meanwhile."""
@@ -118,6 +119,12 @@ class TranscriptionApi:
         for event in stream_events(job.result, speakers=asked.response_format == "diarized_json"):
             yield _sse(msgspec.json.encode(event))
         yield _sse(b"[DONE]")
+
+
+def _ignored(asked: TranscriptionRequest) -> dict[str, str]:
+    """The header that names what a client of OpenAI asks for and nobody does."""
+    names = [name for name in asked.ignored if name.partition("[")[0] in NOT_DONE]
+    return {"X-Ignored": ",".join(names)} if names else {}
 
 
 def _sse(data: bytes) -> bytes:
