@@ -16,7 +16,7 @@ import msgspec
 from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.parameters import SessionConfig
 
-VERSION: Final = 1  # Goes up with every change that another gateway must know of.
+VERSION: Final = 2  # Goes up with every change that another gateway must know of.
 HEADER: Final = "header"
 OWNER: Final = "owner"  # The gateway that has the session, and its address; belongs to the store, not to us.
 
@@ -33,7 +33,11 @@ class UnknownCheckpointVersion(BadCheckpoint):
 
 
 class ContinuityState(msgspec.Struct, kw_only=True):
-    """What is known of a session over all of its workers. Times are seconds on the session's clock."""
+    """What is known of a session over all of its workers. Times are seconds on the session's clock.
+
+    Where channels are transcribed apart, this is the first channel's, with what holds for the whole session,
+    and `others` has those of the others.
+    """
 
     begun: bool = False  # The client has seen session.begin.
     utterance: int = 1  # Number of the next final.
@@ -52,18 +56,22 @@ class ContinuityState(msgspec.Struct, kw_only=True):
     resumed_at: float = 0.0  # Where the worker of now began.
     losses: int = 0  # Workers that were lost over the same audio.
     age: float = 0.0  # Seconds since the session began, when this was saved.
+    others: list["ContinuityState"] = msgspec.field(default_factory=list)
 
 
 class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The small part of a checkpoint, written anew with each save.
 
-    `takeovers` is how many gateways had the session before. `requested` is what the client asked for,
+    `takeovers` is how many gateways had the session before. `principal` is whose session it is, `token` the
+    SHA-256 of its resume token: who goes on with it checks both. `requested` is what the client asked for,
     `config` what holds since the first audio that is kept, which
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
     audio comes, `messages` is the number of text frames that the client sent.
     """
 
     version: int
+    principal: str
+    token: str
     requested: SessionConfig
     config: SessionConfig
     first_frame: int

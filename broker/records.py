@@ -12,6 +12,9 @@ from dalston_realtime.protocol.parameters import Overflow
 Status = Literal["ready", "busy", "draining", "offline"]
 EndStatus = Literal["ended", "error"]
 
+WORKER_ID: Final = r"^[!-9;-~]{1,200}$"
+"""The pattern of a worker's id: printable ASCII without a colon, which divides the names of keys in Redis."""
+
 SMALLER_VARIANT: Final = {"accurate": "fast"}
 """The variant that replaces another one when all of its slots are taken and the session accepts less."""
 

@@ -1,13 +1,14 @@
 """Registers a worker in Redis and renews its record with heartbeats."""
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Final
 
 from broker.errors import WorkerIdTaken
-from broker.records import WorkerRecord, utc_now
+from broker.records import WORKER_ID, WorkerRecord, utc_now
 from broker.store.scripts import LEASE_MS, Scripts
 
 SESSION_TTL_S: Final = 3600
@@ -55,7 +56,10 @@ class Registry:
 
         Raises:
             WorkerIdTaken: another worker that lives has the id; it keeps it, and its sessions.
+            ValueError: the id is none.
         """
+        if not re.fullmatch(WORKER_ID, record.worker_id):
+            raise ValueError(f"{record.worker_id!r} can't be the id of a worker")
         pairs = [item for pair in (record.fields() | self._version).items() for item in pair]
         status, *answer = await self._scripts.run(
             "heartbeat",

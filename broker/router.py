@@ -1,6 +1,7 @@
 """Allocates slots on workers to sessions, and releases them."""
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 from broker.errors import NoCapacity, NothingToDrain, RegistryUnavailable, SessionOver
 from broker.records import (
     SMALLER_VARIANT,
+    WORKER_ID,
     Allocation,
     EndStatus,
     HeldSlot,
@@ -151,6 +153,8 @@ class SessionRouter:
         Raises:
             NothingToDrain: it is offline.
         """
+        if not re.fullmatch(WORKER_ID, worker_id):
+            return False  # It could be a part of another key's name.
         answer = await self._scripts.run("drain", worker_id, -1 if seconds is None else seconds)
         if answer == -1:
             raise NothingToDrain(f"worker {worker_id} is offline")

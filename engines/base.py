@@ -46,13 +46,15 @@ class Job:
 
     `audio` is mono float32 at 16 kHz, -1..1. `draft` are the `Transcript.tokens` of the last step on this
     utterance: an engine may use them to be faster, but the text must not depend on them. `prefix` are the
-    tokens of what is said in the audio before the utterance: the transcript is of what follows them. An
-    engine whose `longest_context` is 0 never gets any.
+    tokens of what is said in the first `context` samples, before the utterance: the transcript is of what
+    follows them, and the times of words count from there. An engine whose `longest_context` is 0 never gets
+    any.
     """
 
     audio: Floats
     draft: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
+    context: int = 0
     language: str | None = None  # The client's choice; None lets the engine identify it.
     vocabulary: tuple[str, ...] = ()
     word_timestamps: bool = False

@@ -18,13 +18,19 @@ from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
+from gateway.api.file_jobs import FileJobs
 from gateway.api.history import HistoryApi
 from gateway.api.jobs import JobApi
+from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.api.vendor_files import VendorFileApi
+from gateway.auth.access import check_start, make_guard, run_access
+from gateway.auth.key_directory import POLL_S
+from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -34,7 +40,7 @@ from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
-from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
+from gateway.realtime.dialect_endpoint import DialectGate, dialect_routes
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.resumption import SessionFinder
@@ -51,6 +57,7 @@ from gateway.workers.liveness import LivenessLimits
 from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
+from storage.api_keys.key_store import KeyStore
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
@@ -75,7 +82,7 @@ class GatewayApp:
     """A gateway that other gateways reach at `address`; `asgi` is its application."""
 
     def __init__(self, settings: GatewaySettings, address: str = "") -> None:
-        self._redis = settings.redis
+        self._settings, self._redis = settings, settings.redis
         self._router = SessionRouter.connect(settings)
         metrics = GatewayMetrics()
         metrics.redis_available.set_function(lambda: float(self._router.available))
@@ -85,7 +92,10 @@ class GatewayApp:
         self._worker_lost = WorkerLost()
         self._directory = WorkerDirectory(self._router, time.monotonic)
         self._connect = ConnectOptions(
-            settings.worker_connect_timeout, settings.worker_send_timeout, internal_secret(settings)
+            settings.worker_connect_timeout,
+            settings.worker_send_timeout,
+            internal_secret(settings),
+            settings.tls_ca,
         )
         self._reachability = WorkerReachability(partial(try_worker, options=self._connect))
         self._readiness = Readiness(self._directory, self._reachability)
@@ -105,13 +115,16 @@ class GatewayApp:
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
+        self._guard = make_guard(settings, self._database)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
         sockets = self._dialect_sockets(settings, metrics)
-        self.asgi = make_routes(self._endpoint, rest, *self._kept_apis(settings), sockets=sockets)
+        self.asgi = make_routes(
+            self._guard, self._endpoint, rest, *self._kept_apis(settings), sockets=sockets
+        )
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
         """The endpoints of what is kept: sessions, jobs, files and voices."""
@@ -119,11 +132,14 @@ class GatewayApp:
         reader, editor = HistoryReader(self._database), SessionEditor(self._database)
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
+        files = FileJobs(jobs, store, settings.transcription_timeout)
         return [
             HistoryApi(self._history, reader, editor, self._remover, self._files),
             JobApi(jobs, reader),
-            TranscriptionApi(jobs, store, max_bytes, settings.transcription_timeout),
+            TranscriptionApi(files, max_bytes),
+            VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
+            KeyApi(KeyStore(self._database), self._guard),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
@@ -166,9 +182,16 @@ class GatewayApp:
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
+            self._guard,
             self._sessions,
             self._admission,
-            SessionFinder(self._sessions, self._checkpoints, settings.retry_after),
+            SessionFinder(
+                self._sessions,
+                self._checkpoints,
+                self._connect.secret,
+                settings.retry_after,
+                settings.tls_ca,
+            ),
             self._connections,
             metrics,
             EndpointLimits(settings.flush_timeout, settings.retry_after),
@@ -177,20 +200,31 @@ class GatewayApp:
     def _dialect_sockets(self, settings: GatewaySettings, metrics: GatewayMetrics) -> list[WebSocketRoute]:
         """The paths of the clients of other services."""
         gate = DialectGate(
+            self._guard,
             self._sessions,
             self._admission,
             self._directory,
             ModelNames(settings.model_aliases),
-            metrics,
-            FullPolicy(settings.overflow, settings.retry_after),
+            settings.overflow,
+            settings.retry_after,
         )
         times = DialectTimes(flush=settings.flush_timeout)
         return dialect_routes(DIALECTS, gate, self._connections, metrics, times, self._stopping)
 
+    async def open(self) -> None:
+        """Open the database, which says who may be let in.
+
+        Raises:
+            StartupError: the server would be open to others.
+        """
+        self._history.start()
+        await check_start(self._settings, self._guard.authenticator)
+
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
-        self._history.start()
         async with asyncio.TaskGroup() as group:
+            group.create_task(run_access(self._settings, self._guard.authenticator))
+            group.create_task(self._end_withdrawn())
             group.create_task(self._sessions.run())
             group.create_task(self._upkeep.run())
             group.create_task(self._recording_upkeep.run())
@@ -198,6 +232,12 @@ class GatewayApp:
             group.create_task(self._checkpoints.run())
             on_slots = self._slots.queue.on_slots_changed
             group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
+
+    async def _end_withdrawn(self) -> None:
+        """End the sessions whose key was revoked or has expired."""
+        while True:
+            self._sessions.end_withdrawn(self._guard.authenticator.holds)
+            await asyncio.sleep(POLL_S)
 
     async def has_capacity(self) -> bool:
         """Whether a worker can take a session."""
@@ -233,10 +273,12 @@ class GatewayApp:
         await self._checkpoints.close()
 
 
-def make_routes(endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()) -> Starlette:
+def make_routes(
+    guard: RequestGuard, endpoint: StreamEndpoint, *apis: object, sockets: Sequence[WebSocketRoute] = ()
+) -> Starlette:
     """The ASGI application with the operations of these; `sockets` are the paths beside the stream."""
     description = ApiDescription()
-    described = [route for api in (*apis, description) for route in routes_of(api)]
+    described = [route for api in (*apis, description) for route in routes_of(api, guard)]
     description.routes = described
     return Starlette(
         routes=[

@@ -1,6 +1,7 @@
 """Counts and measures what a gateway does, in a registry of its own."""
 
 from functools import partial
+from importlib.metadata import version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -49,6 +50,14 @@ class GatewayMetrics:
         self.audio = count(prefix + "audio_seconds", "Audio passed to workers")
         self.redis_available = gauge(prefix + "redis_available", "1 while Redis answers, 0 while not")
         self.queued = gauge(prefix + "queued", "Sessions that wait for a slot")
+        self.workers = gauge(prefix + "workers", "Workers that the registry knows, by status", ["status"])
+        self.slots = gauge(
+            prefix + "slots",
+            "Slots of the live workers, by a variant that they serve and by what they are",
+            ["variant", "state"],
+        )
+        self.build = gauge("dalston_build_info", "1, with the version that runs", ["version"])
+        self.build.labels(version("dalston-realtime")).set(1)
         self.releases = gauge(prefix + "releases_waiting", "Slots that wait to be released")
 
     def scrape(self) -> bytes:

@@ -1,6 +1,8 @@
 """Reads the settings of the gateway."""
 
-from typing import Annotated, Any, Final, Literal, get_args
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -10,6 +12,8 @@ from dalston_realtime.protocol.parameters import Overflow
 from gateway.model_names import parse_aliases
 from runtime.settings import DAY_S
 from storage.settings import StorageSettings
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 STRATEGIES: Final[tuple[str, ...]] = get_args(Overflow)
 
@@ -27,6 +31,13 @@ def _parse_model_aliases(value: Any) -> Any:
     return parse_aliases(value) if isinstance(value, str) else value
 
 
+def _parse_networks(value: Any) -> Any:
+    """Networks from a list with commas between them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
+
+
 class GatewaySettings(BrokerSettings, StorageSettings):
     """What the gateway reads."""
 
@@ -36,6 +47,10 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     gateway_port: int = Field(
         8000, ge=0, le=65535, description="port that clients connect to; 0: any free one"
     )
+    tls_cert: Path | None = Field(
+        None, description="file of the certificate and its chain, for TLS to clients; unset: no TLS"
+    )
+    tls_key: Path | None = Field(None, description="file of the certificate's private key")
     handshake_timeout: float = Field(
         10.0, gt=0, le=DAY_S, description="seconds from the connection to a complete request"
     )
@@ -90,6 +105,18 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     )
     transcription_timeout: float = Field(
         600.0, gt=0, le=DAY_S, description="seconds for which a client may wait for the transcript of a file"
+    )
+    auth: Literal["on", "off"] = Field(
+        "on",
+        description="on: a key is needed, but while there is none not by this machine's user; off: none is",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_parse_networks)] = Field(
+        "",
+        validate_default=True,
+        description="addresses or networks of proxies whose X-Forwarded-For is believed, with commas between",
+    )
+    open_metrics: Literal["off", "on"] = Field(
+        "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"

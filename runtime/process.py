@@ -1,6 +1,7 @@
 """Runs a server process: its log, the countdown that a signal starts, its lock file, its clean end."""
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -86,11 +87,15 @@ def lock(path: Path) -> ProcessLock:
     """Hold `path` while this process lives: a second process of that name would take its socket.
 
     Raises:
-        StartupError: another process holds it.
+        StartupError: another process holds it, or it is no file of ours.
     """
     try:
         return ProcessLock(path)
-    except OSError:
+    except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.ELOOP:
+            raise StartupError(
+                f"{path} is not a file of ours: delete it, or set another DALSTON_RUN_DIR"
+            ) from None
         raise StartupError(
             f"{path.stem} runs already in {path.parent}; set another DALSTON_RUN_DIR for a second worker"
         ) from None

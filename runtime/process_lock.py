@@ -7,6 +7,8 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+from runtime.private_files import open_own_file
+
 
 class ProcessLock:
     """Held until `close`, or until the process ends.
@@ -20,10 +22,11 @@ class ProcessLock:
         """Take the lock.
 
         Raises:
-            OSError: another process has it, or the file can't be written.
+            BlockingIOError: another process has it.
+            OSError: it is no file of ours.
         """
         with ExitStack() as held:
-            file = held.enter_context(path.open("a"))
+            file = held.enter_context(os.fdopen(open_own_file(path), "r+"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             held.enter_context(socket.socket(socket.AF_UNIX)).bind(_socket_name(path))
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)

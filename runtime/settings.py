@@ -43,6 +43,10 @@ class Settings(BaseSettings):
         pattern=r"^[!-~][ -~]{14,}[!-~]$",
         description="secret between gateways and workers; unset: one in the data folder, made at first start",
     )
+    tls_ca: Path | None = Field(
+        None,
+        description="file of the CAs that are trusted in workers, gateways and rediss; unset: the system's",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
     log_format: LogFormat = Field("text", description="form of the log: text or json, a line an event")
 
@@ -59,8 +63,11 @@ class Settings(BaseSettings):
 
     @property
     def redis(self) -> str:
-        """The URL of the Redis in use."""
-        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
+        """The URL of the Redis in use; one with TLS names the CA that is trusted."""
+        url = self.redis_url or f"unix://{quote(str(self.redis_socket))}"
+        if self.tls_ca is None or not url.startswith("rediss") or "ssl_ca_certs=" in url:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(self.tls_ca.absolute()))}"
 
 
 S = TypeVar("S", bound=Settings)

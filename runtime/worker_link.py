@@ -17,7 +17,7 @@ from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.events import Event
 from dalston_realtime.protocol.parameters import SessionConfig
 
-VERSION: Final = 1  # Goes up with every change that the other side must know of.
+VERSION: Final = 2  # Goes up with every change that the other side must know of.
 PATH: Final = "/v1/session"
 
 WINDOW_S: Final = 0.032  # Seconds that the VAD looks at together: 512 samples at 16 kHz.
@@ -44,7 +44,9 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     final. `previous_words` are the last words that are final, which the first ones to come may repeat where
     it `overlaps`. `stable_words` are words of the next utterance that the client was promised, and of which
     it may have seen more if a partial was shown (`partial_shown`). `age` is the seconds since the session
-    began, over all of its workers; a gateway that does not say it begins to count anew.
+    began, over all of its workers; a gateway that does not say it begins to count anew. Where channels are
+    transcribed apart, this is the first one's point, and `others` has those of the others. The audio begins
+    at the earliest `clock` of them.
     """
 
     clock: int
@@ -55,6 +57,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     stable_words: tuple[str, ...] = ()
     partial_shown: bool = False
     age: float = 0.0
+    others: tuple["ResumePoint", ...] = ()
 
 
 class OpenSession(

@@ -4,7 +4,9 @@ A message is a header and, where it has one, a payload of raw bytes that is neve
 header: audio (16 kHz, mono, s16le) on the way down, the JSON of a protocol event on the way back.
 
 `session` is the key of one gateway's connection for a session; a second connection for the same session,
-which a gateway may open before the worker has noticed that the first one is lost, has another key.
+which a gateway may open before the worker has noticed that the first one is lost, has another key. Where the
+channels are transcribed apart, each of them has a key of its own, and is a session of its own for all stages
+but the assembler.
 
 The only clock of a transcript is the sample index since the session began, silence included: fields
 named `start`, `end` and `at` are such indices. `Stamps` are CLOCK_MONOTONIC nanoseconds.
@@ -38,7 +40,8 @@ class Open:
     where it `overlaps`; `stable_words` are words of the next utterance that the client was promised, and
     more of that utterance may have been shown (`partial_shown`). The audio up to sample `replayed` was
     processed before, and comes at once. A `degraded` session has a slot beyond the worker's capacity.
-    `session_id` is the client's name of the session.
+    `session_id` is the client's name of the session. `channels` are the keys of all of its separate
+    channels, in order; none where they are mixed.
     """
 
     session: str
@@ -60,6 +63,17 @@ class Open:
     partial_shown: bool = False
     replayed: int = 0
     degraded: bool = False
+    channels: tuple[str, ...] = ()
+
+    @property
+    def channel(self) -> int | None:
+        """Which of the separate channels this is, from 0; None where they are mixed."""
+        return self.channels.index(self.session) if self.session in self.channels else None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one of a client's channels that speaks for all of them."""
+        return not self.channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ after `open_metrics` has named the folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5)
 # Sessions in a forward pass, up to what a GPU takes.
 BATCH_SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+# Of the lags of the sessions: the middle one, the one that one of ten exceeds, and the largest.
+QUANTILES: Final = (0.5, 0.9, 1.0)
 
 
 def open_metrics(folder: Path) -> "StageMetrics":
@@ -88,24 +91,27 @@ class StageMetrics:
 
 
 class SessionLags:
-    """The lag of every session of now, in seconds: it is gone when the session is."""
+    """How far the sessions of now are behind, in seconds: quantiles over them, none where there are none.
 
-    def __init__(self, lags: Mapping[str, float]) -> None:
-        self._lags = lags
+    Nothing names a session, since everybody may read the metrics.
+    """
+
+    def __init__(self, lags: Collection[float]) -> None:
+        self._lags = sorted(lags)
 
     def collect(self) -> "Iterator[Metric]":
-        """One gauge, of as many samples as there are sessions."""
+        """One gauge, with a sample for each quantile."""
         from prometheus_client.core import GaugeMetricFamily
 
-        gauge = GaugeMetricFamily(
-            "dalston_session_lag_seconds", "Received minus processed audio of a session", labels=["session"]
-        )
-        for session, lag in self._lags.items():
-            gauge.add_metric([session], round(lag, 3))
+        text = "Received minus processed audio of the sessions, by quantile"
+        gauge = GaugeMetricFamily("dalston_session_lag_seconds", text, labels=["quantile"])
+        for quantile in QUANTILES if self._lags else ():
+            lag = self._lags[round(quantile * (len(self._lags) - 1))]
+            gauge.add_metric([f"{quantile:g}"], round(lag, 3))
         yield gauge
 
 
-def scrape(folder: Path, lags: Mapping[str, float]) -> bytes:
+def scrape(folder: Path, lags: Collection[float]) -> bytes:
     """All processes' metrics in the Prometheus text format; `lags` are those of the sessions of now."""
     from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 

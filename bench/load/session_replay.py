@@ -35,7 +35,7 @@ from stages.messages import (
     TextEnd,
 )
 from stages.receiver.input_timeout import MARGIN_S
-from stages.receiver.opening import opening
+from stages.receiver.opening import openings
 from stages.vad.speech_guard import Vad
 from stages.vad.stage import VadStage
 
@@ -83,7 +83,7 @@ class SessionReplay:
         self._pass_ends = 0.0
         self.events: list[TimedEvent] = []
         request = OpenSession(version=VERSION, session_id=SESSION, link_id="", config=config)
-        self._send(opening(request, ROUTE))
+        self._send(openings(request, ROUTE)[0])
 
     def play(self, audio: bytes, pace: float = 1.0) -> None:
         """Send audio in chunks of 100 ms, `pace` times as fast as it was said."""

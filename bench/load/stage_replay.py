@@ -23,7 +23,7 @@ from stages.channels import Packet
 from stages.endpoint_rules import EndpointRules, samples
 from stages.messages import Audio, Close, EncodedEvent, Hypothesis, Message, TextEnd
 from stages.process import Stage
-from stages.receiver.opening import opening
+from stages.receiver.opening import openings
 from stages.vad.speech_guard import Vad
 from stages.vad.stage import VadStage
 
@@ -56,7 +56,7 @@ class StageReplay:
         """Play a recording, and return its finals."""
         config = SessionConfig(min_silence_ms=silence, interim_results=False)
         request = OpenSession(version=VERSION, session_id=SESSION, link_id="", config=config)
-        self._deliver(opening(request, ROUTE))
+        self._deliver(openings(request, ROUTE)[0])
         at = 0
         for number, chunk in enumerate(chunks(pcm, TAIL_S), 1):
             self._advance_clock(number * CHUNK_S)

@@ -18,7 +18,7 @@ from broker.settings import EmbeddedRedisSettings
 from broker.store import server_log
 from runtime.errors import StartupError
 from runtime.logs import configure_logging, get_logger
-from runtime.private_files import make_private_dir
+from runtime.private_files import make_private_dir, open_own_file
 from runtime.process import Stop
 from runtime.settings import read_settings
 
@@ -121,7 +121,7 @@ def _lock(path: Path, setting: str) -> None:
         StartupError: another process has locked it.
     """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = open_own_file(path)
         os.set_inheritable(handle, True)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

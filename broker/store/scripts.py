@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib import resources
 from typing import Any, Final, Literal
 
-from redis.exceptions import MovedError, NoScriptError, RedisError
+from redis.exceptions import AuthenticationError, MovedError, NoScriptError, RedisError, ResponseError
 
 from broker.errors import RegistryUnavailable
 from broker.store.connection import connect, keys_of
@@ -24,6 +24,9 @@ LEASE_MS: Final = (
 
 OUT_OF_MEMORY: Final = "used memory > 'maxmemory'"  # How every version of Redis says it, also in a script.
 FULL: Final = "it is full; raise its maxmemory (DALSTON_REDIS_MAXMEMORY where it is the embedded one)"
+
+UNREACHABLE: Final = "it can't be reached"
+REFUSES: Final = "it refuses; the log of this process says why"
 
 Argument = str | int | float | bytes
 
@@ -81,7 +84,8 @@ class Scripts:
         except MovedError:
             raise self._failed("it is a Redis Cluster, whose URL is redis+cluster://...") from None
         except (RedisError, OSError, EOFError) as error:
-            raise self._failed(FULL if OUT_OF_MEMORY in str(error) else str(error)) from error
+            why = FULL if OUT_OF_MEMORY in str(error) else str(error)
+            raise self._failed(why, _told(error)) from error
         if not self.available:
             log.info("Redis is back")
             self.available = True
@@ -100,13 +104,16 @@ class Scripts:
         with suppress(RedisError, OSError):
             await self._redis.connection_pool.disconnect(inuse_connections=False)
 
-    def _failed(self, why: str) -> RegistryUnavailable:
-        """The error to raise; only the first one in a row is logged, and none that is part of a stop."""
+    def _failed(self, why: str, told: str | None = None) -> RegistryUnavailable:
+        """The error to raise; only the first one in a row is logged, and none that is part of a stop.
+
+        `told` is what its text says instead of `why`: it goes to clients.
+        """
         if self.available:
             level = logging.DEBUG if Stop.process_is_stopping() else logging.WARNING
             log.log(level, "Redis is away", why=why)
             self.available = False
-        return RegistryUnavailable(f"Redis: {why}")
+        return RegistryUnavailable(f"Redis: {told or why}")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,3 +127,10 @@ class Scripts:
             digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
             self._sources[name] = source, digest
         return self._sources[name]
+
+
+def _told(error: Exception) -> str:
+    """What clients are told: the texts of Redis and of the system name hosts, keys and our scripts."""
+    if OUT_OF_MEMORY in str(error):
+        return FULL
+    return REFUSES if isinstance(error, ResponseError | AuthenticationError) else UNREACHABLE

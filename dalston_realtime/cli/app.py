@@ -27,6 +27,7 @@ from dalston_realtime.cli.commands.transcribe import transcribe
 from dalston_realtime.cli.commands.workers import workers
 from dalston_realtime.cli.display.view import discard_output
 from dalston_realtime.cli.exits import HELP, ExitCode, complain
+from dalston_realtime.cli.key_option import with_key
 
 _UNWRITABLE: Final = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 GROUP: Final = "dalston_rt.commands"
@@ -59,7 +60,7 @@ def common(
 
 
 for command in (transcribe, mic, sessions, show, export, delete, job, workers, models, drain):
-    app.command(epilog=HELP)(command)
+    app.command(epilog=HELP)(with_key(command))
 
 
 def add_commands() -> None:

@@ -9,7 +9,7 @@ import typer
 from dalston_realtime.cli.server_address import server_address
 from dalston_realtime.client.results.subtitles import Format
 from dalston_realtime.client.session import StreamOptions
-from dalston_realtime.protocol.parameters import MinSilence
+from dalston_realtime.protocol.parameters import ChannelMode, MinSilence
 
 
 def min_silence(text: str) -> MinSilence:
@@ -69,6 +69,15 @@ NoInterim = Annotated[
 WordTimestamps = Annotated[
     bool,
     typer.Option("--word-timestamps", help="Ask for times of words.", rich_help_panel=_SESSION),
+]
+Channels = Annotated[
+    ChannelMode,
+    typer.Option(
+        "--channel-mode",
+        metavar="MODE",
+        help="mix, or separate: each channel of a file has a transcript of its own.",
+        rich_help_panel=_SESSION,
+    ),
 ]
 Store = Annotated[
     bool, typer.Option("--store", help="Keep the session in the server's history.", rich_help_panel=_SESSION)

@@ -23,12 +23,13 @@ GRACE_S: Final = 5.0  # Seconds after Ctrl-C in which the rest of what was said 
 
 @dataclass(frozen=True, slots=True)
 class AudioSource:
-    """Audio with a name: mono s16le at `sample_rate`; `duration` in seconds where it is known."""
+    """Audio with a name: s16le at `sample_rate`; `duration` in seconds where it is known."""
 
     name: str
     audio: AsyncIterator[bytes]
     duration: float | None = None
     sample_rate: int = SAMPLE_RATE
+    channels: int = 1
 
 
 @dataclass(slots=True)
@@ -58,9 +59,12 @@ async def transcribe_source(source: AudioSource, request: StreamRequest, view: T
 async def _run_session(
     source: AudioSource, request: StreamRequest, view: TranscriptView, outcome: Outcome
 ) -> None:
-    bytes_per_second = BYTES_PER_SAMPLE * source.sample_rate
+    bytes_per_second = BYTES_PER_SAMPLE * source.sample_rate * source.channels
+    options = request.options.copy()
+    if source.channels > 1:
+        options["channels"] = source.channels
     async with transcribe_stream(
-        request.url, model=request.model, sample_rate=source.sample_rate, **request.options
+        request.url, model=request.model, sample_rate=source.sample_rate, **options
     ) as session:
         streamer = AudioStreamer(
             session, source.audio, lambda sent: view.show_progress(sent / bytes_per_second)

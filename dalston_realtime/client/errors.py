@@ -21,6 +21,8 @@ from dalston_realtime.protocol.errors import DalstonError
 
 NO_TLS: Final = "WRONG_VERSION_NUMBER"  # What OpenSSL says of a server that answers in plain text.
 NO_TLS_ADVICE: Final = "it speaks no TLS; try ws:// instead of wss://"
+NOT_TRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+NOT_TRUSTED_ADVICE: Final = "its certificate is not trusted here; SSL_CERT_FILE may name the file of its CA"
 
 
 class ClientError(DalstonError):

@@ -1,11 +1,15 @@
 """Calls the REST endpoints, which say what the server offers and how busy it is."""
 
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from dalston_realtime.client.api_key import authorization
 from dalston_realtime.client.errors import (
     NO_TLS,
     NO_TLS_ADVICE,
+    NOT_TRUSTED,
+    NOT_TRUSTED_ADVICE,
     ProtocolError,
     ProxyUnusableError,
     UnreachableError,
@@ -92,8 +96,10 @@ async def request(method: str, base: str, path: str) -> "httpx.Response":
 
     url = rest_url(base, path)
     try:
-        async with _http_client(trust_env=not is_loopback(base)) as http:
-            response = await http.request(method, url)
+        async with _http_client(
+            is_encrypted=url.startswith("https:"), trust_env=not is_loopback(base)
+        ) as http:
+            response = await http.request(method, url, headers=authorization())
     except httpx.TransportError as error:
         raise UnreachableError(base, _reason(error) + port_note(base)) from error
     if response.is_success:
@@ -102,12 +108,16 @@ async def request(method: str, base: str, path: str) -> "httpx.Response":
     raise refused(response.status_code, answer if answer is not None else response.reason_phrase)
 
 
-def _http_client(trust_env: bool) -> "httpx.AsyncClient":
-    """A client; with `trust_env` it goes through the proxy that the environment names."""
+def _http_client(*, is_encrypted: bool, trust_env: bool) -> "httpx.AsyncClient":
+    """A client; with `trust_env` it goes through the proxy that the environment names.
+
+    It trusts the certificates that the WebSocket's client does: the system's, or those of SSL_CERT_FILE.
+    """
     import httpx
 
+    verify = ssl.create_default_context() if is_encrypted else True
     try:
-        return httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=trust_env)
+        return httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=trust_env, verify=verify)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise ProxyUnusableError(error) from None
 
@@ -119,6 +129,8 @@ def _reason(error: "httpx.TransportError") -> str:
         return f"no answer within {TIMEOUT_S:g} s"
     if NO_TLS in str(error):
         return NO_TLS_ADVICE
+    if NOT_TRUSTED in str(error):
+        return NOT_TRUSTED_ADVICE
     if isinstance(error, httpx.ConnectError):
         return "connection failed"
     return one_line(error, 120) or type(error).__name__

@@ -19,6 +19,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 import msgspec
 from websockets.asyncio.client import ClientConnection
 
+from dalston_realtime.client.api_key import authorization
 from dalston_realtime.client.connection.opening import open_connection
 from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
 from dalston_realtime.client.connection.resilient import ResilientConnection
@@ -33,7 +34,7 @@ from dalston_realtime.protocol.commands import (
     KeepaliveCommand,
     encode_command,
 )
-from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
+from dalston_realtime.protocol.parameters import ChannelMode, MinSilence, SessionConfig
 
 RESUME_FOR_S: Final = 30.0  # Seconds for which a lost connection is tried again; a server waits as long.
 DEFAULTS: Final = SessionConfig()  # What holds where a parameter is left out.
@@ -45,6 +46,7 @@ class StreamOptions(TypedDict, total=False):
     language: str | None
     encoding: Encoding | None
     channels: int | None
+    channel_mode: ChannelMode | None
     interim_results: bool | None
     enable_vad: bool | None
     word_timestamps: bool | None
@@ -62,24 +64,27 @@ async def transcribe_stream(
     *,
     model: str = "fast",
     sample_rate: int = 16_000,
+    key: str | None = None,
     headers: Mapping[str, str] | None = None,
     resume_for: float = RESUME_FOR_S,
     **options: Unpack[StreamOptions],
 ) -> "AsyncIterator[LiveSession]":
     """A session on the server at `url` (ws, wss, http or https), closed at the end of the block.
 
-    `model` is a variant or a concrete model, `sample_rate` is in Hz, `headers` go with the
-    upgrade (such as `Authorization`). A lost connection is tried again for `resume_for` seconds.
+    `model` is a variant or a concrete model, `sample_rate` is in Hz, `key` an API key (by default that of
+    DALSTON_API_KEY), and `headers` go with the upgrade. A lost connection is tried again for `resume_for`
+    seconds.
 
     Raises:
         UsageError: `url` is not a URL of a server.
         UnreachableError: nothing answers there.
         RefusedError: an HTTP status instead of the upgrade; bad values: `InvalidParameterError`.
     """
+    shown = {**authorization(key), **(headers or {})}
     asked = {"model": model, "sample_rate": sample_rate, **options}
 
     async def connect(resume: str | None) -> ClientConnection:
-        return await open_connection(stream_url(url, asked | {"resume": resume}), url, headers)
+        return await open_connection(stream_url(url, asked | {"resume": resume}), url, shown)
 
     sample_bytes = _sample_bytes(options)
     send_buffer = SendBuffer(sample_bytes * sample_rate, sample_bytes)

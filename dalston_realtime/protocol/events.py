@@ -20,6 +20,10 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 """A whole number that is never negative; a decoder refuses any other."""
 
 
+Channel: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=7)]
+"""A separate channel of the audio, counted from 0; left out where the channels are mixed."""
+
+
 class BadEvent(DalstonError):
     """A frame is not an event of the protocol; `reason` says why."""
 
@@ -44,6 +48,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str
     start: float | None = None
     end: float | None = None
+    channel: Channel | None = None
 
 
 class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -68,10 +73,12 @@ class SessionQueued(EventBase, frozen=True, kw_only=True, tag="session.queued"):
 class SessionBegin(EventBase, frozen=True, kw_only=True, tag="session.begin"):
     """A worker took the session; `model` is the concrete one, `config` what is in force.
 
+    `resume_token` is for the client alone: with it a session whose connection was lost goes on.
     `degraded` says that the session got less than it asked for.
     """
 
     session_id: str
+    resume_token: str | None = None
     model: str | None = None
     variant: str | None = None
     language: str | None = None
@@ -97,12 +104,14 @@ class SpeechStart(EventBase, frozen=True, kw_only=True, tag="vad.speech_start"):
     """Somebody speaks from `timestamp` on."""
 
     timestamp: float
+    channel: Channel | None = None
 
 
 class SpeechEnd(EventBase, frozen=True, kw_only=True, tag="vad.speech_end"):
     """Nobody speaks from `timestamp` on."""
 
     timestamp: float
+    channel: Channel | None = None
 
 
 class Partial(EventBase, frozen=True, kw_only=True, tag="transcript.partial"):
@@ -117,6 +126,7 @@ class Partial(EventBase, frozen=True, kw_only=True, tag="transcript.partial"):
     stable: Count | None = None
     start: float | None = None
     end: float | None = None
+    channel: Channel | None = None
     timing: dict[str, float] | None = None
 
 
@@ -131,6 +141,7 @@ class Final(EventBase, frozen=True, kw_only=True, tag="transcript.final"):
     confidence: float | None = None
     words: tuple[Word, ...] | None = None
     flush_id: str | None = None
+    channel: Channel | None = None
     timing: dict[str, float] | None = None
 
 

@@ -17,11 +17,14 @@ from dalston_realtime.protocol.errors import InvalidParameter
 
 Overflow: TypeAlias = Literal["reject", "queue", "degrade"]
 
+ChannelMode: TypeAlias = Literal["mix", "separate"]
+"""Whether the channels become one, or each has a transcript of its own."""
+
 MinSilence: TypeAlias = int | Literal["auto"]
 """Milliseconds of silence that end an utterance; `auto`: as many as the text and the speaker ask for."""
 
 SAMPLE_RATES: Final = (8_000, 192_000)  # Hz, inclusive: from telephones to what studios record with.
-CHANNELS: Final = (1, 2)  # Inclusive; two are mixed down to one.
+CHANNELS: Final = (1, 8)  # Inclusive; as many as people have microphones on one sound card.
 MIN_SILENCE_MS: Final = (100, 3_000)  # Milliseconds, inclusive: below, words are cut; above, nobody waits.
 MAX_PHRASES: Final = 100  # Phrases of a vocabulary.
 MAX_PHRASE_CHARS: Final = 50  # Characters of one phrase.
@@ -43,6 +46,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Encoding = "pcm_s16le"
     sample_rate: int = 16_000  # Hz
     channels: int = 1
+    channel_mode: ChannelMode = "mix"
     interim_results: bool = True
     enable_vad: bool = True
     word_timestamps: bool = False
@@ -53,6 +57,11 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     store: bool | None = None  # None: as the server does
     enhance_on_end: bool = False  # implies `store`
     metadata: dict[str, Any] | None = None
+
+    @property
+    def separate(self) -> int:
+        """How many channels have a transcript of their own; 0: they are mixed."""
+        return self.channels if self.channel_mode == "separate" else 0
 
 
 PARAMETERS: Final = SessionConfig.__struct_fields__
@@ -175,6 +184,7 @@ _QUERY: Final[dict[str, Callable[[str, str], Any]]] = {
     "encoding": _one_of(*get_args(Encoding)),
     "sample_rate": _integer(*SAMPLE_RATES),
     "channels": _integer(*CHANNELS),
+    "channel_mode": _one_of(*get_args(ChannelMode)),
     "interim_results": _boolean,
     "enable_vad": _boolean,
     "word_timestamps": _boolean,

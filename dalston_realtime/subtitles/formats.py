@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from typing import Final as Constant
 
+from msgspec.structs import replace
+
 from dalston_realtime.protocol.events import Final
 from dalston_realtime.subtitles.cues import Cue, cues, plain, wrapped
 
@@ -21,9 +23,15 @@ A word joiner behind the backslash, which is not seen, says so.
 """
 
 
+def with_channel(final: Final) -> str:
+    """The text of a final, behind the number of its channel where channels are apart; people count from 1."""
+    text = plain(final.text)
+    return text if final.channel is None else f"Channel {final.channel + 1}: {text}"
+
+
 def finals_as_txt(finals: Sequence[Final]) -> str:
     """One final a line."""
-    return "".join(f"{plain(final.text)}\n" for final in finals)
+    return "".join(f"{with_channel(final)}\n" for final in _in_order(finals))
 
 
 def finals_as_srt(finals: Sequence[Final]) -> str:
@@ -41,9 +49,24 @@ def _formatted(finals: Sequence[Final], form: str, escape: Callable[[str], str])
     from pysubs2 import SSAFile
 
     file = SSAFile()
-    file.events = [_subtitle(cue, escape) for cue in cues(finals)]
+    file.events = [_subtitle(cue, escape) for cue in cues(_named(_in_order(finals)))]
     text = file.to_string(form, keep_ssa_tags=True).rstrip("\n")
     return text + "\n" if text else ""
+
+
+def _in_order(finals: Sequence[Final]) -> Sequence[Final]:
+    """The finals in the order in which they began: those of separate channels come as they end."""
+    if all(final.channel is None for final in finals):
+        return finals
+    return sorted(finals, key=lambda final: final.start or 0.0)
+
+
+def _named(finals: Sequence[Final]) -> list[Final]:
+    """The finals with their channels in the text, for which there are no times of words."""
+    return [
+        final if final.channel is None else replace(final, text=with_channel(final), words=None)
+        for final in finals
+    ]
 
 
 def _subtitle(cue: Cue, escape: Callable[[str], str]) -> "SSAEvent":

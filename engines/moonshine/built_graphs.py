@@ -12,6 +12,7 @@ from engines.moonshine.graphs.encoder import BLOCK, KERNELS, states_of
 
 Values: TypeAlias = dict[str, ort.OrtValue]
 
+ASKED: Final = "asked."  # Before the layer's number, the output by which tokens choose what they listen to.
 HIDDEN_FROM: Final = np.float32(-1e9)  # Added to a score of attention, so that its weight becomes 0.
 
 
@@ -22,6 +23,7 @@ class BuiltGraphs:
     """
 
     most_rows = 1_024
+    word_times = True
 
     def __init__(self, encoder: ort.InferenceSession, decoder: ort.InferenceSession) -> None:
         self._encoder = encoder
@@ -59,10 +61,10 @@ class BuiltDecoderState:
     def __init__(self, decoder: ort.InferenceSession, utterances: Sequence[Values]) -> None:
         self._decoder = decoder
         self._cross = _stacked(utterances)
-        lengths = [next(iter(each.values())).shape()[2] for each in utterances]
-        self._heard = _mask(lengths, max(lengths))
+        self._lengths = [next(iter(each.values())).shape()[2] for each in utterances]
+        self._heard = _mask(self._lengths, max(self._lengths))
         self._positions = np.zeros(len(utterances), np.int64)
-        self._past = self._nothing()
+        self._past = _no_tokens(self._cross, len(utterances))
         self._outputs = ["logits", *(name.replace("past", "present") for name in self._past)]
         self._own = np.zeros((len(utterances), 1, 1, 0), np.float32)
 
@@ -71,12 +73,15 @@ class BuiltDecoderState:
         """The keys and values of the utterances [B, 8, S, d], by the names that the graphs give them."""
         return {name: value.numpy() for name, value in self._cross.items()}
 
+    def attention(self) -> "BuiltAttention":
+        """What tells which of the utterances' states tokens listen to."""
+        return BuiltAttention(self._decoder, self._cross, self._lengths)
+
     def verify(self, ids: Ints) -> Floats:
         """Take in the first tokens [B, L] of all; the logits [B, L, V] behind each of them."""
         rows, length = ids.shape
-        earlier = np.where(np.tri(length, dtype=bool), np.float32(0), HIDDEN_FROM)
         positions = np.broadcast_to(np.arange(length), ids.shape)
-        return self._run(ids, positions, np.broadcast_to(earlier, (rows, 1, length, length)))
+        return self._run(ids, positions, np.broadcast_to(_earlier(length), (rows, 1, length, length)))
 
     def confirm(self, counts: Sequence[int]) -> None:
         """Hide all but the first tokens of each row."""
@@ -107,11 +112,56 @@ class BuiltDecoderState:
         self._past = dict(zip(self._past, present, strict=True))
         return np.asarray(logits.numpy(), np.float32)
 
-    def _nothing(self) -> Values:
-        """The keys and values of no tokens."""
-        rows, heads, _, size = next(iter(self._cross.values())).shape()
-        nothing = _value(np.zeros((rows, heads, 0, size), np.float32))
-        return {name.replace("cross", "past"): nothing for name in self._cross}
+
+class BuiltAttention:
+    """The keys and values of the utterances of a batch, each of so many states."""
+
+    def __init__(self, decoder: ort.InferenceSession, cross: Values, lengths: Sequence[int]) -> None:
+        self._decoder, self._cross, self._lengths = decoder, cross, lengths
+        self._outputs = [each.name for each in decoder.get_outputs() if each.name.startswith(ASKED)]
+
+    def weights(self, row: int, tokens: Sequence[int]) -> Floats:
+        """How much the decoder listens to each of a row's states [L, S] behind each of the tokens.
+
+        It is the mean of the heads of the layers that know where they are.
+        """
+        length, states = len(tokens), self._lengths[row]
+        cross = {name: value.numpy()[row : row + 1, :, :states] for name, value in self._cross.items()}
+        inputs: dict[str, Floats | Ints] = {
+            "ids": np.array([tokens], np.int64),
+            "positions": np.arange(length)[None],
+            "own": _earlier(length)[None, None],
+            "heard": np.zeros((1, 1, length, states), np.float32),
+        }
+        feed = {name: _value(value) for name, value in (inputs | cross).items()} | _no_tokens(self._cross, 1)
+        asked = self._decoder.run_with_ort_values(self._outputs, feed)
+        keys = (cross[f"cross.{name.removeprefix(ASKED)}.k"][0] for name in self._outputs)
+        found = [_softmax(_scores(each.numpy()[0], key)) for each, key in zip(asked, keys, strict=True)]
+        return np.asarray(np.concatenate(found).mean(axis=0), np.float32)
+
+
+def _scores(asked: Floats, keys: Floats) -> Floats:
+    """The scores [H, L, S] of what is asked for, [L, H * d], with the keys [H, S, d]."""
+    heads, _, size = keys.shape
+    queries = asked.reshape(-1, heads, size).transpose(1, 0, 2)
+    return queries @ keys.transpose(0, 2, 1) / np.float32(np.sqrt(size))
+
+
+def _softmax(scores: Floats) -> Floats:
+    odds = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _earlier(length: int) -> Floats:
+    """What shows each of so many tokens itself and those before it [L, L]."""
+    return np.where(np.tri(length, dtype=bool), np.float32(0), HIDDEN_FROM)
+
+
+def _no_tokens(cross: Values, rows: int) -> Values:
+    """The keys and values of no tokens."""
+    _, heads, _, size = next(iter(cross.values())).shape()
+    nothing = _value(np.zeros((rows, heads, 0, size), np.float32))
+    return {name.replace("cross", "past"): nothing for name in cross}
 
 
 def _stacked(utterances: Sequence[Values]) -> Values:

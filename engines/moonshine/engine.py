@@ -7,7 +7,9 @@ are kept, and decoding continues after them token by token.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,7 @@ from engines.moonshine.checkpoints import TINY, TOKENIZER, EmbeddedModel, read_f
 from engines.moonshine.decoding import Hypothesized, decode
 from engines.moonshine.loading import load_model
 from engines.moonshine.tokens import END, START, Tokenizer
+from engines.moonshine.word_times import STATE, first_states, word_times
 from engines.repetition import remove_repetition
 
 TOKENS_PER_SECOND: Final = 20.0  # Tokens: "go" said ten times in 1.8 s has 16, most speech 4.
@@ -56,7 +59,7 @@ class Moonshine:
     @property
     def info(self) -> ModelInfo:
         """What it is and can do."""
-        features = Features(interim_results=True).flags()
+        features = Features(interim_results=True, word_timestamps=self._model.word_times).flags()
         return ModelInfo("fast", f"moonshine-{self._name}", "moonshine", ("en",), features)
 
     longest_context = 10 * SAMPLE_RATE
@@ -74,10 +77,49 @@ class Moonshine:
             _hypothesized(job, len(x), must_begin=self._ends_early)
             for job, x in zip(jobs, audio, strict=True)
         ]
-        for first in range(0, len(jobs), self._model.most_rows):
-            rows = slice(first, first + self._model.most_rows)
-            decode(sequences[rows], self._model.encode(audio[rows]))
-        return [self._transcript(sequence) for sequence in sequences]
+        most = self._model.most_rows
+        return [
+            transcript
+            for first in range(0, len(jobs), most)
+            for transcript in self._decode(
+                jobs[first : first + most], audio[first : first + most], sequences[first : first + most]
+            )
+        ]
+
+    def _decode(
+        self, jobs: Sequence[Job], audio: Sequence[Floats], sequences: Sequence[Hypothesized]
+    ) -> list[Transcript]:
+        """The transcripts of a batch that the model takes at once."""
+        state = self._model.encode(audio)
+        attention = state.attention()
+        decode(sequences, state)
+        transcripts = [self._transcript(sequence) for sequence in sequences]
+        if attention is None:
+            return transcripts
+        return [
+            self._timed(each, job, partial(attention.weights, row)) if job.word_timestamps else each
+            for row, (job, each) in enumerate(zip(jobs, transcripts, strict=True))
+        ]
+
+    def _timed(
+        self, transcript: Transcript, job: Job, weights: Callable[[Sequence[int]], Floats]
+    ) -> Transcript:
+        """The transcript with the times of its words, if these can be told apart."""
+        words, tokens = transcript.text.split(), self._tokenizer.words(transcript.tokens)
+        if not words or len(words) != len(tokens):
+            return transcript
+        given = [START, *job.prefix]
+        # What the decoder listens to behind a token is where the next one is said.
+        states = first_states(weights([*given, *transcript.tokens]))[len(given) - 1 :]
+        times = word_times(job.audio, [states[word[0]] * STATE for word in tokens], states[-1] * STATE)
+        before = job.context / SAMPLE_RATE
+        return replace(
+            transcript,
+            words=tuple(
+                (word, max(0.0, start - before), max(0.0, end - before), None)
+                for word, (start, end) in zip(words, times, strict=True)
+            ),
+        )
 
     def _transcript(self, sequence: Hypothesized) -> Transcript:
         complete = sequence.tokens[-1] == END

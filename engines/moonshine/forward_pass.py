@@ -13,6 +13,14 @@ from engines.base import Floats
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 
+class Attention(Protocol):
+    """The utterances of a batch, whatever tokens are decoded of them."""
+
+    def weights(self, row: int, tokens: Sequence[int]) -> Floats:
+        """How much the decoder listens to each of a row's states [L, S] behind each of the tokens."""
+        ...
+
+
 class DecoderState(Protocol):
     """The utterances of a batch as the decoder knows them, and the tokens that it has taken in of each."""
 
@@ -32,6 +40,10 @@ class DecoderState(Protocol):
         """Go on with some rows alone."""
         ...
 
+    def attention(self) -> "Attention | None":
+        """What tells which of the utterances' states tokens listen to; None where the graphs can't."""
+        ...
+
 
 class ForwardPass(Protocol):
     """A model's encoder and decoder."""
@@ -39,6 +51,11 @@ class ForwardPass(Protocol):
     @property
     def most_rows(self) -> int:
         """The largest batch."""
+        ...
+
+    @property
+    def word_times(self) -> bool:
+        """Whether it tells when words are said."""
         ...
 
     def encode(self, audio: Sequence[Floats]) -> DecoderState:

@@ -45,15 +45,22 @@ class Tokenizer:
 
     def word_probabilities(self, tokens: Sequence[int], probabilities: Sequence[float]) -> tuple[float, ...]:
         """The probability of each word: the least of its tokens, punctuation aside."""
-        words: list[float] = []
-        for token, probability in zip(tokens, probabilities, strict=False):
+        words = [
+            [probabilities[at] for at in word if at < len(probabilities) and not self.is_mark(tokens[at])]
+            for word in self.words(tokens)
+        ]
+        return tuple(min(word, default=1.0) for word in words)
+
+    def words(self, tokens: Sequence[int]) -> list[list[int]]:
+        """The positions of the tokens of each word, with the marks behind it."""
+        words: list[list[int]] = []
+        for at, token in enumerate(tokens):
             if not END < token < FIRST_SPECIAL or (not words and self.is_mark(token)):
                 continue
             if not words or self._pieces[token].startswith(SPACE.encode()):
-                words.append(1.0)
-            if not self.is_mark(token):
-                words[-1] = min(words[-1], probability)
-        return tuple(words)
+                words.append([])
+            words[-1].append(at)
+        return words
 
     def is_mark(self, token: int) -> bool:
         """Whether a token has nothing but punctuation."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
+from engines.base import Engine
 from engines.silero import SileroVad
 from enhancement.artifacts import Heard, HeardPiece
 from enhancement.audio_reader import AudioReader
@@ -14,11 +15,12 @@ from enhancement.speech_pieces import PieceRules, SpeechFinder, SpeechPiece, cut
 from enhancement.stage_work import StageResult, StageWork
 
 FINDING: Final = 10.0  # Percent of the stage that looking for speech takes.
-TIMED: Final = PieceRules(pause=SAMPLE_RATE // 2, longest=28 * SAMPLE_RATE, joined=28 * SAMPLE_RATE)
+LONG: Final = PieceRules(pause=SAMPLE_RATE // 2, longest=28 * SAMPLE_RATE, joined=28 * SAMPLE_RATE)
 """For engines that know the times of words: Whisper hears 30 s at once, however little is said in them."""
 
-UNTIMED: Final = PieceRules(pause=SAMPLE_RATE // 2, longest=14 * SAMPLE_RATE, joined=10 * SAMPLE_RATE)
-"""For others: shorter pieces, so that it is known better who says what."""
+SHORT: Final = PieceRules(pause=SAMPLE_RATE // 2, longest=14 * SAMPLE_RATE, joined=10 * SAMPLE_RATE)
+"""For those that hear best a few seconds at once, and for those without times, so that it is known better who
+says what."""
 
 
 def run(work: StageWork) -> StageResult:
@@ -29,7 +31,7 @@ def run(work: StageWork) -> StageResult:
             return StageResult(Heard())
         chosen = load_engine(work.options.model, work.settings)
         info = chosen.engine.info
-        rules = TIMED if info.features.get("word_timestamps") else UNTIMED
+        rules = LONG if info.features.get("word_timestamps") and not _hears_short(chosen.engine) else SHORT
         pieces = [
             piece
             for channel, found in enumerate(stretches)
@@ -38,6 +40,11 @@ def run(work: StageWork) -> StageResult:
         passes = EnginePasses(chosen.engine, work.options.language or _spoken(work, info.languages))
         heard = _hear(work, audio, batched(pieces, chosen.at_once), passes)
     return StageResult(_whole(heard), chosen.name)
+
+
+def _hears_short(engine: Engine) -> bool:
+    """Whether what an engine hears best at once is as short as it says."""
+    return getattr(engine, "longest_context", 0) > 0
 
 
 def _spoken(work: StageWork, languages: Sequence[str]) -> str | None:

@@ -103,6 +103,9 @@ async def read_body(struct: type[AnyStruct], request: Request, *, may_be_empty: 
         body += data
         if len(body) > MAX_BODY:
             raise InvalidParameter("body", f"the body is longer than {MAX_BODY} bytes")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and kind not in ("", "application/json"):  # A page of another site can send other kinds unasked.
+        raise InvalidParameter("body", f"the body must be application/json, not {kind[:SHOWN]!r}")
     try:
         return msgspec.json.decode(body or (b"{}" if may_be_empty else b""), type=struct)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

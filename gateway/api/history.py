@@ -21,13 +21,14 @@ from gateway.api.history_params import (
     page_query,
 )
 from gateway.api.operation import ApiError, operation
+from gateway.auth.principal import Principal
 from storage.history.reading.history_query import KeptUtterance
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover, StillActive
 from storage.history.upkeep.session_files import SessionFiles
 from storage.history.writing.session_history import SessionHistory
-from storage.tables import LOCAL, Source
+from storage.tables import Source
 
 SESSIONS: Final = "/v1/realtime/sessions"
 SESSION: Final = SESSIONS + "/{session_id:path}"
@@ -59,31 +60,36 @@ class HistoryApi:
         self._history, self._reader, self._editor = history, reader, editor
         self._remover, self._files = remover, files
 
-    @operation("GET", SESSIONS, errors={503: AWAY})
-    async def sessions(self, query: PageParams) -> SessionPageBody:
+    @operation("GET", SESSIONS, scope="history", errors={503: AWAY})
+    async def sessions(self, principal: Principal, query: PageParams) -> SessionPageBody:
         """A page of sessions, the youngest first."""
-        asked = page_query(query)
+        asked = page_query(query, principal.id)
         await self._settle()
         page = await asyncio.to_thread(self._reader.page, asked)
         return describe_page(page, asked.words)
 
-    @operation("GET", SESSION + "/transcript", errors={404: UNKNOWN, 503: AWAY})
-    async def transcript(self, session_id: SessionId, query: SourceParams) -> TranscriptBody:
+    @operation("GET", SESSION + "/transcript", scope="history", errors={404: UNKNOWN, 503: AWAY})
+    async def transcript(
+        self, principal: Principal, session_id: SessionId, query: SourceParams
+    ) -> TranscriptBody:
         """What was said, with the times of it."""
-        session = await self._find(session_id)
+        session = await self._find(principal, session_id)
         source, rows = await self._rows(session, query)
         return await asyncio.to_thread(describe_transcript, session, source, rows)
 
     @operation(
         "GET",
         SESSION + "/audio",
+        scope="history",
         media="audio/wav",
         statuses={200: "The recording.", 206: "A part of it."},
         errors={404: "no such session, or no audio of it", 416: "the range is behind the end", 503: AWAY},
     )
-    async def audio(self, session_id: SessionId, headers: AudioHeaders, request: Request) -> Response:
+    async def audio(
+        self, principal: Principal, session_id: SessionId, headers: AudioHeaders, request: Request
+    ) -> Response:
         """The recording, or a part of it."""
-        session = await self._find(session_id)
+        session = await self._find(principal, session_id)
         try:
             file = await asyncio.to_thread(self._files.open_audio, session["id"])
         except FileNotFoundError:
@@ -94,40 +100,63 @@ class HistoryApi:
         size = await asyncio.to_thread(_size_of, file)
         return _audio_reply(request.method, headers, file, size, f'"{session["id"]}-{size}"')
 
-    @operation("GET", SESSION + "/export/{format}", media="*/*", errors={404: UNKNOWN, 503: AWAY})
-    async def export(self, session_id: SessionId, format: Form, query: SourceParams) -> Response:  # noqa: A002
+    @operation(
+        "GET",
+        SESSION + "/export/{format}",
+        scope="history",
+        audited="export",
+        media="*/*",
+        errors={404: UNKNOWN, 503: AWAY},
+    )
+    async def export(
+        self,
+        principal: Principal,
+        session_id: SessionId,
+        format: Form,  # noqa: A002 - the name in the path
+        query: SourceParams,
+    ) -> Response:
         """The transcript as a file."""
-        session = await self._find(session_id)
+        session = await self._find(principal, session_id)
         source, rows = await self._rows(session, query)
         content, media_type = await asyncio.to_thread(export_session, session, source, rows, format)
         name = f'attachment; filename="{session["id"]}.{format}"'
         return Response(content, media_type=media_type, headers={"Content-Disposition": name})
 
-    @operation("GET", SESSION, errors={404: UNKNOWN, 503: AWAY})
-    async def session(self, session_id: SessionId) -> SessionBody:
+    @operation("GET", SESSION, scope="history", errors={404: UNKNOWN, 503: AWAY})
+    async def session(self, principal: Principal, session_id: SessionId) -> SessionBody:
         """One session."""
-        return describe_session(await self._find(session_id))
+        return describe_session(await self._find(principal, session_id))
 
-    @operation("PATCH", SESSION, errors={404: UNKNOWN, 503: AWAY})
-    async def edit(self, session_id: SessionId, body: SessionEdit) -> SessionBody:
+    @operation("PATCH", SESSION, scope="history", errors={404: UNKNOWN, 503: AWAY})
+    async def edit(self, principal: Principal, session_id: SessionId, body: SessionEdit) -> SessionBody:
         """Change the title, or the names of speakers."""
         check_edit(body)
         await self._settle()
         known = True
         if body.title is not UNSET:
-            known &= await asyncio.to_thread(self._editor.set_title, LOCAL, session_id, body.title or None)
+            known &= await asyncio.to_thread(
+                self._editor.set_title, principal.id, session_id, body.title or None
+            )
         if body.speakers is not UNSET:
-            known &= await asyncio.to_thread(self._editor.name_speakers, LOCAL, session_id, body.speakers)
+            known &= await asyncio.to_thread(
+                self._editor.name_speakers, principal.id, session_id, body.speakers
+            )
         if not known:
             raise _unknown()
-        return describe_session(await self._find(session_id))
+        return describe_session(await self._find(principal, session_id))
 
-    @operation("DELETE", SESSION, errors={404: UNKNOWN, 409: "the session runs", 503: AWAY})
-    async def delete(self, session_id: SessionId) -> DeletedBody:
+    @operation(
+        "DELETE",
+        SESSION,
+        scope="history",
+        audited="delete_session",
+        errors={404: UNKNOWN, 409: "the session runs", 503: AWAY},
+    )
+    async def delete(self, principal: Principal, session_id: SessionId) -> DeletedBody:
         """Delete a session that is over, with its files."""
         await self._settle()
         try:
-            known = await asyncio.to_thread(self._remover.delete, LOCAL, session_id)
+            known = await asyncio.to_thread(self._remover.delete, principal.id, session_id)
         except StillActive:
             text = "the session runs; it can be deleted after its end"
             raise ApiError(409, "session_active", text) from None
@@ -142,20 +171,29 @@ class HistoryApi:
         """Wait a moment for what this gateway has said and not written."""
         await asyncio.to_thread(self._history.wait_written, self._written)
 
-    async def _find(self, session_id: str) -> dict[str, Any]:
+    async def _find(self, principal: Principal, session_id: str) -> dict[str, Any]:
         await self._settle()
-        session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
+        session = await asyncio.to_thread(self._reader.session, principal.id, session_id)
         if session is None:
             raise _unknown()
         return session
 
     async def _rows(self, session: dict[str, Any], asked: SourceParams) -> tuple[Source, list[KeptUtterance]]:
         """The utterances that are asked for; without a wish the enhanced ones, where there are some."""
-        number, read = session["number"], self._reader.utterances
+        number = session["number"]
         if asked.source is not UNSET:
-            return asked.source, await asyncio.to_thread(read, number, asked.source)
-        enhanced = await asyncio.to_thread(read, number, "enhanced")
-        return ("enhanced", enhanced) if enhanced else ("live", await asyncio.to_thread(read, number, "live"))
+            return asked.source, await asyncio.to_thread(self._read, number, asked.source)
+        enhanced = await asyncio.to_thread(self._read, number, "enhanced")
+        if enhanced:
+            return "enhanced", enhanced
+        return "live", await asyncio.to_thread(self._read, number, "live")
+
+    def _read(self, number: int, source: Source) -> list[KeptUtterance]:
+        """The utterances in the order in which they began: the database has them by channel."""
+        rows = self._reader.utterances(number, source)
+        if rows and rows[-1].channel:
+            rows.sort(key=lambda row: row.start or 0.0)
+        return rows
 
 
 def _unknown() -> ApiError:

@@ -50,7 +50,7 @@ def describe_session(row: Mapping[str, Any]) -> SessionBody:
 def describe_hit(hit: SearchHit, words: Sequence[str]) -> HitBody:
     """An utterance that was found."""
     parts = [TextPartBody(part.text, part.is_hit) for part in highlighted(hit.text, words)]
-    return HitBody(utterance=hit.number, start=hit.start, end=hit.end, parts=parts)
+    return HitBody(utterance=hit.number, channel=hit.channel, start=hit.start, end=hit.end, parts=parts)
 
 
 def describe_transcript(
@@ -84,7 +84,8 @@ def export_session(
     """The content of a file of this format, and its media type."""
     if form == "json":
         return _whole(session, source, rows), "application/json"
-    finals = [_final_of(row, session["speakers"]) for row in rows]
+    apart = any(row.channel for row in rows)
+    finals = [_final_of(row, session["speakers"], apart=apart) for row in rows]
     match form:
         case "srt":
             return finals_as_srt(finals), "application/x-subrip"
@@ -102,12 +103,17 @@ def _whole(session: Mapping[str, Any], source: Source, rows: Sequence[KeptUttera
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
 
 
-def _final_of(row: KeptUtterance, names: Mapping[str, str]) -> FinalEvent:
-    """An utterance as an event; who has a name is named."""
+def _final_of(row: KeptUtterance, names: Mapping[str, str], *, apart: bool) -> FinalEvent:
+    """An utterance as an event; who has a name is named, and else the channel, where channels are `apart`."""
     words = msgspec.json.decode(row.words, type=tuple[Word, ...]) if row.words else None
     name = names.get(row.speaker or "")
-    text = f"{name}: {row.text}" if name else row.text
-    return FinalEvent(text=text, start=row.start, end=row.end, words=None if name else words)
+    return FinalEvent(
+        text=f"{name}: {row.text}" if name else row.text,
+        start=row.start,
+        end=row.end,
+        words=None if name else words,
+        channel=row.channel if apart and not name else None,
+    )
 
 
 def _iso(moment: datetime) -> str:

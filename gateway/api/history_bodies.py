@@ -21,6 +21,7 @@ class HitBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An utterance that was found: its text in parts, those that were searched marked."""
 
     utterance: int
+    channel: int = 0
     start: float | None = None
     end: float | None = None
     parts: list[TextPartBody]

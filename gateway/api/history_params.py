@@ -123,14 +123,15 @@ class SessionEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ) = UNSET
 
 
-def page_query(params: PageParams) -> HistoryQuery:
-    """The page that is asked for.
+def page_query(params: PageParams, principal: str) -> HistoryQuery:
+    """The page of a principal's sessions that is asked for.
 
     Raises:
         InvalidParameter: a parameter has a bad value.
     """
     speaker = [] if params.speaker is UNSET else [(SPEAKER, params.speaker)]
     return HistoryQuery(
+        principal=principal,
         limit=params.limit,
         after=_cursor(params.cursor),
         begun_from=_moment("begun_after", params.begun_after),

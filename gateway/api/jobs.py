@@ -14,11 +14,11 @@ from gateway.api.history import SESSION, UNKNOWN
 from gateway.api.history_params import SessionId
 from gateway.api.operation import ApiError, operation
 from gateway.api.transcription_form import check_options
+from gateway.auth.principal import Principal
 from gateway.http import Reply
 from storage.history.reading.history_reader import HistoryReader
 from storage.jobs.files import JOB_ID
 from storage.jobs.store import JobStore
-from storage.tables import LOCAL
 
 TRANSCRIPTIONS: Final = "/v1/audio/transcriptions"
 JOB: Final = TRANSCRIPTIONS + "/{job_id}"
@@ -45,15 +45,15 @@ class JobApi:
         """A job that is not there is looked for `written` seconds: its session may not be written yet."""
         self._jobs, self._reader, self._written = jobs, reader, written
 
-    @operation("GET", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
-    async def job(self, job_id: JobId) -> BatchJob | Reply:
+    @operation("GET", JOB, scope="transcribe", errors={404: UNKNOWN_JOB, 503: AWAY})
+    async def job(self, principal: Principal, job_id: JobId) -> BatchJob | Reply:
         """A job: its status, and its result once it is done."""
-        return job_reply(await self._found(partial(read_job, self._jobs, LOCAL, job_id)))
+        return job_reply(await self._found(partial(read_job, self._jobs, principal.id, job_id)))
 
-    @operation("DELETE", JOB, errors={404: UNKNOWN_JOB, 503: AWAY})
-    async def cancel(self, job_id: JobId) -> BatchJob | Reply:
+    @operation("DELETE", JOB, scope="transcribe", audited="cancel_job", errors={404: UNKNOWN_JOB, 503: AWAY})
+    async def cancel(self, principal: Principal, job_id: JobId) -> BatchJob | Reply:
         """End a job that goes on; one that has ended stays as it is."""
-        return job_reply(await self._found(partial(self._jobs.cancel, LOCAL, job_id)))
+        return job_reply(await self._found(partial(self._jobs.cancel, principal.id, job_id)))
 
     async def _found(self, look: Callable[[], BatchJob | None]) -> BatchJob | None:
         until = time.monotonic() + self._written
@@ -66,21 +66,24 @@ class JobApi:
     @operation(
         "POST",
         SESSION + "/enhance",
+        scope="transcribe",
         needs_body=False,
         statuses={202: "the job"},
         errors={404: UNKNOWN, 409: "the session runs", 503: AWAY},
     )
-    async def enhance(self, session_id: SessionId, body: JobOptions) -> BatchJob | Reply:
+    async def enhance(
+        self, principal: Principal, session_id: SessionId, body: JobOptions
+    ) -> BatchJob | Reply:
         """Make a job of the recording of a session that is over; what earlier jobs made stays."""
         options = check_options(body)
-        session = await asyncio.to_thread(self._reader.session, LOCAL, session_id)
+        session = await asyncio.to_thread(self._reader.session, principal.id, session_id)
         if session is None:
             raise ApiError(404, "unknown_session", UNKNOWN)
         if session["status"] == "active":
             text = "the session runs; it can be enhanced after its end"
             raise ApiError(409, "session_active", text)
-        job_id = await asyncio.to_thread(self._jobs.create, LOCAL, options, session_id=session_id)
-        return job_reply(await asyncio.to_thread(self._jobs.read, LOCAL, job_id), 202)
+        job_id = await asyncio.to_thread(self._jobs.create, principal.id, options, session_id=session_id)
+        return job_reply(await asyncio.to_thread(self._jobs.read, principal.id, job_id), 202)
 
 
 def job_reply(job: BatchJob | None, status: int = 200) -> Reply:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from gateway.api.arguments import fields_of, is_dict, plain_path
-from gateway.api.operation import JSON, Operation, OperationRoute, operation
+from gateway.api.operation import ACT_FOR, JSON, Operation, OperationRoute, operation
 from gateway.http import ErrorBody, Reply
 
 Document: TypeAlias = dict[str, Any]
@@ -18,6 +18,7 @@ OPENAPI: Final = (
     "3.1.0"  # The version of OpenAPI whose schemas are those of JSON Schema, as msgspec makes them.
 )
 PLACES: Final = {"query": "query", "headers": "header"}  # The arguments that are structs of parameters.
+KEY: Final = "key"  # The name of the security scheme: a key or a token, as `Authorization: Bearer KEY`.
 _PREFIX: Final = "#/components/schemas/{name}"
 
 
@@ -28,7 +29,7 @@ class ApiDescription:
         self.routes: Sequence[BaseRoute] = ()
         self._document: Document = {}
 
-    @operation("GET", "/openapi.json")
+    @operation("GET", "/openapi.json", scope=None)
     async def openapi(self) -> Response:
         """This description of the REST interface."""
         self._document = self._document or describe_api(operations_of(self.routes))
@@ -47,7 +48,11 @@ def describe_api(operations: Sequence[Operation]) -> Document:
     for each in operations:
         paths.setdefault(plain_path(each.path), {})[each.method.lower()] = _describe(each, schemas)
     info = {"title": "dalston-realtime", "version": version("dalston-realtime")}
-    return {"openapi": OPENAPI, "info": info, "paths": paths, "components": {"schemas": schemas.components}}
+    components = {
+        "schemas": schemas.components,
+        "securitySchemes": {KEY: {"type": "http", "scheme": "bearer"}},
+    }
+    return {"openapi": OPENAPI, "info": info, "paths": paths, "components": components}
 
 
 class Schemas:
@@ -80,7 +85,8 @@ def _answer_kind(declared: Operation) -> Any:
 
 
 def _describe(declared: Operation, schemas: Schemas) -> Document:
-    found: Document = {"operationId": declared.name, "summary": declared.summary}
+    security = [] if declared.scope is None else [{KEY: [declared.scope]}]
+    found: Document = {"operationId": declared.name, "summary": declared.summary, "security": security}
     if parameters := [*_path_parameters(declared, schemas), *_parameters(declared, schemas)]:
         found["parameters"] = parameters
     if "body" in declared.hints:
@@ -102,6 +108,9 @@ def _path_parameters(declared: Operation, schemas: Schemas) -> Iterator[Document
 
 def _parameters(declared: Operation, schemas: Schemas) -> Iterator[Document]:
     """The parameters of the query and the headers."""
+    if "principal" in declared.hints:
+        about = "for the scope admin: the id of the key whose things are asked for"
+        yield {"name": ACT_FOR, "in": "query", "schema": {"type": "string"}, "description": about}
     for argument, place in PLACES.items():
         struct = declared.hints.get(argument)
         if struct is None:
@@ -131,6 +140,12 @@ def _answers(declared: Operation, schemas: Schemas) -> Document:
         for status, text in good.items()
     }
     errors = dict(declared.errors)
+    if declared.scope is not None:
+        errors.setdefault(401, "a key or token is needed, or the one that was given does not hold")
+        errors.setdefault(
+            403, f"the key lacks the scope {declared.scope}, or the request comes from elsewhere"
+        )
+        errors.setdefault(503, "credentials can't be checked now")
     if declared.hints.keys() & {"query", "body", *declared.path_arguments}:
         errors.setdefault(400, "an argument has a bad value, which `param` names")
     content = {"content": {JSON: {"schema": schemas.of(ErrorBody)}}}

@@ -1,6 +1,8 @@
 """Answers REST requests: what the registry says of workers and models, and whether this gateway can serve."""
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from typing import Annotated, Final
 
 import msgspec
@@ -67,6 +69,7 @@ class RestApi:
     @operation(
         "GET",
         STREAM_PATH,
+        scope=None,
         statuses={101: "The WebSocket of a live session is open."},
         errors={426: "this is a WebSocket endpoint"},
     )
@@ -76,7 +79,7 @@ class RestApi:
         reply.headers["Upgrade"] = "websocket"
         return reply
 
-    @operation("GET", "/healthz")
+    @operation("GET", "/healthz", scope=None)
     async def healthz(self) -> HealthBody:
         """Whether this process is alive."""
         return HealthBody(status="alive")
@@ -84,6 +87,7 @@ class RestApi:
     @operation(
         "GET",
         "/readyz",
+        scope=None,
         errors={503: "no worker can be reached, Redis is away, or the gateway goes away"},
     )
     async def readyz(self) -> HealthBody | Response:
@@ -118,12 +122,12 @@ class RestApi:
         except RegistryUnavailable:
             return self._default_retry_after
 
-    @operation("GET", "/v1/models", errors={503: AWAY})
+    @operation("GET", "/v1/models", scope="transcribe", errors={503: AWAY})
     async def models(self) -> ModelsBody:
         """Variants and concrete models, and on how many workers each is loaded."""
         return describe_models(await self._directory.get())
 
-    @operation("GET", "/v1/realtime/workers", errors={503: AWAY})
+    @operation("GET", "/v1/realtime/workers", scope="admin", errors={503: AWAY})
     async def workers(self) -> WorkersBody:
         """All workers that the registry knows, those that went offline lately included."""
         snapshot = await self._directory.get()
@@ -132,6 +136,8 @@ class RestApi:
     @operation(
         "POST",
         WORKER + "/drain",
+        scope="admin",
+        audited="drain",
         errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
     )
     async def drain(self, worker_id: str, query: DrainParams) -> DrainBody:
@@ -141,6 +147,8 @@ class RestApi:
     @operation(
         "DELETE",
         WORKER + "/drain",
+        scope="admin",
+        audited="undrain",
         errors={404: "there is no such worker", 409: "the worker is offline", 503: AWAY},
     )
     async def undrain(self, worker_id: str) -> DrainBody:
@@ -156,7 +164,7 @@ class RestApi:
             raise ApiError(404, "unknown_worker", f"no worker {worker_id[:80]!r} is registered")
         return DrainBody(worker_id, seconds is not None)
 
-    @operation("GET", "/v1/realtime/status")
+    @operation("GET", "/v1/realtime/status", scope="transcribe")
     async def status(self) -> StatusBody:
         """The totals of all workers; a registry that is away is the status `unavailable`."""
         try:
@@ -165,7 +173,20 @@ class RestApi:
             snapshot = WorkerSnapshot(())
         return describe_status(snapshot)
 
-    @operation("GET", "/metrics", media="text/plain")
+    @operation("GET", "/metrics", scope="admin", media="text/plain")
     async def metrics(self) -> Response:
-        """The metrics of this process in the Prometheus text format."""
+        """The metrics of this process in the Prometheus text format, with the slots as of the last second."""
+        with suppress(RegistryUnavailable):
+            self._count_slots(await self._directory.get())
         return Response(self._metrics.scrape(), media_type=self._metrics.content_type)
+
+    def _count_slots(self, snapshot: WorkerSnapshot) -> None:
+        """Show the workers and their slots; a worker's slots count for each variant that it serves."""
+        self._metrics.workers.clear()
+        for status, workers in Counter(worker.status for worker in snapshot.workers).items():
+            self._metrics.workers.labels(status).set(workers)
+        self._metrics.slots.clear()
+        for worker in snapshot.alive:
+            for variant in {model.variant for model in worker.models}:
+                self._metrics.slots.labels(variant, "used").inc(worker.active_sessions)
+                self._metrics.slots.labels(variant, "free").inc(worker.free)

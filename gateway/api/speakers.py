@@ -13,10 +13,10 @@ from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.jobs import AWAY
 from gateway.api.operation import ApiError, operation
 from gateway.api.upload import UploadedForm, uploaded_form
+from gateway.auth.principal import Principal
 from gateway.http import Reply, error_reply, unavailable_reply
 from runtime.logs import get_logger
 from storage.jobs.speakers import EnrolledSpeaker, SpeakerStore
-from storage.tables import LOCAL
 from storage.times import as_iso
 
 log = get_logger(__name__)
@@ -88,15 +88,16 @@ class SpeakerApi:
         self._speakers, self._command = speakers, command
         self._free = asyncio.Semaphore(AT_ONCE)
 
-    @operation("GET", SPEAKERS, errors={503: AWAY})
-    async def speakers(self) -> SpeakersBody:
+    @operation("GET", SPEAKERS, scope="history", errors={503: AWAY})
+    async def speakers(self, principal: Principal) -> SpeakersBody:
         """All enrolled voices, by their names."""
-        found = await asyncio.to_thread(self._speakers.list, LOCAL)
+        found = await asyncio.to_thread(self._speakers.list, principal.id)
         return SpeakersBody([_described(each) for each in found])
 
     @operation(
         "POST",
         SPEAKERS,
+        scope="history",
         form=SpeakerForm,
         statuses={201: "the voice"},
         errors={
@@ -106,7 +107,7 @@ class SpeakerApi:
             503: f"{AWAY}, or the machine is too busy",
         },
     )
-    async def enroll(self, request: Request) -> SpeakerBody | Response:
+    async def enroll(self, principal: Principal, request: Request) -> SpeakerBody | Response:
         """Enrol the voice of a recording under a name.
 
         A person may have several.
@@ -121,14 +122,20 @@ class SpeakerApi:
             return error_reply(500, "internal", "the recording could not be listened to; the log says why")
         if answer.error is not None:
             raise InvalidParameter("file", f"the voice can't be enrolled: {answer.error}")
-        key = await asyncio.to_thread(self._speakers.add, LOCAL, name, answer.embedding, answer.model)
+        key = await asyncio.to_thread(self._speakers.add, principal.id, name, answer.embedding, answer.model)
         body = SpeakerBody(speaker_id=key, name=name, model=answer.model, speech_seconds=answer.seconds)
         return Reply(body, 201)
 
-    @operation("DELETE", SPEAKERS + "/{speaker_id}", errors={404: UNKNOWN, 503: AWAY})
-    async def forget(self, speaker_id: SpeakerId) -> ForgottenBody:
+    @operation(
+        "DELETE",
+        SPEAKERS + "/{speaker_id}",
+        scope="history",
+        audited="delete_speaker",
+        errors={404: UNKNOWN, 503: AWAY},
+    )
+    async def forget(self, principal: Principal, speaker_id: SpeakerId) -> ForgottenBody:
         """Forget a voice."""
-        if not await asyncio.to_thread(self._speakers.delete, LOCAL, speaker_id):
+        if not await asyncio.to_thread(self._speakers.delete, principal.id, speaker_id):
             raise ApiError(404, "unknown_speaker", UNKNOWN)
         return ForgottenBody(speaker_id, deleted=True)
 

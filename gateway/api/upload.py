@@ -1,10 +1,13 @@
 """Reads a form with a file, of any size up to a bound, and keeps the file on the disk meanwhile."""
 
+import asyncio
 import hashlib
+import mimetypes
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
 from starlette.datastructures import UploadFile
@@ -66,6 +69,26 @@ async def uploaded_form(request: Request, max_bytes: int) -> AsyncIterator[Uploa
         yield _read(form.multi_items())
     finally:
         await form.close()
+
+
+@asynccontextmanager
+async def uploaded_body(request: Request, max_bytes: int) -> AsyncIterator[UploadedForm]:
+    """The file that a request's body is.
+
+    Raises:
+        InvalidParameter: it is empty or incomplete.
+        ApiError: it has more than `max_bytes`.
+    """
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    with SpooledTemporaryFile(max_size=BLOCK) as file:
+        try:
+            async for data in _bounded(request, max_bytes):
+                await asyncio.to_thread(file.write, data)
+        except ClientDisconnect:
+            raise InvalidParameter("body", "the body is incomplete") from None
+        if not file.tell():
+            raise InvalidParameter("body", "the body must be the file")
+        yield UploadedForm((), file, mimetypes.guess_extension(media) or "")
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

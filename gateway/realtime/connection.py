@@ -107,6 +107,8 @@ class ClientConnection:
             for _ in range(IN_A_ROW):
                 message = await self._client.receive()
                 if message["type"] == "websocket.disconnect":
+                    if "broken" in message:  # The protocol of WebSockets: the client can still be told.
+                        raise SessionError(CloseCode.INVALID_REQUEST, message["reason"])
                     return bool(message["code"] == CloseCode.NORMAL)
                 frame = _frame(message)
                 if isinstance(frame, str):

@@ -14,6 +14,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.errors import RequestRefused
 from gateway.concurrency import first_of
 from gateway.realtime.connection import IN_A_ROW
 from gateway.realtime.dialect_session import DialectSession
@@ -37,6 +38,7 @@ from runtime.logs import bind_session, get_logger
 
 log = get_logger(__name__)
 
+_REFUSED: Final = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN}
 ENDED: Final = SessionOutcome(CloseCode.NORMAL)
 
 
@@ -57,7 +59,7 @@ class DialectTimes:
 
 
 class DialectHost(Protocol):
-    """What a connection needs of its gateway."""
+    """What a connection needs of its gateway; it knows who the client is."""
 
     def begin(self, config: SessionConfig) -> SessionPort:
         """Begin a session."""
@@ -65,10 +67,10 @@ class DialectHost(Protocol):
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters as the server takes them, or `InvalidParameter`."""
 
-    async def identify(self, credential: str | None) -> SessionOutcome | None:
-        """Check a credential that came late; how the connection ends if it is bad."""
+    async def identify(self, credential: str | None) -> None:
+        """Find out who the client is, or raise `RequestRefused`."""
 
-    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+    def note_ignored(self, flags: tuple[str, ...]) -> None:
         """Count what a client asks for and nobody does."""
 
 
@@ -150,8 +152,8 @@ class DialectConnection:
                     await self._change(config)
                 case IdentifyClient(credential):
                     await self._identify(credential)
-                case NoteIgnored(dialect, flags):
-                    self._host.note_ignored(dialect, flags)
+                case NoteIgnored(flags):
+                    self._host.note_ignored(flags)
                 case EndSession():
                     await self._end()
         await self._outbox.drained()
@@ -198,9 +200,11 @@ class DialectConnection:
         await self._perform(self._conversation.accept(config))
 
     async def _identify(self, credential: str | None) -> None:
-        refused = await self._host.identify(credential)
-        if refused is not None:
-            await self._conclude(refused)
+        try:
+            await self._host.identify(credential)
+        except RequestRefused as refused:
+            code = _REFUSED.get(refused.status, CloseCode.NO_CAPACITY)
+            await self._conclude(SessionOutcome.error(code, refused.message))
 
     async def _end(self) -> None:
         self._is_ending = True

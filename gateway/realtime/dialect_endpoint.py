@@ -1,9 +1,8 @@
 """Serves the path of a dialect: refuses a client before the upgrade, or serves it to its end."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,6 +15,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
+from gateway.auth.errors import RequestRefused
+from gateway.auth.principal import Principal
+from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
 from gateway.http import ErrorBody, error_reply, no_capacity_reply
 from gateway.metrics import GatewayMetrics
@@ -26,7 +28,6 @@ from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
 from gateway.realtime.dialects.dialect import Dialect, Opening
 from gateway.realtime.dialects.handshake import Handshake
 from gateway.realtime.resumption import ConnectionRefused
-from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
 from runtime.logs import get_logger
@@ -37,32 +38,35 @@ IGNORED_HEADER: Final = "x-ignored"
 """Names what a client asks for and this server does not do."""
 
 
-@dataclass(frozen=True, slots=True)
-class FullPolicy:
-    """What the server does where all slots are taken, and the seconds until a client may ask again."""
-
-    overflow: Overflow
-    retry_after: float
-
-
 class DialectGate:
     """Lets clients of all dialects in, by what the live workers can serve."""
 
     def __init__(
         self,
+        guard: RequestGuard,
         sessions: SessionManager,
         admission: Admission,
         directory: WorkerDirectory,
         names: ModelNames,
-        metrics: GatewayMetrics,
-        full: FullPolicy,
+        overflow: Overflow,
+        retry_after: float,
     ) -> None:
-        self._sessions, self._admission, self._directory = sessions, admission, directory
-        self._names, self._metrics, self._full = names, metrics, full
+        """`overflow` is what the server does where all slots are taken; `retry_after` is in seconds."""
+        self._guard, self._sessions = guard, sessions
+        self._admission, self._directory = admission, directory
+        self._names, self._overflow, self._retry_after = names, overflow, retry_after
 
-    def begin(self, config: SessionConfig) -> SessionPort:
+    async def identify(self, client: WebSocket, credential: str | None) -> Principal:
+        """Who a client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        return await self._guard.admit_credential(client, credential, "transcribe")
+
+    def begin(self, config: SessionConfig, principal: Principal) -> SessionPort:
         """Begin a session; its client can't come back to it, since no dialect has words for that."""
-        return self._sessions.begin(config, resumable=False)
+        return self._sessions.begin(config, principal, resumable=False)
 
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters with our name of the model, and with what the server adds.
@@ -76,10 +80,6 @@ class DialectGate:
         loaded = {name for info, _ in snapshot.models() for name in (info.name, info.variant)}
         return await self._admission.check(replace(config, model=self._names.resolve(config.model, loaded)))
 
-    async def identify(self, _credential: str | None) -> SessionOutcome | None:
-        """Check a credential."""
-        return None
-
     async def check_room(self, config: SessionConfig) -> None:
         """Refuse a client for whom no slot is free now.
 
@@ -87,22 +87,51 @@ class DialectGate:
             ConnectionRefused: there is none, and such clients do not wait.
         """
         snapshot = await self._snapshot()
-        if (config.overflow or self._full.overflow) == "reject" and snapshot.status != "ready":
+        if (config.overflow or self._overflow) == "reject" and snapshot.status != "ready":
             message = "all slots are taken" if snapshot.alive else "no worker is there"
-            raise ConnectionRefused(no_capacity_reply(message, self._full.retry_after))
-
-    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
-        """Count what a client asks for and nobody does."""
-        for flag in flags:
-            self._metrics.ignored.labels(dialect, flag).inc()
-        if flags:
-            log.info("ignored what a client asks for", dialect=dialect, flags=",".join(flags))
+            raise ConnectionRefused(no_capacity_reply(message, self._retry_after))
 
     async def _snapshot(self) -> WorkerSnapshot:
         try:
             return await self._directory.get()
         except RegistryUnavailable:
             return WorkerSnapshot(())
+
+
+class KnownClient:
+    """One client's way to sessions: they belong to whom its credential says."""
+
+    def __init__(
+        self, gate: DialectGate, client: WebSocket, note_ignored: Callable[[Iterable[str]], None]
+    ) -> None:
+        """`note_ignored` counts what the client asks for and nobody does."""
+        self._gate, self._client, self._note_ignored = gate, client, note_ignored
+        self._principal: Principal | None = None
+
+    async def identify(self, credential: str | None) -> None:
+        """Find out who the client is.
+
+        Raises:
+            RequestRefused: nobody who may have a session.
+        """
+        self._principal = await self._gate.identify(self._client, credential)
+
+    async def admit(self, config: SessionConfig) -> SessionConfig:
+        """The parameters as the server takes them.
+
+        Raises:
+            InvalidParameter: no worker could serve that.
+        """
+        return await self._gate.admit(config)
+
+    def note_ignored(self, flags: tuple[str, ...]) -> None:
+        """Count what the client asks for and nobody does."""
+        self._note_ignored(flags)
+
+    def begin(self, config: SessionConfig) -> SessionPort:
+        """Begin a session."""
+        assert self._principal is not None, "a dialect passed on audio of somebody unknown"
+        return self._gate.begin(config, self._principal)
 
 
 class DialectEndpoint:
@@ -129,14 +158,15 @@ class DialectEndpoint:
             except InvalidParameter as error:
                 reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
                 await self._refuse(client, reply)
-            except ConnectionRefused as refused:
+            except (ConnectionRefused, RequestRefused) as refused:
                 await self._refuse(client, refused.reply)
 
     async def _answer(self, client: WebSocket) -> None:
         opening = self._dialect.open(read_handshake(client.scope))
+        known = KnownClient(self._gate, client, self._note_ignored)
         if not opening.identifies_later:
-            await self._gate.identify(opening.credential)
-        config = await self._gate.admit(opening.config)
+            await known.identify(opening.credential)
+        config = await known.admit(opening.config)
         if self._stopping.is_set():
             raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
         if self._dialect.refuses_when_full:
@@ -144,14 +174,22 @@ class DialectEndpoint:
         if self._connections.is_full:
             raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", 5.0))
         with self._connections.counted():
-            await self._serve(client, opening, config)
+            await self._serve(client, opening, config, known)
 
-    async def _serve(self, client: WebSocket, opening: Opening, config: SessionConfig) -> None:
-        self._gate.note_ignored(self._dialect.name, opening.ignored)
+    async def _serve(
+        self, client: WebSocket, opening: Opening, config: SessionConfig, known: KnownClient
+    ) -> None:
+        self._note_ignored(opening.ignored)
         await client.accept(opening.subprotocol, _header_list(opening))
         self._metrics.dialects.labels(self._dialect.name).inc()
         conversation = opening.begin(config)
-        await DialectConnection(client, conversation, config, self._gate, self._times, self._stopping).serve()
+        await DialectConnection(client, conversation, config, known, self._times, self._stopping).serve()
+
+    def _note_ignored(self, ignored: Iterable[str]) -> None:
+        for flag in ignored:
+            self._metrics.ignored.labels(self._dialect.name, flag).inc()
+        if ignored:
+            log.info("ignored what a client asks for", dialect=self._dialect.name, flags=",".join(ignored))
 
     async def _refuse(self, client: WebSocket, reply: Response) -> None:
         message = msgspec.json.decode(reply.body, type=ErrorBody).error.message

@@ -9,13 +9,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.credentials import selected_subprotocol
+from gateway.auth.errors import RequestRefused
+from gateway.auth.principal import Principal
+from gateway.auth.request_guard import RequestGuard
 from gateway.http import error_reply, no_capacity_reply
 from gateway.metrics import GatewayMetrics
 from gateway.realtime.admission import Admission, read_query
 from gateway.realtime.connection import ClientConnection
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.forwarder import SessionForwarder
-from gateway.realtime.resumption import ConnectionRefused, SessionFinder, check_position, parse_resume
+from gateway.realtime.resumption import (
+    ConnectionRefused,
+    ResumeRequest,
+    SessionFinder,
+    check_position,
+    parse_resume,
+)
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
 from runtime.logs import bind_session
@@ -34,6 +44,7 @@ class StreamEndpoint:
 
     def __init__(
         self,
+        guard: RequestGuard,
         sessions: SessionManager,
         admission: Admission,
         finder: SessionFinder,
@@ -41,6 +52,7 @@ class StreamEndpoint:
         metrics: GatewayMetrics,
         limits: EndpointLimits,
     ) -> None:
+        self._guard = guard
         self._sessions, self._admission, self._finder = sessions, admission, finder
         self._connections, self._metrics, self._limits = connections, metrics, limits
         self._stopping = asyncio.Event()
@@ -57,37 +69,42 @@ class StreamEndpoint:
             except InvalidParameter as error:
                 reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
                 await self._refuse(client, reply)
-            except ConnectionRefused as refused:
+            except (ConnectionRefused, RequestRefused) as refused:
                 await self._refuse(client, refused.reply)
 
     async def _answer(self, client: WebSocket) -> None:
         query = read_query(client.scope["query_string"])
-        token = parse_resume(query["resume"]) if "resume" in query else None
-        config = None if token else await self._admission.admit(query)
+        principal = await self._principal_of(client, resumes="resume" in query)
+        resume = parse_resume(query["resume"], principal) if "resume" in query else None
+        config = None if resume else await self._admission.admit(query)
         if self._stopping.is_set():
             raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
         if self._connections.is_full:
             retry_after = self._limits.retry_after
             raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", retry_after))
         with self._connections.counted():
-            if token is not None:
-                await self._resume(client, *token)
+            if resume is not None:
+                await self._resume(client, resume)
             elif config is not None:
-                await self._begin(client, config)
+                await self._begin(client, principal, config)
 
-    async def _begin(self, client: WebSocket, config: SessionConfig) -> None:
-        await client.accept()
-        await self._serve(client, self._sessions.begin(config))
+    async def _principal_of(self, client: WebSocket, *, resumes: bool) -> Principal:
+        forwarded = self._finder.forwarded(client) if resumes else None
+        return forwarded or await self._guard.admit(client, "transcribe")
 
-    async def _resume(self, client: WebSocket, session_id: str, last_seq: int) -> None:
-        found = await self._finder.locate(client, session_id)
+    async def _begin(self, client: WebSocket, principal: Principal, config: SessionConfig) -> None:
+        await client.accept(selected_subprotocol(client))
+        await self._serve(client, self._sessions.begin(config, principal))
+
+    async def _resume(self, client: WebSocket, asked: ResumeRequest) -> None:
+        found = await self._finder.locate(asked)
         if isinstance(found, SessionForwarder):
-            await client.accept()
+            await client.accept(selected_subprotocol(client))
             await found.serve(client, self._stopping)
             return
-        check_position(found, last_seq)
-        await client.accept()
-        await self._serve(client, await self._sessions.resume(found, last_seq))
+        check_position(found, asked.last_seq)
+        await client.accept(selected_subprotocol(client))
+        await self._serve(client, await self._sessions.resume(found, asked.token, asked.last_seq))
 
     async def _serve(self, client: WebSocket, port: SessionPort) -> None:
         bind_session(port.session_id)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -15,6 +16,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 from gateway.concurrency import first_of
 from gateway.workers.websockets_adapter import abort
+from runtime.tls import client_context
 
 CONNECT_S: Final = 1.0  # Seconds to connect to a gateway that lives.
 CLOSE_S: Final = 0.5  # Seconds for the close handshake with it.
@@ -35,15 +37,19 @@ class SessionForwarder:
         self._connection = connection
 
     @classmethod
-    async def open(cls, address: str, path: str, headers: Mapping[str, str]) -> "SessionForwarder | None":
-        """Connect to the gateway at `address` (host:port); None if it is not there.
+    async def open(
+        cls, address: str, path: str, headers: Mapping[str, str], tls_ca: Path | None = None
+    ) -> "SessionForwarder | None":
+        """Connect to the gateway at `address` (host:port, with TLS wss://host:port); None if it is not there.
 
         Raises:
             ForwardRefused: it does not take the client.
         """
+        is_encrypted = address.startswith("wss:")
         try:
             connection = await connect(
-                f"ws://{address}{path}",
+                f"{address}{path}" if is_encrypted else f"ws://{address}{path}",
+                ssl=client_context(tls_ca) if is_encrypted else None,
                 additional_headers=headers,
                 open_timeout=CONNECT_S,
                 close_timeout=CLOSE_S,

@@ -3,8 +3,8 @@
 Checked against uvicorn 0.54.0 and websockets 17.4; tests/unit/gateway/server/test_uvicorn_adapter.py fails
 where another version behaves differently.
 
-- `GuardedHttp`: a connection that sends nothing, or its request byte by byte, would stay for ever; a
-  request that websockets finds too long would be closed without an answer.
+- `GuardedHttp`: a connection that sends nothing, its head or its body byte by byte, or that takes no answer,
+  would stay for ever; a request that websockets finds too long would be closed without an answer.
 - `DrainingServer`: uvicorn would take the signals for itself, and would wait for connections whose client
   takes no close.
 - `UvicornSockets`: after uvicorn has closed a WebSocket by itself, a send raises RuntimeError, as for a fault
@@ -16,18 +16,27 @@ import asyncio
 import contextlib
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import ClassVar, Final
 
-import msgspec
 import uvicorn
 import websockets.http11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.http import MAX_QUERY_BYTES
+from gateway.http import MAX_QUERY_BYTES, error_reply
+from gateway.server.deadlines import ClientDeadlines
+from runtime.write_deadline import WriteDeadline
 
 MAX_HEAD_BYTES: Final = MAX_QUERY_BYTES + 16_384  # Bytes of a request's head: the query and all headers.
 MAX_HEADERS: Final = 100  # Headers of a request, fewer than websockets allows, so that we can answer.
+MIN_BODY_BYTES: Final = (
+    10 << 10
+)  # Bytes of a body in each of its deadlines: a slow phone sends ten times that.
+REFUSED: Final = {
+    400: ("invalid_parameter", "query"),
+    408: ("timeout", "body"),
+}  # Their codes and parameters.
 HEAD_END: Final = b"\r\n\r\n"
 ABNORMAL: Final = 1006  # The close code of a connection that broke.
 
@@ -44,19 +53,27 @@ class UvicornSockets:
             await self._app(scope, receive, send)
             return
 
+        accepted = broken = False
+
         async def receive_checked() -> Message:
+            nonlocal broken
             message = await receive()
+            broken = broken or "broken" in message
             if message["type"] == "websocket.disconnect" and "reason" not in message:
                 message["code"] = ABNORMAL
             return message
 
         async def send_checked(message: Message) -> None:
+            nonlocal accepted
             try:
                 await send(message)
             except RuntimeError as error:
                 raise ConnectionError("uvicorn has closed the connection") from error
+            accepted = accepted or message["type"] == "websocket.accept"
 
         await self._app(scope, receive_checked, send_checked)
+        if accepted and broken:
+            await send({"type": "websocket.close"})  # Where the application has not closed.
 
 
 class DrainingServer(uvicorn.Server):
@@ -77,22 +94,38 @@ class DrainingServer(uvicorn.Server):
 
 
 class GuardedHttp(HttpToolsProtocol):
-    """One connection until its upgrade; `head_seconds` is for a request's head to arrive."""
+    """One connection until its upgrade."""
 
-    head_seconds: ClassVar[float]
+    deadlines: ClassVar[ClientDeadlines]
     _deadline: TimerHandle | None = None
+    _body_deadline: TimerHandle | None = None
+    _body_bytes = 0  # Bytes of the body since its deadline was last set.
+    _write_deadline: WriteDeadline
     _head_bytes = 0
     _head_end = b""  # The last bytes of the head so far, which may be the first ones of its end.
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """The client has `head_seconds` from now."""
+        """The client has the time for a head from now."""
         super().connection_made(transport)
+        self._write_deadline = WriteDeadline(transport, self.deadlines.unwritable)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is expected any more."""
         self._head_is_here()
+        self._body_is_here()
+        self._write_deadline.stop()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client has to take something of the answer."""
+        super().pause_writing()
+        self._write_deadline.start()
+
+    def resume_writing(self) -> None:
+        """It has."""
+        super().resume_writing()
+        self._write_deadline.stop()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head; a body may come with it, and is as long as its reader allows."""
@@ -101,7 +134,7 @@ class GuardedHttp(HttpToolsProtocol):
             part, data = data[:room], data[room:]
             seen = self._head_end + part
             if data and HEAD_END not in seen:
-                self._refuse("the request is too long")
+                self._refuse(400, "the request is too long")
                 return
             self._head_bytes, self._head_end = self._head_bytes + len(part), seen[1 - len(HEAD_END) :]
             super().data_received(part)
@@ -117,42 +150,73 @@ class GuardedHttp(HttpToolsProtocol):
         self._expect_head()
 
     def on_headers_complete(self) -> None:
-        """The head is here."""
+        """The head is here, and the body is next."""
         self._head_is_here()
+        self._expect_body()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The whole request is here."""
+        self._body_is_here()
+        super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Refuse what websockets would close on without an answer."""
+        self._body_is_here()
         if len(self.headers) > MAX_HEADERS or not self.url.isascii():
-            self._refuse("too many headers, or a path that is not ASCII")
+            self._refuse(400, "too many headers, or a path that is not ASCII")
             return
         super().handle_websocket_upgrade()
 
     def _expect_head(self) -> None:
         self._head_is_here()
         self._head_bytes, self._head_end = 0, b""
-        self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(self.deadlines.head, self.transport.abort)
 
     def _head_is_here(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self, message: str) -> None:
+    def _expect_body(self) -> None:
+        self._body_is_here()
+        self._body_bytes = 0
+        self._body_deadline = self.loop.call_later(self.deadlines.body, self._check_body)
+
+    def _body_is_here(self) -> None:
+        if self._body_deadline is not None:
+            self._body_deadline.cancel()
+            self._body_deadline = None
+
+    def _check_body(self) -> None:
+        """Cut off a client whose body hardly grows; while it is not read, that is not the client's fault."""
+        if self.flow.read_paused or self._body_bytes >= MIN_BODY_BYTES:
+            self._expect_body()
+        elif self.cycle.response_started:
+            self.transport.abort()
+        else:
+            self._refuse(408, "the body comes too slowly")
+
+    def _refuse(self, status: int, message: str) -> None:
         self._head_is_here()
-        error = {"code": "invalid_parameter", "param": "query", "message": message}
-        body = msgspec.json.encode({"error": error})
+        code, param = REFUSED[status]
+        body = bytes(error_reply(status, code, message, param=param).body)
         head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
 
 
-def guarded_http(head_seconds: float) -> type[GuardedHttp]:
+def guarded_http(deadlines: ClientDeadlines) -> type[GuardedHttp]:
     """The protocol for uvicorn, which makes the instances itself."""
     # uvicorn hands the request line to websockets, whose own limit is below what a vocabulary needs. There is
     # no other way to set it than this, or an environment variable that must be set before the import.
     websockets.http11.MAX_LINE_LENGTH = MAX_HEAD_BYTES
-    return type("GuardedHttp", (GuardedHttp,), {"head_seconds": head_seconds})
+    return type("GuardedHttp", (GuardedHttp,), {"deadlines": deadlines})

@@ -2,18 +2,21 @@
 
 import errno
 import socket
+import ssl
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
+from gateway.server.deadlines import ClientDeadlines
+from gateway.server.guarded_sockets import guarded_sockets
 from gateway.server.uvicorn_adapter import DrainingServer, UvicornSockets, guarded_http
 from gateway.settings import GatewaySettings
 from runtime.addresses import cannot_listen
 
 LOCALHOST: Final = "localhost"  # The setting for both of these, since programs take one or the other for it.
 LOOPBACK: Final = ("127.0.0.1", "::1")
-MAX_MESSAGE_BYTES: Final = 24 << 20  # Bytes: OpenAI's clients may send 15 MiB of audio in base64 at once.
 PING_S: Final = 20.0  # Seconds between two pings to a client.
 BACKLOG: Final = 2048  # Connections that wait to be accepted: a burst of reconnects after a restart.
 # Bytes. Bounds the audio that waits in the kernel, 2 s at 16 kHz, and so how late a client's end is seen; and
@@ -70,17 +73,17 @@ def _bound(family: int, address: Any, client_timeout: float) -> socket.socket:
     return sock
 
 
-def make_server(app: ASGIApp, head_seconds: float) -> DrainingServer:
-    """The server for `app`, to be run with `serve(sockets=[...])` and ended with `end_serving`.
-
-    A client has `head_seconds` to send a complete request.
-    """
+def make_server(
+    app: ASGIApp, deadlines: ClientDeadlines, tls: ssl.SSLContext | None = None
+) -> DrainingServer:
+    """The server for `app`, to be run with `serve(sockets=[...])` and ended with `end_serving`."""
     return DrainingServer(
         uvicorn.Config(
             UvicornSockets(app),
-            http=guarded_http(head_seconds),
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE_BYTES,
+            ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+            http=guarded_http(deadlines),
+            ws=guarded_sockets(deadlines.unwritable),
+            ws_max_size=MAX_FRAME_BYTES,
             ws_per_message_deflate=False,
             # A client that does not read, or sends faster than is transcribed, answers no ping for
             # minutes and is alive all the same. Whether its machine is, TCP finds out when something

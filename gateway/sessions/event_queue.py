@@ -64,7 +64,7 @@ class EventQueue:
         self._max_events, self._max_bytes = max_events, max_bytes
         self._waiting: OrderedDict[int, PendingEvent] = OrderedDict()
         self._numbers = count()
-        self._partial: int | None = None
+        self._partials: dict[int | None, int] = {}  # The one that waits, of each channel.
         self._bytes = 0
         self._sent: deque[SentEvent] = deque()
         self._sent_bytes = 0
@@ -75,20 +75,20 @@ class EventQueue:
         return len(self._waiting)
 
     def append(self, event: Event, size: int = 0, arrived: float = 0.0) -> None:
-        """Queue an event; a partial takes the place of the one that still waits.
+        """Queue an event; a partial takes the place of the one of its channel that still waits.
 
         Raises:
             SessionError: too much waits already.
         """
         pending = PendingEvent(event, size, arrived)
-        if pending.is_partial and self._partial is not None:
-            self._remove(self._partial)
+        if isinstance(event, Partial) and event.channel in self._partials:
+            self._remove(self._partials[event.channel])
             self.dropped_partials += 1
         if len(self) >= self._max_events or self._bytes + size > self._max_bytes:
             raise SessionError(CloseCode.INVALID_REQUEST, "the client does not read its results")
         number = self._add(pending)
-        if pending.is_partial:
-            self._partial = number
+        if isinstance(event, Partial):
+            self._partials[event.channel] = number
 
     def close(self, last: Event | None = None) -> None:
         """Take no more events, except `last`, for which there is always room."""
@@ -198,8 +198,8 @@ class EventQueue:
         pending = self._waiting.pop(number)
         self._bytes -= pending.size
         self._changes.delete(f"w{number}")
-        if number == self._partial:
-            self._partial = None
+        if isinstance(pending.event, Partial):
+            self._partials.pop(pending.event.channel, None)
         return pending
 
 

@@ -90,7 +90,7 @@ class Failover:
         start = state.continuity.start_replay(count_loss=had_worker and not self._is_planned)
         if state.continuity.state.losses > MAX_LOSSES:
             return SessionOutcome.error(CloseCode.INTERNAL, "several workers were lost over the same audio")
-        state.replay.trim_before(start.at)
+        state.replay.trim_before(start.audio_at)
         self._feeder.rewind()
         resume = start.resume_point(state.replay.clock, state.replay.received)
         worker = await self._assignment.reassign(state.replay.config, resume, had_worker=had_worker)

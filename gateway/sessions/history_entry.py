@@ -57,6 +57,7 @@ class HistoryEntry:
         if self._history is not None:
             self._kept = self._history.begin(
                 self._state.id,
+                principal=self._state.principal,
                 model=event.model,
                 variant=event.variant,
                 language=event.language,
@@ -70,7 +71,13 @@ class HistoryEntry:
             return
         metadata = self._state.requested.metadata or {}
         age = self._state.replay.seconds
-        self._kept = self._history.begin(self._state.id, age=age, metadata=metadata, enhance=self._enhance)
+        self._kept = self._history.begin(
+            self._state.id,
+            principal=self._state.principal,
+            age=age,
+            metadata=metadata,
+            enhance=self._enhance,
+        )
         self._history.add_found(self._state.id, finals_of(self._state.changes.fields))
 
     def add_resume(self) -> None:
@@ -89,8 +96,7 @@ class HistoryEntry:
     def finish(self, outcome: SessionOutcome) -> None:
         """The session is over."""
         if self._kept is not None:
-            state = self._state.continuity.state
-            speech = self._speech_seconds or state.earlier_speech + state.recent_speech
+            speech = self._speech_seconds or self._state.continuity.speech_seconds
             audio = round(self._state.replay.seconds, 3)
             self._kept.finish(
                 outcome.status, outcome.name, audio_seconds=audio, speech_seconds=round(speech, 3)
@@ -107,6 +113,7 @@ def utterance_of(final: Final) -> NewUtterance:
         words=_words(final.words),
         language=final.language,
         confidence=final.confidence,
+        channel=final.channel or 0,
     )
 
 
@@ -117,14 +124,15 @@ def _words(words: tuple[Word, ...] | None) -> str | None:
 def finals_of(fields: Mapping[str, bytes]) -> list[NewUtterance]:
     """The utterances in the fields of a checkpoint: whole, where the event is still there."""
     entries = checkpoint_entries(fields)
-    found: dict[int, NewUtterance] = {}
+    found: dict[tuple[int, int], NewUtterance] = {}
     for data in entries["finals"].values():
         said = msgspec.json.decode(data, type=Segment)
-        found[said.utterance] = NewUtterance(
-            number=said.utterance, text=said.text, start=said.start, end=said.end
+        channel = said.channel or 0
+        found[channel, said.utterance] = NewUtterance(
+            number=said.utterance, text=said.text, start=said.start, end=said.end, channel=channel
         )
     for data in (*entries["sent_events"].values(), *entries["waiting_events"].values()):
         event = decode_event(data)
         if isinstance(event, Final) and event.text:
-            found[event.utterance or 0] = utterance_of(event)
-    return [found[number] for number in sorted(found)]
+            found[event.channel or 0, event.utterance or 0] = utterance_of(event)
+    return [found[place] for place in sorted(found)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from dalston_realtime.protocol.commands import Command
-from dalston_realtime.protocol.events import Event, Final, Partial, decode_event
+from dalston_realtime.protocol.events import Event, Final, Partial, SessionBegin, decode_event, encode_event
 from gateway.sessions.attachment import Attachment
 from gateway.sessions.event_queue import PendingEvent
 from gateway.sessions.outcome import SessionOutcome
@@ -34,11 +34,13 @@ class SessionPort:
         attachment: Attachment,
         missed: Sequence[bytes],
         on_close: Callable[[Attachment, bool], None],
+        token: str,
     ) -> None:
+        """`token` is the session's resume token, which only its client gets."""
         self.session_id = session.id
         self.detached = attachment.detached  # How the connection ends where the session goes on without it.
         self._session, self._attachment = session, attachment
-        self._missed, self._on_close = missed, on_close
+        self._missed, self._on_close, self._token = missed, on_close, token
 
     @property
     def received(self) -> float:
@@ -68,7 +70,7 @@ class SessionPort:
 
         Each event counts as sent when it is given out: there must be one reader, which sends it at once.
         """
-        return _Delivery(self._session, self._missed)
+        return _Delivery(self._session, self._missed, self._token)
 
     async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
@@ -86,14 +88,14 @@ class SessionPort:
 
 
 class _Delivery(AsyncIterator[OutgoingEvent]):
-    def __init__(self, session: Session, missed: Sequence[bytes]) -> None:
-        self._session, self._metrics = session, session.metrics
+    def __init__(self, session: Session, missed: Sequence[bytes], token: str) -> None:
+        self._session, self._metrics, self._token = session, session.metrics, token
         self._missed = iter(missed)
 
     async def __anext__(self) -> OutgoingEvent:
         data = next(self._missed, None)
         if data is not None:
-            return OutgoingEvent(decode_event(data), data)
+            return self._outgoing(decode_event(data), data)
         queue = self._session.state.events
         pending = await queue.pop()
         if pending is None:
@@ -103,6 +105,13 @@ class _Delivery(AsyncIterator[OutgoingEvent]):
         data = queue.record_sent(event, self._session.clock())
         if not pending.is_partial:
             await self._session.commit()
+        return self._outgoing(event, data)
+
+    def _outgoing(self, event: Event, data: bytes) -> OutgoingEvent:
+        """The event as its client gets it: what is kept of `session.begin` is without the token."""
+        if isinstance(event, SessionBegin):
+            event = replace(event, seq=decode_event(data).seq, resume_token=self._token)
+            data = encode_event(event)
         return OutgoingEvent(event, data)
 
     def _stamped(self, pending: PendingEvent) -> Event:

@@ -11,12 +11,14 @@ from broker.checkpoint_record import decode_checkpoint
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import SessionResumed
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.principal import Principal
 from gateway.sessions.attachment import Attachment
 from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import PhaseTracker, SessionPhase
 from gateway.sessions.port import SessionPort
 from gateway.sessions.recording import RecordingPlace
+from gateway.sessions.resume_token import new_resume_token, token_digest
 from gateway.sessions.session import Session, SessionPolicy
 from gateway.sessions.state import SessionState
 from gateway.workers.assignment import WorkerAccess
@@ -25,8 +27,13 @@ from storage.history.writing.session_history import HEARTBEAT_S, SessionHistory
 
 log = get_logger(__name__)
 
+WITHDRAWN = SessionOutcome.error(CloseCode.UNAUTHORIZED, "the key of this session holds no more")
 REPLACED = SessionOutcome.error(CloseCode.INVALID_REQUEST, "the session goes on over another connection")
 RESTART = SessionOutcome.error(CloseCode.RESTARTING, "the gateway is going away")
+
+
+class NotYours(Exception):
+    """A client came back for a session with another token or as another principal."""
 
 
 class SessionManager:
@@ -52,25 +59,41 @@ class SessionManager:
         self._over: dict[str, asyncio.TimerHandle] = {}  # Sessions that are over, until they are forgotten.
         self._expiry: dict[str, asyncio.TimerHandle] = {}  # Sessions whose client is away, until they end.
 
-    def begin(self, config: SessionConfig, *, resumable: bool = True) -> SessionPort:
-        """Begin a session for a client that is accepted; `resumable`: which may lose its connection."""
-        state = SessionState.new(self._new_id(), config, self._access.clock)
+    def begin(self, config: SessionConfig, principal: Principal, *, resumable: bool = True) -> SessionPort:
+        """Begin a session for a client that is accepted; it belongs to `principal`.
+
+        `resumable` says whether its client may lose its connection.
+        """
         limits = self._limits if resumable else replace(self._limits, resume_window=0.0)
-        return self._attach(self._start(state, PhaseTracker(), limits), ())
+        session_id = self._new_id()
+        token = new_resume_token(session_id)
+        state = SessionState.new(
+            session_id, config, self._access.clock, principal=principal.id, token=token_digest(token)
+        )
+        return self._attach(self._start(state, PhaseTracker(), limits), (), token)
 
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
         return self._sessions.get(session_id)
 
-    async def take_over(self, session_id: str, fields: dict[str, bytes], owner: str) -> Session | None:
+    async def take_over(
+        self,
+        session_id: str,
+        fields: dict[str, bytes],
+        owner: str,
+        may_resume: Callable[[SessionState], bool],
+    ) -> Session | None:
         """Go on with a session that another gateway saved; None if somebody else was faster.
 
         Raises:
+            NotYours: `may_resume` says that the client must not; then it is not claimed.
             BadCheckpoint: the fields can't be read, or are of another version; then it is not claimed.
             RegistryUnavailable: Redis is away.
         """
         clock = self._access.clock
         state = SessionState.restore(session_id, decode_checkpoint(fields), clock(), clock)
+        if not may_resume(state):
+            raise NotYours
         if not await self._checkpoints.claim(session_id, owner):
             return None
         if known := self.find(session_id):
@@ -83,8 +106,8 @@ class SessionManager:
         self._wait_for_client(session)
         return session
 
-    async def resume(self, session: Session, last_seq: int) -> SessionPort:
-        """Attach a client that comes back; one that is still connected is let go."""
+    async def resume(self, session: Session, token: str, last_seq: int) -> SessionPort:
+        """Attach a client that comes back with the session's token; one that is still connected is let go."""
         # In turn: else of two that come back at once one misses what the other is sent.
         async with session.resuming:
             while (before := session.attachment) is not None:
@@ -101,7 +124,8 @@ class SessionManager:
                 audio_received=replay.seconds,  # Not rounded: the client goes on at this very sample.
                 messages_received=replay.messages,
             )
-            return self._attach(session, (*missed, events.send_now(event, self._access.clock())))
+            now = self._access.clock()
+            return self._attach(session, (*missed, events.send_now(event, now)), token)
 
     async def run(self) -> None:
         """Have the records of the sessions show that these live, until cancelled."""
@@ -109,6 +133,12 @@ class SessionManager:
             await asyncio.sleep(HEARTBEAT_S)
             for session in self._sessions.values():
                 session.follow()
+
+    def end_withdrawn(self, holds: Callable[[str], bool]) -> None:
+        """End the sessions of principals who may not stay; `holds` says of the id of one whether they may."""
+        for session in self._sessions.values():
+            if session.phase.is_live and not holds(session.state.principal):
+                session.request_end(WITHDRAWN)
 
     def drain(self) -> None:
         """Have every session end, or go on at another gateway; new ones too."""
@@ -132,12 +162,12 @@ class SessionManager:
         task.add_done_callback(lambda _: self._on_over(session))
         return session
 
-    def _attach(self, session: Session, missed: tuple[bytes, ...]) -> SessionPort:
+    def _attach(self, session: Session, missed: tuple[bytes, ...], token: str) -> SessionPort:
         attachment = Attachment()
         session.attach(attachment)
         if timer := self._expiry.pop(session.id, None):
             timer.cancel()
-        return SessionPort(session, attachment, missed, partial(self._on_close, session))
+        return SessionPort(session, attachment, missed, partial(self._on_close, session), token)
 
     def _on_close(self, session: Session, attachment: Attachment, done: bool) -> None:
         """A connection is over: its session goes on for a while, unless the client is done with it."""

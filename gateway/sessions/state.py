@@ -13,13 +13,19 @@ from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.event_queue import EventQueue
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
 from storage.jobs.creating import session_job_id
+from storage.tables import LOCAL
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """One session; `requested` is what its client asked for, `changes` what another gateway needs of it."""
+    """One session; `requested` is what its client asked for, `changes` what another gateway needs of it.
+
+    It belongs to `principal`, whose client comes back with the token whose SHA-256 is `token`.
+    """
 
     id: str
+    principal: str
+    token: str
     requested: SessionConfig
     changes: ChangeSet
     replay: ReplayBuffer
@@ -29,14 +35,22 @@ class SessionState:
 
     @classmethod
     def new(
-        cls, session_id: str, requested: SessionConfig, clock: Callable[[], float] = time.monotonic
+        cls,
+        session_id: str,
+        requested: SessionConfig,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        principal: str = LOCAL,
+        token: str = "",
     ) -> "SessionState":
-        """The state of a session that begins; `clock` counts seconds."""
+        """The state of a session that begins; `clock` counts seconds. Without a token nobody comes back."""
         changes = ChangeSet()
         replay = ReplayBuffer(requested, changes)
         job_id = _job_id(session_id, requested)
-        continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock)
-        return cls(session_id, requested, changes, replay, continuity, EventQueue(changes))
+        separate = requested.separate
+        continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock, separate=separate)
+        events = EventQueue(changes)
+        return cls(session_id, principal, token, requested, changes, replay, continuity, events)
 
     @classmethod
     def restore(
@@ -59,7 +73,17 @@ class SessionState:
         )
         events = EventQueue(changes)
         events.restore(checkpoint, now)
-        return cls(session_id, header.requested, changes, replay, continuity, events, header.takeovers)
+        return cls(
+            session_id,
+            header.principal,
+            header.token,
+            header.requested,
+            changes,
+            replay,
+            continuity,
+            events,
+            header.takeovers,
+        )
 
     def taken_over(self) -> "SessionState":
         """The same, with one gateway more."""
@@ -69,6 +93,8 @@ class SessionState:
         """Write the header of the checkpoint; its entries are in `changes` as they come and go."""
         header = CheckpointHeader(
             version=VERSION,
+            principal=self.principal,
+            token=self.token,
             requested=self.requested,
             config=self.replay.config,
             first_frame=self.replay.start,

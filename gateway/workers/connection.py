@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NoReturn
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +19,7 @@ from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 from gateway.workers import websockets_adapter
 from runtime.errors import SessionError
+from runtime.tls import client_context
 from runtime.worker_link import (
     PATH,
     BadLinkMessage,
@@ -43,11 +46,17 @@ class WorkerUnreachable(DalstonError):
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How to connect: seconds to open a session, seconds that a frame may take, and the shared secret."""
+    """How to connect: seconds to open a session, seconds that a frame may take, the shared secret, and the
+    file of the CA that is trusted in workers with TLS, where it is not the system's."""
 
     connect_timeout: float
     send_timeout: float
     secret: str
+    ca: Path | None = None
+
+    def tls(self, url: str) -> ssl.SSLContext | None:
+        """The context for a URL, None where it is one without TLS."""
+        return client_context(self.ca) if url.startswith("wss:") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,7 @@ class WorkerConnection:
 async def _connect(allocation: Allocation, options: ConnectOptions) -> ClientConnection:
     connection = await connect(
         f"{allocation.endpoint}{PATH}",
+        ssl=options.tls(allocation.endpoint),
         open_timeout=None,  # The caller has a time-out for this and the worker's answer together.
         additional_headers={"Authorization": f"Bearer {options.secret}"},
         close_timeout=CLOSE_S,

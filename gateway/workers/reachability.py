@@ -23,18 +23,18 @@ async def try_worker(worker: WorkerInfo, options: ConnectOptions) -> str | None:
     """Ask a worker as for a session, without wanting one; why that would fail, None where it would not."""
     try:
         async with asyncio.timeout(options.connect_timeout):
-            status = await _http_status(worker.endpoint, options.secret)
+            status = await _http_status(worker.endpoint, options)
     except (OSError, ValueError) as error:
         return describe_failure(worker.worker_id, worker.endpoint, error)
     return describe_refusal(worker.worker_id, status) if status == UNAUTHORIZED else None
 
 
-async def _http_status(endpoint: str, secret: str) -> int:
+async def _http_status(endpoint: str, options: ConnectOptions) -> int:
     """The answer to a request on the path of sessions that is no WebSocket's, 0 where it is not HTTP."""
     url = urlsplit(endpoint)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=options.tls(endpoint))
     try:
-        head = f"GET {PATH} HTTP/1.1", f"Host: {url.netloc}", f"Authorization: Bearer {secret}"
+        head = f"GET {PATH} HTTP/1.1", f"Host: {url.netloc}", f"Authorization: Bearer {options.secret}"
         writer.write("\r\n".join((*head, "Connection: close", "", "")).encode())
         _, status, *_ = (await reader.readline()).split()
         return int(status)

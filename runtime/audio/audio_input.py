@@ -1,4 +1,4 @@
-"""Makes 16 kHz mono s16le of a client's audio: decodes, mixes down and resamples it, chunk by chunk."""
+"""Makes 16 kHz s16le of a client's audio: decodes, resamples, and mixes or separates its channels."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -16,13 +16,18 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 class AudioInput:
     """Decodes one session's stream. A frame may end in the middle of a sample: the rest is kept."""
 
-    def __init__(self, encoding: Encoding, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self, encoding: Encoding, sample_rate: int, channels: int, *, separate: bool = False
+    ) -> None:
+        """`separate` keeps the channels apart: what comes of it is interleaved as the input is."""
+        apart = channels if separate else 1
         self._decode = _DECODERS[encoding]
-        self._mixer = ChannelMixer(channels, sample_rate) if channels > 1 else None
+        self._mixer = ChannelMixer(channels, sample_rate) if channels > apart else None
         self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
-        self._resampler = None if sample_rate == SAMPLE_RATE else Resampler(sample_rate)
-        self._plain = encoding == "pcm_s16le" and channels == 1 and self._resampler is None
+        resampled = sample_rate != SAMPLE_RATE
+        self._resamplers = [Resampler(sample_rate) for _ in range(apart)] if resampled else []
+        self._plain = encoding == "pcm_s16le" and channels == apart and not resampled
 
     @property
     def inverted_channels(self) -> tuple[int, ...]:
@@ -38,13 +43,24 @@ class AudioInput:
 
     def drain(self) -> bytes:
         """What the resampler holds back; more may follow. An incomplete last sample is no sound."""
-        return b"" if self._resampler is None else _to_s16(self._resampler.drain())
+        return _to_s16(_interleaved([each.drain() for each in self._resamplers]))
 
     def _convert(self, data: bytes) -> bytes:
         samples = self._decode(data)
         if self._mixer is not None:
             samples = self._mixer.mix(samples)
-        return _to_s16(samples if self._resampler is None else self._resampler.resample(samples))
+        return _to_s16(self._resample(samples) if self._resamplers else samples)
+
+    def _resample(self, samples: Floats) -> Floats:
+        parts = samples.reshape(-1, len(self._resamplers)).T
+        return _interleaved([each.resample(part) for each, part in zip(self._resamplers, parts, strict=True)])
+
+
+def _interleaved(channels: list[Floats]) -> Floats:
+    """Sample frames of channels of the same length, which is what all resamplers make of the same length."""
+    if len(channels) == 1:
+        return channels[0]
+    return np.stack(channels, axis=1).reshape(-1) if channels else np.zeros(0, np.float32)
 
 
 def _to_s16(samples: Floats) -> bytes:

@@ -85,10 +85,11 @@ def quietest_between(audio: Floats, low: int, high: int) -> int:
 
 def _joined(first: Transcript, second: Transcript, seconds: float) -> Transcript:
     later = tuple((word, a + seconds, b + seconds, sure) for word, a, b, sure in second.words)
+    timed = all(each.words or not each.text for each in (first, second))
     return replace(
         second,
         text=f"{first.text} {second.text}".strip(),
         tokens=(*first.tokens, *second.tokens),
         cut_off=first.cut_off or second.cut_off,
-        words=(*first.words, *later),
+        words=(*first.words, *later) if timed else (),
     )

@@ -76,7 +76,7 @@ class OrderedOutput(Generic[T]):
     def _change_language(self, language: str, model: ModelInfo) -> None:
         if model.speaks(language):
             self.language = language
-        else:
+        elif self.opened.is_first:
             why = f"{model.name} does not know {language}; it knows auto, {', '.join(model.languages)}"
             self.emit(*self._error("invalid_message", why))
 

@@ -23,6 +23,7 @@ def session_begin(opened: Open, info: ModelInfo) -> SessionBegin:
             "min_silence_ms": opened.min_silence_ms,
             "vocabulary": opened.vocabulary if features["vocabulary"] else (),
             "timing": opened.timing,
-        },
+        }
+        | ({"channel_mode": "separate", "channels": len(opened.channels)} if opened.channels else {}),
         features=dict(features),
     )

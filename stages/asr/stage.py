@@ -168,8 +168,9 @@ class AsrStage:
             if info.answers_to(message.model):
                 self._sessions[message.session] = self._serve(message, info, inference)
                 yield message, b""
-                begin = session_begin(message, info)
-                yield EncodedEvent(message.session, message.route, begin.type), encode_event(begin)
+                if message.is_first:
+                    begin = session_begin(message, info)
+                    yield EncodedEvent(message.session, message.route, begin.type), encode_event(begin)
                 return
         names = ", ".join(f"{info.variant} ({info.name})" for info, _ in self._models)
         text = f"this worker has no model {message.model}; it has {names}"

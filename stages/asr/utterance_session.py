@@ -104,12 +104,16 @@ class UtteranceSession:
         utterance, until, end = self._due(kind)
         audio, opened = utterance.audio(until), self.output.opened
         prefix: tuple[int, ...] = ()
+        before = 0
         silence = min(self.rest, PARTIAL_REST) if end is None else max(0, self.rest - (end.until - end.at))
         audio = np.concatenate([audio, np.zeros(silence, np.float32)])
         if end is not None and (context := self._context_for(utterance, until)):
+            utterance_only = len(audio)
             audio, prefix = context.before(utterance.start, audio), context.tokens
+            before = len(audio) - utterance_only
+        timed = opened.word_timestamps and end is not None
         language, vocabulary = utterance.language, opened.vocabulary
-        return Job(audio, utterance.draft, prefix, language, vocabulary, opened.word_timestamps)
+        return Job(audio, utterance.draft, prefix, before, language, vocabulary, timed)
 
     def handle_transcript(self, kind: WorkKind, job: Job, transcript: Transcript, inference_ns: int) -> None:
         """Emit what becomes of the result of `job`.

@@ -2,7 +2,7 @@
 
 from dalston_realtime.protocol.audio import SAMPLE_RATE
 from dalston_realtime.protocol.events import CLIENT_END, Final, Segment, SessionEnd, Word
-from stages.assembler.session import AssemblerSession
+from stages.assembler.channel_group import ChannelGroup
 from stages.assembler.transcript import FinalText
 from stages.messages import Hypothesis, TimedWord
 
@@ -12,7 +12,7 @@ def seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE, 3)
 
 
-def build_final(number: int, text: str, said: Hypothesis, repeated: int) -> Final:
+def build_final(number: int, text: str, said: Hypothesis, repeated: int, channel: int | None) -> Final:
     """The final with a number and a text; what is not known of it is left out.
 
     The hypothesis begins with words that are `repeated` from the utterance before.
@@ -27,22 +27,24 @@ def build_final(number: int, text: str, said: Hypothesis, repeated: int) -> Fina
         confidence=said.confidence,
         flush_id=said.flush_id,
         words=tuple(map(_build_word, words)) or None,
+        channel=channel,
     )
 
 
-def empty_final(number: int, flush_id: str) -> Final:
+def empty_final(number: int, flush_id: str, channel: int | None) -> Final:
     """The answer to a flush where nothing was said."""
-    return Final(utterance=number, text="", flush_id=flush_id)
+    return Final(utterance=number, text="", flush_id=flush_id, channel=channel)
 
 
-def build_session_end(session: AssemblerSession, received: int) -> SessionEnd:
+def build_session_end(group: ChannelGroup, received: int) -> SessionEnd:
     """The end of a session of which so many samples were received."""
+    segments = tuple(_build_segment(final, channel) for channel, final in group.finals())
     return SessionEnd(
-        session_id=session.opened.session_id,
-        transcript=" ".join(final.text for final in session.finals),
-        segments=tuple(map(_build_segment, session.finals)),
+        session_id=group.channels[0].opened.session_id,
+        transcript=" ".join(segment.text for segment in segments),
+        segments=segments,
         audio_duration=seconds(received),
-        speech_duration=seconds(session.speech),
+        speech_duration=seconds(group.speech),
         reason=CLIENT_END,
     )
 
@@ -63,7 +65,11 @@ def _build_word(timed: TimedWord) -> Word:
     return Word(word=word, start=seconds(start), end=seconds(end), confidence=confidence)
 
 
-def _build_segment(final: FinalText) -> Segment:
+def _build_segment(final: FinalText, channel: int | None) -> Segment:
     return Segment(
-        utterance=final.utterance, text=final.text, start=seconds(final.start), end=seconds(final.end)
+        utterance=final.utterance,
+        text=final.text,
+        start=seconds(final.start),
+        end=seconds(final.end),
+        channel=channel,
     )

@@ -2,8 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+
+import numpy as np
 
 from dalston_realtime.protocol.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -28,18 +30,22 @@ class AudioIntake:
 
     def __init__(
         self,
-        opened: Open,
+        opened: Sequence[Open],
         pipeline: StagePipeline,
         writer: EventWriter,
         limits: LagLimits,
         clock: Callable[[], int],
     ) -> None:
-        self._session, self._route = opened.session, opened.route
+        """`opened` is the session, or each of its separate channels, whose samples then come interleaved."""
+        self._opened, self._route = opened, opened[0].route
+        self._channels = len(opened)
+        self._processed = {each.session: each.start for each in opened}
         self._pipeline, self._writer, self._clock = pipeline, writer, clock
         self._pending = bytearray()  # samples that are too few for a message yet
         self._has_progressed = asyncio.Event()
         self._held_since: float | None = None  # when reading the socket was suspended, in seconds
-        self.lag = Lag(opened.start, opened.start, limits)
+        start = min(self._processed.values())
+        self.lag = Lag(start, start, limits)
 
     async def append_audio(self, pcm: bytes, arrived: int, *, waited_s: float) -> None:
         """Send on samples that arrived at `arrived` (ns), for which the socket was waited for `waited_s`.
@@ -48,8 +54,8 @@ class AudioIntake:
             SessionError: results are too far behind.
         """
         self._pending += pcm
-        while len(self._pending) >= LEAST:
-            piece = bytes(self._pending[:SLICE])
+        while len(self._pending) >= LEAST * self._channels:
+            piece = bytes(self._pending[: SLICE * self._channels])
             del self._pending[: len(piece)]
             await self._send_audio(piece, arrived, waited_s=waited_s)
             waited_s = 0.0
@@ -65,9 +71,10 @@ class AudioIntake:
             self._pending.clear()
             await self._send_audio(piece, arrived, waited_s=NOTHING_WAITS)
 
-    def on_processed(self, processed: int) -> None:
-        """The pipeline has dealt with all audio up to a sample."""
-        self.lag.processed = max(self.lag.processed, processed)
+    def on_processed(self, session: str, processed: int) -> None:
+        """The pipeline has dealt with all audio of a session, or of a channel, up to a sample."""
+        self._processed[session] = max(self._processed[session], processed)
+        self.lag.processed = max(self.lag.processed, min(self._processed.values()))
         self._has_progressed.set()
 
     @property
@@ -114,10 +121,22 @@ class AudioIntake:
     async def _send_audio(self, piece: bytes, arrived: int, *, waited_s: float) -> None:
         held_s = await self._wait_for_credit()
         start = self.lag.received
-        self.lag.on_read(len(piece) // BYTES_PER_SAMPLE, held_s, waited_s=waited_s)
+        self.lag.on_read(len(piece) // BYTES_PER_SAMPLE // self._channels, held_s, waited_s=waited_s)
         stamps = (arrived, self._clock())
-        await self._pipeline.send(Audio(self._session, self._route, start, stamps), piece)
+        for opened, samples in zip(self._opened, self._apart(piece), strict=True):
+            behind = max(0, opened.start - start)  # A channel that was ahead has no use for what is before.
+            wanted = samples[behind * BYTES_PER_SAMPLE :]
+            if wanted:
+                audio = Audio(opened.session, self._route, start + behind, stamps)
+                await self._pipeline.send(audio, wanted)
         self.check_lag()
+
+    def _apart(self, piece: bytes) -> list[bytes]:
+        """The samples of each channel."""
+        if self._channels == 1:
+            return [piece]
+        frames = np.frombuffer(piece, "<i2").reshape(-1, self._channels)
+        return [channel.tobytes() for channel in frames.T]
 
     async def _wait_for_credit(self) -> float:
         """Wait until the pipeline has dealt with enough of the audio; seconds that it took."""

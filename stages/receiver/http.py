@@ -33,7 +33,7 @@ class HttpResponder:
         if path == "/healthz":
             return self._health()
         if path == "/metrics":
-            body = scrape(self._metrics_dir, self._worker.lags())
+            body = scrape(self._metrics_dir, self._worker.lags().values())
             return _response(OK, "text/plain; version=0.0.4", body)
         if path != PATH:
             return _response(NOT_FOUND, "text/plain", f"sessions are at {PATH}\n".encode())

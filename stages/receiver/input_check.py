@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from dalston_realtime.protocol.audio import Encoding
 from dalston_realtime.protocol.events import ServerWarning
-from stages.receiver.container_sniffer import WAV, ContainerSniffer, describe_container
+from runtime.audio.container_sniffer import WAV, ContainerSniffer, describe_container
 from stages.receiver.encoding_sniffer import EncodingSniffer, describe_encoding
 
 

@@ -1,5 +1,6 @@
 """Checks a gateway's request for a session, and makes of it the message that opens one in the pipeline."""
 
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -10,6 +11,7 @@ from runtime.worker_link import BadLinkMessage, OpenSession, ResumePoint, decode
 from stages.messages import Open, Route
 
 MAX_SAMPLE: Final = 1 << 52  # Samples, thousands of years: more than a session has, and exact everywhere.
+CHANNEL_MARK: Final = " "  # Between a connection's name, which has no space, and the number of a channel.
 FROM_THE_START: Final = ResumePoint(clock=0, replayed=0, utterance=1)
 
 
@@ -23,7 +25,7 @@ def read_open(frame: str | bytes) -> OpenSession:
     asked = decode_open(frame)
     _check_names(asked)
     config = _checked_config(asked.config)
-    _check_resume(asked.resume or FROM_THE_START)
+    _check_resume(asked.resume or FROM_THE_START, config)
     return msgspec.structs.replace(asked, config=config)
 
 
@@ -32,11 +34,33 @@ def connection_key(asked: OpenSession) -> str:
     return f"{asked.session_id}.{asked.link_id}" if asked.link_id else asked.session_id
 
 
-def opening(asked: OpenSession, route: Route) -> Open:
-    """The message that opens a session in the pipeline."""
-    config, resume = asked.config, asked.resume or FROM_THE_START
+def connection_of(key: str) -> str:
+    """The name of the connection that a session's, or a channel's, key in the pipeline belongs to."""
+    return key.partition(CHANNEL_MARK)[0]
+
+
+def openings(asked: OpenSession, route: Route) -> tuple[Open, ...]:
+    """The messages that open a session in the pipeline: one, or one for each separate channel."""
+    whole = connection_key(asked)
+    keys = tuple(f"{whole}{CHANNEL_MARK}{number}" for number in range(asked.config.separate))
+    points = _points(asked)
+    if not keys:
+        return (_opening(asked, route, whole, points[0]),)
+    opened = (_opening(asked, route, *each) for each in zip(keys, points, strict=True))
+    return tuple(replace(each, channels=keys) for each in opened)
+
+
+def _points(asked: OpenSession) -> list[ResumePoint]:
+    """Where each channel goes on; a channel that was ahead of the others begins later."""
+    resume = asked.resume or FROM_THE_START
+    count = max(1, asked.config.separate)
+    return [resume, *resume.others] if resume.others else [resume] * count
+
+
+def _opening(asked: OpenSession, route: Route, key: str, resume: ResumePoint) -> Open:
+    config = asked.config
     return Open(
-        session=connection_key(asked),
+        session=key,
         route=route,
         session_id=asked.session_id,
         model=config.model,
@@ -82,7 +106,14 @@ def _as_query(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _check_resume(resume: ResumePoint) -> None:
+def _check_resume(resume: ResumePoint, config: SessionConfig) -> None:
+    if resume.others and len(resume.others) + 1 != config.separate:
+        raise BadLinkMessage("others must have a point for each separate channel but the first")
+    for each in (resume, *resume.others):
+        _check_point(each)
+
+
+def _check_point(resume: ResumePoint) -> None:
     if not (0 <= resume.clock < MAX_SAMPLE and 0 <= resume.replayed < MAX_SAMPLE):
         raise BadLinkMessage("clock and replayed must be indices of samples")
     if not 0 <= resume.age < MAX_SAMPLE:

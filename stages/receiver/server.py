@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -15,6 +16,8 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from runtime.addresses import cannot_listen
 from runtime.logs import get_logger
 from runtime.process import Stop
+from runtime.tls import server_certificate
+from stages.receiver.guarded_connection import GuardedConnection
 from stages.receiver.http import HttpResponder
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.registration import Registration
@@ -35,7 +38,9 @@ DRAIN_S: Final = 2.0  # Seconds for the pipeline to run empty, within the grace 
 
 
 @asynccontextmanager
-async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator[Server]:
+async def listening(
+    worker: Worker, settings: ReceiverSettings, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     """The WebSocket server.
 
     Raises:
@@ -46,6 +51,8 @@ async def listening(worker: Worker, settings: ReceiverSettings) -> AsyncIterator
             worker.serve,
             settings.receiver_host,
             settings.receiver_port,
+            ssl=tls,
+            create_connection=GuardedConnection,
             process_request=HttpResponder(settings, worker).respond,
             compression=None,
             max_size=MAX_FRAME,
@@ -71,11 +78,15 @@ async def serve_worker(settings: ReceiverSettings, stop: Stop) -> None:
     pipeline = StagePipeline(settings.sockets, settings.fanout)
     worker = Worker(settings, pipeline)
     registry = Registry.connect(settings.redis)
-    async with listening(worker, settings) as server:
+    certificate = server_certificate(settings.receiver_tls_cert, settings.receiver_tls_key, "RECEIVER_TLS")
+    async with listening(worker, settings, certificate.context if certificate else None) as server:
         pipeline.start(worker.dispatch_result)
         registration = Registration(worker, registry)
         heartbeats = loop.create_task(registration.run())
-        watches = [loop.create_task(each) for each in (worker.run_alive_reports(), worker.watch_stages())]
+        watched = [worker.run_alive_reports(), worker.watch_stages()]
+        watches = [
+            loop.create_task(each) for each in (*watched, *([certificate.run()] if certificate else []))
+        ]
         await stop.wait(heartbeats)
         await registration.drain(settings.drain_timeout)
         heartbeats.cancel()

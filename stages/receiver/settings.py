@@ -1,7 +1,10 @@
 """Holds the settings that the receiver reads."""
 
+from pathlib import Path
+
 from pydantic import Field
 
+from broker.records import WORKER_ID
 from runtime.settings import DAY_S
 from stages.settings import WorkerSettings
 
@@ -10,10 +13,18 @@ class ReceiverSettings(WorkerSettings):
     """What the receiver reads."""
 
     receiver_host: str = Field("127.0.0.1", description="address on which the worker listens")
+    receiver_tls_cert: Path | None = Field(
+        None, description="file of the certificate and its chain, for TLS to gateways; unset: no TLS"
+    )
+    receiver_tls_key: Path | None = Field(None, description="file of the certificate's private key")
     advertise_host: str | None = Field(
         None, description="host under which gateways reach the worker; unset: the one it listens on"
     )
-    worker_id: str | None = Field(None, description="name of the worker; unset: host name and port")
+    worker_id: str | None = Field(
+        None,
+        pattern=WORKER_ID,
+        description="name of the worker, in ASCII without space and colon; unset: host name and port",
+    )
     idle_timeout: float = Field(
         60, gt=0, le=DAY_S, description="seconds without audio and keepalive until a session is ended"
     )

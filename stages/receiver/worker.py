@@ -28,7 +28,7 @@ from runtime.worker_link import (
 from stages.messages import Message
 from stages.metrics import open_metrics
 from stages.receiver.heartbeat_watch import LOOK_S
-from stages.receiver.opening import connection_key, read_open
+from stages.receiver.opening import connection_key, connection_of, read_open
 from stages.receiver.pipeline import StagePipeline
 from stages.receiver.settings import ReceiverSettings
 from stages.receiver.socket_backlog import has_backlog
@@ -59,7 +59,7 @@ class Worker:
 
     def dispatch_result(self, message: Message, payload: bytes) -> None:
         """Hand what a sender says to its session, if it is still here."""
-        if session := self._sessions.get(getattr(message, "session", "")):
+        if session := self._sessions.get(connection_of(getattr(message, "session", ""))):
             session.handle_result(message, payload)
 
     async def serve(self, gateway: ServerConnection) -> None:
@@ -172,9 +172,10 @@ class Worker:
         s = self._settings
         models = msgspec.json.decode(self._pipeline.models)
         memory = self._pipeline.gpu_memory
+        scheme = "wss" if s.receiver_tls_cert else "ws"
         return WorkerRecord(
             self.worker_id,
-            f"ws://{reached_at(s.receiver_host, s.receiver_port, s.advertise_host)}",
+            f"{scheme}://{reached_at(s.receiver_host, s.receiver_port, s.advertise_host)}",
             self.capacity(),
             tuple(map(read_model, models)),
             round(self.lag(), 3),

@@ -43,7 +43,7 @@ from stages.receiver.idle_timeout import IdleTimeout
 from stages.receiver.input_check import InputCheck
 from stages.receiver.input_timeout import CONFIRM_S, InputTimeout
 from stages.receiver.lag import LagLimits
-from stages.receiver.opening import opening
+from stages.receiver.opening import openings
 from stages.receiver.pipeline import StagePipeline
 
 DECODE: Final = 1 << 14  # Bytes of a frame that are decoded at a time, so that the loop is not held up.
@@ -77,12 +77,14 @@ class WorkerSession:
     ) -> None:
         """`has_backlog` says whether anything waits in the socket."""
         self._socket, self._pipeline, self._limits, self._clock = socket, pipeline, limits, clock
-        self._opened = opened = opening(asked, route)
-        self._session, self._route, self._config = opened.session, route, asked.config
+        self._opened = opened = openings(asked, route)
+        self._route, self._config = route, asked.config
         self._age_s = asked.resume.age if asked.resume else 0.0  # At other workers.
         self._has_backlog, config = has_backlog, asked.config
-        self._input = AudioInput(config.encoding, config.sample_rate, config.channels)
-        self._check = InputCheck(config.encoding, goes_on=bool(opened.start or opened.replayed))
+        self._input = AudioInput(
+            config.encoding, config.sample_rate, config.channels, separate=bool(config.separate)
+        )
+        self._check = InputCheck(config.encoding, goes_on=any(each.start or each.replayed for each in opened))
         self._close_sent: CloseReason | None = None  # the Close that has gone into the pipeline
         self._is_complete = False  # all that came of the session has come
         self._timeout = InputTimeout(config.min_silence_ms)
@@ -97,12 +99,12 @@ class WorkerSession:
     @property
     def session_id(self) -> str:
         """The client's name of the session."""
-        return self._opened.session_id
+        return self._opened[0].session_id
 
     @property
     def new_audio_s(self) -> float:
         """Seconds of audio that came since the session began here."""
-        return self.intake.lag.audio_s - self._opened.start / SAMPLE_RATE
+        return self.intake.lag.audio_s - min(each.start for each in self._opened) / SAMPLE_RATE
 
     def handle_result(self, message: Message, payload: bytes) -> None:
         """Handle what the senders say about this session; never waits."""
@@ -112,8 +114,8 @@ class WorkerSession:
                 if kind == "session.end":
                     self._is_complete = True
                     self.writer.close_after_frames(CloseCode.NORMAL)
-            case AudioProcessed(processed=processed):
-                self.intake.on_processed(processed)
+            case AudioProcessed(session=session, processed=processed):
+                self.intake.on_processed(session, processed)
                 self._send_progress()
             case TextEnd():
                 self._pipeline.offer(message)
@@ -122,7 +124,8 @@ class WorkerSession:
 
     async def run(self) -> CloseCode:
         """Serve the session to its end; the code with which it was closed."""
-        await self._pipeline.send(self._opened)
+        for opened in self._opened:
+            await self._pipeline.send(opened)
         reader = asyncio.create_task(self._read())
         reader.add_done_callback(self._on_reader_done)
         try:
@@ -218,7 +221,13 @@ class WorkerSession:
             return
         arrived = self._clock()
         await self._send_held(arrived)
-        await self._pipeline.send(InputTimedOut(self._session, self._route, self._stamps(arrived)))
+        stamps = self._stamps(arrived)
+        await self._send_to_all(lambda session: InputTimedOut(session, self._route, stamps))
+
+    async def _send_to_all(self, message: Callable[[str], Message]) -> None:
+        """Send a message for the session, or for each of its separate channels, whose key it is made for."""
+        for opened in self._opened:
+            await self._pipeline.send(message(opened.session))
 
     async def _send_held(self, arrived: int) -> None:
         """Send on all that came of the audio, since something follows it."""
@@ -251,7 +260,8 @@ class WorkerSession:
                     return False
                 case FlushCommand(id=name):
                     await self._send_held(arrived)
-                    await self._pipeline.send(Flush(self._session, self._route, name, self._stamps(arrived)))
+                    stamps = self._stamps(arrived)
+                    await self._send_to_all(lambda session: Flush(session, self._route, name, stamps))
                 case ConfigCommand():
                     await self._configure(message)
                 case ClientPresence(present=True):
@@ -270,8 +280,8 @@ class WorkerSession:
     async def _configure(self, command: ConfigCommand) -> None:
         self._config = c = apply_config(self._config, command)
         self._timeout.min_silence_ms = c.min_silence_ms
-        await self._pipeline.send(
-            Configure(self._session, self._route, c.language, c.interim_results, c.min_silence_ms)
+        await self._send_to_all(
+            lambda session: Configure(session, self._route, c.language, c.interim_results, c.min_silence_ms)
         )
 
     async def _end_session(self) -> None:
@@ -291,7 +301,5 @@ class WorkerSession:
     async def _send_close(self, reason: CloseReason) -> None:
         if not self._is_complete and self._close_sent != reason:
             self._close_sent = reason
-            now = self._clock()
-            await self._pipeline.send(
-                Close(self._session, self._route, reason, self.intake.lag.received, (now, now))
-            )
+            now, received = self._clock(), self.intake.lag.received
+            await self._send_to_all(lambda session: Close(session, self._route, reason, received, (now, now)))

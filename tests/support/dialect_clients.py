@@ -9,10 +9,11 @@ from starlette.websockets import WebSocket
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.errors import Unauthorized
+from gateway.auth.principal import LOCAL_USER
 from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
 from gateway.realtime.dialects.actions import Action, Actions, CloseClient, SayFrame
 from gateway.realtime.dialects.dialect import Conversation
-from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
 
@@ -80,7 +81,7 @@ class OpenGate:
 
     def begin(self, config: SessionConfig) -> SessionPort:
         """Begin a session."""
-        return self._sessions.begin(config, resumable=False)
+        return self._sessions.begin(config, LOCAL_USER, resumable=False)
 
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The same parameters."""
@@ -88,11 +89,12 @@ class OpenGate:
             raise InvalidParameter("model", "there is no such model")
         return config
 
-    async def identify(self, credential: str | None) -> SessionOutcome | None:
-        """Everybody is known."""
-        return None
+    async def identify(self, credential: str | None) -> None:
+        """Everybody is known, but for who has the key `bad`."""
+        if credential == "bad":
+            raise Unauthorized("this key is not known")
 
-    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+    def note_ignored(self, flags: tuple[str, ...]) -> None:
         """Nobody counts."""
 
 

@@ -34,6 +34,7 @@ from dalston_realtime.protocol.events import (
 )
 
 SESSION = "s1"
+TOKEN = "t1"
 Script = Callable[["Call"], Awaitable[None]]
 
 
@@ -88,7 +89,9 @@ class Call:
 
     async def begin(self) -> None:
         """`session.begin` as a small model would say it."""
-        await self.say(SessionBegin(session_id=SESSION, model="tiny", variant="fast", language="en"))
+        await self.say(
+            SessionBegin(session_id=SESSION, resume_token=TOKEN, model="tiny", variant="fast", language="en")
+        )
 
     async def resume(self, last_seq: int, audio_received: float = 0.0) -> None:
         """`session.resumed` for a client that has seen the events up to `last_seq`."""

@@ -101,7 +101,7 @@ class Client:
     def __init__(self, connection: ClientConnection, seq: int = 0) -> None:
         self.connection = connection
         self.seq = seq
-        self.session_id = ""
+        self.session_id = self.token = ""
 
     async def send(self, frame: bytes | dict[str, Any]) -> None:
         """Send audio or a message."""
@@ -114,6 +114,7 @@ class Client:
             event: dict[str, Any] = orjson.loads(await self.connection.recv())
             self.seq += 1
             assert event["seq"] == self.seq
+            self.token = event.get("resume_token", self.token)
             if kind in (None, event["type"]):
                 return event
 
@@ -125,6 +126,16 @@ class Client:
                 events.append(await self.event())
         except ConnectionClosed:
             return events
+
+    @property
+    def resume_point(self) -> str:
+        """What the client comes back with."""
+        return f"{self.token}:{self.seq}"
+
+    def begin_again(self, point: str) -> None:
+        """Take over what is known of a session whose client came back with this."""
+        self.token, _, seq = point.partition(":")
+        self.session_id, self.seq = self.token[:32], int(seq)
 
     @property
     def closed(self) -> tuple[int | None, str | None]:

@@ -52,7 +52,7 @@ async def finals(me: Client, count: int) -> list[str]:
 async def lost(me: Client) -> str:
     """Break the client's connection; the token with which it comes back."""
     me.connection.transport.abort()
-    return f"{me.session_id}:{me.seq}"
+    return me.resume_point
 
 
 async def begun(me: Client) -> None:
@@ -63,8 +63,8 @@ async def begun(me: Client) -> None:
 async def resumed(gateway: GatewayProcess, token: str, replayed: list[str], audio: float) -> Client:
     """Come back, and check what is said first."""
     connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
-    me = Client(connection, int(token.split(":")[1]))
-    me.session_id = token.split(":", maxsplit=1)[0]
+    me = Client(connection)
+    me.begin_again(token)
     assert [await me.event() for _ in replayed] == [
         {"type": "transcript.final", "utterance": int(w[1:]), "text": w, "start": int(w[1:]) - 1.0}
         | {"end": float(w[1:]), "seq": me.seq - len(replayed) + n + 1}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection
 
@@ -13,7 +14,7 @@ from runtime.demo import recording
 from runtime.local_server import LocalServer
 from tests.support import promises
 from tests.support.speech import BECKETT, TWO_CITIES, dense, samples, word_error_rate
-from tests.support.system_sessions import DEADLINE_S, END, paced, talk, transcribe
+from tests.support.system_sessions import DEADLINE_S, END, chunks, paced, talk, transcribe
 
 BESIDE_TOTAL = ("total", "gateway", "routing", "endpoint_wait")
 
@@ -75,7 +76,6 @@ def test_a_monologue_without_a_pause_is_cut_and_put_together_again(server: Local
     [({"encoding": "pcm_f32le"}, 4), ({"sample_rate": 8000, "encoding": "mulaw"}, 1)],
 )
 def test_other_encodings(server: LocalServer, query: dict[str, Any], bytes_per_sample: int) -> None:
-    import numpy as np
     import soundfile
     import soxr
 
@@ -94,6 +94,33 @@ def test_other_encodings(server: LocalServer, query: dict[str, Any], bytes_per_s
     assert code == 1000
     assert events[-1]["audio_duration"] == pytest.approx(9.97, abs=0.02)
     assert word_error_rate(BECKETT, events[-1]["transcript"]) <= 0.34
+
+
+def test_separate_channels_are_transcribed_apart_and_as_each_would_be_alone(server: LocalServer) -> None:
+    sounds = [samples("beckett.wav"), samples("two_cities.wav")[: 10 * 16_000]]
+    both = np.stack([sound[: 9 * 16_000] for sound in sounds], axis=1)
+    alone = [asyncio.run(transcribe(server, part.tobytes()))[0][-1] for part in both.T]
+
+    async def say(socket: ClientConnection) -> None:
+        for chunk in chunks(both.tobytes()):
+            await socket.send(chunk)
+        await socket.send(json.dumps({"type": "flush", "id": "f"}))
+        await socket.send(END)
+
+    events, code = asyncio.run(talk(server, say, channels=2, channel_mode="separate"))
+    assert code == 1000
+    assert sum(f.get("flush_id") == "f" for f in promises.finals(events)) == 1
+    for channel, expected in enumerate(alone):
+        mine = [e for e in events if e.get("channel") == channel]
+        promises.check_utterances(mine)
+        promises.check_stable(mine)
+        texts = [f["text"] for f in promises.finals(mine) if f["text"]]
+        assert " ".join(texts) == expected["transcript"]
+    end = events[-1]
+    assert end["segments"] == sorted(end["segments"], key=lambda segment: segment["start"])
+    assert end["transcript"] == " ".join(segment["text"] for segment in end["segments"])
+    assert {segment["channel"] for segment in end["segments"]} == {0, 1}
+    assert end["audio_duration"] == 9.0
 
 
 def test_flush_is_answered_by_one_final_and_the_session_goes_on(server: LocalServer) -> None:

@@ -1,11 +1,12 @@
 """Tests workers and slots in a real Redis, one transition at a time."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from broker.errors import NoCapacity, NothingToDrain, SessionOver, WorkerIdTaken
-from broker.records import Allocation, QueuePosition, SlotRequest
+from broker.records import Allocation, QueuePosition, SlotRequest, WorkerRecord
 from broker.registry import HeartbeatReply, Registry
 from broker.router import LostWorker, SweepResult
 from broker.store.keys import PLAIN as KEYS
@@ -413,3 +414,14 @@ def test_a_gpu_that_another_live_worker_has_is_said(shared_redis: RedisServer) -
         await other.close()
 
     on_redis(main, shared_redis)
+
+
+@pytest.mark.parametrize("name", ["w:sessions", "two words", "", "\n", "\u00e9", "x" * 201])
+def test_a_name_that_is_no_workers_is_not_registered(shared_redis: RedisServer, name: str) -> None:
+    async def main() -> None:
+        registry = Registry.connect(shared_redis.url)
+        with pytest.raises(ValueError, match="can't be the id of a worker"):
+            await registry.heartbeat(WorkerRecord(name, "ws://w", 1, ()))
+        await registry.close()
+
+    asyncio.run(main())

@@ -54,7 +54,7 @@ def test_a_lost_connection_is_opened_again_and_what_did_not_arrive_is_sent_again
         events, error = asyncio.run(play(server.url))
 
     assert error is None
-    assert [q.get("resume") for q in server.queries] == [None, "s1:2"]
+    assert [q.get("resume") for q in server.queries] == [None, "t1:2"]
     assert bytes(server.audio) == (CHUNK * 4)[len(CHUNK) * 3 // 2 :]
     assert [m["type"] for m in server.messages] == ["flush", "end"]
     assert [e.text for e in events if isinstance(e, Final)] == ["One.", "Two."]
@@ -78,7 +78,7 @@ def test_an_error_that_resuming_heals_is_no_event() -> None:
 
     assert error is None
     assert not any(isinstance(e, ServerError) for e in events)
-    assert server.queries[1]["resume"] == "s1:2"
+    assert server.queries[1]["resume"] == "t1:2"
 
 
 def test_a_server_that_only_ever_fails_is_given_up() -> None:

@@ -111,7 +111,7 @@ def test_the_round_trip_is_measured_and_the_place_to_resume_is_known() -> None:
         async with asyncio.timeout(DEADLINE), transcribe_stream(url) as session:
             before = session.resume_point
             await anext(session)
-            assert (before, session.resume_point) == (None, "s1:1")
+            assert (before, session.resume_point) == (None, "t1:1")
             await session.end()
             await collect(session)
             assert session.round_trip is not None

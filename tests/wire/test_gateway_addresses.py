@@ -53,7 +53,7 @@ def test_a_port_that_is_taken_in_ipv6_alone_is_said(shared_redis: RedisServer) -
 @pytest.mark.parametrize("bound", ["0.0.0.0", "127.0.0.1"])
 def test_the_ready_line_names_an_address_that_can_be_used(shared_redis: RedisServer, bound: str) -> None:
     async def main() -> None:
-        with gateway_process(shared_redis.url, gateway_host=bound) as gateway:
+        with gateway_process(shared_redis.url, gateway_host=bound, auth="off") as gateway:
             async with fake_worker(shared_redis.url):
                 line = await asyncio.to_thread(gateway.process.line, "ready: ")
             found = re.search(r"ready: ws://(\S+?)/", line)

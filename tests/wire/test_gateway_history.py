@@ -158,7 +158,8 @@ def test_a_live_session_goes_on_without_a_database(shared_redis: RedisServer, tm
             assert (await me.rest())[-1]["type"] == "session.end"
 
     url = f"postgresql://nobody@/none?host={tmp_path}"
-    with gateway_process(shared_redis.url, data_dir=str(tmp_path), database_url=url) as gateway:
+    away = {"data_dir": str(tmp_path), "database_url": url}
+    with gateway_process(shared_redis.url, **away, auth="off") as gateway:
         run(main())
 
 

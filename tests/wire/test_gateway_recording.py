@@ -105,8 +105,8 @@ def test_a_session_that_did_not_ask_is_not_kept(shared_redis: RedisServer, tmp_p
 async def back(gateway: GatewayProcess, token: str) -> tuple[Client, int]:
     """Come back, and read what was missed; how many bytes of audio the server has."""
     connection = await connect(gateway.url(f"resume={token}"), proxy=None, compression=None)
-    me = Client(connection, int(token.split(":")[1]))
-    me.session_id = token.split(":", maxsplit=1)[0]
+    me = Client(connection)
+    me.begin_again(token)
     resumed = await me.event("session.resumed")
     return me, round(resumed["audio_received"] * 16_000) * 2
 
@@ -162,7 +162,7 @@ class ReturningClient:
         """Come back; no client where the session is over, or Redis had no time to hear of it."""
         while True:
             try:
-                return await back(self.gateways[-1], f"{me.session_id}:{me.seq}")
+                return await back(self.gateways[-1], me.resume_point)
             except InvalidStatus as error:
                 if error.response.status_code == 404:
                     return None, 0

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dalston_realtime.protocol.parameters import SessionConfig
 from runtime.audio.audio_input import AudioInput
 from storage.recordings import NoRecording, RecordingNotReady, Recordings
 from tests.support.fake_worker import WorkerVisit, fake_worker, read_message
@@ -16,9 +15,6 @@ from tests.support.redis_fixture import RedisServer
 
 RATE, CHANNELS = 8_000, 2
 SAID = np.random.default_rng(2).integers(-20_000, 20_000, (3 * RATE, CHANNELS)).astype("<i2")
-NEEDS = pytest.mark.skipif(
-    "channel_mode" not in SessionConfig.__struct_fields__, reason="the protocol has no channel_mode"
-)
 
 
 async def listener(visit: WorkerVisit) -> None:
@@ -52,7 +48,7 @@ async def recorded(recordings: Recordings, session_id: str) -> tuple[int, bytes]
         return audio.getnchannels(), audio.readframes(audio.getnframes())
 
 
-@pytest.mark.parametrize("mode", ["mix", pytest.param("separate", marks=NEEDS)])
+@pytest.mark.parametrize("mode", ["mix", "separate"])
 def test_each_channel_is_recorded_as_the_models_hear_it(
     shared_redis: RedisServer, tmp_path: Path, mode: str
 ) -> None:

@@ -1,6 +1,7 @@
 """REST of a real gateway on a real Redis."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -149,3 +150,21 @@ def test_metrics_count_sessions_and_audio(gateway: GatewayProcess, shared_redis:
 
 async def _is_zero(gateway: GatewayProcess, name: str) -> bool:
     return gateway.metric(name) == 0
+
+
+def test_metrics_show_the_slots_of_the_workers(gateway: GatewayProcess, shared_redis: RedisServer) -> None:
+    async def main() -> None:
+        used, free = (
+            f'dalston_gateway_slots{{state="{state}",variant="fast"}}' for state in ("used", "free")
+        )
+        async with fake_worker(shared_redis.url, capacity=3), client(gateway) as me:
+            await me.event("session.begin")
+            await until(lambda: _has(gateway, {used: 1.0, free: 2.0}))
+            assert gateway.metric('dalston_gateway_workers{status="ready"}') == 1
+        assert re.search(r'^dalston_build_info\{version="[\d.]+', gateway.get("/metrics").text, re.MULTILINE)
+
+    run(main())
+
+
+async def _has(gateway: GatewayProcess, expected: dict[str, float]) -> bool:
+    return {name: gateway.metric(name) for name in expected} == expected

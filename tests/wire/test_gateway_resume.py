@@ -88,7 +88,7 @@ def test_a_second_connection_takes_over_from_one_that_is_still_open(shared_redis
                 await begun(first)
                 await first.send(SECOND)
                 assert await finals(first, 1) == ["w1"]
-                me = await resumed(gateway, f"{first.session_id}:{first.seq}", [], 1.0)
+                me = await resumed(gateway, first.resume_point, [], 1.0)
                 (farewell,) = await first.rest()
                 assert (farewell["code"], first.closed[0]) == ("invalid_request", 4400)
                 await me.send(SECOND)
@@ -105,7 +105,7 @@ def test_the_end_of_a_session_can_be_fetched_after_it(shared_redis: RedisServer)
                 await begun(first)
                 await first.send(SECOND)
                 await first.send({"type": "end"})
-                token = f"{first.session_id}:{first.seq}"
+                token = first.resume_point
                 assert (await first.rest())[-1]["type"] == "session.end"
                 me = await _again(gateway, token)
                 kinds = [e["type"] for e in await me.rest()]
@@ -142,15 +142,15 @@ def test_a_client_that_closes_without_saying_that_it_is_done_may_come_back(
                 await first.send(SECOND)
                 assert await finals(first, 1) == ["w1"]
                 await leave(first)
-                me = await resumed(one, f"{first.session_id}:{first.seq}", [], 1.0)
+                me = await resumed(one, first.resume_point, [], 1.0)
                 await me.send(SECOND)
                 assert await finals(me, 1) == ["w2"]
                 await leave(me)
-                passed_on = await resumed(two, f"{me.session_id}:{me.seq}", [], 2.0)
+                passed_on = await resumed(two, me.resume_point, [], 2.0)
                 await passed_on.send(SECOND)
                 assert await finals(passed_on, 1) == ["w3"]
                 await leave(passed_on)
-                last = await resumed(two, f"{me.session_id}:{passed_on.seq}", [], 3.0)
+                last = await resumed(two, passed_on.resume_point, [], 3.0)
                 await last.send({"type": "end"})
                 assert (await last.rest())[-1]["type"] == "session.end"
                 assert len(worker.visits) == 1
@@ -181,7 +181,7 @@ def test_a_client_that_says_goodbye_is_not_waited_for(shared_redis: RedisServer)
             async with fake_worker(shared_redis.url, recorder):
                 async with client(gateway) as first:
                     await begun(first)
-                    token = f"{first.session_id}:{first.seq}"
+                    token = first.resume_point
                 with shared_redis.client() as look:
 
                     async def free() -> bool:
@@ -206,9 +206,10 @@ async def _status(gateway: GatewayProcess, token: str) -> tuple[int, str]:
     ("token", "status", "code"),
     [
         ("nonsense", 400, "invalid_parameter"),
-        ("f" * 32, 400, "invalid_parameter"),
-        ("f" * 32 + ":-1", 400, "invalid_parameter"),
-        ("f" * 32 + ":1", 404, "unknown_session"),
+        ("f" * 32 + ":1", 400, "invalid_parameter"),
+        ("f" * 64, 400, "invalid_parameter"),
+        ("f" * 64 + ":-1", 400, "invalid_parameter"),
+        ("f" * 64 + ":1", 404, "unknown_session"),
     ],
 )
 def test_what_can_not_be_resumed_is_refused_before_the_upgrade(
@@ -366,7 +367,7 @@ def test_of_many_that_come_back_at_once_one_goes_on_and_each_is_sent_no_gap(
             await begun(first)
             await first.send(SECOND)
             await finals(first, 1)
-            backs = [asyncio.create_task(come_back(f"{first.session_id}:1")) for _ in range(6)]
+            backs = [asyncio.create_task(come_back(f"{first.token}:1")) for _ in range(6)]
             assert [event["type"] for event in await first.rest()] == ["error"]
             await until(lambda: _done(backs, 5))
             last = [task for task in backs if not task.done()]

@@ -264,3 +264,36 @@ def test_a_strategy_that_is_not_allowed_is_refused(shared_redis: RedisServer) ->
             assert b"overflow" in (refused.value.response.body or b"")
 
     run(main())
+
+
+@pytest.mark.parametrize("name", ["worker-1:sessions", "worker-1%3Asessions", "a%20b", "%00", "x" * 201])
+def test_an_id_that_is_a_part_of_another_key_is_no_worker(
+    gateway: GatewayProcess, shared_redis: RedisServer, name: str
+) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url), client(gateway) as me:
+            await me.event("session.begin")
+            path = f"/v1/realtime/workers/{name}/drain"
+            answer = await asyncio.to_thread(gateway.call, "POST", path)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_worker")
+
+    run(main())
+
+
+def test_an_error_of_redis_is_told_without_its_text(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def main() -> None:
+        with shared_redis.client() as look:
+            look.set(PLAIN.workers, "no set")
+        answer = await asyncio.to_thread(gateway.call, "POST", "/v1/realtime/workers/w/drain")
+        assert answer.status_code == 404
+        answer = await asyncio.to_thread(gateway.get, "/v1/realtime/workers")
+        async with client(gateway) as me:
+            told = await me.event()
+        for text in (answer.json()["error"]["message"], told["message"]):
+            assert "Redis: it refuses" in text
+            assert not {"WRONGTYPE", "script", "user_script"} & set(text.split())
+
+    run(main())
+    assert "WRONGTYPE" in gateway.process.line("Redis is away")

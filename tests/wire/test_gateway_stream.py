@@ -371,8 +371,23 @@ def test_a_frame_that_is_absurdly_large_is_not_even_read(
             await me.event("session.begin")
             with contextlib.suppress(ConnectionClosed):
                 await me.connection.send(bytes(32 << 20))
-            await me.rest()
-            assert me.connection.close_code in (1006, 1009)  # the rest of the frame has no reader
+            events = await me.rest()
+            assert me.connection.close_code in (1006, 4400)  # the rest of the frame has no reader for long
+            assert me.connection.close_code == 1006 or events[-1]["code"] == "invalid_request"
+            await places_taken(shared_redis, 0)
+
+    run(main())
+
+
+def test_text_that_is_not_utf_8_ends_the_session_with_an_error_first(
+    gateway: GatewayProcess, shared_redis: RedisServer
+) -> None:
+    async def main() -> None:
+        async with fake_worker(shared_redis.url), client(gateway) as me:
+            await me.event("session.begin")
+            await me.connection.send(b"\xff", text=True)
+            assert (await me.rest())[-1]["code"] == "invalid_request"
+            assert me.closed[0] == 1007
             await places_taken(shared_redis, 0)
 
     run(main())

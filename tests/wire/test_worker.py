@@ -168,8 +168,9 @@ def test_audio_that_stops_coming_in_mid_sentence_is_a_final_and_what_comes_later
     assert events[-1]["audio_duration"] == pytest.approx(9.963, abs=0.001)
     found = compare(BECKETT, events[-1]["transcript"])
     assert (found.lost, found.doubled <= 1) == (0, True), found.passages  # half a word
-    assert re.search(r'^dalston_session_lag_seconds{session="stops"} 0\.\d+$', metrics, re.MULTILINE)
-    assert 'session="stops"' not in worker.get("/metrics").text
+    assert re.search(r'^dalston_session_lag_seconds{quantile="1"} 0\.\d+$', metrics, re.MULTILINE)
+    assert "stops" not in metrics
+    assert "dalston_session_lag_seconds{" not in worker.get("/metrics").text
 
 
 def test_slow_chunks_with_jitter_are_one_utterance(worker: WorkerProcess, beckett: bytes) -> None:

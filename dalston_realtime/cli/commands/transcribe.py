@@ -51,6 +51,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     min_silence_ms: opt.MinSilenceMs = None,
     no_interim: opt.NoInterim = False,
     word_timestamps: opt.WordTimestamps = False,
+    channel_mode: opt.Channels = "mix",
     store: opt.Store = False,
     enhance: opt.Enhance = False,
     json: opt.Events = False,
@@ -74,6 +75,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
             min_silence_ms=min_silence_ms,
             interim_results=False if no_interim else None,
             word_timestamps=word_timestamps or None,
+            channel_mode="separate" if channel_mode == "separate" else None,
             timing=timing or None,
             store=store or None,
             enhance_on_end=enhance or None,
@@ -119,25 +121,28 @@ async def _transcribe_all(
 
 async def _transcribe_one(name: str, job: FileJob) -> Outcome:
     try:
-        with _opened(name, job.fast) as source:
+        with _opened(name, job) as source:
             return await transcribe_source(source, job.request, job.view)
     except AudioError as error:
         return Outcome(error=error)
 
 
 @contextmanager
-def _opened(name: str, fast: bool) -> Iterator[AudioSource]:
-    if name == "-":
-        yield AudioSource(name, _paced(stdin_chunks(), fast))
-        return
-    if Path(name).is_fifo():
-        yield AudioSource(name, _paced(pipe_chunks(Path(name)), fast))
+def _opened(name: str, job: FileJob) -> Iterator[AudioSource]:
+    separate = job.request.options.get("channel_mode") == "separate"
+    is_stream = name == "-" or Path(name).is_fifo()
+    if is_stream and separate:
+        raise AudioError(f"{name}: separate channels are read from files only")
+    if is_stream:
+        chunks = stdin_chunks() if name == "-" else pipe_chunks(Path(name))
+        yield AudioSource(name, _paced(chunks, job.fast))
         return
     from dalston_realtime.client.audio.files import open_audio  # its libraries are loaded only for files
 
-    with open_audio(Path(name)) as file:
-        yield AudioSource(name, _paced(as_taken(file.chunks), fast), file.duration)
+    with open_audio(Path(name), separate=separate) as file:
+        chunks = _paced(as_taken(file.chunks), job.fast, file.channels)
+        yield AudioSource(name, chunks, file.duration, channels=file.channels)
 
 
-def _paced(chunks: AsyncIterator[bytes], fast: bool) -> AsyncIterator[bytes]:
-    return chunks if fast else in_real_time(chunks, WallClock())
+def _paced(chunks: AsyncIterator[bytes], fast: bool, channels: int = 1) -> AsyncIterator[bytes]:
+    return chunks if fast else in_real_time(chunks, WallClock(), channels)

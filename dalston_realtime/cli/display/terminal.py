@@ -11,7 +11,7 @@ from dalston_realtime.cli.display.phrases import format_time, note_on
 from dalston_realtime.client.connection.received_event import Event, ReceivedEvent
 from dalston_realtime.client.errors import one_line
 from dalston_realtime.protocol.events import Final, Partial, SessionBegin, SpeechEnd, SpeechStart
-from dalston_realtime.subtitles.cues import plain
+from dalston_realtime.subtitles.formats import with_channel
 
 REFRESH_RATE: Constant = 12  # Redraws a second; more look no smoother.
 TIME_WIDTH: Constant = 9  # Characters, for `1:02:03.4`.
@@ -40,9 +40,9 @@ class TerminalView:
         """Print a final above the partial, or change what is in place."""
         event = received.event
         if isinstance(event, Final):
-            self._footer.partial = Text()
+            self._footer.partials.pop(event.channel, None)
             if event.text.strip():
-                self._console.print(timed_row(format_time(event.start), Text(plain(event.text))))
+                self._console.print(timed_row(format_time(event.start), Text(with_channel(event))))
         elif isinstance(event, SessionBegin):
             self._console.print(Text(_about(event), style="dim"), timed_row(), sep="\n")
         self._footer.update(event)
@@ -70,20 +70,20 @@ class Footer:
     def __init__(self, duration: float | None = None) -> None:
         self.duration = duration
         self.position = 0.0
-        self.partial = Text()
+        self.partials: dict[int | None, Text] = {}  # Of each channel.
         self._speech = False
 
     def update(self, event: Event) -> None:
         """Keep what the footer shows of an event."""
         if isinstance(event, Partial):
-            self.partial = partial_text(event)
+            self.partials[event.channel] = partial_text(event)
         elif isinstance(event, SpeechStart | SpeechEnd):
             self._speech = isinstance(event, SpeechStart)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines for the terminal as it is now."""
-        if self.partial:
-            yield timed_row("", self.partial)
+        for _, partial in sorted(self.partials.items(), key=lambda item: item[0] or 0):
+            yield timed_row("", partial)
         dot = Text("●", style="green") if self._speech else Text("○", style="dim")
         whole = "" if self.duration is None else f" of {format_time(self.duration)}"
         yield timed_row(format_time(self.position), dot + Text(whole, style="dim"))
@@ -93,7 +93,8 @@ def partial_text(partial: Partial) -> Text:
     """The stable part as it is, the part that may still change dim."""
     shown = "".join(c if c.isprintable() else " " for c in partial.text)
     stable = partial.stable or 0
-    return Text(shown[:stable]).append(shown[stable:], style="dim")
+    channel = "" if partial.channel is None else f"Channel {partial.channel + 1}: "
+    return Text(channel + shown[:stable]).append(shown[stable:], style="dim")
 
 
 def timed_row(time: str = "", text: Text | None = None) -> Table:

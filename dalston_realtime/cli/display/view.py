@@ -14,7 +14,7 @@ from dalston_realtime.cli.display.terminal import TerminalView
 from dalston_realtime.client.connection.received_event import ReceivedEvent
 from dalston_realtime.client.errors import OutputError, one_line
 from dalston_realtime.protocol.events import Final
-from dalston_realtime.subtitles.cues import plain
+from dalston_realtime.subtitles.formats import with_channel
 
 
 class TranscriptView(Protocol):
@@ -77,7 +77,7 @@ class PlainView:
         """Print a final, and what else the person should know."""
         event = received.event
         if isinstance(event, Final) and event.text.strip():
-            write_line(f"{format_time(event.start):>9}  {plain(event.text)}", sys.stdout)
+            write_line(f"{format_time(event.start):>9}  {with_channel(event)}", sys.stdout)
         elif (text := note_on(event)) is not None:
             self.print_note(text)
 

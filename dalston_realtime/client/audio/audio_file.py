@@ -10,20 +10,24 @@ from dalston_realtime.client.errors import AudioError, one_line
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """An open recording: `duration` in seconds, None where the format does not say."""
+    """An open recording: `duration` in seconds, None where the format does not say.
+
+    The chunks have `channels` channels, interleaved.
+    """
 
     duration: float | None
     chunks: Iterator[bytes]
+    channels: int = 1
 
 
-def rechunked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def rechunked(blocks: Iterable[bytes], channels: int = 1) -> Iterator[bytes]:
     """Blocks of any length as chunks of 100 ms; the last one may be shorter."""
-    pending = bytearray()
+    pending, size = bytearray(), CHUNK_BYTES * channels
     for block in blocks:
         pending += block
-        whole = len(pending) - len(pending) % CHUNK_BYTES
-        for start in range(0, whole, CHUNK_BYTES):
-            yield bytes(pending[start : start + CHUNK_BYTES])
+        whole = len(pending) - len(pending) % size
+        for start in range(0, whole, size):
+            yield bytes(pending[start : start + size])
         del pending[:whole]
     if pending:
         yield bytes(pending)

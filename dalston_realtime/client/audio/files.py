@@ -1,4 +1,4 @@
-"""Reads audio files as chunks of 16 kHz mono s16le, a block at a time, so that memory stays flat."""
+"""Reads audio files as chunks of 16 kHz s16le, a block at a time, so that memory stays flat."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,11 +26,11 @@ Samples = npt.NDArray[np.float32]
 
 
 @contextmanager
-def open_audio(path: Path) -> Iterator[AudioFile]:
+def open_audio(path: Path, *, separate: bool = False) -> Iterator[AudioFile]:
     """The recording at `path` in chunks of 100 ms (the last one may be shorter).
 
-    Any rate, any number of channels (mixed down), any format that libsndfile reads, and those that
-    PyAV reads where it is installed.
+    Any rate, any number of channels (mixed down, or kept `separate`), any format that libsndfile reads, and
+    those that PyAV reads where it is installed.
 
     Raises:
         AudioError: it is not there or not audio; from `chunks` where it is broken on the way.
@@ -38,22 +38,23 @@ def open_audio(path: Path) -> Iterator[AudioFile]:
     if not path.is_file():
         raise AudioError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     with ExitStack() as opened:
-        yield _opened(path, opened)
+        yield _opened(path, opened, separate=separate)
 
 
-def _opened(path: Path, opened: ExitStack) -> AudioFile:
+def _opened(path: Path, opened: ExitStack, *, separate: bool) -> AudioFile:
     try:
         file = opened.enter_context(soundfile.SoundFile(path))
     except TypeError:  # soundfile asks for the rate of what is called .raw
         raise _headless(path) from None
     except (soundfile.LibsndfileError, OSError) as error:
         if is_media(_head(path)):
-            return opened.enter_context(open_media(path))
+            return opened.enter_context(open_media(path, separate=separate))
         raise unreadable(path, error) from None
-    if not file.frames and (unclosed := _unclosed_wav(path, opened)):
+    if not file.frames and (unclosed := _unclosed_wav(path, opened, separate=separate)):
         return unclosed
     duration = file.frames / file.samplerate if 0 < file.frames < _NO_LENGTH else None
-    return AudioFile(duration, decoded_chunks(file, path, file.samplerate * BLOCK_SECONDS))
+    chunks = decoded_chunks(file, path, file.samplerate * BLOCK_SECONDS, separate=separate)
+    return AudioFile(duration, chunks, file.channels if separate else 1)
 
 
 def _headless(path: Path) -> AudioError:
@@ -68,7 +69,7 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _unclosed_wav(path: Path, opened: ExitStack) -> AudioFile | None:
+def _unclosed_wav(path: Path, opened: ExitStack, *, separate: bool) -> AudioFile | None:
     """The audio of a WAV whose header says that there is none, because its recorder was stopped before it."""
     raw = opened.enter_context(path.open("rb"))
     try:
@@ -81,10 +82,11 @@ def _unclosed_wav(path: Path, opened: ExitStack) -> AudioFile | None:
         return None
     raw.seek(0)
     duration = left / header.frame_bytes / header.sample_rate
-    return AudioFile(duration, wav_chunks(ByteStream(raw), path))
+    chunks = wav_chunks(ByteStream(raw), path, separate=separate)
+    return AudioFile(duration, chunks, header.channels if separate else 1)
 
 
-def wav_chunks(stream: ByteStream, name: Path | str) -> Iterator[bytes]:
+def wav_chunks(stream: ByteStream, name: Path | str, *, separate: bool = False) -> Iterator[bytes]:
     """A stream of a WAV file, as its samples come, in chunks of 100 ms (the last one may be shorter).
 
     Raises:
@@ -103,13 +105,18 @@ def wav_chunks(stream: ByteStream, name: Path | str) -> Iterator[bytes]:
         subtype=header.subtype,
         endian="LITTLE",
     ) as file:
-        yield from decoded_chunks(file, name, max(1, header.sample_rate // BLOCKS_PER_SECOND))
+        frames = max(1, header.sample_rate // BLOCKS_PER_SECOND)
+        yield from decoded_chunks(file, name, frames, separate=separate)
 
 
-def decoded_chunks(file: soundfile.SoundFile, name: Path | str, block_frames: int) -> Iterator[bytes]:
-    """What libsndfile reads as 16 kHz mono s16le, decoded `block_frames` sample frames at a time."""
-    blocks = _mono_blocks(file, name, block_frames)
-    return rechunked(to_pcm(block) for block in _resampled(blocks, file.samplerate))
+def decoded_chunks(
+    file: soundfile.SoundFile, name: Path | str, block_frames: int, *, separate: bool = False
+) -> Iterator[bytes]:
+    """What libsndfile reads as 16 kHz s16le, decoded `block_frames` sample frames at a time: mono, or all
+    channels interleaved."""
+    channels = file.channels if separate else 1
+    blocks = _blocks(file, name, block_frames, separate=separate)
+    return rechunked(map(to_pcm, _resampled(blocks, file.samplerate, channels)), channels)
 
 
 def to_pcm(samples: Samples) -> bytes:
@@ -117,7 +124,10 @@ def to_pcm(samples: Samples) -> bytes:
     return np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype("<i2").tobytes()
 
 
-def _mono_blocks(file: soundfile.SoundFile, name: Path | str, block_frames: int) -> Iterator[Samples]:
+def _blocks(
+    file: soundfile.SoundFile, name: Path | str, block_frames: int, *, separate: bool
+) -> Iterator[Samples]:
+    """Sample frames [n, channels]; [n, 1] where they are mixed."""
     while True:
         try:
             block = file.read(block_frames, dtype="float32", always_2d=True)
@@ -126,14 +136,15 @@ def _mono_blocks(file: soundfile.SoundFile, name: Path | str, block_frames: int)
         if not len(block):
             return
         finite = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)  # one NaN would spread
-        yield np.clip(finite, -1.0, 1.0).mean(axis=1, dtype=np.float32)
+        clipped = np.clip(finite, -1.0, 1.0)
+        yield clipped if separate else clipped.mean(axis=1, dtype=np.float32, keepdims=True)
 
 
-def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+def _resampled(blocks: Iterator[Samples], rate: int, channels: int) -> Iterator[Samples]:
     if rate == SAMPLE_RATE:
         yield from blocks
         return
-    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, channels, dtype="float32")
     for block in blocks:
         yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)

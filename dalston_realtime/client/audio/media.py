@@ -26,8 +26,8 @@ def is_media(head: bytes) -> bool:
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[AudioFile]:
-    """The first audio of the container at `path` in chunks of 100 ms.
+def open_media(path: Path, *, separate: bool = False) -> Iterator[AudioFile]:
+    """The first audio of the container at `path` in chunks of 100 ms, its channels mixed or `separate`.
 
     Raises:
         AudioError: PyAV is not there, or finds no audio; from `chunks` where it is broken on the way.
@@ -41,7 +41,9 @@ def open_media(path: Path) -> Iterator[AudioFile]:
         if not container.streams.audio:
             raise AudioError(f"{path}: there is no audio in it")
         duration = container.duration / av.time_base if container.duration else None
-        yield AudioFile(duration, rechunked(_decoded(av, container, path)))
+        layout = container.streams.audio[0].layout if separate else av.AudioLayout("mono")
+        channels = layout.nb_channels
+        yield AudioFile(duration, rechunked(_decoded(av, container, path, layout), channels), channels)
 
 
 def _pyav(path: Path) -> Any:
@@ -54,9 +56,9 @@ def _pyav(path: Path) -> Any:
     return av
 
 
-def _decoded(av: Any, container: Any, path: Path) -> Iterator[bytes]:
-    """The audio as mono s16le at 16 kHz, in the blocks that the container has."""
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+def _decoded(av: Any, container: Any, path: Path, layout: Any) -> Iterator[bytes]:
+    """The audio as s16le at 16 kHz, in the blocks that the container has."""
+    resampler = av.AudioResampler(format="s16", layout=layout, rate=SAMPLE_RATE)
     try:
         for frame in container.decode(audio=0):
             yield from _samples(resampler.resample(frame))

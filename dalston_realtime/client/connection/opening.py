@@ -14,6 +14,8 @@ from dalston_realtime.client.clock import AsyncClock
 from dalston_realtime.client.errors import (
     NO_TLS,
     NO_TLS_ADVICE,
+    NOT_TRUSTED,
+    NOT_TRUSTED_ADVICE,
     ProxyUnusableError,
     RefusedError,
     UnreachableError,
@@ -112,6 +114,8 @@ def _reason(error: Exception) -> str:
         return "connection refused"  # asyncio joins the errors of several addresses in one text
     if NO_TLS in str(error):
         return NO_TLS_ADVICE
+    if NOT_TRUSTED in str(error):
+        return NOT_TRUSTED_ADVICE
     if isinstance(error, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
     return one_line(getattr(error, "strerror", None) or error, 120) or "it ended the connection"

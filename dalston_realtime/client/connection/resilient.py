@@ -42,6 +42,7 @@ class ResilientConnection:
         """`connect` opens another connection, given what `resume` takes; it is tried for so many seconds."""
         self.session_id: str | None = None
         self.last_seq: int | None = None
+        self._resume_token: str | None = None
         self.inbox = EventInbox()
         self._send_buffer = send_buffer
         self._connect, self._connection = connect, connection
@@ -63,7 +64,7 @@ class ResilientConnection:
     @property
     def resume_point(self) -> str | None:
         """What the `resume` parameter takes to go on from here."""
-        return None if self.session_id is None else f"{self.session_id}:{self.last_seq or 0}"
+        return None if self._resume_token is None else f"{self._resume_token}:{self.last_seq or 0}"
 
     async def send(self, frame: str | bytes) -> None:
         """Send a frame; waits until it was sent, or while too much waits for a connection.
@@ -117,6 +118,8 @@ class ResilientConnection:
         self._tries_left -= 1
         if self.session_id is None:  # the server said nothing yet: the session begins anew
             may = may and self._send_buffer.rewind(0.0, 0)
+        elif self._resume_token is None:
+            may = False
         return may and isinstance(failure, SessionClosedError) and failure.resumable
 
     async def _reconnect(self) -> bool:
@@ -182,6 +185,8 @@ class ResilientConnection:
         self._complete = self._complete or isinstance(event, SessionEnd)
         if isinstance(event, SessionBegin | SessionResumed):
             self.session_id = event.session_id
+        if isinstance(event, SessionBegin):
+            self._resume_token = event.resume_token or self._resume_token
         elif isinstance(event, ServerError):
             self._last_error = event
             if not event.recoverable and event.code in HEALED and self._resume_for > 0:

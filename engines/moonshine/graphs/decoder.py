@@ -25,7 +25,9 @@ def decoder_graph(decoder: Weights) -> bytes:
     number: `own` [B, 1, L, P + L] for the tokens, `heard` [B, 1, L, S] for the encoder's states; for layer N
     `past.N.k`, `past.N.v` [B, 8, P, d], the keys and values of earlier passes, and `cross.N.k`, `cross.N.v`
     [B, 8, S, d], the encoder's.
-    Outputs: `logits` [B, L, V]; for layer N `present.N.k`, `present.N.v` [B, 8, P + L, d].
+    Outputs: `logits` [B, L, V]; for layer N `present.N.k`, `present.N.v` [B, 8, P + L, d]; for the
+    `listening_layers` `asked.N` [B, L, C], by which the tokens choose what they listen to. Where nobody
+    fetches these, they cost nothing.
 
     Raises:
         UnknownGraph: a weight is missing or has another shape.
@@ -42,6 +44,11 @@ def decoder_graph(decoder: Weights) -> bytes:
     vocabulary = decoder.parameter("embed_tokens").shape[0]
     graph.output(graph.linear(graph.norm(values, "norm"), "logits", into="logits"), ("B", "L", vocabulary))
     return graph.serialize()
+
+
+def listening_layers(layers: int) -> range:
+    """The layers that listen to where the next token is said, those of the last third (measured)."""
+    return range(layers - layers // 3, layers)
 
 
 class _DecoderWriter(LayerWriter):
@@ -69,8 +76,12 @@ class _DecoderWriter(LayerWriter):
         path = f"layers.{layer}"
         states = [self.input(f"cross.{layer}.{part}", FLOAT, ("B", HEADS, "S", "d")) for part in "kv"]
         queries = self.linear(
-            self.norm(values, f"{path}.post_attention_layernorm"), f"{path}.encoder_attn.q_proj"
+            self.norm(values, f"{path}.post_attention_layernorm"),
+            f"{path}.encoder_attn.q_proj",
+            into=f"asked.{layer}",
         )
+        if layer in listening_layers(self.weights.layers):
+            self.output(queries, ("B", "L", "C"))
         inputs = queries, *states, "", "", heard
         found = self.add("MultiHeadAttention", *inputs, domain=MICROSOFT, num_heads=HEADS)
         return self.add("Add", values, self.linear(found, f"{path}.encoder_attn.o_proj"))

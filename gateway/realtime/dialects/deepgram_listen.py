@@ -9,7 +9,6 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.events import Event, Partial, SessionBegin, SpeechEnd, SpeechStart
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.parameters import MIN_SILENCE_MS, SessionConfig
@@ -31,14 +30,10 @@ from gateway.realtime.dialects.deepgram import (
     deepgram_refusal,
     deepgram_vocabulary,
 )
-from gateway.realtime.dialects.deepgram_results import (
-    ModelDescription,
-    final_result,
-    interim_result,
-)
+from gateway.realtime.dialects.deepgram_channel import ChannelProgress
+from gateway.realtime.dialects.deepgram_results import ModelDescription
 from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
 from gateway.realtime.dialects.handshake import FALSE, TRUE, Handshake
-from gateway.realtime.dialects.silence_timer import SilenceTimer
 from gateway.realtime.dialects.vocabulary import make_vocabulary
 from gateway.sessions.outcome import SessionOutcome
 
@@ -102,8 +97,6 @@ class DeepgramListen(Dialect):
 
     def open(self, handshake: Handshake) -> Opening:
         """What a client asks for."""
-        if handshake.flag("multichannel"):
-            raise InvalidParameter("multichannel", "multichannel=true is not supported: send a mix")
         options = ListenOptions(handshake)
         config = deepgram_config(
             handshake,
@@ -111,6 +104,7 @@ class DeepgramListen(Dialect):
             min_silence_ms=options.endpointing_ms or MIN_SILENCE_MS[1],
             interim_results=str(options.wants_interims).lower(),
             word_timestamps="true",
+            channel_mode="separate" if handshake.flag("multichannel") else "mix",
         )
         config = replace(config, vocabulary=deepgram_vocabulary(handshake))
         request_id = self._new_id()
@@ -140,10 +134,9 @@ class ListenConversation(Conversation):
         self._sha256 = hashlib.sha256()
         self._seconds = 0.0
         self._flushes = 0
-        self._speech_end = 0.0
         self._takes_vocabulary = False
-        self._end = 0.0  # Seconds of audio up to which results were said.
-        self._utterance_end = SilenceTimer(options.utterance_end_s)
+        count = config.channels if config.separate else 1
+        self._channels = [ChannelProgress([index, count], options) for index in range(count)]
         self.ticks = options.utterance_end_s is not None
 
     def receive(self, frame: bytes | str) -> Actions:
@@ -190,45 +183,13 @@ class ListenConversation(Conversation):
             case SessionBegin():
                 self._takes_vocabulary = bool((event.features or {}).get("vocabulary"))
                 self._model = ModelDescription(self._id, event.model or self._config.model)
-            case SpeechStart():
-                self._utterance_end.speak(event.timestamp)
-                if self._options.wants_speech_start:
-                    return [say({"type": "SpeechStarted", "channel": [0, 1], "timestamp": event.timestamp})]
-            case SpeechEnd():
-                self._speech_end = event.timestamp
-            case Partial() if event.text and self._options.wants_interims:
-                return [say(interim_result(event, self._end, self._model, written=self._options.is_written))]
-            case FinalEvent():
-                return self._final(event)
+            case SpeechStart() | SpeechEnd() | Partial() | FinalEvent():
+                return self._channels[event.channel or 0].translate(event, self._model)
         return ()
-
-    def _final(self, event: FinalEvent) -> Actions:
-        """An empty final is said only where it answers a `Finalize`."""
-        if not event.text and event.flush_id is None:
-            return ()
-        result = final_result(
-            event,
-            self._end,
-            self._model,
-            written=self._options.is_written,
-            ends_speech=self._ends_speech(event),
-            shows_language=self._options.is_multilingual,
-        )
-        self._end = max(self._end, event.end or 0.0)
-        if event.text:
-            self._utterance_end.start(_last_word_end(event, self._end))
-        return [say(result)]
-
-    def _ends_speech(self, event: FinalEvent) -> bool:
-        """Whether somebody stopped speaking, and was not cut at the longest utterance."""
-        if event.flush_id is not None:
-            return bool(event.text)
-        return self._options.endpointing_ms is not None and self._speech_end >= (event.end or 0.0)
 
     def on_heard(self, heard: float) -> Actions:
         """`UtteranceEnd`, once the silence behind the last word is long enough."""
-        end = self._utterance_end.is_due(heard)
-        return () if end is None else [say({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": end})]
+        return [said for channel in self._channels for said in channel.on_heard(heard)]
 
     def conclude(self, outcome: SessionOutcome) -> Actions:
         """`Metadata` where the client ended the stream, then the close."""
@@ -245,8 +206,3 @@ class ListenConversation(Conversation):
             "duration": round(self._seconds, 3),
             "channels": self._config.channels,
         }
-
-
-def _last_word_end(event: FinalEvent, end: float) -> float:
-    ends = [word.end for word in event.words or () if word.end is not None]
-    return max(ends, default=end)

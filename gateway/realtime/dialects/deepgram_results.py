@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dalston_realtime.protocol.events import Final, Partial, Word
-from gateway.realtime.dialects.spoken_words import spoken_text, spoken_word
+from gateway.spoken_words import spoken_text, spoken_word
 
 UNKNOWN_CONFIDENCE = 0.0  # The schema demands a number.
 
@@ -60,7 +60,6 @@ def _result(
     end = max(start, event.end or 0.0)
     return {
         "type": "Results",
-        "channel_index": [0, 1],
         "start": start,
         "duration": round(end - start, 3),
         "channel": {"alternatives": [best]},

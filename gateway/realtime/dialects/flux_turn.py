@@ -5,7 +5,7 @@ from typing import Any
 from dalston_realtime.protocol.events import Final, Partial, Word
 from gateway.realtime.dialects.deepgram_results import UNKNOWN_CONFIDENCE
 from gateway.realtime.dialects.held_finals import join_texts
-from gateway.realtime.dialects.spoken_words import words_of
+from gateway.spoken_words import words_of
 
 
 class FluxTurn:

@@ -7,7 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from broker.checkpoint_record import ContinuityState
+from dalston_realtime.protocol.audio import SAMPLE_RATE
 from gateway.sessions.continuity.speech_spans import SAME_S
 from runtime.worker_link import MAX_OVERLAP_S, MAX_UTTERANCE_S, PREROLL_S, WINDOW_S, ResumePoint
 
@@ -17,7 +20,10 @@ LONGEST_S: Final = MAX_UTTERANCE_S + 1.0  # Seconds: older audio is part of no u
 
 @dataclass(frozen=True, slots=True)
 class ReplayStart:
-    """The time `at` where the next worker begins, and what it has to know of the session so far."""
+    """The time `at` where the next worker begins, and what it has to know of the session so far.
+
+    Where channels are transcribed apart, this is the first one's, and `others` has those of the others.
+    """
 
     at: float
     utterance: int
@@ -26,18 +32,29 @@ class ReplayStart:
     stable_words: tuple[str, ...]
     partial_shown: bool
     age: float = 0.0  # Seconds since the session began.
+    others: tuple["ReplayStart", ...] = ()
+
+    @property
+    def audio_at(self) -> float:
+        """Where the audio begins that the next worker has to get."""
+        return min(each.at for each in (self, *self.others))
 
     def resume_point(self, clock: int, replayed: int) -> ResumePoint:
         """The same for the worker: the audio begins at sample `clock`, and what is older than `replayed`
         comes at once; both at 16 kHz."""
+        first, *others = (self._point(each, clock, replayed) for each in (self, *self.others))
+        return replace(first, others=tuple(others))
+
+    def _point(self, channel: "ReplayStart", clock: int, replayed: int) -> ResumePoint:
+        is_ahead = channel.at > self.audio_at
         return ResumePoint(
-            clock=clock,
+            clock=max(clock, round(channel.at * SAMPLE_RATE)) if is_ahead else clock,
             replayed=replayed,
-            utterance=self.utterance,
-            previous_words=self.previous_words,
-            overlaps=self.overlaps,
-            stable_words=self.stable_words,
-            partial_shown=self.partial_shown,
+            utterance=channel.utterance,
+            previous_words=channel.previous_words,
+            overlaps=channel.overlaps,
+            stable_words=channel.stable_words,
+            partial_shown=channel.partial_shown,
             age=self.age,
         )
 

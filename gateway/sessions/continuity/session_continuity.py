@@ -6,7 +6,7 @@ seen already. Times are seconds on the session's clock.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace as replace_field
+from dataclasses import replace as replace_fields
 from typing import Final
 
 import msgspec
@@ -24,11 +24,10 @@ from dalston_realtime.protocol.events import (
 )
 from dalston_realtime.protocol.events import Final as FinalEvent
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.continuity.replay_start import ReplayStart, find_replay_start, replay_from
-from gateway.sessions.continuity.speech_spans import SAME_S, SeenSpeech, WorkerSpeech
+from gateway.sessions.continuity.channel_continuity import ChannelContinuity
+from gateway.sessions.continuity.replay_start import ReplayStart
+from gateway.sessions.continuity.speech_spans import SAME_S
 from runtime.worker_link import Progress, WorkerMessage
-
-CONTEXT_WORDS: Final = 8  # Words of the last finals that those behind an overlap are compared with.
 
 _SEGMENTS: Final = msgspec.json.Decoder(Segment)
 _ENCODER: Final = msgspec.json.Encoder()
@@ -44,14 +43,16 @@ class SessionContinuity:
         state: ContinuityState | None = None,
         job_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        separate: int = 0,
     ) -> None:
         """`job_id` names the job that enhances the session after its end, where it asks for one; `clock`
-        counts seconds."""
+        counts seconds; `separate` is the number of channels that are transcribed apart."""
         self._id, self._changes, self._job_id, self._clock = session_id, changes, job_id, clock
         self.state = state or ContinuityState()
         self._begun_at = clock() - self.state.age
-        self._seen = SeenSpeech(self.state)
-        self._speech = WorkerSpeech()
+        while len(self.state.others) + 1 < separate:
+            self.state.others.append(ContinuityState())
+        self._channels = [ChannelContinuity(each) for each in (self.state, *self.state.others)]
 
     @classmethod
     def restore(
@@ -79,17 +80,15 @@ class SessionContinuity:
         """What the client is to see of a worker's message, if anything."""
         match event:
             case Progress():
-                self.state.processed = max(self.state.processed, event.processed)
+                for each in self._channels:
+                    each.state.processed = max(each.state.processed, event.processed)
                 return None
             case Partial():
-                self.state.partial_start = event.start
-                self.state.stable_words = event.text[: event.stable or 0]
-            case SpeechStart():
-                self._speech.add_start(event.timestamp)
-                return event if self._seen.start(event.timestamp) else None
-            case SpeechEnd():
-                self._speech.add_end(event.timestamp)
-                return event if self._seen.end(event.timestamp) else None
+                self._channel(event.channel).note_partial(event)
+            case SpeechStart(timestamp=at):
+                return event if self._channel(event.channel).start_speech(at) else None
+            case SpeechEnd(timestamp=at):
+                return event if self._channel(event.channel).end_speech(at) else None
             case FinalEvent():
                 self._add_final(event)
             case SessionBegin():
@@ -98,15 +97,23 @@ class SessionContinuity:
                 return self._complete(event)
         return event
 
+    def _channel(self, number: int | None) -> ChannelContinuity:
+        return self._channels[min(number or 0, len(self._channels) - 1)]
+
     @property
     def replay_from(self) -> float:
         """No worker needs the audio before: the next utterance may overlap the last one."""
-        return replay_from(self.state, self._speech.first_start)
+        return min(each.replay_from for each in self._channels)
 
     @property
     def age(self) -> float:
         """Seconds since the session began, over all of its workers and gateways."""
         return self._clock() - self._begun_at if self.state.begun else 0.0
+
+    @property
+    def speech_seconds(self) -> float:
+        """Seconds of speech that the client was told of, of all channels."""
+        return sum(each.state.earlier_speech + each.state.recent_speech for each in self._channels)
 
     def snapshot(self) -> ContinuityState:
         """What another gateway has to know, as of now."""
@@ -116,13 +123,14 @@ class SessionContinuity:
     def start_replay(self, *, count_loss: bool = True) -> ReplayStart:
         """Where another worker goes on; `count_loss` says that the audio may be what the worker died of."""
         state = self.state
-        start = find_replay_start(state, self._speech.first_start)
-        same_audio = state.moved and start.at <= state.resumed_at + SAME_S
+        first, *others = starts = [each.find_start() for each in self._channels]
+        start = replace_fields(first, age=self.age, others=tuple(others))
+        before = min(each.state.resumed_at for each in self._channels)
+        same_audio = state.moved and start.audio_at <= before + SAME_S
         state.losses = (state.losses if same_audio else 0) + count_loss
-        self._seen.move_to_worker_at(start.at)
-        state.moved, state.resumed_at, state.processed = True, start.at, start.at
-        self._speech.reset()
-        return replace_field(start, age=self.age)
+        for channel, each in zip(self._channels, starts, strict=True):
+            channel.move_to(each.at)
+        return start
 
     def _begin(self, event: SessionBegin) -> Event | None:
         if self.state.begun:
@@ -131,25 +139,17 @@ class SessionContinuity:
         return replace(event, session_id=self._id)
 
     def _add_final(self, event: FinalEvent) -> None:
-        state = self.state
-        number = state.utterance if event.utterance is None else event.utterance
-        state.utterance = number + 1
-        state.partial_start, state.stable_words = None, ""
-        if event.end is not None:
-            state.end = max(state.end, event.end)
-            state.cut = self._speech.finish_until(state.end)
+        number = self._channel(event.channel).add_final(event)
         if event.text:
-            self._keep_text(number, event)
-        if not self._speech.reported and event.start is not None and event.end is not None:
-            self._seen.add(event.start, event.end)
-        self._seen.sum_up(self.replay_from)
-
-    def _keep_text(self, number: int, event: FinalEvent) -> None:
-        # A short final may lie within the overlap as a whole, so the words before it count as well.
-        words = [*self.state.previous_words.split(), *event.text.split()]
-        self.state.previous_words = " ".join(words[-CONTEXT_WORDS:])
-        segment = Segment(utterance=number, text=event.text, start=event.start, end=event.end)
-        self._changes.set(f"f{number}", _ENCODER.encode(segment))
+            segment = Segment(
+                utterance=number,
+                text=event.text,
+                start=event.start,
+                end=event.end,
+                channel=event.channel,
+            )
+            place = number * len(self._channels) + (event.channel or 0)
+            self._changes.set(f"f{place}", _ENCODER.encode(segment))
 
     def _complete(self, event: SessionEnd) -> Event:
         """The worker's end, completed by what other workers said, and by what the worker can't know."""
@@ -157,11 +157,14 @@ class SessionContinuity:
         if not self.state.moved:
             return event
         fields = self._changes.fields
-        numbers = sorted(int(name[1:]) for name in fields if name[0] == "f")
-        segments = tuple(_SEGMENTS.decode(fields[f"f{number}"]) for number in numbers)
+        places = sorted(int(name[1:]) for name in fields if name[0] == "f")
+        segments = [_SEGMENTS.decode(fields[f"f{place}"]) for place in places]
+        if len(self._channels) > 1:
+            segments.sort(key=lambda segment: segment.start or 0.0)
+        earlier = sum(each.state.earlier_speech for each in self._channels)
         return replace(
             event,
             transcript=" ".join(segment.text for segment in segments),
-            segments=segments,
-            speech_duration=round(self.state.earlier_speech + (event.speech_duration or 0.0), 3),
+            segments=tuple(segments),
+            speech_duration=round(earlier + (event.speech_duration or 0.0), 3),
         )

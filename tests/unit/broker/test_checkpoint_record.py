@@ -41,6 +41,8 @@ STATE = ContinuityState(
 )
 ENTRY = CheckpointHeader(
     version=VERSION,
+    principal="key_1",
+    token="0f",
     requested=SessionConfig(model="fast", vocabulary=("Zürich",)),
     config=SessionConfig(model="tiny", min_silence_ms=500),
     first_frame=96_000,
@@ -161,6 +163,8 @@ STATES = st.builds(
 def test_any_state_comes_back(state: ContinuityState) -> None:
     left = CheckpointHeader(
         version=VERSION,
+        principal="key_1",
+        token="0f",
         requested=SessionConfig(),
         config=SessionConfig(),
         first_frame=0,

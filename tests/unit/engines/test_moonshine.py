@@ -161,7 +161,8 @@ def test_silence_ends_soon(engine: Moonshine, seconds: float) -> None:
 def test_what_it_is_and_can_do(engine: Moonshine) -> None:
     info = engine.info
     assert (info.variant, info.name, info.languages) == ("fast", "moonshine-tiny-en", ("en",))
-    assert {name for name, can in info.features.items() if can} == {"interim_results", "requires_vad"}
+    can = {name for name, can in info.features.items() if can}
+    assert can == {"interim_results", "word_timestamps", "requires_vad"}
 
 
 @pytest.mark.parametrize("missing", FILES)

@@ -43,6 +43,7 @@ EVENTS: dict[str, Event] = {
     "session.begin": SessionBegin(
         seq=2,
         session_id=SESSION,
+        resume_token=SESSION + "8d2c9b41e07f6a35d81c4be2f0937a56",
         model="moonshine-tiny-en",
         variant="fast",
         language="en",
@@ -65,8 +66,8 @@ EVENTS: dict[str, Event] = {
     "session.resumed": SessionResumed(
         seq=42, session_id=SESSION, replayed_from=40, audio_received=12.3456875, messages_received=3
     ),
-    "vad.speech_start": SpeechStart(seq=3, timestamp=0.512),
-    "vad.speech_end": SpeechEnd(seq=4, timestamp=1.984),
+    "vad.speech_start": SpeechStart(seq=3, timestamp=0.512, channel=0),
+    "vad.speech_end": SpeechEnd(seq=4, timestamp=1.984, channel=0),
     "transcript.partial": Partial(
         seq=5,
         text="Where is the lib",
@@ -74,6 +75,7 @@ EVENTS: dict[str, Event] = {
         stable=12,
         start=0.512,
         end=1.2,
+        channel=0,
         timing={"vad": 0.412, "asr": 61.25, "total": 70.031},
     ),
     "transcript.final": Final(
@@ -91,6 +93,7 @@ EVENTS: dict[str, Event] = {
             Word(word="library?", start=0.9, end=1.984, confidence=0.87),
         ),
         flush_id="f-1",
+        channel=0,
         timing={"vad": 0.412, "asr": 88.5, "total": 97.2, "endpoint_wait": 300.0},
     ),
     "warning": ServerWarning(
@@ -109,7 +112,7 @@ EVENTS: dict[str, Event] = {
         seq=9,
         session_id=SESSION,
         transcript="Where is the library?",
-        segments=(Segment(utterance=1, text="Where is the library?", start=0.512, end=1.984),),
+        segments=(Segment(utterance=1, text="Where is the library?", start=0.512, end=1.984, channel=0),),
         audio_duration=12.35,
         speech_duration=1.472,
         reason=CLIENT_END,

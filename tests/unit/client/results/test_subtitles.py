@@ -251,3 +251,12 @@ def test_cues_are_readable_whatever_was_said(finals: list[Final]) -> None:
 def test_every_format_takes_every_transcript(finals: list[Final]) -> None:
     for form in Format:
         render(transcript(*finals), form)
+
+
+def test_separate_channels_are_named_and_in_the_order_in_which_they_began() -> None:
+    finals = (final("Second.", 2.0, 3.0, channel=0), final("First.", 0.0, 1.5, channel=1))
+    transcript = SessionTranscript(finals=list(finals))
+    assert to_txt(transcript) == "Channel 2: First.\nChannel 1: Second.\n"
+    for form in (Format.SRT, Format.VTT):
+        text = render(transcript, form)
+        assert text.index("Channel 2: First.") < text.index("Channel 1: Second.")

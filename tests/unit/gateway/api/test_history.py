@@ -18,6 +18,7 @@ from gateway.api.byte_range import PIECE
 from gateway.api.history import SESSIONS, HistoryApi
 from gateway.api.history_params import AudioHeaders
 from gateway.api.operation import routes_of
+from gateway.auth.principal import LOCAL_USER
 from storage.database import Database
 from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
@@ -26,6 +27,7 @@ from storage.history.upkeep.session_files import RecordedFiles
 from storage.history.writing.changes import NewUtterance
 from storage.history.writing.session_history import SessionHistory
 from storage.recordings.library import Recordings
+from tests.support.auth_parts import open_guard
 from tests.support.histories import (
     WRITTEN_S,
     MemoryFiles,
@@ -47,7 +49,7 @@ class Api:
         self.history, self.files = history, files
         reader, editor = HistoryReader(database), SessionEditor(database)
         api = HistoryApi(history, reader, editor, SessionRemover(database, files), files, WRITTEN_S)
-        self._app = Starlette(routes=routes_of(api))
+        self._app = Starlette(routes=routes_of(api, open_guard()))
 
     def call(self, method: str, path: str = "", **more: Any) -> httpx.Response:
         """One call."""
@@ -346,11 +348,13 @@ def test_a_recording_that_is_deleted_while_somebody_hears_it_is_heard_to_its_end
         api = HistoryApi(history, reader, editor, remover, files)
 
         async def hear() -> bytes:
-            answer = await api.audio(ID, AudioHeaders(), Request({"type": "http", "method": "GET"}))
+            answer = await api.audio(
+                LOCAL_USER, ID, AudioHeaders(), Request({"type": "http", "method": "GET"})
+            )
             assert isinstance(answer, StreamingResponse)
             pieces = answer.body_iterator
             heard = bytes(await anext(aiter(pieces)))  # type: ignore[arg-type]
-            assert (await api.delete(ID)).deleted
+            assert (await api.delete(LOCAL_USER, ID)).deleted
             assert not folder.exists()
             return heard + b"".join([bytes(piece) async for piece in pieces])  # type: ignore[arg-type]
 

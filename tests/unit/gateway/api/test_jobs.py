@@ -13,6 +13,7 @@ import pytest
 from starlette.applications import Starlette
 
 from dalston_realtime.protocol.jobs import BatchJob, EnhancedSegment, EnhancedTranscript
+from gateway.api.file_jobs import FileJobs
 from gateway.api.history import SESSIONS
 from gateway.api.jobs import TRANSCRIPTIONS, JobApi
 from gateway.api.operation import routes_of
@@ -25,6 +26,7 @@ from storage.jobs.sending import JobSending
 from storage.jobs.store import JobStore
 from storage.recordings.store import RecordingStore
 from storage.tables import LOCAL
+from tests.support.auth_parts import open_guard
 from tests.support.histories import MovedClock, begun, history_of, written
 
 AUDIO = b"RIFF and so on"
@@ -39,8 +41,9 @@ class JobEndpoints:
     def __init__(self, database: Database, folder: Path, longest_wait: float = LONG_S) -> None:
         self.store, self.jobs = RecordingStore(str(folder)), JobStore(database, RecordingStore(str(folder)))
         self._leases, self._sending = JobLeases(database), JobSending(database)
-        api = TranscriptionApi(self.jobs, self.store, MAX_BYTES, longest_wait)
-        routes = [*routes_of(JobApi(self.jobs, HistoryReader(database))), *routes_of(api)]
+        api = TranscriptionApi(FileJobs(self.jobs, self.store, longest_wait), MAX_BYTES)
+        guard, jobs = open_guard(), JobApi(self.jobs, HistoryReader(database))
+        routes = [*routes_of(jobs, guard), *routes_of(api, guard)]
         self._app = Starlette(routes=routes)
 
     def call(self, method: str, path: str = TRANSCRIPTIONS, **more: Any) -> httpx.Response:

@@ -19,6 +19,7 @@ from gateway.api.operation import operation, routes_of
 from gateway.api.rest import RestApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
+from gateway.api.vendor_files import VendorFileApi
 from gateway.app import make_routes
 from gateway.realtime.endpoint import StreamEndpoint
 from storage.database import Database
@@ -26,6 +27,7 @@ from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover
 from storage.history.writing.changes import NewUtterance
+from tests.support.auth_parts import open_guard
 from tests.support.histories import MemoryFiles, begun, history_of, kept_session, written
 
 ID = f"{1:032x}"
@@ -34,9 +36,9 @@ WORDS = '[{"word":"Hello","start":0.0,"end":0.5}]'
 
 def gateway_routes() -> Starlette:
     """The application of a gateway whose parts are never called."""
-    kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, SpeakerApi)
+    kinds: tuple[type, ...] = (RestApi, HistoryApi, JobApi, TranscriptionApi, VendorFileApi, SpeakerApi)
     apis: list[object] = [object.__new__(kind) for kind in kinds]
-    return make_routes(cast(StreamEndpoint, lambda *_: None), *apis)
+    return make_routes(open_guard(), cast(StreamEndpoint, lambda *_: None), *apis)
 
 
 def get(app: Starlette, path: str) -> Any:
@@ -87,6 +89,20 @@ def test_every_operation_says_what_it_does_and_what_it_answers(document: Any) ->
     assert [each for each in json if "schema" not in each] == []
 
 
+def test_every_operation_says_who_may_ask(document: Any) -> None:
+    """Without a credential only probes, the description, and that a path is a WebSocket."""
+    by_scope: dict[str, set[str]] = {}
+    for methods in document["paths"].values():
+        for each in methods.values():
+            scope = each["security"][0]["key"][0] if each["security"] else "none"
+            by_scope.setdefault(scope, set()).add(each["operationId"])
+            assert scope == "none" or {"401", "403"} <= set(each["responses"])
+    assert by_scope["none"] == {"healthz", "readyz", "openapi", "stream"}
+    assert by_scope["admin"] == {"workers", "drain", "undrain", "metrics"}
+    assert {"transcribe", "cancel", "models"} <= by_scope["transcribe"]
+    assert {"sessions", "delete", "export", "audio", "enroll"} <= by_scope["history"]
+
+
 def test_parameters_are_those_that_the_handlers_read(document: Any) -> None:
     asked = document["paths"]["/v1/realtime/sessions"]["get"]["parameters"]
     by_name = {each["name"]: each for each in asked}
@@ -96,10 +112,10 @@ def test_parameters_are_those_that_the_handlers_read(document: Any) -> None:
     assert (metadata["style"], metadata["explode"]) == ("form", True)
     assert metadata["schema"]["propertyNames"]["pattern"].startswith("^metadata")
     one = document["paths"]["/v1/realtime/sessions/{session_id}"]["get"]["parameters"]
-    assert [(each["in"], each["required"]) for each in one] == [("path", True)]
+    assert [(each["in"], each.get("required")) for each in one] == [("path", True), ("query", None)]
     audio = document["paths"]["/v1/realtime/sessions/{session_id}/audio"]["get"]
-    assert {each["name"] for each in audio["parameters"]} == {"session_id", "range", "if-range"}
-    assert {"200", "206", "400", "404", "416", "503"} == set(audio["responses"])
+    assert {each["name"] for each in audio["parameters"]} == {"session_id", "principal", "range", "if-range"}
+    assert {"200", "206", "400", "401", "403", "404", "416", "503"} == set(audio["responses"])
 
 
 def test_what_is_answered_is_what_is_described(document: Any, tmp_path: Path) -> None:
@@ -113,7 +129,7 @@ def test_what_is_answered_is_what_is_described(document: Any, tmp_path: Path) ->
         written(history)
         reader, editor = HistoryReader(database), SessionEditor(database)
         api = HistoryApi(history, reader, editor, SessionRemover(database, files), files)
-        app = Starlette(routes=routes_of(api))
+        app = Starlette(routes=routes_of(api, open_guard()))
         one = "/v1/realtime/sessions/{session_id}"
         for path, query in (
             ("/v1/realtime/sessions", "?search=hello&limit=1"),
@@ -144,14 +160,14 @@ class ThingQuery(msgspec.Struct):
 class Things:
     """An interface that a test adds."""
 
-    @operation("POST", "/v1/things", form=NewThing)
+    @operation("POST", "/v1/things", scope=None, form=NewThing)
     async def make(self, query: ThingQuery) -> NewThing:
         """Make a thing."""
         return NewThing(str(query.size))
 
 
 def test_a_route_adds_itself_with_one_declaration() -> None:
-    (declared,) = operations_of(routes_of(Things()))
+    (declared,) = operations_of(routes_of(Things(), open_guard()))
     found = describe_api([declared])
     assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
     made = found["paths"]["/v1/things"]["post"]

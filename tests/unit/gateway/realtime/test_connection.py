@@ -10,6 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 from broker.errors import NoCapacity, RegistryUnavailable
 from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.principal import LOCAL_USER
 from gateway.metrics import GatewayMetrics
 from gateway.realtime.connection import IN_A_ROW, ClientConnection
 from tests.support.gateway_parts import FakeSlots, session_manager
@@ -47,7 +48,7 @@ def serve(client: Any, slots: FakeSlots) -> GatewayMetrics:
 
     async def main(_clock: VirtualClock) -> GatewayMetrics:
         metrics = GatewayMetrics()
-        port = session_manager(slots, metrics=metrics).begin(SessionConfig())
+        port = session_manager(slots, metrics=metrics).begin(SessionConfig(), LOCAL_USER)
         async with asyncio.timeout(60):
             await ClientConnection(client, port, 10.0).serve()
         return metrics
@@ -122,7 +123,7 @@ class Flooding(FakeClient):
 def test_a_client_that_always_has_a_frame_waiting_lets_others_have_their_turn() -> None:
     async def main(_clock: VirtualClock) -> int:
         client: Any = Flooding()
-        port = session_manager(FakeSlots(NoCapacity("full", 1.0))).begin(SessionConfig())
+        port = session_manager(FakeSlots(NoCapacity("full", 1.0))).begin(SessionConfig(), LOCAL_USER)
         serving = asyncio.create_task(ClientConnection(client, port, 10.0).serve())
         async with asyncio.timeout(5):
             for _ in range(3):

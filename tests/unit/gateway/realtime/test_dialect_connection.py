@@ -19,6 +19,7 @@ from gateway.realtime.dialects.actions import (
     CloseClient,
     EndSession,
     FlushSession,
+    IdentifyClient,
     say,
 )
 from gateway.realtime.dialects.dialect import Conversation
@@ -48,6 +49,7 @@ class PlainConversation(Conversation):
         wishes: dict[str, Action] = {
             "flush": FlushSession(message.get("id", "")),
             "end": EndSession(),
+            "identify": IdentifyClient(message.get("key")),
             "change": ChangeSession(SessionConfig(**message.get("config", {}))),
         }
         return [wishes[message["wish"]]]
@@ -249,3 +251,14 @@ def test_a_frame_that_is_too_large_ends_the_conversation() -> None:
 
     room.run(story())
     assert room.client.closed == (CloseCode.INVALID_REQUEST, "invalid_request")
+
+
+def test_a_bad_key_that_came_late_ends_the_conversation() -> None:
+    room = DialectRoom()
+
+    async def story() -> None:
+        room.client.say({"wish": "identify", "key": "good"}, {"wish": "identify", "key": "bad"}, SECOND)
+
+    room.run(story())
+    assert room.client.told[-1] == {"bye": "unauthorized"}
+    assert room.slots.avoided == []

@@ -3,22 +3,20 @@
 import asyncio
 import contextlib
 import signal
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import websockets.http11
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import connect
 
-from gateway.server.uvicorn_adapter import MAX_HEAD_BYTES, DrainingServer, UvicornSockets
+from gateway.server.deadlines import ClientDeadlines
+from gateway.server.uvicorn_adapter import MAX_HEAD_BYTES, UvicornSockets
 from gateway.server.uvicorn_server import make_server
 from tests.support.managed_process import DEADLINE_S
-
-Test = Callable[[int], Awaitable[None]]
+from tests.support.uvicorn_apps import running, serve
 
 
 async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
@@ -26,34 +24,6 @@ async def refuse(scope: Scope, _receive: Receive, send: Send) -> None:
     assert scope["type"] == "http"
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
-
-
-@asynccontextmanager
-async def running(
-    app: ASGIApp, head_seconds: float = 5.0
-) -> AsyncIterator[tuple[DrainingServer, "asyncio.Task[None]", int]]:
-    """An application in a real uvicorn, for ten seconds at most: the server, its task and its port."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        server = make_server(app, head_seconds)
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                while not server.started:
-                    await asyncio.sleep(0)
-                yield server, serving, sock.getsockname()[1]
-        finally:
-            await server.end_serving(serving, 0.1)
-
-
-def serve(app: ASGIApp, test: Test, head_seconds: float = 5.0) -> None:
-    """Run a test, which gets the port, against an application in a real uvicorn."""
-
-    async def main() -> None:
-        async with running(app, head_seconds) as (_server, _serving, port):
-            await test(port)
-
-    asyncio.run(main())
 
 
 async def answer(port: int, data: bytes) -> bytes:
@@ -73,7 +43,7 @@ def test_a_request_that_does_not_come_is_cut_off(data: bytes) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await answer(port, data) == b""
 
-    serve(refuse, test, head_seconds=0.05)
+    serve(refuse, test, ClientDeadlines(head=0.05))
 
 
 @pytest.mark.parametrize(
@@ -112,8 +82,41 @@ def test_a_body_may_be_longer_than_a_head(length: int) -> None:
     serve(count, test)
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_that_hardly_grows_is_answered(chunked: bool) -> None:
+    async def test(port: int) -> None:
+        how = b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n" if chunked else b"content-length: 90\r\n\r\nx"
+        reply = await answer(port, b"POST / HTTP/1.1\r\nhost: x\r\n" + how)
+        assert reply.startswith(b"HTTP/1.1 408 ")
+        assert b'"code":"timeout"' in reply
+        assert await asyncio.wait_for(gone.wait(), DEADLINE_S)
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    gone = asyncio.Event()
+    serve(app, test, ClientDeadlines(body=0.05))
+
+
+def test_a_body_that_the_application_does_not_take_is_not_the_clients_fault() -> None:
+    async def test(port: int) -> None:
+        length = 1_000_000
+        head = f"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        assert f"\r\n{length}\r\n".encode() in await answer(port, head.encode() + bytes(length))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        until = asyncio.get_running_loop().time() + 0.1  # Several of the body's deadlines.
+        while asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0)
+        await count(scope, receive, send)
+
+    serve(app, test, ClientDeadlines(body=0.01))
+
+
 def test_websockets_takes_a_request_line_of_our_length() -> None:
-    make_server(refuse, 1.0)
+    make_server(refuse, ClientDeadlines())
     assert websockets.http11.MAX_LINE_LENGTH == MAX_HEAD_BYTES
 
 

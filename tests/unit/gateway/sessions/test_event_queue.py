@@ -234,6 +234,8 @@ def stored(changes: ChangeSet) -> Checkpoint:
     """The checkpoint that another gateway finds."""
     header = CheckpointHeader(
         version=VERSION,
+        principal="key_1",
+        token="0f",
         requested=SessionConfig(),
         config=SessionConfig(),
         first_frame=0,
@@ -271,6 +273,14 @@ def test_nothing_stays_in_the_change_set_of_what_is_not_kept() -> None:
     left(queue, 0.0, "a", "b")
     left(queue, KEEP_S + 1, "c")
     assert set(changes.fields) == {"e3"}
+
+
+def test_a_partial_takes_the_place_of_one_of_its_own_channel_alone() -> None:
+    queue = EventQueue(ChangeSet())
+    for text, channel in (("left", 0), ("right", 1), ("left again", 0)):
+        queue.append(Partial(text=text, channel=channel), 10)
+    assert [getattr(event, "text", "") for event in taken(queue)] == ["right", "left again"]
+    assert queue.dropped_partials == 1
 
 
 def test_one_observer_gets_each_event_but_partials_with_its_json() -> None:

@@ -12,15 +12,18 @@ from dalston_realtime.protocol.events import (
     Event,
     Final,
     Partial,
+    ServerError,
     ServerWarning,
     SessionBegin,
     SessionEnd,
     SessionResumed,
 )
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.principal import LOCAL_USER, Principal
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.phase import SessionPhase
 from gateway.sessions.port import SessionPort
+from gateway.sessions.resume_token import is_token_of
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from runtime.worker_link import Progress
@@ -89,12 +92,18 @@ def test_a_whole_session_over_a_transport_that_is_no_websocket() -> None:
     async def test() -> None:
         worker, slots = MemoryWorker(), FakeSlots(SLOT)
         manager = session_manager(slots, opening(worker))
-        me = MemoryTransport(manager.begin(SessionConfig(language="en")))
+        me = MemoryTransport(manager.begin(SessionConfig(language="en"), LOCAL_USER))
         assert phase(manager, me.port) is SessionPhase.QUEUED
         await me.port.append_audio(SECOND)
         await worker.until_received(1)
         worker.say(SessionBegin(session_id="any"))
-        assert await me.until(SessionBegin) == SessionBegin(session_id=me.port.session_id, seq=1)
+        begin = await me.until(SessionBegin)
+        assert isinstance(begin, SessionBegin)
+        assert begin == SessionBegin(session_id=me.port.session_id, seq=1, resume_token=begin.resume_token)
+        session = manager.find(me.port.session_id)
+        assert session is not None
+        assert is_token_of(begin.resume_token or "", session.state.token)
+        assert (begin.resume_token or "?") not in str(session.state.changes.fields)
         assert phase(manager, me.port) is SessionPhase.RUNNING
         await me.port.handle(FlushCommand(id="f"))
         await me.port.handle('{"type":"nonsense"}')  # a text frame that is no command: the worker answers
@@ -127,7 +136,7 @@ def test_a_lost_client_and_a_lost_worker_and_both_come_back() -> None:
     async def test() -> None:
         first, second, slots = MemoryWorker(), MemoryWorker(), FakeSlots(SLOT, SLOT)
         manager = session_manager(slots, opening(first, second))
-        me = MemoryTransport(manager.begin(SessionConfig()))
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
         first.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
         await me.port.append_audio(SECOND * 2)
@@ -143,7 +152,7 @@ def test_a_lost_client_and_a_lost_worker_and_both_come_back() -> None:
         assert phase(manager, me.port) is SessionPhase.DETACHED
         session = manager.find(me.port.session_id)
         assert session is not None
-        again = MemoryTransport(await manager.resume(session, 2))
+        again = MemoryTransport(await manager.resume(session, "", 2))
         assert phase(manager, me.port) is SessionPhase.RUNNING
         second.say(SessionBegin(session_id="any"), Final(text="Two.", utterance=2, start=1.0, end=2.0))
         await again.until(Final)
@@ -157,11 +166,28 @@ def test_a_lost_client_and_a_lost_worker_and_both_come_back() -> None:
     play(test)
 
 
+def test_a_session_ends_whose_key_holds_no_more() -> None:
+    async def test() -> None:
+        worker, slots = MemoryWorker(), FakeSlots(SLOT)
+        manager = session_manager(slots, opening(worker))
+        me = MemoryTransport(manager.begin(SessionConfig(), Principal("key_1", "", frozenset())))
+        worker.say(SessionBegin(session_id="any"))
+        await me.until(SessionBegin)
+        manager.end_withdrawn(lambda principal: principal == "key_1")
+        assert phase(manager, me.port) is SessionPhase.RUNNING
+        manager.end_withdrawn(lambda _principal: False)
+        assert isinstance(await me.until(ServerError), ServerError)
+        assert (await me.port.ended()).code is CloseCode.UNAUTHORIZED
+        await me.leave(done=False)
+
+    play(test)
+
+
 def test_a_client_that_stays_away_ends_its_session() -> None:
     async def test() -> None:
         worker, slots, checkpoints = MemoryWorker(), FakeSlots(SLOT), MemoryCheckpoints()
         manager = session_manager(slots, opening(worker), store=checkpoint_store(checkpoints))
-        me = MemoryTransport(manager.begin(SessionConfig()))
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
         worker.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
         await me.leave(done=False)
@@ -177,7 +203,7 @@ def test_a_gateway_that_goes_away_leaves_its_sessions_to_another_one() -> None:
     async def test() -> None:
         worker, slots, checkpoints = MemoryWorker(), FakeSlots(SLOT), MemoryCheckpoints()
         manager = session_manager(slots, opening(worker), store=checkpoint_store(checkpoints))
-        me = MemoryTransport(manager.begin(SessionConfig()))
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
         worker.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
         await me.port.append_audio(SECOND)
@@ -195,11 +221,11 @@ def test_a_gateway_that_goes_away_leaves_its_sessions_to_another_one() -> None:
         )
         fields = dict(checkpoints.stored[me.port.session_id])
         del fields["owner"]
-        session = await other.take_over(me.port.session_id, fields, "")
+        session = await other.take_over(me.port.session_id, fields, "", lambda _state: True)
         assert session is not None
         assert phase(other, me.port) is SessionPhase.FAILING_OVER
         assert checkpoints.stored[session.id]["owner"] == b"other"
-        again = MemoryTransport(await other.resume(session, 1))
+        again = MemoryTransport(await other.resume(session, "", 1))
         resumed = await again.until(SessionResumed)
         assert isinstance(resumed, SessionResumed)
         assert resumed.audio_received == 1.0
@@ -217,7 +243,7 @@ def test_a_session_that_another_gateway_took_is_let_go() -> None:
         worker, slots, checkpoints = MemoryWorker(), FakeSlots(SLOT), MemoryCheckpoints()
         store = checkpoint_store(checkpoints)
         manager = session_manager(slots, opening(worker), store=store)
-        me = MemoryTransport(manager.begin(SessionConfig()))
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
         worker.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
         await store.save([me.port.session_id])
@@ -237,7 +263,7 @@ def test_a_worker_has_to_answer_for_audio_alone(frame: bytes | str, counts: bool
     async def test() -> None:
         hangs, slots = MemoryWorker(), FakeSlots(SLOT)
         manager = session_manager(slots, opening(hangs))
-        me = MemoryTransport(manager.begin(SessionConfig()))
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
         hangs.say(SessionBegin(session_id="any"))
         await me.until(SessionBegin)
         await pass_time(1)
@@ -258,7 +284,7 @@ def test_the_lines_of_a_session_carry_its_id_and_no_other() -> None:
     async def test() -> None:
         workers, slots = (MemoryWorker(), MemoryWorker()), FakeSlots(SLOT, SLOT)
         manager = session_manager(slots, opening(*workers))
-        transports = [MemoryTransport(manager.begin(SessionConfig())) for _ in workers]
+        transports = [MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER)) for _ in workers]
         for worker in workers:
             worker.say(SessionBegin(session_id="any"))
         for me in transports:

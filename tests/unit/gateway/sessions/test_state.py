@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.checkpoint_record import HEADER, BadCheckpoint, UnknownCheckpointVersion, decode_checkpoint
+from broker.checkpoint_record import (
+    HEADER,
+    VERSION,
+    BadCheckpoint,
+    UnknownCheckpointVersion,
+    decode_checkpoint,
+)
 from dalston_realtime.protocol.events import Final, SessionBegin
 from dalston_realtime.protocol.parameters import MinSilence, SessionConfig
 from gateway.sessions.state import SessionState
@@ -63,10 +69,10 @@ def test_a_field_that_is_not_known_is_ignored() -> None:
     assert again.replay.messages == 1
 
 
-@pytest.mark.parametrize("version", [0, 2, 99])
+@pytest.mark.parametrize("version", [0, VERSION - 1, VERSION + 1, 99])
 def test_another_version_is_refused(version: int) -> None:
     fields = dict(left(SessionConfig()).changes.fields)
-    fields[HEADER] = fields[HEADER].replace(b'"version":1', b'"version":%d' % version)
+    fields[HEADER] = fields[HEADER].replace(b'"version":%d' % VERSION, b'"version":%d' % version)
     with pytest.raises(UnknownCheckpointVersion, match=str(version)):
         SessionState.restore("s", decode_checkpoint(fields), 0.0)
 

@@ -281,9 +281,10 @@ def test_the_guess_of_a_shorter_pause_is_the_draft_of_the_next() -> None:
         words(3, 3, 0),
         *(end(4, k, 2, until=5 * UNIT) for k in ("eager", "likely")),
     ]
-    bench.one_by_one(opened(), *first, *second)
+    bench.one_by_one(opened(word_timestamps=True), *first, *second)
     last = bench.engine.batches[-1][0]
     assert (last.prefix, last.draft) == ((1, 2), (3,))
+    assert len(last.audio) - last.context == 2 * UNIT  # What is before the utterance is said, for its times.
 
 
 def test_guesses_of_shorter_pauses_leave_others_their_turn() -> None:

@@ -89,6 +89,12 @@ def test_words_keep_their_times() -> None:
     assert heard.words[1][1] == pytest.approx(quietest(job.audio) / SAMPLE_RATE + 0.1)
 
 
+def test_words_have_no_times_where_those_of_a_half_are_not_known() -> None:
+    heard = iter([Transcript("yes", words=(("yes", 0.1, 0.2, None),)), Transcript("no")])
+    joined = decode_in_halves(Job(said(12)), Transcript("no", cut_off=True), REST, lambda _: list(heard))
+    assert (joined.text, joined.words) == ("yes no", ())
+
+
 @pytest.mark.parametrize(
     "job",
     [Job(np.zeros(2 * SHORTEST - 1, np.float32)), Job(said(12), prefix=(1,))],

@@ -24,7 +24,7 @@ from stages.codec import decode as decode_message
 from stages.codec import encode as encode_message
 from stages.endpoint_rules import EndpointRules
 from stages.messages import Open
-from stages.receiver.opening import opening, read_open
+from stages.receiver.opening import connection_key, connection_of, openings, read_open
 from stages.vad.vad_session import vad_session_from
 from tests.support.builders import ROUTE, SECOND, close, final, hypothesis, opened
 from tests.support.play import ManualClock, at_once, json_events, play
@@ -40,7 +40,7 @@ def asked(config: SessionConfig | None = None, **changes: Any) -> OpenSession:
 
 def test_an_opening_holds_what_the_client_asked_for() -> None:
     config = SessionConfig(model="m", language="en", vocabulary=("a",), timing=True, min_silence_ms=500)
-    message = opening(asked(config), ROUTE)
+    message = openings(asked(config), ROUTE)[0]
     assert message == Open("s.1", ROUTE, "s", "m", "en", True, True, False, 500, ("a",), True)
 
 
@@ -54,7 +54,7 @@ def test_a_gateway_says_where_a_session_goes_on() -> None:
         stable_words=("it", "was"),
         partial_shown=True,
     )
-    assert opening(asked(resume=resume, degraded=True), ROUTE) == opened(
+    assert openings(asked(resume=resume, degraded=True), ROUTE)[0] == opened(
         "s.1",
         session_id="s",
         start=32_000,
@@ -178,7 +178,7 @@ def test_a_mutated_request_is_a_request_or_refused(data: st.DataObject) -> None:
 def works_or_is_refused(frame: str | bytes) -> None:
     """Every request that is accepted can go through the pipeline."""
     try:
-        message = opening(read_open(frame), ROUTE)
+        message = openings(read_open(frame), ROUTE)[0]
     except BadLinkMessage:
         return
     assert decode_message(encode_message(message)) == message
@@ -240,3 +240,25 @@ def test_numbers_go_on() -> None:
     packets = play(AssemblerStage(clock), history, clock)
     assert [e["utterance"] for e in json_events(packets, "transcript.final")] == [7]
     assert json_events(packets, "session.end")[0]["segments"][0]["utterance"] == 7
+
+
+def test_each_separate_channel_is_opened_with_its_own_key_and_its_own_point() -> None:
+    config = SessionConfig(channels=2, channel_mode="separate")
+    left = ResumePoint(clock=32_000, replayed=64_000, utterance=3, previous_words=("left",))
+    resume = ResumePoint(
+        clock=16_000, replayed=64_000, utterance=2, others=(left,), stable_words=("it",), partial_shown=True
+    )
+    first, second = openings(asked(config, resume=resume), ROUTE)
+    assert first.channels == second.channels == (first.session, second.session)
+    assert (first.channel, second.channel) == (0, 1)
+    assert (first.start, first.utterance, first.stable_words) == (16_000, 2, ("it",))
+    assert (second.start, second.utterance, second.previous_words) == (32_000, 3, ("left",))
+    assert connection_of(first.session) == connection_of(second.session) == connection_key(asked(config))
+
+
+def test_points_must_be_as_many_as_the_channels() -> None:
+    other = ResumePoint(clock=0, replayed=0, utterance=1)
+    resume = ResumePoint(clock=0, replayed=0, utterance=1, others=(other, other))
+    frame = encode(asked(SessionConfig(channels=2, channel_mode="separate"), resume=resume))
+    with pytest.raises(BadLinkMessage, match="others"):
+        read_open(frame)

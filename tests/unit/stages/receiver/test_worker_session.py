@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosedOK
 
 from dalston_realtime.protocol.parameters import SessionConfig
-from runtime.worker_link import VERSION, ClientPresence, OpenSession, encode
+from runtime.worker_link import VERSION, ClientPresence, OpenSession, ResumePoint, encode
 from stages.messages import (
     Audio,
     AudioProcessed,
@@ -85,7 +85,9 @@ class FakePipeline:
         if isinstance(message, Open):
             self.session.handle_result(Frame("s", "session.begin"), b'{"type":"session.begin"}')
         if isinstance(message, Audio) and self.processes:
-            self.session.handle_result(AudioProcessed("s", ROUTE, message.start + len(payload) // 2), b"")
+            self.session.handle_result(
+                AudioProcessed(message.session, ROUTE, message.start + len(payload) // 2), b""
+            )
         if isinstance(message, Close) and message.reason == "end" and self.ends:
             self.session.handle_result(Frame("s", "session.end"), b'{"type":"session.end"}')
 
@@ -121,10 +123,11 @@ class SessionBench:
         clock: VirtualClock,
         age_s: float,
         socket: ScriptedSocket | None = None,
+        resume: ResumePoint = FROM_THE_START,
     ) -> None:
         self.socket, self.pipe = socket or ScriptedSocket(), FakePipeline(processes)
         self.backlog = False  # The frames of the test wait in the socket, and are no live client's.
-        resume = replace(FROM_THE_START, age=age_s)
+        resume = replace(resume, age=age_s)
         asked = OpenSession(version=VERSION, session_id="s", link_id="", config=config, resume=resume)
         self.session = self.pipe.session = WorkerSession(
             cast(ServerConnection, self.socket),
@@ -162,11 +165,12 @@ def serve(
     processes: bool = True,
     act: Act | None = None,
     age_s: float = 0.0,
+    resume: ResumePoint = FROM_THE_START,
 ) -> SessionBench:
     """Serve a session to its end: its frames are there at once, then `act` does what it does."""
 
     async def run(clock: VirtualClock) -> SessionBench:
-        bench = SessionBench(config or SessionConfig(), limits, processes, clock, age_s)
+        bench = SessionBench(config or SessionConfig(), limits, processes, clock, age_s, resume=resume)
         bench.frames(*frames)
         async with asyncio.timeout(60):
             task = asyncio.create_task(bench.session.run())
@@ -230,6 +234,51 @@ def test_what_the_text_says_of_a_silence_is_offered_to_the_vad() -> None:
 def test_what_the_client_declared_is_decoded() -> None:
     bench = serve(bytes([0xFF]) * 8_000, END, config=SessionConfig(encoding="mulaw", sample_rate=8_000))
     assert bench.pipe.audio == bytes(32_000)
+
+
+APART = SessionConfig(channels=2, channel_mode="separate")
+
+
+def heard(bench: SessionBench, channel: int) -> bytes:
+    """The audio that went into the pipeline for one channel."""
+    return b"".join(p for m, p in bench.pipe.sent if isinstance(m, Audio) and m.session == f"s {channel}")
+
+
+def test_each_separate_channel_gets_its_own_audio_on_one_clock_and_every_command() -> None:
+    frames = [SECOND[at : at + 1_001] for at in range(0, len(SECOND), 1_001)]
+    bench = serve(
+        *frames, {"type": "flush", "id": "f"}, {"type": "config", "language": "en"}, END, config=APART
+    )
+    both = np.frombuffer(SECOND, "<i2").reshape(-1, 2)
+    assert [heard(bench, channel) for channel in (0, 1)] == [both[:, 0].tobytes(), both[:, 1].tobytes()]
+    for kind in (Open, Flush, Configure, Close):
+        assert [m.session for m in bench.pipe.messages if isinstance(m, kind)] == ["s 0", "s 1"]
+    assert bench.session.intake.lag.received == 8_000
+
+
+def test_a_channel_that_was_ahead_does_not_hear_again_what_was_final() -> None:
+    left = ResumePoint(clock=1_000, replayed=0, utterance=3)
+    resume = ResumePoint(clock=400, replayed=0, utterance=2, others=(left,))
+    bench = serve(SECOND, END, config=APART, resume=resume)
+    both = np.frombuffer(SECOND, "<i2").reshape(-1, 2)
+    assert heard(bench, 0) == both[:, 0].tobytes()
+    assert heard(bench, 1) == both[600:, 1].tobytes()
+    ahead = [m.start for m in bench.pipe.messages if isinstance(m, Audio) and m.session == "s 1"]
+    assert ahead[0] == 1_000
+    assert bench.session.intake.lag.received == 400 + 8_000
+
+
+def test_audio_counts_as_processed_once_all_channels_have_dealt_with_it() -> None:
+    async def act(bench: SessionBench) -> None:
+        await bench.pipe.until(lambda: bench.session.intake.lag.received >= 4_000)
+        intake = bench.session.intake
+        intake.on_processed("s 0", 4_000)
+        assert intake.lag.processed == 0
+        intake.on_processed("s 1", 3_000)
+        assert intake.lag.processed == 3_000
+        bench.frames(END)
+
+    serve(SECOND[:16_000], config=APART, processes=False, act=act)
 
 
 def test_controls_go_behind_the_audio_before_them() -> None:
@@ -630,7 +679,7 @@ def test_the_lag_is_seen_where_the_process_has_too_little_cpu_to_read_at_once(wa
             while not task.done():
                 await pass_time(0.1)
                 done = min(done + 800, bench.session.intake.lag.received)
-                bench.session.intake.on_processed(done)
+                bench.session.intake.on_processed("s", done)
             await task
         return bench
 

@@ -71,7 +71,8 @@ def result(text: str, start: float, duration: float, **more: Any) -> dict[str, A
         ({"language": "multi"}, {"language": "auto"}),
         ({"model": "nova-3"}, {"model": "nova-3"}),
         ({"encoding": "mulaw", "sample_rate": "8000"}, {"encoding": "mulaw", "sample_rate": 8000}),
-        ({"encoding": "linear32", "channels": "2"}, {"encoding": "pcm_f32le", "channels": 2}),
+        ({"encoding": "linear32", "channels": "2"}, {"encoding": "pcm_f32le", "channel_mode": "mix"}),
+        ({"channels": "2", "multichannel": "true"}, {"channels": 2, "channel_mode": "separate"}),
         ({"keyterm": "Bath", "keywords": "Elinor:2.0"}, {"vocabulary": ("Bath", "Elinor")}),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_request_becomes_parameters(query: dict[str, str], config: dict[str, A
         ({"sample_rate": "x"}, "sample_rate"),
         ({"redact": "pci"}, "redact"),
         ({"callback": "https://example.org"}, "callback"),
-        ({"multichannel": "true"}, "multichannel"),
+        ({"multichannel": "perhaps"}, "multichannel"),
         ({"interim_results": "maybe"}, "interim_results"),
         ({"endpointing": "soon"}, "endpointing"),
         ({"utterance_end_ms": "-5"}, "utterance_end_ms"),
@@ -258,3 +259,14 @@ def test_parameters_in_force_are_those_of_the_server() -> None:
     spoken = asked.begin(SessionConfig(model="fast", sample_rate=16_000))
     (said,) = told(spoken.translate(Final(text="a", flush_id="finalize-1")))
     assert said["metadata"]["model_info"]["name"] == "fast"
+
+
+def test_each_channel_has_results_of_its_own() -> None:
+    spoken = conversation(channels="2", multichannel="true", vad_events="true", utterance_end_ms="1000")
+    (started,) = told(spoken.translate(SpeechStart(timestamp=0.4, channel=1)))
+    spoken.translate(SpeechEnd(timestamp=1.2, channel=1))
+    (second,) = told(spoken.translate(Final(text="One", start=0.2, end=1.2, channel=1)))
+    (first,) = told(spoken.translate(Final(text="", flush_id="finalize-1", channel=0)))
+    assert (started["channel"], second["channel_index"], first["channel_index"]) == ([1, 2], [1, 2], [0, 2])
+    assert (second["speech_final"], first["start"]) == (True, 0.0)
+    assert [each["channel"] for each in told(spoken.on_heard(3.0))] == [[1, 2]]

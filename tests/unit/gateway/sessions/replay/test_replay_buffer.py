@@ -175,12 +175,12 @@ def test_more_than_the_limit_is_dropped_and_said() -> None:
 def test_no_entry_is_too_large_for_a_worker_at_the_highest_rate_and_none_lacks_a_byte() -> None:
     config = SessionConfig(sample_rate=SAMPLE_RATES[1], channels=CHANNELS[1], encoding="pcm_f32le")
     mine = ReplayBuffer(config, ChangeSet())
-    data = bytes(range(251)) * 12_000  # two seconds, less a little
+    data = bytes(range(251)) * 48_000  # two seconds, less a little
     for part in (data[:5], data[5 : MAX_FRAME_BYTES + 5], data[MAX_FRAME_BYTES + 5 :]):
         mine.store_audio(part)
     assert max(map(len, kept(mine))) <= MAX_FRAME_BYTES
     assert audio(mine) == data
-    assert mine.end == len(data) // 8
+    assert mine.end == len(data) // (4 * CHANNELS[1])
 
 
 def test_a_minute_is_kept_at_the_highest_rate_too() -> None:
@@ -272,6 +272,8 @@ def test_what_is_kept_is_the_end_of_the_stream_and_another_gateway_restores_it(s
     assert mine.end == len(complete) // 2
     header = CheckpointHeader(
         version=VERSION,
+        principal="key_1",
+        token="0f",
         requested=mine.config,
         config=mine.config,
         first_frame=mine.start,

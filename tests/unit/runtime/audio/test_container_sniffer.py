@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.receiver.container_sniffer import (
+from runtime.audio.container_sniffer import (
     HEAD_BYTES,
     ContainerSniffer,
     container_of,

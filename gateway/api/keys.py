@@ -1,0 +1,120 @@
+"""Answers requests for API keys: makes one, lists them, revokes one."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from dalston_realtime.protocol.errors import InvalidParameter
+from gateway.api.operation import ApiError, operation
+from gateway.auth.principal import Principal
+from gateway.auth.request_guard import RequestGuard
+from gateway.http import Reply
+from storage.api_keys.api_key import DEFAULT_SCOPES, ApiKey, KeyLimits, Scope
+from storage.api_keys.key_store import MAX_NAME, KeyStore, TooManyKeys
+from storage.times import as_iso
+
+KEYS: Final = "/v1/keys"
+AWAY: Final = "the database is away"
+UNKNOWN: Final = "there is no such key, or it is revoked already"
+
+
+class NewKeyBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that is wanted."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    scopes: Annotated[list[Scope], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: list(DEFAULT_SCOPES)
+    )
+    limits: KeyLimits = KeyLimits()
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class KeyBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A key; `key` is the key itself, which is shown once, when it is made."""
+
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    limits: KeyLimits
+    created_at: str
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    last_used_at: str | None = None
+    key: str | None = None
+
+
+class KeysBody(msgspec.Struct, frozen=True):
+    """All keys, the youngest first."""
+
+    keys: list[KeyBody]
+
+
+class RevokedBody(msgspec.Struct, frozen=True):
+    """A key that holds no more."""
+
+    key_id: str
+    revoked: bool
+
+
+class KeyApi:
+    """The endpoints of API keys."""
+
+    def __init__(self, keys: KeyStore, guard: RequestGuard) -> None:
+        self._keys, self._guard = keys, guard
+
+    @operation("GET", KEYS, scope="admin", errors={503: AWAY})
+    async def keys(self) -> KeysBody:
+        """All keys, without their secrets."""
+        return KeysBody([described_key(key) for key in await asyncio.to_thread(self._keys.list)])
+
+    @operation(
+        "POST",
+        KEYS,
+        scope="admin",
+        statuses={201: "the key, which is shown this once"},
+        errors={409: "there are as many keys as there may be", 503: AWAY},
+    )
+    async def create_key(self, principal: Principal, body: NewKeyBody, request: Request) -> KeyBody | Reply:
+        """Make a key."""
+        if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
+            raise InvalidParameter("expires_at", "expires_at must be in the future")
+        arguments = (body.name, set(body.scopes), body.limits, body.expires_at)
+        try:
+            key, secret = await asyncio.to_thread(self._keys.create, *arguments)
+        except TooManyKeys as error:
+            raise ApiError(409, "too_many_keys", str(error)) from None
+        await self._guard.authenticator.keys.look()
+        await self._guard.record(request, "create_key", principal, key_id=key.id, key_name=key.name)
+        return Reply(msgspec.structs.replace(described_key(key), key=secret), 201)
+
+    @operation(
+        "DELETE", KEYS + "/{key_id}", scope="admin", audited="revoke_key", errors={404: UNKNOWN, 503: AWAY}
+    )
+    async def revoke_key(self, key_id: str) -> RevokedBody:
+        """Revoke a key; its sessions end."""
+        if not await asyncio.to_thread(self._keys.revoke, key_id):
+            raise ApiError(404, "unknown_key", UNKNOWN)
+        await self._guard.authenticator.keys.look()
+        return RevokedBody(key_id, revoked=True)
+
+
+def described_key(key: ApiKey) -> KeyBody:
+    """A key as clients see it."""
+    return KeyBody(
+        key_id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        limits=key.limits,
+        created_at=as_iso(key.created_at),
+        expires_at=_as_iso(key.expires_at),
+        revoked_at=_as_iso(key.revoked_at),
+        last_used_at=_as_iso(key.last_used_at),
+    )
+
+
+def _as_iso(moment: datetime | None) -> str | None:
+    return None if moment is None else as_iso(moment)

@@ -1,0 +1,1 @@
+"""Says who makes a request, and what they may do: API keys, tokens, and the user of this machine."""

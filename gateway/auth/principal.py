@@ -1,0 +1,42 @@
+"""Defines a principal: who makes a request, what they may do, and how much."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.auth.errors import Forbidden
+from storage.api_keys.api_key import SCOPES, ApiKey, KeyLimits, Scope
+from storage.tables import LOCAL
+
+__all__ = ["LOCAL_USER", "KeyLimits", "Principal", "Scope", "principal_of"]
+
+NO_LIMITS: Final = KeyLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
+
+    A token that was made from a key has the `id` and the `name` of that key.
+    """
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    limits: KeyLimits = NO_LIMITS
+
+    def require(self, scope: Scope) -> None:
+        """Refuse who may not do what `scope` allows.
+
+        Raises:
+            Forbidden: the principal lacks it.
+        """
+        if scope not in self.scopes:
+            raise Forbidden(f"this needs the scope {scope}, which this key does not have")
+
+
+LOCAL_USER: Final = Principal(LOCAL, LOCAL, frozenset(SCOPES))
+
+
+def principal_of(key: ApiKey) -> Principal:
+    """Who has this key."""
+    return Principal(key.id, key.name, key.scopes, key.limits)

@@ -1,0 +1,1 @@
+"""Keeps the API keys: their tables, and what is read and changed of them."""
