@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from dalston_realtime.protocol.audio import ENCODED_BYTES
 from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.parameters import SessionConfig
 
@@ -66,7 +67,8 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     SHA-256 of its resume token: who goes on with it checks both. `requested` is what the client asked for,
     `config` what holds since the first audio that is kept, which
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
-    audio comes, `messages` is the number of text frames that the client sent.
+    audio comes, `messages` is the number of text frames that the client sent, `stream_bytes` that of the
+    bytes of compressed audio of which the samples are kept or were final.
     """
 
     version: int
@@ -79,12 +81,14 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     continuity: ContinuityState
     takeovers: int = 0
+    stream_bytes: int = 0
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """All that another gateway needs. Entries are by their numbers, in order.
 
-    `audio` is in the client's own encoding; commands, events and finals are JSON of the protocol.
+    `audio` is in the client's own encoding, or decoded where that is compressed; commands, events and finals
+    are JSON of the protocol.
     """
 
     header: CheckpointHeader
@@ -138,6 +142,9 @@ def _decode_header(data: bytes) -> CheckpointHeader:
             raise UnknownCheckpointVersion(
                 f"a gateway of another version left it: {found.version}; this gateway knows {VERSION}"
             )
-        return _HEADERS.decode(data)
+        header = _HEADERS.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BadCheckpoint(f"the checkpoint can't be read: {error}") from None
+    if header.config.encoding not in ENCODED_BYTES:
+        raise BadCheckpoint(f"the audio that is kept must be samples, not {header.config.encoding}")
+    return header

@@ -40,9 +40,11 @@ from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
-from gateway.realtime.dialect_endpoint import DialectGate, dialect_routes
+from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
+from gateway.realtime.listener import ListenerParts, ListenerTimes
+from gateway.realtime.listeners import make_listeners
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
 from gateway.sessions.history_entry import finals_of
@@ -121,7 +123,11 @@ class GatewayApp:
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        sockets = self._dialect_sockets(settings, metrics)
+        gate = self._make_gate(settings)
+        times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
+        parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
+        self._listeners = make_listeners(settings, parts)
+        sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
             self._guard, self._endpoint, rest, *self._kept_apis(settings), sockets=sockets
         )
@@ -197,28 +203,34 @@ class GatewayApp:
             EndpointLimits(settings.flush_timeout, settings.retry_after),
         )
 
-    def _dialect_sockets(self, settings: GatewaySettings, metrics: GatewayMetrics) -> list[WebSocketRoute]:
-        """The paths of the clients of other services."""
-        gate = DialectGate(
+    def _make_gate(self, settings: GatewaySettings) -> DialectGate:
+        return DialectGate(
             self._guard,
             self._sessions,
             self._admission,
             self._directory,
             ModelNames(settings.model_aliases),
-            settings.overflow,
-            settings.retry_after,
+            metrics,
+            FullPolicy(settings.overflow, settings.retry_after),
         )
+
+    def _dialect_sockets(
+        self, settings: GatewaySettings, metrics: GatewayMetrics, gate: DialectGate
+    ) -> list[WebSocketRoute]:
+        """The paths of the clients of other services."""
         times = DialectTimes(flush=settings.flush_timeout)
         return dialect_routes(DIALECTS, gate, self._connections, metrics, times, self._stopping)
 
     async def open(self) -> None:
-        """Open the database, which says who may be let in.
+        """Open the database, which says who may be let in, and the ports beside the WebSockets'.
 
         Raises:
-            StartupError: the server would be open to others.
+            StartupError: the server would be open to others, or a port can't be had.
         """
         self._history.start()
         await check_start(self._settings, self._guard.authenticator)
+        for listener in self._listeners:
+            await listener.open()
 
     async def run(self) -> None:
         """Hold the sessions' slots, and hear what the registry announces, until cancelled."""
@@ -250,6 +262,8 @@ class GatewayApp:
         """Admit nobody any more, and wait up to `deadline` seconds until all clients are told."""
         self._stopping.set()
         self._endpoint.stop()
+        for listener in self._listeners:
+            listener.stop()
         self._sessions.drain()
         try:
             async with asyncio.timeout(deadline):
@@ -267,6 +281,8 @@ class GatewayApp:
 
     async def close(self) -> None:
         """Write what recordings and the history have not got yet, and close the connections."""
+        for listener in self._listeners:
+            await listener.close()
         await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
         await asyncio.to_thread(self._history.close, HISTORY_S)
         await self._router.close()

@@ -23,7 +23,7 @@ class GatewayMetrics:
         count, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
         prefix = "dalston_gateway_"
-        self.connections = gauge(prefix + "connections", "WebSocket connections open")
+        self.connections = gauge(prefix + "connections", "Connections for live audio that are open")
         self.sessions = count(prefix + "sessions", "Sessions that ended, by reason", ["reason"])
         self.refused = count(prefix + "refused", "Connections refused before the upgrade", ["status"])
         self.dialects = count(

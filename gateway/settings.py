@@ -119,5 +119,22 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
     )
     max_connections: int = Field(
-        4096, ge=1, le=1_000_000, description="WebSocket connections of this gateway at once"
+        4096, ge=1, le=1_000_000, description="connections of this gateway for live audio at once"
     )
+    wyoming_port: int | None = Field(
+        None, ge=0, le=65535, description="port for Wyoming clients; 0: any free one; unset: none"
+    )
+    wyoming_host: str = Field("127.0.0.1", description="address on which Wyoming clients are served")
+    wyoming_open: Literal["off", "on"] = Field(
+        "off", description="on: whoever reaches that address may use Wyoming, which knows no keys"
+    )
+    wyoming_endpointing: Literal["client", "server"] = Field(
+        "client", description="who finds the end of what is said to Wyoming: the client, or the server"
+    )
+    riva_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port for clients of NVIDIA Riva (gRPC); 0: any free one; unset: none",
+    )
+    riva_host: str = Field("127.0.0.1", description="address on which clients of Riva are served")

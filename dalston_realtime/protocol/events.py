@@ -91,13 +91,14 @@ class SessionResumed(EventBase, frozen=True, kw_only=True, tag="session.resumed"
     """A session whose connection was lost goes on; events from `replayed_from` were sent again.
 
     `audio_received` (seconds, not rounded) and `messages_received` (text frames) say what has arrived: the
-    client goes on behind them.
+    client goes on behind them. With compressed audio it goes on at byte `bytes_received` of its stream.
     """
 
     session_id: str
     replayed_from: Count
     audio_received: float
     messages_received: Count
+    bytes_received: Count | None = None
 
 
 class SpeechStart(EventBase, frozen=True, kw_only=True, tag="vad.speech_start"):

@@ -14,6 +14,7 @@ import msgspec
 from dalston_realtime.protocol.audio import Encoding
 from dalston_realtime.protocol.commands import ConfigCommand
 from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.languages import short_code
 
 Overflow: TypeAlias = Literal["reject", "queue", "degrade"]
 
@@ -29,7 +30,7 @@ MIN_SILENCE_MS: Final = (100, 3_000)  # Milliseconds, inclusive: below, words ar
 MAX_PHRASES: Final = 100  # Phrases of a vocabulary.
 MAX_PHRASE_CHARS: Final = 50  # Characters of one phrase.
 LANGUAGE_TAG: Final = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
-"""A language's code of two letters (ISO 639-1) or three (ISO 639-3), and perhaps a script and a region."""
+"""A language's code of two letters (ISO 639-1) or three (639-2, 639-3), perhaps a script and a region."""
 
 WHOLE_NUMBER: Final = re.compile(r"([0-9]{1,9})(?:\.0{1,9})?", re.ASCII)
 """A whole number, which some languages write as a decimal: `44100.0`."""
@@ -136,11 +137,11 @@ def _one_of(*choices: str) -> Callable[[str, str], str]:
 
 
 def _language(name: str, text: str) -> str:
-    """`auto`, or the code of a language in lower case: the models know no regions."""
+    """`auto`, or the shortest code of a language in lower case: the models know no regions."""
     if text == "auto":
         return text
     if tag := LANGUAGE_TAG.fullmatch(text):
-        return tag[1].lower()
+        return short_code(tag[1])
     raise InvalidParameter(
         name, f"{name} must be auto, an ISO 639 code such as en, or a tag such as en-US, not {text[:40]!r}"
     )

@@ -1,1 +1,1 @@
-"""Serves WebSocket connections: admission, frames, the way to another gateway."""
+"""Serves connections for live audio: admission, frames, the way to another gateway, other protocols."""

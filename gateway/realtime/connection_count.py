@@ -1,4 +1,4 @@
-"""Counts the WebSocket connections of a gateway, which are limited."""
+"""Counts the connections for live audio of a gateway, which are limited."""
 
 import asyncio
 from collections.abc import Iterator

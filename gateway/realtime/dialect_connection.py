@@ -70,7 +70,7 @@ class DialectHost(Protocol):
     async def identify(self, credential: str | None) -> None:
         """Find out who the client is, or raise `RequestRefused`."""
 
-    def note_ignored(self, flags: tuple[str, ...]) -> None:
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
         """Count what a client asks for and nobody does."""
 
 
@@ -122,6 +122,8 @@ class DialectConnection:
         for number in count(1):
             message = await self._client.receive()
             if message["type"] == "websocket.disconnect":
+                if "broken" in message:  # The protocol of WebSockets: the client can still be told.
+                    raise SessionError(CloseCode.INVALID_REQUEST, message["reason"])
                 return
             self._last_frame = self._clock()
             await self._take(message["bytes"] if message.get("bytes") is not None else message["text"])
@@ -152,8 +154,8 @@ class DialectConnection:
                     await self._change(config)
                 case IdentifyClient(credential):
                     await self._identify(credential)
-                case NoteIgnored(flags):
-                    self._host.note_ignored(flags)
+                case NoteIgnored(dialect, flags):
+                    self._host.note_ignored(dialect, flags)
                 case EndSession():
                     await self._end()
         await self._outbox.drained()

@@ -1,8 +1,9 @@
 """Serves the path of a dialect: refuses a client before the upgrade, or serves it to its end."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -38,6 +39,14 @@ IGNORED_HEADER: Final = "x-ignored"
 """Names what a client asks for and this server does not do."""
 
 
+@dataclass(frozen=True, slots=True)
+class FullPolicy:
+    """What the server does where all slots are taken, and the seconds until a client may ask again."""
+
+    overflow: Overflow
+    retry_after: float
+
+
 class DialectGate:
     """Lets clients of all dialects in, by what the live workers can serve."""
 
@@ -48,13 +57,12 @@ class DialectGate:
         admission: Admission,
         directory: WorkerDirectory,
         names: ModelNames,
-        overflow: Overflow,
-        retry_after: float,
+        metrics: GatewayMetrics,
+        full: FullPolicy,
     ) -> None:
-        """`overflow` is what the server does where all slots are taken; `retry_after` is in seconds."""
         self._guard, self._sessions = guard, sessions
         self._admission, self._directory = admission, directory
-        self._names, self._overflow, self._retry_after = names, overflow, retry_after
+        self._names, self._metrics, self._full = names, metrics, full
 
     async def identify(self, client: WebSocket, credential: str | None) -> Principal:
         """Who a client is.
@@ -87,9 +95,16 @@ class DialectGate:
             ConnectionRefused: there is none, and such clients do not wait.
         """
         snapshot = await self._snapshot()
-        if (config.overflow or self._overflow) == "reject" and snapshot.status != "ready":
+        if (config.overflow or self._full.overflow) == "reject" and snapshot.status != "ready":
             message = "all slots are taken" if snapshot.alive else "no worker is there"
-            raise ConnectionRefused(no_capacity_reply(message, self._retry_after))
+            raise ConnectionRefused(no_capacity_reply(message, self._full.retry_after))
+
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
+        """Count what a client asks for and nobody does."""
+        for flag in flags:
+            self._metrics.ignored.labels(dialect, flag).inc()
+        if flags:
+            log.info("ignored what a client asks for", dialect=dialect, flags=",".join(flags))
 
     async def _snapshot(self) -> WorkerSnapshot:
         try:
@@ -101,11 +116,8 @@ class DialectGate:
 class KnownClient:
     """One client's way to sessions: they belong to whom its credential says."""
 
-    def __init__(
-        self, gate: DialectGate, client: WebSocket, note_ignored: Callable[[Iterable[str]], None]
-    ) -> None:
-        """`note_ignored` counts what the client asks for and nobody does."""
-        self._gate, self._client, self._note_ignored = gate, client, note_ignored
+    def __init__(self, gate: DialectGate, client: WebSocket) -> None:
+        self._gate, self._client = gate, client
         self._principal: Principal | None = None
 
     async def identify(self, credential: str | None) -> None:
@@ -124,9 +136,9 @@ class KnownClient:
         """
         return await self._gate.admit(config)
 
-    def note_ignored(self, flags: tuple[str, ...]) -> None:
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
         """Count what the client asks for and nobody does."""
-        self._note_ignored(flags)
+        self._gate.note_ignored(dialect, flags)
 
     def begin(self, config: SessionConfig) -> SessionPort:
         """Begin a session."""
@@ -163,7 +175,7 @@ class DialectEndpoint:
 
     async def _answer(self, client: WebSocket) -> None:
         opening = self._dialect.open(read_handshake(client.scope))
-        known = KnownClient(self._gate, client, self._note_ignored)
+        known = KnownClient(self._gate, client)
         if not opening.identifies_later:
             await known.identify(opening.credential)
         config = await known.admit(opening.config)
@@ -179,17 +191,11 @@ class DialectEndpoint:
     async def _serve(
         self, client: WebSocket, opening: Opening, config: SessionConfig, known: KnownClient
     ) -> None:
-        self._note_ignored(opening.ignored)
+        self._gate.note_ignored(self._dialect.name, opening.ignored)
         await client.accept(opening.subprotocol, _header_list(opening))
         self._metrics.dialects.labels(self._dialect.name).inc()
         conversation = opening.begin(config)
         await DialectConnection(client, conversation, config, known, self._times, self._stopping).serve()
-
-    def _note_ignored(self, ignored: Iterable[str]) -> None:
-        for flag in ignored:
-            self._metrics.ignored.labels(self._dialect.name, flag).inc()
-        if ignored:
-            log.info("ignored what a client asks for", dialect=self._dialect.name, flags=",".join(ignored))
 
     async def _refuse(self, client: WebSocket, reply: Response) -> None:
         message = msgspec.json.decode(reply.body, type=ErrorBody).error.message

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from gateway.sessions.compressed_input import decoded_config
 from gateway.sessions.replay.replay_entries import AudioSegment
 from gateway.sessions.state import SessionState
 from runtime.errors import SessionError
@@ -72,7 +73,7 @@ class SessionRecording:
 
 
 def _described(state: SessionState, writer: str) -> RecordedSession:
-    config = state.requested
+    config = decoded_config(state.requested)
     first_line = {
         "type": "recording",
         "began": round(time.time(), 3),

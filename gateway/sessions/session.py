@@ -133,6 +133,7 @@ class Session:
             outcome = await self._until_end()
         finally:
             self.outcome = outcome
+            self.input.close()
             await self._leave(outcome)
             if self._recording is not None:
                 self._recording.close(ended=self.phase.current is SessionPhase.ENDING)

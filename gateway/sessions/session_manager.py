@@ -123,6 +123,7 @@ class SessionManager:
                 replayed_from=last_seq + 1,
                 audio_received=replay.seconds,  # Not rounded: the client goes on at this very sample.
                 messages_received=replay.messages,
+                bytes_received=session.input.bytes_received,
             )
             now = self._access.clock()
             return self._attach(session, (*missed, events.send_now(event, now)), token)

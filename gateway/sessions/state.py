@@ -9,6 +9,7 @@ from broker.checkpoint_record import HEADER, VERSION, Checkpoint, CheckpointHead
 from dalston_realtime.protocol.events import ServerWarning
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
+from gateway.sessions.compressed_input import decoded_config
 from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.event_queue import EventQueue
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
@@ -45,7 +46,7 @@ class SessionState:
     ) -> "SessionState":
         """The state of a session that begins; `clock` counts seconds. Without a token nobody comes back."""
         changes = ChangeSet()
-        replay = ReplayBuffer(requested, changes)
+        replay = ReplayBuffer(decoded_config(requested), changes)
         job_id = _job_id(session_id, requested)
         separate = requested.separate
         continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock, separate=separate)
@@ -102,6 +103,7 @@ class SessionState:
             messages=self.replay.messages,
             continuity=self.continuity.snapshot(),
             takeovers=self.takeovers,
+            stream_bytes=self.replay.stream_bytes,
         )
         self.changes.set(HEADER, encode_header(header))
 

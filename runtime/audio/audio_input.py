@@ -1,16 +1,13 @@
-"""Makes 16 kHz s16le of a client's audio: decodes, resamples, and mixes or separates its channels."""
+"""Makes 16 kHz s16le of a client's samples: decodes them, and converts what comes of it."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from dalston_realtime.protocol.audio import ENCODED_BYTES, SAMPLE_RATE, Encoding
-from runtime.audio.channel_mixer import ChannelMixer
-from runtime.audio.resampler import Resampler
-
-Floats: TypeAlias = npt.NDArray[np.float32]
+from runtime.audio.sample_converter import Floats, SampleConverter
 
 
 class AudioInput:
@@ -20,51 +17,28 @@ class AudioInput:
         self, encoding: Encoding, sample_rate: int, channels: int, *, separate: bool = False
     ) -> None:
         """`separate` keeps the channels apart: what comes of it is interleaved as the input is."""
-        apart = channels if separate else 1
         self._decode = _DECODERS[encoding]
-        self._mixer = ChannelMixer(channels, sample_rate) if channels > apart else None
         self._frame_bytes = ENCODED_BYTES[encoding] * channels
         self._rest = b""
-        resampled = sample_rate != SAMPLE_RATE
-        self._resamplers = [Resampler(sample_rate) for _ in range(apart)] if resampled else []
-        self._plain = encoding == "pcm_s16le" and channels == apart and not resampled
+        self._converter = SampleConverter(sample_rate, channels, separate=separate)
+        unmixed = channels == 1 or separate
+        self._plain = encoding == "pcm_s16le" and unmixed and sample_rate == SAMPLE_RATE
 
     @property
     def inverted_channels(self) -> tuple[int, ...]:
         """The channels of opposite phase, counted from 1, which would cancel the others in the mix."""
-        return () if self._mixer is None else self._mixer.inverted
+        return self._converter.inverted_channels
 
     def decode_bytes(self, data: bytes) -> bytes:
         """The samples that `data` completes."""
         data = self._rest + data if self._rest else data
         whole = len(data) - len(data) % self._frame_bytes
         self._rest = data[whole:]
-        return data[:whole] if self._plain else self._convert(data[:whole])
+        return data[:whole] if self._plain else self._converter.convert(self._decode(data[:whole]))
 
     def drain(self) -> bytes:
         """What the resampler holds back; more may follow. An incomplete last sample is no sound."""
-        return _to_s16(_interleaved([each.drain() for each in self._resamplers]))
-
-    def _convert(self, data: bytes) -> bytes:
-        samples = self._decode(data)
-        if self._mixer is not None:
-            samples = self._mixer.mix(samples)
-        return _to_s16(self._resample(samples) if self._resamplers else samples)
-
-    def _resample(self, samples: Floats) -> Floats:
-        parts = samples.reshape(-1, len(self._resamplers)).T
-        return _interleaved([each.resample(part) for each, part in zip(self._resamplers, parts, strict=True)])
-
-
-def _interleaved(channels: list[Floats]) -> Floats:
-    """Sample frames of channels of the same length, which is what all resamplers make of the same length."""
-    if len(channels) == 1:
-        return channels[0]
-    return np.stack(channels, axis=1).reshape(-1) if channels else np.zeros(0, np.float32)
-
-
-def _to_s16(samples: Floats) -> bytes:
-    return bytes((np.clip(samples, -1, 32767 / 32768) * 32768).round().astype("<i2").tobytes())
+        return self._converter.drain()
 
 
 def _from_s16(data: bytes) -> Floats:

@@ -40,12 +40,10 @@ def container_of(head: bytes) -> str | None:
 
 def describe_container(name: str, encoding: Encoding) -> str:
     """What was seen, and what would be right."""
-    right = (
-        "send only the samples behind its header, with its encoding, sample_rate and channels as parameters"
-        if name == WAV
-        else "decode it first, and send the samples"
+    return (
+        f"the audio begins like {name}, but encoding={encoding} is samples without a container:"
+        " set encoding=container, or send the samples alone"
     )
-    return f"the audio begins like {name}, but encoding={encoding} is samples without a container: {right}"
 
 
 def _is_wav(head: bytes) -> bool:

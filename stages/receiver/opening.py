@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from dalston_realtime.protocol.audio import ENCODED_BYTES
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import MAX_NAME_CHARS, SessionConfig, parse_query
 from runtime.worker_link import BadLinkMessage, OpenSession, ResumePoint, decode_open
@@ -24,6 +25,8 @@ def read_open(frame: str | bytes) -> OpenSession:
     """
     asked = decode_open(frame)
     _check_names(asked)
+    if asked.config.encoding not in ENCODED_BYTES:
+        raise BadLinkMessage(f"encoding must be samples: gateways decode {asked.config.encoding}")
     config = _checked_config(asked.config)
     _check_resume(asked.resume or FROM_THE_START, config)
     return msgspec.structs.replace(asked, config=config)

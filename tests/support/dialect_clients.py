@@ -47,9 +47,9 @@ class DialectClient:
             data = {"bytes": frame} if is_audio else {"text": orjson.dumps(frame).decode()}
             self._frames.put_nowait({"type": "websocket.receive", **data})
 
-    def leave(self, code: int = 1000) -> None:
-        """Be gone."""
-        self._frames.put_nowait({"type": "websocket.disconnect", "code": code})
+    def leave(self, code: int = 1000, **more: Any) -> None:
+        """Be gone, or break the protocol of WebSockets."""
+        self._frames.put_nowait({"type": "websocket.disconnect", "code": code, **more})
 
     async def until_told(self, count: int) -> list[Told]:
         """Wait until so many frames have come."""
@@ -94,7 +94,7 @@ class OpenGate:
         if credential == "bad":
             raise Unauthorized("this key is not known")
 
-    def note_ignored(self, flags: tuple[str, ...]) -> None:
+    def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
         """Nobody counts."""
 
 

@@ -31,6 +31,7 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "engines/weights/diarization": "dev",
     "engines/emotion": "emotions",
     "enhancement/cleanup": "enhancement",
+    "gateway/realtime/riva": "riva",
     "dalston_realtime/client/audio/microphone.py": "mic",
     "dalston_realtime/client/audio/media.py": "media",
 }

@@ -52,6 +52,7 @@ class IdentifyClient:
 class NoteIgnored:
     """Count what the client asks for in a message and nobody does, by the names of its dialect."""
 
+    dialect: str
     flags: tuple[str, ...]
 
 

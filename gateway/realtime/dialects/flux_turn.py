@@ -59,7 +59,7 @@ class FluxTurn:
         begins = not self.text
         if begins:
             self._start = self.end if event.start is None else event.start
-        self.end = max(self.end, event.end or 0.0)
+        self.end = event.end or self.end  # A partial may hear further than the final, which ends at a word.
         self.is_eager = False
         return begins
 

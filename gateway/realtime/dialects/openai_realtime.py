@@ -154,7 +154,7 @@ class RealtimeConversation(Conversation):
             return [self._messages.refusal(error)]
         self._before, self._options = self._options, changed
         ignored = ignored_of(session)
-        return [*([NoteIgnored(ignored)] if ignored else []), ChangeSession(config)]
+        return [*([NoteIgnored(OpenAIRealtime.name, ignored)] if ignored else []), ChangeSession(config)]
 
     def accept(self, config: SessionConfig) -> Actions:
         """Say what is in force."""

@@ -14,7 +14,7 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     DeepgramListen(),
     DeepgramFlux(),
     ElevenLabsRealtime(),
-    OpenAIRealtime(),
     TwilioMedia(),
     AssemblyAiStreaming(),
+    OpenAIRealtime(),
 )

@@ -43,6 +43,7 @@ class ReplayBuffer:
         self.start = 0  # Sample frame of the first audio that is kept.
         self.end = 0  # Sample frames received.
         self.messages = 0  # Text frames received.
+        self.stream_bytes = 0  # Bytes of compressed audio of which these are the samples.
         self.entries = ReplayEntries(changes)
         self.on_audio: Callable[[AudioSegment], None] | None = None  # Gets all audio once, in order.
         self.ended = False  # The client has said that no more audio comes.
@@ -130,6 +131,8 @@ class ReplayBuffer:
             else:
                 buffer.store_control(checkpoint.commands[number].decode(errors="replace"))
         buffer.ended, buffer.messages = header.ended, header.messages
+        if header.requested.encoding == "opus":  # A container's decoder can't go on in its middle.
+            buffer.stream_bytes = header.stream_bytes
         return buffer
 
     def _append(self, control: ControlMessage) -> None:

@@ -64,7 +64,12 @@ EVENTS: dict[str, Event] = {
         },
     ),
     "session.resumed": SessionResumed(
-        seq=42, session_id=SESSION, replayed_from=40, audio_received=12.3456875, messages_received=3
+        seq=42,
+        session_id=SESSION,
+        replayed_from=40,
+        audio_received=12.3456875,
+        messages_received=3,
+        bytes_received=98_304,
     ),
     "vad.speech_start": SpeechStart(seq=3, timestamp=0.512, channel=0),
     "vad.speech_end": SpeechEnd(seq=4, timestamp=1.984, channel=0),

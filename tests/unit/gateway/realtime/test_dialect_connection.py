@@ -262,3 +262,13 @@ def test_a_bad_key_that_came_late_ends_the_conversation() -> None:
     room.run(story())
     assert room.client.told[-1] == {"bye": "unauthorized"}
     assert room.slots.avoided == []
+
+
+def test_a_client_that_breaks_the_protocol_of_websockets_is_told() -> None:
+    room = DialectRoom()
+
+    async def story() -> None:
+        room.client.leave(1009, broken=True, reason="a message that is too long")
+
+    room.run(story())
+    assert room.client.closed == (CloseCode.INVALID_REQUEST, "invalid_request")

@@ -19,8 +19,8 @@ ENCODINGS = list(ENCODED_BYTES)
 FORMATS: list[tuple[Encoding, int, int]] = [
     (encoding, rate, channels)
     for encoding in ENCODINGS
-    for rate in (8_000, 16_000, 44_100, 48_000)
-    for channels in (1, 2)
+    for rate in (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000, 192_000)
+    for channels in range(1, 9)
 ]
 
 
@@ -173,3 +173,18 @@ def test_resampling_does_not_hold_much_back(rate: int) -> None:
     source = AudioInput("pcm_s16le", rate, 1)
     given_back = len(source.decode_bytes(bytes(2 * rate))) // 2
     assert 16_000 - given_back < 48  # 3 ms
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(FORMATS), st.binary(max_size=6_000), st.integers(1, 997))
+def test_separate_channels_are_what_each_would_be_alone(
+    form: tuple[Encoding, int, int], data: bytes, step: int
+) -> None:
+    encoding, rate, channels = form
+    source = AudioInput(encoding, rate, channels, separate=True)
+    found = b"".join(source.decode_bytes(data[at : at + step]) for at in range(0, len(data), step))
+    together = samples_of(found + source.drain()).reshape(-1, channels)
+    size = ENCODED_BYTES[encoding]
+    whole = np.frombuffer(data[: len(data) // (size * channels) * size * channels], f"V{size}")
+    for channel, part in enumerate(whole.reshape(-1, channels).T):
+        assert (together[:, channel] == samples_of(convert(part.tobytes(), encoding, rate))).all()

@@ -121,9 +121,9 @@ def test_what_only_begins_like_a_file_is_samples(begin: bytes) -> None:
 def test_the_client_is_told_what_was_seen_and_what_would_be_right() -> None:
     assert describe_container("a WAV file", "pcm_s16le") == (
         "the audio begins like a WAV file, but encoding=pcm_s16le is samples without a container: "
-        "send only the samples behind its header, with its encoding, sample_rate and channels as parameters"
+        "set encoding=container, or send the samples alone"
     )
     assert describe_container("Ogg", "mulaw") == (
         "the audio begins like Ogg, but encoding=mulaw is samples without a container: "
-        "decode it first, and send the samples"
+        "set encoding=container, or send the samples alone"
     )

@@ -262,3 +262,8 @@ def test_points_must_be_as_many_as_the_channels() -> None:
     frame = encode(asked(SessionConfig(channels=2, channel_mode="separate"), resume=resume))
     with pytest.raises(BadLinkMessage, match="others"):
         read_open(frame)
+
+
+def test_a_worker_takes_samples_alone() -> None:
+    with pytest.raises(BadLinkMessage, match="gateways decode opus"):
+        read_open(encode(asked(SessionConfig(encoding="opus"))))

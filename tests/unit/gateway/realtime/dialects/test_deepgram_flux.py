@@ -114,6 +114,13 @@ def test_a_final_without_a_partial_begins_its_turn() -> None:
     assert said == [("StartOfTurn", 0, "Yes."), ("EndOfTurn", 0, "Yes.", "model")]
 
 
+def test_a_partial_that_heard_the_silence_does_not_hold_a_turn_open() -> None:
+    spoken = conversation()
+    spoken.translate(Partial(text="Yes.", start=0.0, end=3.5))
+    spoken.translate(SpeechEnd(timestamp=2.8))
+    assert turns(spoken.translate(Final(text="Yes.", end=2.8))) == [("EndOfTurn", 0, "Yes.", "model")]
+
+
 def test_who_is_cut_at_the_longest_utterance_goes_on_with_the_turn() -> None:
     spoken = conversation()
     spoken.translate(Partial(text="On and", start=0.0, end=11.0))

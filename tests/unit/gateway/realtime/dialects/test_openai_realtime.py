@@ -294,7 +294,7 @@ def test_what_is_in_force_is_shown() -> None:
     logs = ["item.input_audio_transcription.logprobs"]
     said = send(talk, "session.update", session={"audio": {"input": asked}, "include": logs})
     flags = ("threshold", "prompt", "semantic_vad", "noise_reduction", "include")
-    assert said[0] == NoteIgnored(flags)
+    assert said[0] == NoteIgnored("openai", flags)
     [updated] = told(talk.accept(SessionConfig(model="accurate")))
     assert updated["session"] == {
         "id": "sess_1",

@@ -1,0 +1,1 @@
+"""Serves the clients of the Wyoming protocol, such as Home Assistant, over TCP."""
