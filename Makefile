@@ -18,7 +18,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test conformance chaos chaos-enhance kills fuzz check gpu-check format clean help
+.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,7 +75,16 @@ kills: $(TESTED)  ## kill a gateway at 50 random moments of recorded sessions
 
 fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more examples, ROUNDS times (3)
 	@for round in $$(seq $(or $(ROUNDS),3)); do \
+		REST_EXAMPLES=100 python -m pytest -q --timeout=3600 tests/wire/test_rest_suite.py || exit 1; \
 		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
+
+attack: $(TESTED)  ## attack a gateway as hostile clients do, for a minute, and say what it costs
+	@ATTACKS=1 python -m pytest -q -s tests/chaos/test_attacks.py
+
+sbom: $(STAMP)  ## look for known faults in what is installed, and write sbom.json
+	@$(PIP) --editable '.[audit]'
+	@pip-audit --local --skip-editable
+	@cyclonedx-py environment --output-file sbom.json $(VENV)
 
 check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit with one ring of the tests
 	@ruff format --check $(CODE)

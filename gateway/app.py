@@ -24,7 +24,9 @@ from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
+from gateway.api.operator import OperatorApi
 from gateway.api.rest import RestApi
+from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.api.vendor_files import VendorFileApi
@@ -37,6 +39,7 @@ from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
+from gateway.pages.page_routes import page_routes
 from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
@@ -123,13 +126,14 @@ class GatewayApp:
         rest = RestApi(
             self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
         )
-        gate = self._make_gate(settings)
+        gate = self._make_gate(settings, metrics)
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
+        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, self._stopping)
         sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
-            self._guard, self._endpoint, rest, *self._kept_apis(settings), sockets=sockets
+            self._guard, self._endpoint, rest, operator, *self._kept_apis(settings), sockets=sockets
         )
 
     def _kept_apis(self, settings: GatewaySettings) -> list[object]:
@@ -140,6 +144,7 @@ class GatewayApp:
         max_bytes = settings.max_upload_mb << 20
         files = FileJobs(jobs, store, settings.transcription_timeout)
         return [
+            SessionViewApi(reader, self._files, jobs),  # Its paths are below those of a session.
             HistoryApi(self._history, reader, editor, self._remover, self._files),
             JobApi(jobs, reader),
             TranscriptionApi(files, max_bytes),
@@ -203,7 +208,7 @@ class GatewayApp:
             EndpointLimits(settings.flush_timeout, settings.retry_after),
         )
 
-    def _make_gate(self, settings: GatewaySettings) -> DialectGate:
+    def _make_gate(self, settings: GatewaySettings, metrics: GatewayMetrics) -> DialectGate:
         return DialectGate(
             self._guard,
             self._sessions,
@@ -302,6 +307,7 @@ def make_routes(
             *sockets,
             WebSocketRoute("/{path:path}", unknown_socket),
             *described,
+            *page_routes(),
         ],
         exception_handlers={HTTPException: http_error, 500: http_error},
     )

@@ -60,6 +60,15 @@ class GatewayMetrics:
         self.build.labels(version("dalston-realtime")).set(1)
         self.releases = gauge(prefix + "releases_waiting", "Slots that wait to be released")
 
+    def samples(self) -> dict[str, dict[str, float]]:
+        """The values of now by the names of the samples, and by the value of their only label."""
+        found: dict[str, dict[str, float]] = {}
+        for family in self._registry.collect():
+            for sample in family.samples:
+                label = next(iter(sample.labels.values()), "")
+                found.setdefault(sample.name, {})[label] = sample.value
+        return found
+
     def scrape(self) -> bytes:
         """All of them in the Prometheus text format."""
         return generate_latest(self._registry)

@@ -6,10 +6,12 @@ from contextlib import suppress
 from typing import Annotated, Final
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.errors import NothingToDrain, RegistryUnavailable
 from broker.router import SessionRouter
+from dalston_realtime.protocol.parameters import parse_query
 from gateway.api.operation import ApiError, operation
 from gateway.api.rest_bodies import (
     DrainBody,
@@ -69,12 +71,18 @@ class RestApi:
     @operation(
         "GET",
         STREAM_PATH,
-        scope=None,
+        scope="transcribe",
         statuses={101: "The WebSocket of a live session is open."},
-        errors={426: "this is a WebSocket endpoint"},
+        errors={400: "a parameter has a bad value", 426: "this is a WebSocket endpoint"},
     )
-    async def stream(self) -> Response:
-        """Live transcription over a WebSocket, which docs/protocol.md describes; plain HTTP is refused."""
+    async def stream(self, request: Request) -> Response:
+        """Live transcription over a WebSocket, which docs/protocol.md describes; plain HTTP is refused.
+
+        A browser is not told why its WebSocket was refused, and asks here: a bad parameter is named.
+        """
+        config = parse_query(request.query_params)
+        with suppress(RegistryUnavailable):
+            (await self._directory.get()).check(config.model, config.language)
         reply = error_reply(426, "upgrade_required", "this is a WebSocket endpoint")
         reply.headers["Upgrade"] = "websocket"
         return reply

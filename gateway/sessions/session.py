@@ -75,6 +75,13 @@ class Session:
         self.input = self._failover.input
 
     @property
+    def progress(self) -> tuple[str, str, float, float]:
+        """Its id, its worker, seconds of audio that came, and seconds that its results are behind."""
+        seconds = self.state.replay.seconds
+        lag = max(0.0, seconds - self.state.continuity.state.processed)
+        return self.id, self._failover.worker_id, round(seconds, 3), round(lag, 3)
+
+    @property
     def latency(self) -> float | None:
         """The round trip to the worker in seconds, if it is measured."""
         return self._failover.latency

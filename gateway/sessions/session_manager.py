@@ -72,6 +72,11 @@ class SessionManager:
         )
         return self._attach(self._start(state, PhaseTracker(), limits), (), token)
 
+    def running(self) -> list[tuple[str, str, float, float]]:
+        """The progress of each session that is not over."""
+        live = (each for each in self._sessions.values() if each.phase.current is not SessionPhase.OVER)
+        return [session.progress for session in live]
+
     def find(self, session_id: str) -> Session | None:
         """A session that is here."""
         return self._sessions.get(session_id)

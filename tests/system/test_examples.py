@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from runtime.local_server import environment, free_ports
-from tests.support.browser import browser_with_microphone, find_browser
+from tests.support.browser import browser_with_microphone, needed_browser
 from tests.support.documents import ROOT, CodeBlock, code_blocks, documents
 from tests.support.managed_process import ManagedProcess
 from tests.support.servers import data_folder, whole_server
@@ -143,10 +143,7 @@ def test_python(block: CodeBlock, desk: Desk) -> None:
 
 @pytest.mark.parametrize("block", of("html"), ids=name)
 def test_browser(block: CodeBlock, desk: Desk) -> None:
-    binary = find_browser()
-    if binary is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on this machine: on Debian, apt-get install chromium")
-    assert binary is not None, "no Chromium: .ci/run installs it"
+    binary = needed_browser()
     (desk.folder / "index.html").write_text(desk.text(block))
     (port,) = free_ports(1)
     site = ManagedProcess(sys.executable, "-m", "http.server", str(port), cwd=desk.folder)

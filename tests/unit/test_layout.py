@@ -5,7 +5,7 @@ from pathlib import Path
 from runtime.local_server import ROOT
 from tests.support.repository import python_files
 
-RINGS = ("tests/unit", "tests/wire", "tests/system", "tests/chaos")
+RINGS = ("tests/unit", "tests/wire", "tests/pages", "tests/system", "tests/chaos")
 PARENTS = (
     ROOT,
     ROOT / "dalston_realtime",

@@ -163,7 +163,10 @@ class ResilientConnection:
         if not isinstance(event, SessionResumed):
             return not isinstance(event, SessionBegin)
         self._held_error = self._last_error = None
-        self._connected = self._send_buffer.rewind(event.audio_received, event.messages_received)
+        if event.bytes_received is None:
+            self._connected = self._send_buffer.rewind(event.audio_received, event.messages_received)
+        else:
+            self._connected = self._send_buffer.rewind_to(event.bytes_received, event.messages_received)
         return self._connected
 
     async def _send_waiting(self) -> None:

@@ -65,7 +65,11 @@ class SendBuffer:
 
         False, and nothing is changed, where a part of it is kept no more, or was never sent.
         """
-        arrived = round(seconds * self._bytes_per_second / self._sample_bytes) * self._sample_bytes
+        frames = round(seconds * self._bytes_per_second / self._sample_bytes)
+        return self.rewind_to(frames * self._sample_bytes, commands)
+
+    def rewind_to(self, arrived: int, commands: int) -> bool:
+        """The same behind so many bytes, which is what a server says of compressed audio."""
         again = [item for item in self._sent if _is_missing(item, arrived, commands)]
         rest = [item for item in self._waiting if _is_missing(item, arrived, commands)]
         first = next((item.start for item in [*again, *rest] if item.size), self._total_bytes)

@@ -35,11 +35,11 @@ class Line:
 
 
 class Wire:
-    """All connections of the clients."""
+    """All connections of the clients; while `gateways` has no port, it takes none."""
 
     def __init__(self, gateways: Sequence[int], random: Random) -> None:
         self.port = 0
-        self._gateways, self._random = list(gateways), random
+        self.gateways, self._random = list(gateways), random
         self._open: list[Line] = []
 
     def cut(self) -> bool:
@@ -48,6 +48,11 @@ class Wire:
             return False
         self._random.choice(self._open).abort()
         return True
+
+    def cut_all(self) -> None:
+        """Break all connections without a word."""
+        for line in list(self._open):
+            line.abort()
 
     async def hold(self, seconds: float) -> bool:
         """Carry nothing over one connection for so long, and then all of it; whether there was one."""
@@ -61,7 +66,7 @@ class Wire:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client, to the first gateway that takes it."""
-        for port in self._random.sample(self._gateways, len(self._gateways)):
+        for port in self._random.sample(self.gateways, len(self.gateways)):
             with suppress(OSError):
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
                 break

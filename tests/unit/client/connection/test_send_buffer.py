@@ -65,3 +65,12 @@ def test_a_server_that_claims_more_than_was_sent_is_not_believed() -> None:
     sent = SendBuffer(bytes_per_second=2, sample_bytes=2)
     sent.append(bytes(2))
     assert not sent.rewind(9.0, 0)
+
+
+def test_compressed_audio_goes_on_at_the_byte_that_the_server_names() -> None:
+    sent = SendBuffer(16_000, 1)
+    for frame in (b"header", b"packet", "flush", b"last"):
+        sent.append(frame)
+    sent_all(sent)
+    assert sent.rewind_to(9, 0)
+    assert sent_all(sent) == [b"ket", "flush", b"last"]

@@ -1,0 +1,1 @@
+"""Serves the pages that people look at, and the client for browsers, from files of this package."""

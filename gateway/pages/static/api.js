@@ -1,0 +1,120 @@
+/** Calls the REST interface with the key of who looks at the page, and asks for one where it is needed. */
+
+import { DalstonError } from "./dalston-error.js";
+import { make } from "./ui.js";
+
+const KEY = "dalston.key"; // In sessionStorage: gone with the tab, and in no URL.
+let asking = null;
+
+const SENTENCES = {
+  401: "A key is needed.",
+  403: "This key does not allow it.",
+  429: "Too many requests. Try again in a moment.",
+};
+
+/** The JSON of an answer, or the answer itself where it is `raw`; throws a DalstonError. */
+export async function call(path, { method = "GET", body, raw = false, range, signal } = {}) {
+  let answer = await send(path, { method, body, range, signal });
+  while (answer.status === 401) {
+    const said = await errorOf(answer);
+    if (!(await askForKey(sessionStorage.getItem(KEY) ? said.message : ""))) throw said;
+    answer = await send(path, { method, body, range, signal });
+  }
+  if (!answer.ok) throw await errorOf(answer);
+  return raw ? answer : answer.json();
+}
+
+/** What a WebSocket needs beside its URL: a token for the key, or null where there is none. */
+export async function socketToken() {
+  const key = sessionStorage.getItem(KEY);
+  if (!key) return null;
+  try {
+    return (await call("/v1/realtime/tokens", { method: "POST", body: {} })).token;
+  } catch (error) {
+    if (error.status === 404) return key; // A server without tokens.
+    throw error;
+  }
+}
+
+/** Ask for a key; whether one was given. */
+export function askForKey(why = "") {
+  asking ??= showKeyDialog(why).finally(() => { asking = null; });
+  return asking;
+}
+
+/** Events of a stream (text/event-stream), until `signal` aborts or the stream ends. */
+export async function* eventsOf(path, signal) {
+  const answer = await call(path, { raw: true, signal });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    const parts = text.split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const data = part.split("\n").filter((line) => line.startsWith("data: ")).map((line) => line.slice(6)).join("\n");
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
+
+async function send(path, { method, body, range, signal }) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  if (range) headers.Range = range;
+  if (body && !(body instanceof FormData)) {
+    headers["Content-Type"] = "application/json";
+    body = JSON.stringify(body);
+  }
+  try {
+    return await fetch(path, { method, headers, body, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new DalstonError("unreachable", "The server does not answer.", { status: 0 });
+  }
+}
+
+async function errorOf(answer) {
+  const { error = {} } = await answer.json().catch(() => ({}));
+  const message = error.message ?? SENTENCES[answer.status] ?? `The server answers with HTTP ${answer.status}.`;
+  const retryAfter = error.retry_after;
+  return new DalstonError(error.code ?? "refused", sentence(message), { status: answer.status, retryAfter });
+}
+
+/** A message of the server as a sentence. */
+export function sentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+function showKeyDialog(why) {
+  const input = make("input", { type: "password", id: "key", autocomplete: "off", required: true });
+  const form = make(
+    "form",
+    { method: "dialog" },
+    make("h2", { id: "key-title" }, "This server needs a key"),
+    why && make("p", { class: "notice error", role: "alert" }, why),
+    make("label", { htmlFor: "key" }, "API key"),
+    input,
+    make("p", { class: "hint" }, "It is kept in this tab until you close it."),
+    make(
+      "div",
+      { class: "row" },
+      make("button", { class: "primary", value: "ok" }, "Continue"),
+      make("button", { value: "cancel", formNoValidate: true }, "Cancel"),
+    ),
+  );
+  const dialog = make("dialog", { "aria-labelledby": "key-title" }, form);
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const given = dialog.returnValue === "ok" && input.value.trim();
+      if (given) sessionStorage.setItem(KEY, given);
+      dialog.remove();
+      resolve(Boolean(given));
+    });
+  });
+}

@@ -1,0 +1,179 @@
+"""The page of live captions works as people use it, and says in a sentence what went wrong."""
+
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.axe import serious_findings
+from tests.support.browser import BrowserTab
+from tests.support.page_server import PageServer
+
+HOSTILE: Final = "<img src=x onerror=alert(1)> & <script>alert(2)</script>"
+READY: Final = "document.querySelector('#model').options[0].text.includes('tiny-en')"
+STOPPED: Final = "!document.querySelector('#start').hidden"
+
+
+def said(page: BrowserTab) -> str:
+    return str(page.evaluate("document.querySelector('#transcript').innerText"))
+
+
+def says(text: str) -> str:
+    """A condition: the transcript has this text."""
+    return f"document.querySelector('#transcript').innerText.includes({json.dumps(text)})"
+
+
+def notices(text: str) -> str:
+    """A condition: a notice has this text."""
+    return f"document.querySelector('#notice').innerText.includes({json.dumps(text)})"
+
+
+@pytest.fixture
+def page(server: PageServer) -> BrowserTab:
+    """The page, before anybody has done anything."""
+    server.page.show(1280, 800)
+    page = server.open("/")
+    page.evaluate("localStorage.clear()")
+    page = server.open("/")
+    page.wait_for(READY)
+    return page
+
+
+def test_no_word_is_lost_with_the_connection(server: PageServer, page: BrowserTab) -> None:
+    page.click("#start")
+    page.wait_for(says("second 1."))
+    page.wait_for("document.querySelector('.partial .stable').textContent === 'second '")
+    assert "Latency" in page.text()
+    server.disconnect()
+    page.wait_for(notices("The connection is lost. Keep talking"))
+    server.reconnect()
+    page.wait_for(notices("Nothing is missing"))
+    page.wait_for(says("second 3."))
+    page.click("#stop")
+    page.wait_for(STOPPED)
+    seconds = [int(number) for number in re.findall(r"second (\d+)\.", said(page))]
+    minutes, rest = str(page.evaluate("document.querySelector('#elapsed').textContent")).split(":")
+    assert seconds == list(range(1, int(minutes) * 60 + int(rest) + 1))
+    assert page.trouble() == []
+    assert serious_findings(page) == []
+
+
+def test_what_is_said_is_text_and_no_html(server: PageServer, page: BrowserTab) -> None:
+    page.click("summary")
+    page.evaluate(f"document.querySelector('#vocabulary').value = {json.dumps(HOSTILE[:50])}")
+    page.click("#start")
+    page.wait_for(says(HOSTILE[:50]))
+    assert page.evaluate("document.querySelectorAll('#transcript img, #transcript script').length") == 0
+    assert page.trouble() == []
+    page.click("#stop")
+    page.wait_for(STOPPED)
+
+
+def test_settings_survive_a_reload(server: PageServer, page: BrowserTab) -> None:
+    page.evaluate(
+        """(() => {
+            document.querySelector("#model").value = "accurate";
+            document.querySelector("#vocabulary").value = "Zoë";
+            document.querySelector("#store").checked = true;
+            document.querySelector("#store").dispatchEvent(new Event("change", { bubbles: true }));
+        })()"""
+    )
+    page = server.open("/")
+    values = "['model', 'vocabulary'].map((id) => document.getElementById(id).value)"
+    assert page.evaluate(values) == ["accurate", "Zoë"]
+    assert page.evaluate("document.querySelector('#store').checked") is True
+
+
+def test_a_file_becomes_text_as_fast_as_it_goes(server: PageServer, page: BrowserTab) -> None:
+    page.evaluate("document.querySelector('#pace').value = 'fast'")
+    page.choose_file("#file", server.talk)
+    page.wait_for(says("second 9."))
+    page.wait_for(STOPPED)
+    assert page.evaluate("document.querySelector('#copy').disabled") is False
+    assert page.trouble() == []
+
+
+@pytest.mark.parametrize("pace", ["real", "fast"])
+def test_a_file_without_audio_is_named(page: BrowserTab, tmp_path: Path, pace: str) -> None:
+    file = tmp_path / "holiday 🏖.mp3"
+    file.write_text("no sound at all")
+    page.evaluate(f"document.querySelector('#pace').value = '{pace}'")
+    page.choose_file("#file", file)
+    page.wait_for(notices("“holiday 🏖.mp3” is not audio that this browser can read."))
+    assert page.evaluate(STOPPED) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("NotFoundError", "There is no microphone."),
+        ("NotAllowedError", "Allow the microphone for this page"),
+        ("NotReadableError", "Another program holds the microphone."),
+    ],
+)
+def test_a_microphone_that_fails_is_explained(page: BrowserTab, name: str, sentence: str) -> None:
+    failing = f"async () => {{ throw new DOMException('x', '{name}') }}"
+    page.evaluate(f"navigator.mediaDevices.getUserMedia = {failing}")
+    page.click("#start")
+    page.wait_for(notices(sentence))
+    assert page.evaluate(STOPPED) is True
+    assert page.trouble() == []
+
+
+def test_a_microphone_that_is_pulled_out_ends_the_session_well(page: BrowserTab) -> None:
+    page.evaluate(
+        """(() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wish) => (globalThis.stream = await open(wish));
+        })()"""
+    )
+    page.click("#start")
+    page.wait_for(says("second 1."))
+    page.evaluate("void stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+    page.wait_for(STOPPED)
+    assert page.evaluate(notices("The microphone is gone.")) is True
+
+
+def test_who_waits_for_a_slot_sees_the_place_in_the_queue(page: BrowserTab) -> None:
+    page.run(
+        """(async () => {
+            const { connect } = await import("/static/dalston.js");
+            globalThis.other = connect({});
+            await new Promise((resolve) => other.on("session.begin", resolve));
+        })()"""
+    )
+    page.click("#start")
+    page.wait_for(notices("You are number 1 in the queue"))
+    page.evaluate("other.close()")
+    page.wait_for(says("second 1."))
+    page.click("#stop")
+    page.wait_for(STOPPED)
+
+
+def test_hours_of_talk_stay_a_small_page(page: BrowserTab) -> None:
+    paragraphs = page.run(
+        """(async () => {
+            const { TranscriptView } = await import("/static/transcript-view.js");
+            const view = new TranscriptView(document.querySelector("#transcript"));
+            for (let n = 0; n < 400; n += 1) view.addFinal({ text: "word", start: 5 * n, end: 5 * n + 1 });
+            view.showPartial({ text: "a\\u{1F600}bc", stable: 2 });
+            return document.querySelectorAll("#transcript p").length;
+        })()"""
+    )
+    assert paragraphs < 150
+    assert page.evaluate("document.querySelector('.partial .stable').textContent") == "a\U0001f600"
+    live = "document.querySelector('.partial').closest('[role=log]')"
+    assert page.evaluate(f"{live} === null") is True
+
+
+def test_an_overlay_shows_captions_and_nothing_else(server: PageServer) -> None:
+    page = server.open("/?overlay=1&lines=3&size=40&background=black")
+    page.wait_for("document.querySelector('.lines button')")
+    page.click(".lines button")
+    page.wait_for("document.querySelector('.lines').innerText.includes('second 1.')")
+    assert page.evaluate("getComputedStyle(document.querySelector('.lines')).maxHeight") == "150px"
+    assert page.evaluate("document.querySelectorAll('header, button').length") == 0
+    assert page.trouble() == []
+    page.open("about:blank")
