@@ -18,7 +18,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help
+.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench-guard: $(BENCHED)  ## compare the tree with a git revision in turns; make 
 
 test: $(TESTED)  ## run all tests; RING=unit: one ring; SEED=1: the property tests' examples of that seed; CORES=1: one by one
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING)) $(if $(SEED),--hypothesis-seed=$(SEED))
+
+conformance: $(TESTED)  ## connect the clients of other services, LiveKit and Pipecat too, and print who did what
+	@CONFORMANCE=all python -m pytest -q tests/dialects
 
 chaos: $(TESTED)  ## break something 50 times in each of three rounds while clients speak, and make a table
 	@CHAOS_FAULTS=50 CHAOS_SEEDS=1,2,3 CHAOS_AWAY_S=30 CHAOS_PAUSE_S=2 python -m pytest -q -s tests/chaos/test_chaos.py

@@ -22,6 +22,9 @@ MAX_SPEAKERS: Final = 20  # Speakers of a recording; more are never told apart.
 REFUSED: Final = ("known_speaker_names", "known_speaker_references")
 """Fields that would change who is named in the result, and which we do not do."""
 
+NOT_DONE: Final = ("chunking_strategy", "include", "keywords", "prompt", "temperature")
+"""Fields of OpenAI that change nothing, and are named in the answer."""
+
 TEXT_ALONE: Final = ("json", "text")
 """The formats that show no speakers: nobody needs to be told apart for them."""
 
@@ -80,7 +83,7 @@ def read_form(fields: Iterable[tuple[str, str]]) -> TranscriptionRequest:
     single = {name: texts[-1] for name, texts in values.items()}
     form = _format(single.get("response_format", "json"))
     return TranscriptionRequest(
-        options=_options(single, form),
+        options=_options(values, form),
         response_format=form,
         granularities=_granularities(values.get("timestamp_granularities", ["segment"])),
         stream=_flag("stream", single.get("stream", "false")),
@@ -110,8 +113,9 @@ def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _options(single: Mapping[str, str], form: ResponseFormat) -> JobOptions:
+def _options(values: Mapping[str, list[str]], form: ResponseFormat) -> JobOptions:
     """Whoever gets no speakers to see waits for none, unless they are asked for."""
+    single = {name: texts[-1] for name, texts in values.items()}
     diarize = _flag("diarize", single.get("diarize", str(form not in TEXT_ALONE).lower()))
     if form == "diarized_json" and not diarize:
         raise InvalidParameter("diarize", "diarized_json needs speakers: leave diarize out, or say true")
@@ -119,7 +123,7 @@ def _options(single: Mapping[str, str], form: ResponseFormat) -> JobOptions:
     return JobOptions(
         # Clients of OpenAI name its models, often without a choice: ours is the one that the server has.
         model=model if model in VARIANTS else None,
-        language=_language(single["language"]) if "language" in single else None,
+        language=_spoken(values),
         diarize=diarize,
         speakers=_speakers(single["speakers"]) if "speakers" in single else None,
         **{name: _flag(name, single.get(name, default)) for name, default in _STAGES.items()},
@@ -174,6 +178,14 @@ def _language(text: str) -> str | None:
     return tag[1].lower()
 
 
+def _spoken(values: Mapping[str, list[str]]) -> str | None:
+    """The language of a form; a list of languages names one, or leaves the choice to the model."""
+    if "language" in values:
+        return _language(values["language"][-1])
+    several = [_language(text) for text in values.get("languages", ())]
+    return several[0] if len(several) == 1 else None
+
+
 def _speakers(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 3 and 1 <= int(text) <= MAX_SPEAKERS:
         return int(text)
@@ -185,6 +197,7 @@ def _speakers(text: str) -> int:
 _KNOWN: Final = {
     "model",
     "language",
+    "languages",
     "response_format",
     "timestamp_granularities",
     "stream",

@@ -8,6 +8,7 @@ import msgspec
 from dalston_realtime.protocol.events import Final, Word
 from dalston_realtime.protocol.jobs import EnhancedSegment, EnhancedTranscript, SpokenWord
 from dalston_realtime.subtitles.formats import finals_as_srt, finals_as_vtt
+from gateway.api.language_names import language_name
 from gateway.api.transcription_form import Granularity, ResponseFormat
 
 JSON = "application/json"
@@ -29,7 +30,7 @@ def format_transcript(
             return msgspec.json.encode(_verbose(result, granularities)), JSON
         case "diarized_json":
             return msgspec.json.encode(_diarized(result)), JSON
-    return msgspec.json.encode({"text": result.text, "usage": _usage(result)}), JSON
+    return msgspec.json.encode(_plain(result)), JSON
 
 
 def stream_events(result: EnhancedTranscript, *, speakers: bool) -> Iterator[dict[str, Any]]:
@@ -49,6 +50,11 @@ def speaker_names(result: EnhancedTranscript) -> dict[str, str]:
     return {each.id: each.name or each.id for each in result.speakers}
 
 
+def _plain(result: EnhancedTranscript) -> dict[str, Any]:
+    found = {"text": result.text, "usage": _usage(result)}
+    return found | ({"languages": [{"code": result.language}]} if result.language is not None else {})
+
+
 def _verbose(result: EnhancedTranscript, granularities: frozenset[Granularity]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "task": "transcribe",
@@ -57,7 +63,7 @@ def _verbose(result: EnhancedTranscript, granularities: frozenset[Granularity]) 
         "usage": _usage(result),
     }
     if result.language is not None:
-        found["language"] = result.language
+        found["language"] = language_name(result.language)
     names = speaker_names(result)
     if "segment" in granularities:
         found["segments"] = [_segment(each, names) for each in result.segments]

@@ -17,7 +17,7 @@ from dalston_realtime.protocol.jobs import ENDED, BatchJob
 from gateway.api.file_jobs import FileJobs, trouble_reply
 from gateway.api.jobs import AWAY, TRANSCRIPTIONS, job_reply
 from gateway.api.operation import operation
-from gateway.api.transcription_form import TranscriptionForm, TranscriptionRequest, read_form
+from gateway.api.transcription_form import NOT_DONE, TranscriptionForm, TranscriptionRequest, read_form
 from gateway.api.transcription_formats import format_transcript, stream_events
 from gateway.api.upload import uploaded_form
 from gateway.auth.principal import Principal
@@ -62,10 +62,11 @@ class TranscriptionApi:
             return job_reply(job, 202)
         if asked.stream:
             events = self._stream(principal.id, job, asked)
-            return StreamingResponse(
-                events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-            )
-        return _answer(await self._files.wait(principal.id, job), asked)
+            headers = {"Cache-Control": "no-store", **_ignored(asked)}
+            return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        reply = _answer(await self._files.wait(principal.id, job), asked)
+        reply.headers.update(_ignored(asked))
+        return reply
 
     async def _stream(self, owner: str, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[bytes]:
         """The events of a stream; comments show that the server works on it."""
@@ -81,6 +82,12 @@ class TranscriptionApi:
         for event in stream_events(job.result, speakers=asked.response_format == "diarized_json"):
             yield _sse(msgspec.json.encode(event))
         yield _sse(b"[DONE]")
+
+
+def _ignored(asked: TranscriptionRequest) -> dict[str, str]:
+    """The header that names what a client of OpenAI asks for and nobody does."""
+    names = [name for name in asked.ignored if name.partition("[")[0] in NOT_DONE]
+    return {"X-Ignored": ",".join(names)} if names else {}
 
 
 def _sse(data: bytes) -> bytes:

@@ -10,11 +10,13 @@ where another version behaves differently. What uvicorn's own class does, and th
 """
 
 from asyncio.transports import BaseTransport
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 from starlette.types import Message
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.http11 import Request
 
 from runtime.logs import get_logger
 from runtime.write_deadline import WriteDeadline
@@ -22,6 +24,12 @@ from runtime.write_deadline import WriteDeadline
 log = get_logger(__name__)
 
 LINGER_S: Final = 1.0  # Seconds to read and drop what still comes, so that the client gets what it was told.
+
+LONG_MESSAGES: Final[Mapping[str, int]] = {
+    "/v1/realtime": 21 << 20,  # OpenAI: 15 MiB of audio in base64, and the JSON around it.
+    "/v1/speech-to-text/realtime": 2 << 20,  # ElevenLabs: 1 MiB of audio in base64.
+}
+"""The paths on which a message may be longer than elsewhere, and its bytes."""
 
 
 class BrokenProtocol(NamedTuple):
@@ -44,6 +52,12 @@ class GuardedSockets(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self._deadline = WriteDeadline(self.transport, self.unwritable_s)
         self._message = bytearray()  # What has come of an unfinished message.
+
+    def handle_connect(self, event: Request) -> None:
+        """A client asks for a WebSocket; some services' clients put much into one message."""
+        super().handle_connect(event)
+        own = self.conn.max_message_size
+        self.conn.max_message_size = LONG_MESSAGES.get(event.path.partition("?")[0], own)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing can be taken any more."""

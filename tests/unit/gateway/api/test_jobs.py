@@ -129,6 +129,12 @@ def test_a_file_becomes_a_job_and_the_answer_its_transcript(api: JobEndpoints) -
     assert stored == AUDIO
 
 
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_the_answer_names_what_is_not_done(api: JobEndpoints, stream: str) -> None:
+    response = api.while_waiting(api.finish, stream=stream, temperature="0", odd="1")
+    assert response.headers["X-Ignored"] == "temperature"
+
+
 def test_a_stream_ends_with_the_whole_text(api: JobEndpoints) -> None:
     response = api.while_waiting(api.finish, stream="true")
     assert response.headers["content-type"].startswith("text/event-stream")

@@ -37,6 +37,18 @@ def test_speakers_are_told_apart_where_they_are_shown(form: str, diarize: bool) 
     assert read_form([("response_format", form)]).options.diarize is diarize
 
 
+@pytest.mark.parametrize(
+    ("fields", "language"),
+    [
+        ([("languages[]", "en-GB")], "en"),
+        ([("languages[]", "en"), ("languages[]", "de")], None),
+        ([("languages[]", "de"), ("language", "en")], "en"),
+    ],
+)
+def test_one_of_several_languages_is_none(fields: list[tuple[str, str]], language: str | None) -> None:
+    assert read_form(fields).options.language == language
+
+
 def test_what_changes_nothing_is_named() -> None:
     assert read_form([("temperature", "0"), ("prompt", "x")]).ignored == ("prompt", "temperature")
 

@@ -58,6 +58,7 @@ def test_the_media_type_is_what_the_clients_go_by(form: ResponseFormat, media_ty
 
 def test_json_and_text_are_the_whole_text() -> None:
     assert json.loads(body_of("json"))["text"] == "Hello there. Hi."
+    assert json.loads(body_of("json"))["languages"] == [{"code": "en"}]
     assert body_of("text") == "Hello there. Hi.\n"
 
 
@@ -71,7 +72,7 @@ def test_verbose_json_has_segments_and_words_where_they_are_known() -> None:
     found = json.loads(body_of("verbose_json"))
     assert [segment["speaker"] for segment in found["segments"]] == ["Maria", "S2"]
     assert found["words"][0] == {"word": "Hello", "start": 0.5, "end": 0.9}
-    assert (found["duration"], found["language"]) == (4.5, "en")
+    assert (found["duration"], found["language"]) == (4.5, "english")
     without = json.loads(format_transcript(RESULT, "verbose_json", frozenset())[0])
     assert "words" not in without
     assert "segments" not in without

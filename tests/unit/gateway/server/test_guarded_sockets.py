@@ -56,12 +56,14 @@ class ConnectedClient(NamedTuple):
 
 
 @asynccontextmanager
-async def connected(deadlines: ClientDeadlines = SOON) -> AsyncIterator[ConnectedClient]:
+async def connected(
+    deadlines: ClientDeadlines = SOON, path: str = "/"
+) -> AsyncIterator[ConnectedClient]:
     """A client of the application."""
     app = Listener()
     async with (
         running(app, deadlines) as (server, _serving, port),
-        connect(f"ws://127.0.0.1:{port}/", proxy=None, compression=None) as client,
+        connect(f"ws://127.0.0.1:{port}{path}", proxy=None, compression=None) as client,
     ):
         (own,) = server.server_state.connections
         assert isinstance(own, GuardedSockets)
@@ -83,6 +85,17 @@ async def end_of(client: ClientConnection) -> tuple[list[str | bytes], int | Non
 def frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
     """A client's frame."""
     return Frame(opcode, data, fin=fin).serialize(mask=True)
+
+
+def test_some_services_put_more_into_one_message() -> None:
+    async def main() -> None:
+        async with connected(path="/v1/realtime?model=fast") as (app, _own, client):
+            await client.send("a" * (MAX_FRAME_BYTES + 1))
+            await client.close()
+            await app.ended.wait()
+            assert [len(message) for message in app.messages] == [MAX_FRAME_BYTES + 1]
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

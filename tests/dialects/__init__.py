@@ -1,0 +1,1 @@
+"""Tests that the clients of other services connect without a change."""
