@@ -16,6 +16,7 @@ from broker.checkpoint_record import HEADER
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
+from broker.token_uses import TokenUses
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.file_jobs import FileJobs
@@ -28,11 +29,13 @@ from gateway.api.operator import OperatorApi
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
+from gateway.api.tokens import TokenApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.api.vendor_files import VendorFileApi
 from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S
 from gateway.auth.request_guard import RequestGuard
+from gateway.auth.tokens import TokenMint
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -120,7 +123,8 @@ class GatewayApp:
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
-        self._guard = make_guard(settings, self._database)
+        self._token_uses = TokenUses(self._router.scripts)
+        self._guard = make_guard(settings, self._database, self._token_uses)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
@@ -151,6 +155,7 @@ class GatewayApp:
             VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
+            TokenApi(TokenMint(self._connect.secret, self._guard.authenticator.keys, self._token_uses)),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:

@@ -43,6 +43,7 @@ class Keys:
 
         self._worker, self._session = prefix + "worker:", prefix + "session:"
         self._sessions, self._checkpoint = ":sessions", prefix + "resume:"
+        self._token_uses = prefix + "token:"
 
     def worker(self, worker_id: str) -> str:
         """Hash of one worker."""
@@ -60,6 +61,10 @@ class Keys:
         """Hash of a session's checkpoint: what another gateway needs to go on with the session."""
         return self._checkpoint + session_id
 
+    def token_uses(self, token_id: str) -> str:
+        """Set of the uses of a short-lived token."""
+        return self._token_uses + token_id
+
     @property
     def lua(self) -> str:
         """The same names as Lua source, which is put before each script."""
@@ -71,6 +76,7 @@ local QUEUE_REQUESTS, TICKETS = '{self.queue_requests}', '{self.tickets}'
 local function worker_key(id) return '{self._worker}' .. id end
 local function worker_sessions_key(id) return '{self._worker}' .. id .. '{self._sessions}' end
 local function checkpoint_key(id) return '{self._checkpoint}' .. id end
+local function token_uses_key(id) return '{self._token_uses}' .. id end
 local function session_key(id) return '{self._session}' .. id end
 """
 

@@ -45,6 +45,7 @@ ScriptName = Literal[
     "restore",
     "sessions",
     "sweep",
+    "token_use",
     "wait",
     "wait_estimate",
     "workers",

@@ -16,13 +16,14 @@ NO_LIMITS: Final = KeyLimits()
 class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
-    A token that was made from a key has the `id` and the `name` of that key.
+    A token that was made from a key has the `id` and the `name` of that key, and `is_token`.
     """
 
     id: str
     name: str
     scopes: frozenset[Scope]
     limits: KeyLimits = NO_LIMITS
+    is_token: bool = False
 
     def require(self, scope: Scope) -> None:
         """Refuse who may not do what `scope` allows.

@@ -20,6 +20,7 @@ from gateway.api.operator import OperatorApi
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
+from gateway.api.tokens import TokenApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.api.vendor_files import VendorFileApi
 from gateway.app import make_routes
@@ -48,6 +49,7 @@ def gateway_routes() -> Starlette:
         TranscriptionApi,
         VendorFileApi,
         SpeakerApi,
+        TokenApi,
     )
     apis: list[object] = [object.__new__(kind) for kind in kinds]
     return make_routes(open_guard(), cast(StreamEndpoint, lambda *_: None), *apis)

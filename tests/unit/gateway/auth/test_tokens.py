@@ -1,0 +1,136 @@
+"""Which short-lived tokens hold: for whom, how long, how often, and for pages of which origin."""
+
+import asyncio
+from dataclasses import replace
+from typing import cast
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from broker.errors import RegistryUnavailable
+from broker.token_uses import TokenUses
+from gateway.api.operation import routes_of
+from gateway.api.tokens import TokenApi
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.errors import Forbidden, RequestRefused
+from gateway.auth.principal import LOCAL_USER, Principal, principal_of
+from gateway.auth.request_facts import RequestFacts
+from gateway.auth.request_guard import RequestGuard
+from gateway.auth.tokens import SKEW_S, TokenMint
+from tests.support.auth_parts import LOOPBACK, MemoryKeys, key_directory
+
+
+class CountedUses:
+    """Counts uses without Redis; `is_away` has it away."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.is_away = False
+
+    async def count(self, token_id: str, most: int, ttl_s: float) -> bool:
+        """Count one use."""
+        if self.is_away:
+            raise RegistryUnavailable("away")
+        self.counts[token_id] = self.counts.get(token_id, 0) + 1
+        return self.counts[token_id] <= most
+
+
+class TokenTrial:
+    """A mint with one key, on a clock that the test moves."""
+
+    def __init__(self, secret: str = "secret") -> None:
+        self.keys, self.uses, self.seconds = MemoryKeys(), CountedUses(), 1e9
+        self.key, self.secret = self.keys.create("web")
+        self.directory = key_directory(self.keys)
+        asyncio.run(self.directory.look())
+        self.mint = TokenMint(secret, self.directory, cast(TokenUses, self.uses), lambda: self.seconds)
+
+    def make(self, seconds: int = 10, uses: int = 1, origin: str | None = None) -> str:
+        """A token of the key."""
+        return self.mint.mint(principal_of(self.key), seconds, uses, origin)[0]
+
+    def ask(self, token: str, facts: RequestFacts = LOOPBACK) -> Principal:
+        """Who has the token."""
+        return asyncio.run(self.mint.verify(token, facts))
+
+    def status(self, token: str, facts: RequestFacts = LOOPBACK) -> int:
+        """The status with which it is refused."""
+        with pytest.raises(RequestRefused) as refused:
+            self.ask(token, facts)
+        return refused.value.status
+
+
+def test_a_token_is_its_key_with_one_scope_and_holds_as_often_as_it_says() -> None:
+    trial = TokenTrial()
+    token = trial.make(uses=2)
+    assert trial.mint.recognizes(token)
+    found = trial.ask(token)
+    assert found == Principal(trial.key.id, "web", frozenset({"transcribe"}), is_token=True)
+    assert trial.ask(token) == found
+    assert trial.status(token) == 401
+
+
+def test_a_token_expires_after_its_life_and_the_skew_of_clocks() -> None:
+    trial = TokenTrial()
+    token = trial.make(seconds=10, uses=9)
+    trial.seconds += 10 + SKEW_S - 1
+    trial.ask(token)
+    trial.seconds += 1
+    assert trial.status(token) == 401
+
+
+def test_a_token_is_for_pages_of_its_origin() -> None:
+    trial = TokenTrial()
+    token = trial.make(origin="https://a.example")
+    assert trial.status(token) == 403
+    assert trial.status(token, replace(LOOPBACK, origin="https://b.example")) == 403
+    trial.ask(token, replace(LOOPBACK, origin="https://a.example"))
+
+
+def test_forged_tokens_are_refused() -> None:
+    trial = TokenTrial()
+    token, other = trial.make(), TokenTrial("another").make()
+    body, _, signature = token.partition(".")
+    for wrong in (other, body, body + ".", body + "x." + signature, "ek_", "ek_.", "ek_é.é", token + "A"):
+        assert trial.status(wrong) == 401
+    trial.ask(token)
+
+
+def test_a_token_dies_with_its_key() -> None:
+    trial = TokenTrial()
+    token = trial.make()
+    trial.keys.revoke(trial.key.id)
+    asyncio.run(trial.directory.look())
+    assert trial.status(token) == 401
+
+
+def test_without_redis_no_token_is_taken() -> None:
+    trial = TokenTrial()
+    trial.uses.is_away = True
+    assert trial.status(trial.make()) == 503
+
+
+def test_only_a_key_makes_tokens() -> None:
+    trial = TokenTrial()
+    for principal in (trial.ask(trial.make()), LOCAL_USER):
+        with pytest.raises(Forbidden):
+            trial.mint.mint(principal, 10)
+
+
+def test_a_token_is_asked_for_over_http_and_bad_wishes_are_refused() -> None:
+    trial = TokenTrial()
+    asked = Authenticator(trial.directory, open_to_local=False, tokens=trial.mint)
+    app = Starlette(routes=routes_of(TokenApi(trial.mint), RequestGuard(asked)))
+
+    async def post(credential: str, body: dict[str, object]) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        headers = {"Authorization": f"Bearer {credential}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.post("/v1/realtime/tokens", json=body, headers=headers)
+
+    made = asyncio.run(post(trial.secret, {"uses": 2}))
+    assert made.status_code == 201
+    assert asyncio.run(post(made.json()["token"], {})).status_code == 403
+    assert asyncio.run(post(trial.secret, {"seconds": 3601})).status_code == 400
+    assert asyncio.run(post(trial.secret, {"model": "fast"})).status_code == 400
