@@ -2,11 +2,11 @@
 
 import asyncio
 import wave
+from array import array
 from itertools import pairwise
 from typing import IO, Annotated, Any, Final
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from dalston_realtime.protocol.jobs import BatchJob
@@ -104,10 +104,11 @@ def read_waveform(file: IO[bytes], bars: int) -> WaveformBody:
     """
     with wave.open(file) as sound:
         frames, rate = sound.getnframes(), sound.getframerate()
-        edges = np.linspace(0, frames, min(bars, frames) + 1).astype(int)
+        count = min(bars, frames)
+        edges = [frames * bar // count for bar in range(count + 1)] if count else []
         peaks = []
         for first, end in pairwise(edges):
-            sound.setpos(int(first))
-            samples = np.frombuffer(sound.readframes(min(int(end - first), MAX_BAR_S * rate)), np.int16)
-            peaks.append(round(float(np.abs(samples.astype(int)).max(initial=0)) / FULL_SCALE, 3))
+            sound.setpos(first)
+            samples = array("h", sound.readframes(min(end - first, MAX_BAR_S * rate)))
+            peaks.append(round(max(max(samples, default=0), -min(samples, default=0)) / FULL_SCALE, 3))
         return WaveformBody(round(frames / rate, 3), peaks)

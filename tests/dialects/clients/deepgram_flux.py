@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from tests.dialects.clients.deepgram_live import client_of
-from tests.dialects.clients.scene import Heard, Scene, main
+from tests.dialects.clients.scene import ClientHeard, Scene, main
 
 
 async def _send(connection: Any, scene: Scene) -> None:
@@ -15,7 +15,7 @@ async def _send(connection: Any, scene: Scene) -> None:
     await connection.send_close_stream()
 
 
-async def play(scene: Scene, heard: Heard) -> None:
+async def play(scene: Scene, heard: ClientHeard) -> None:
     """Play one scene."""
     asked: dict[str, Any] = {"encoding": "mulaw" if scene.encoding == "mulaw" else "linear16"}
     if scene.flags:

@@ -5,7 +5,7 @@ from typing import Any
 
 from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
 
-from tests.dialects.clients.scene import Heard, Scene, main
+from tests.dialects.clients.scene import ClientHeard, Scene, main
 
 KEEP_ALIVE_S = 3.0
 
@@ -34,7 +34,7 @@ async def _send(connection: Any, scene: Scene) -> None:
     await connection.send_close_stream()
 
 
-async def play(scene: Scene, heard: Heard) -> None:
+async def play(scene: Scene, heard: ClientHeard) -> None:
     """Play one scene."""
     ignored = {"diarize": True, "numerals": True} if scene.flags else {}
     kinds = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from elevenlabs import AsyncElevenLabs, AudioFormat, CommitStrategy, RealtimeEvents
 
-from tests.dialects.clients.scene import QUIET_S, Heard, Scene, main
+from tests.dialects.clients.scene import QUIET_S, ClientHeard, Scene, main
 
 KEEP_ALIVE_S = 5.0
 
@@ -25,7 +25,7 @@ async def _keep_alive(connection: Any) -> None:
         await connection.send({"audio_base_64": ""})
 
 
-async def play(scene: Scene, heard: Heard) -> None:
+async def play(scene: Scene, heard: ClientHeard) -> None:
     """Play one scene."""
     is_mulaw, news = scene.encoding == "mulaw", asyncio.Queue[tuple[Any, Any]]()
     connection = await AsyncElevenLabs(api_key=scene.key, base_url=scene.url).speech_to_text.realtime.connect(

@@ -10,7 +10,7 @@ from livekit.agents import APIConnectOptions, utils
 from livekit.agents.stt import SpeechEventType
 from livekit.plugins import deepgram, openai
 
-from tests.dialects.clients.scene import QUIET_S, Heard, Scene, main
+from tests.dialects.clients.scene import QUIET_S, ClientHeard, Scene, main
 
 
 def openai_plugin(scene: Scene) -> Any:
@@ -45,14 +45,14 @@ async def _send(stream: Any, scene: Scene) -> None:
     stream.end_input()
 
 
-async def _read(stream: Any, heard: Heard, news: asyncio.Event) -> None:
+async def _read(stream: Any, heard: ClientHeard, news: asyncio.Event) -> None:
     async for event in stream:
         news.set()
         if event.type == SpeechEventType.FINAL_TRANSCRIPT:
             heard.final(event.alternatives[0].text)
 
 
-async def play(make: Callable[[Scene], Any], scene: Scene, heard: Heard) -> None:
+async def play(make: Callable[[Scene], Any], scene: Scene, heard: ClientHeard) -> None:
     """Play one scene; a stream that fails is not tried again."""
     stt, news = make(scene), asyncio.Event()
     stream = stt.stream(conn_options=APIConnectOptions(max_retry=0))
@@ -71,7 +71,7 @@ async def play(make: Callable[[Scene], Any], scene: Scene, heard: Heard) -> None
     await stt.aclose()
 
 
-async def in_context(make: Callable[[Scene], Any], scene: Scene, heard: Heard) -> None:
+async def in_context(make: Callable[[Scene], Any], scene: Scene, heard: ClientHeard) -> None:
     """Play one scene with the HTTP session that plugins expect."""
     async with utils.http_context.open():
         await play(make, scene, heard)

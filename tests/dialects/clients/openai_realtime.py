@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 
-from tests.dialects.clients.scene import QUIET_S, Heard, Scene, main
+from tests.dialects.clients.scene import QUIET_S, ClientHeard, Scene, main
 
 ITEM = "conversation.item.input_audio_transcription."
 
@@ -58,7 +58,7 @@ async def send(connection: Any, scene: Scene) -> None:
 class Items:
     """The items of a connection, and the deltas of each."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: ClientHeard) -> None:
         self._heard, self._deltas = heard, dict[str, str]()
         self.open: set[str] = set()
         self.sent = self.answered = False
@@ -79,7 +79,7 @@ class Items:
             self._heard.answers += self.sent
 
 
-async def play(scene: Scene, heard: Heard, connect: Any = connect, update: Any = update) -> None:
+async def play(scene: Scene, heard: ClientHeard, connect: Any = connect, update: Any = update) -> None:
     """Play one scene."""
     items = Items(heard)
     async with connect(scene) as connection:

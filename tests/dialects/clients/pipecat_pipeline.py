@@ -21,7 +21,7 @@ from pipecat.services.deepgram.stt import DeepgramSTTService
 from pipecat.services.openai.stt import OpenAIRealtimeSTTService
 from pipecat.workers.runner import WorkerRunner
 
-from tests.dialects.clients.scene import QUIET_S, Heard, Scene, main
+from tests.dialects.clients.scene import QUIET_S, ClientHeard, Scene, main
 
 SETTLE_S = 0.5  # Seconds in which the service is configured; it connects before the pipeline starts.
 
@@ -43,10 +43,10 @@ def flux_service(scene: Scene) -> Any:
     return DeepgramFluxSTTService(api_key=scene.key, url=f"{scene.ws}/v2/listen")
 
 
-class Listener(FrameProcessor):  # type: ignore[misc]
+class FrameTap(FrameProcessor):  # type: ignore[misc]
     """Notes what comes by."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: ClientHeard) -> None:
         super().__init__()
         self.heard, self.news, self.errors = heard, asyncio.Event(), list[str]()
 
@@ -61,9 +61,9 @@ class Listener(FrameProcessor):  # type: ignore[misc]
         await self.push_frame(frame, direction)
 
 
-async def play(make: Callable[[Scene], Any], scene: Scene, heard: Heard) -> None:
+async def play(make: Callable[[Scene], Any], scene: Scene, heard: ClientHeard) -> None:
     """Play one scene."""
-    before, behind = Listener(heard), Listener(heard)  # Errors go up, finals down.
+    before, behind = FrameTap(heard), FrameTap(heard)  # Errors go up, finals down.
     worker = PipelineWorker(
         Pipeline([before, make(scene), behind]),
         params=PipelineParams(audio_in_sample_rate=scene.rate),

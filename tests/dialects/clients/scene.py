@@ -53,7 +53,7 @@ class Scene(NamedTuple):
             yield chunk
 
 
-class Heard:
+class ClientHeard:
     """What a client heard in one scene: finals, and the answers to flushes, which may be empty."""
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class Heard:
             self.finals.append(text.strip())
 
 
-Play = Callable[[Scene, Heard], Awaitable[None]]
+Play = Callable[[Scene, ClientHeard], Awaitable[None]]
 
 
 async def _run(play: Play, scene: Scene) -> dict[str, Any]:
-    heard, error = Heard(), None
+    heard, error = ClientHeard(), None
     try:
         async with asyncio.timeout(LONGEST_S):
             await play(scene, heard)

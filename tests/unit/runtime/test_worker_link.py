@@ -105,7 +105,7 @@ def test_a_field_that_is_not_known_is_ignored() -> None:
         with_field(OPEN, type="close"),
         with_field(OPEN, session_id=7),
         with_field(OPEN, config={"sample_rate": "fast"}),
-        with_field(OPEN, config={"encoding": "opus"}),
+        with_field(OPEN, config={"encoding": "flac"}),
         with_field(OPEN, resume={"clock": 1}),
         encode(OPEN)[:-2],
         encode(OPEN)[:40],

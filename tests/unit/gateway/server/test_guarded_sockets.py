@@ -56,9 +56,7 @@ class ConnectedClient(NamedTuple):
 
 
 @asynccontextmanager
-async def connected(
-    deadlines: ClientDeadlines = SOON, path: str = "/"
-) -> AsyncIterator[ConnectedClient]:
+async def connected(deadlines: ClientDeadlines = SOON, path: str = "/") -> AsyncIterator[ConnectedClient]:
     """A client of the application."""
     app = Listener()
     async with (
