@@ -32,6 +32,7 @@ from gateway.api.speakers import SpeakerApi
 from gateway.api.tokens import TokenApi
 from gateway.api.transcriptions import TranscriptionApi
 from gateway.api.vendor_files import VendorFileApi
+from gateway.api.vendor_tokens import VendorTokenApi
 from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S
 from gateway.auth.request_guard import RequestGuard
@@ -147,6 +148,7 @@ class GatewayApp:
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
         files = FileJobs(jobs, store, settings.transcription_timeout)
+        mint = TokenMint(self._connect.secret, self._guard.authenticator.keys, self._token_uses)
         return [
             SessionViewApi(reader, self._files, jobs),  # Its paths are below those of a session.
             HistoryApi(self._history, reader, editor, self._remover, self._files),
@@ -155,7 +157,8 @@ class GatewayApp:
             VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
-            TokenApi(TokenMint(self._connect.secret, self._guard.authenticator.keys, self._token_uses)),
+            TokenApi(mint),
+            VendorTokenApi(mint),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:

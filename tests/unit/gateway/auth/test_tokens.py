@@ -12,6 +12,7 @@ from broker.errors import RegistryUnavailable
 from broker.token_uses import TokenUses
 from gateway.api.operation import routes_of
 from gateway.api.tokens import TokenApi
+from gateway.api.vendor_tokens import VendorTokenApi
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.errors import Forbidden, RequestRefused
 from gateway.auth.principal import LOCAL_USER, Principal, principal_of
@@ -118,19 +119,81 @@ def test_only_a_key_makes_tokens() -> None:
             trial.mint.mint(principal, 10)
 
 
+def post(
+    trial: TokenTrial, api: object, path: str, headers: dict[str, str], body: dict[str, object] | None = None
+) -> httpx.Response:
+    """One call of an endpoint that makes tokens."""
+    asked = Authenticator(trial.directory, open_to_local=False, tokens=trial.mint)
+    app = Starlette(routes=routes_of(api, RequestGuard(asked)))
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.post(path, json=body, headers=headers)
+
+    return asyncio.run(ask())
+
+
 def test_a_token_is_asked_for_over_http_and_bad_wishes_are_refused() -> None:
     trial = TokenTrial()
-    asked = Authenticator(trial.directory, open_to_local=False, tokens=trial.mint)
-    app = Starlette(routes=routes_of(TokenApi(trial.mint), RequestGuard(asked)))
 
-    async def post(credential: str, body: dict[str, object]) -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)
+    def ask(credential: str, body: dict[str, object]) -> httpx.Response:
         headers = {"Authorization": f"Bearer {credential}"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-            return await http.post("/v1/realtime/tokens", json=body, headers=headers)
+        return post(trial, TokenApi(trial.mint), "/v1/realtime/tokens", headers, body)
 
-    made = asyncio.run(post(trial.secret, {"uses": 2}))
+    made = ask(trial.secret, {"uses": 2})
     assert made.status_code == 201
-    assert asyncio.run(post(made.json()["token"], {})).status_code == 403
-    assert asyncio.run(post(trial.secret, {"seconds": 3601})).status_code == 400
-    assert asyncio.run(post(trial.secret, {"model": "fast"})).status_code == 400
+    assert ask(made.json()["token"], {}).status_code == 403
+    assert ask(trial.secret, {"seconds": 3601}).status_code == 400
+    assert ask(trial.secret, {"model": "fast"}).status_code == 400
+
+
+BEARER, TOKEN, XI = (
+    ("Authorization", "Bearer "),
+    ("Authorization", "Token "),
+    ("xi-api-key", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "how", "body", "where", "uses"),
+    [
+        ("/v1/realtime/client_secrets", BEARER, {"session": {"type": "transcription"}}, ["value"], 100),
+        ("/v1/realtime/client_secrets", BEARER, {"expires_after": {"seconds": 20}}, ["value"], 100),
+        (
+            "/v1/realtime/transcription_sessions",
+            BEARER,
+            {"input_audio_format": "pcm16"},
+            ["client_secret", "value"],
+            100,
+        ),
+        ("/v1/auth/grant", TOKEN, {"ttl_seconds": 20}, ["access_token"], 100),
+        ("/v1/auth/grant", TOKEN, None, ["access_token"], 100),
+        ("/v1/single-use-token/realtime_scribe", XI, None, ["token"], 1),
+    ],
+)
+def test_clients_of_other_services_get_their_tokens(
+    path: str, how: tuple[str, str], body: dict[str, object] | None, where: list[str], uses: int
+) -> None:
+    trial, (header, scheme) = TokenTrial(), how
+    api = VendorTokenApi(trial.mint)
+    answer = post(trial, api, path, {header: scheme + trial.secret}, body)
+    assert answer.status_code == 200
+    token = answer.json()
+    for name in where:
+        token = token[name]
+    assert token.startswith("ek_")  # The npm client of OpenAI takes no other.
+    for _ in range(uses):
+        assert trial.ask(token).name == "web"
+    assert trial.status(token) == 401
+    assert post(trial, api, path, {header: scheme + "dk_nobody"}, body).status_code == 401
+    assert post(trial, api, path, {header: scheme + token}, body).status_code == 401
+
+
+def test_a_token_of_another_service_lives_as_long_as_it_is_asked_for() -> None:
+    trial = TokenTrial()
+    api, headers = VendorTokenApi(trial.mint), {"Authorization": f"Token {trial.secret}"}
+    token = post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 20}).json()["access_token"]
+    trial.seconds += 20 + SKEW_S
+    assert trial.status(token) == 401
+    assert post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 0}).status_code == 400
