@@ -26,7 +26,18 @@ OUT_OF_MEMORY: Final = "used memory > 'maxmemory'"  # How every version of Redis
 FULL: Final = "it is full; raise its maxmemory (DALSTON_REDIS_MAXMEMORY where it is the embedded one)"
 
 UNREACHABLE: Final = "it can't be reached"
+ONE_SERVER: Final = (
+    "it is no Redis Cluster, whose URL begins with redis+cluster://; this one's begins with redis://"
+)
+A_CLUSTER: Final = "it is a Redis Cluster, whose URL is redis+cluster://..."
 REFUSES: Final = "it refuses; the log of this process says why"
+KNOWN_ERRORS: Final = {
+    OUT_OF_MEMORY: FULL,
+    "cluster support disabled": ONE_SERVER,
+    "Redis Cluster cannot be connected": ONE_SERVER,
+    "non local key": A_CLUSTER,
+}
+"""What errors of Redis and its library say, in parts, and what we say of them."""
 
 Argument = str | int | float | bytes
 
@@ -83,10 +94,10 @@ class Scripts:
             await self._drop_idle()
             raise self._failed(f"no answer within {self._deadline} s") from None
         except MovedError:
-            raise self._failed("it is a Redis Cluster, whose URL is redis+cluster://...") from None
+            raise self._failed(A_CLUSTER) from None
         except (RedisError, OSError, EOFError) as error:
-            why = FULL if OUT_OF_MEMORY in str(error) else str(error)
-            raise self._failed(why, _told(error)) from error
+            told = _told(error)
+            raise self._failed(told if told == FULL else str(error), told) from error
         if not self.available:
             log.info("Redis is back")
             self.available = True
@@ -132,6 +143,7 @@ class Scripts:
 
 def _told(error: Exception) -> str:
     """What clients are told: the texts of Redis and of the system name hosts, keys and our scripts."""
-    if OUT_OF_MEMORY in str(error):
-        return FULL
+    for text, told in KNOWN_ERRORS.items():
+        if text in str(error):
+            return told
     return REFUSES if isinstance(error, ResponseError | AuthenticationError) else UNREACHABLE

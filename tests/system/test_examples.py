@@ -150,6 +150,6 @@ def test_browser(block: CodeBlock, desk: Desk) -> None:
     microphone = browser_with_microphone(binary, desk.folder / "profile", desk.folder / "talk.wav")
     with site, microphone as page:
         page.open(f"http://localhost:{port}/")
-        wait_until(lambda: bool(page.evaluate("!!document.querySelector('button')")))
+        wait_until(lambda: bool(page.evaluate("document.querySelector('button')?.disabled === false")))
         page.click("button")
         wait_until(lambda: "try again" in str(page.evaluate("document.body.innerText")).lower())
