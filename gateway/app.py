@@ -34,7 +34,7 @@ from gateway.api.transcriptions import TranscriptionApi
 from gateway.api.vendor_files import VendorFileApi
 from gateway.api.vendor_tokens import VendorTokenApi
 from gateway.auth.access import check_start, make_guard, run_access
-from gateway.auth.key_directory import POLL_S
+from gateway.auth.key_directory import POLL_S, KeyDirectory
 from gateway.auth.request_guard import RequestGuard
 from gateway.auth.tokens import TokenMint
 from gateway.capacity.announcements import WorkerLost, listen
@@ -124,8 +124,9 @@ class GatewayApp:
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
-        self._token_uses = TokenUses(self._router.scripts)
-        self._guard = make_guard(settings, self._database, self._token_uses)
+        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
+        self._mint = TokenMint(self._connect.secret, keys, TokenUses(self._router.scripts))
+        self._guard = make_guard(settings, keys, self._mint)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
@@ -148,7 +149,6 @@ class GatewayApp:
         jobs = JobStore(self._database, store)
         max_bytes = settings.max_upload_mb << 20
         files = FileJobs(jobs, store, settings.transcription_timeout)
-        mint = TokenMint(self._connect.secret, self._guard.authenticator.keys, self._token_uses)
         return [
             SessionViewApi(reader, self._files, jobs),  # Its paths are below those of a session.
             HistoryApi(self._history, reader, editor, self._remover, self._files),
@@ -157,8 +157,8 @@ class GatewayApp:
             VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
-            TokenApi(mint),
-            VendorTokenApi(mint),
+            TokenApi(self._mint),
+            VendorTokenApi(self._mint),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:

@@ -4,23 +4,17 @@ A gateway that others can reach does not start without a key, unless `DALSTON_AU
 """
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import Final
 
-from broker.token_uses import TokenUses
 from gateway.auth.audit_log import AuditLog
-from gateway.auth.authenticator import Authenticator
+from gateway.auth.authenticator import Authenticator, TokenVerifier
 from gateway.auth.key_directory import KeyDirectory
 from gateway.auth.request_facts import is_loopback_host
 from gateway.auth.request_guard import RequestGuard
-from gateway.auth.tokens import TokenMint
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from runtime.logs import get_logger
-from runtime.secret import internal_secret
-from storage.api_keys.key_store import KeyStore
-from storage.database import Database
 
 log = get_logger(__name__)
 
@@ -34,14 +28,15 @@ WITHOUT_KEY: Final = (
 )
 
 
-def make_guard(settings: GatewaySettings, database: Database, uses: TokenUses | None = None) -> RequestGuard:
-    """What lets requests in, as the settings say; tokens too, where their `uses` can be counted."""
-    keys = KeyDirectory(KeyStore(database), time.monotonic)
+def make_guard(
+    settings: GatewaySettings, keys: KeyDirectory, tokens: TokenVerifier | None = None
+) -> RequestGuard:
+    """What lets requests in, as the settings say: by a key, or by one of the `tokens`."""
     authenticator = Authenticator(
         keys,
         open_to_local=is_loopback_host(_as_host(settings.gateway_host)),
         is_off=settings.auth == "off",
-        tokens=None if uses is None else TokenMint(internal_secret(settings), keys, uses),
+        tokens=tokens,
     )
     open_paths = (METRICS,) if settings.open_metrics == "on" else ()
     return RequestGuard(authenticator, AuditLog(settings.data_dir), settings.trusted_proxies, open_paths)

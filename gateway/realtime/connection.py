@@ -47,7 +47,7 @@ class ClientConnection:
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if ending.done() and not detached.done() and not writing.done():
-                await asyncio.wait([writing], timeout=self._flush_seconds(ending.result()))
+                await asyncio.wait([writing], timeout=flush_seconds(ending.result(), self._flush_timeout))
         finally:
             for task in (writing, reading, ending):
                 task.cancel()
@@ -57,10 +57,6 @@ class ClientConnection:
             await self._send_final_error(detached.result(), last)
             return False
         return await self._conclude(writing, reading)
-
-    def _flush_seconds(self, outcome: SessionOutcome) -> float:
-        restarts = outcome.code is CloseCode.RESTARTING
-        return min(self._flush_timeout, RESTART_FLUSH_S) if restarts else self._flush_timeout
 
     async def _conclude(self, writing: "asyncio.Task[SessionOutcome]", reading: "asyncio.Task[bool]") -> bool:
         failure = _failure(writing) or _failure(reading)
@@ -126,6 +122,12 @@ class ClientConnection:
         async for outgoing in self._port.events():
             await self._client.send_text(outgoing.data.decode())
         return await self._port.ended()
+
+
+def flush_seconds(outcome: SessionOutcome, flush_timeout: float) -> float:
+    """Seconds to get the last results to a client whose session ended so."""
+    restarts = outcome.code is CloseCode.RESTARTING
+    return min(flush_timeout, RESTART_FLUSH_S) if restarts else flush_timeout
 
 
 def _frame(message: Message) -> bytes | str:

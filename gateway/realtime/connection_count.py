@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from gateway.metrics import GatewayMetrics
+
+FULL: Final = "this gateway has no connection left"  # What clients are told where one may not be opened.
 
 
 class ConnectionCount:

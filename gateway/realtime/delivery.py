@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import Event
 from gateway.concurrency import first_of
-from gateway.realtime.connection import RESTART_FLUSH_S
+from gateway.realtime.connection import flush_seconds
 from gateway.sessions.outcome import SessionOutcome
 from gateway.sessions.port import SessionPort
 
@@ -15,13 +14,13 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None]]
 """Sends the client what an event means to it."""
 
 
-async def deliver(port: SessionPort, emit: Emit, flush_seconds: float) -> SessionOutcome:
+async def deliver(port: SessionPort, emit: Emit, flush_timeout: float) -> SessionOutcome:
     """Emit the events of a session that can't be resumed to its end; how it ended.
 
-    A client that does not read has `flush_seconds` for its last results.
+    A client that does not read has `flush_timeout` seconds for its last results.
     """
     try:
-        return await first_of(_emit_all(port, emit), _late(port, flush_seconds))
+        return await first_of(_emit_all(port, emit), _late(port, flush_timeout))
     finally:
         port.let_go()
 
@@ -32,8 +31,7 @@ async def _emit_all(port: SessionPort, emit: Emit) -> SessionOutcome:
     return await port.ended()
 
 
-async def _late(port: SessionPort, flush_seconds: float) -> SessionOutcome:
+async def _late(port: SessionPort, flush_timeout: float) -> SessionOutcome:
     outcome = await port.ended()
-    restarts = outcome.code is CloseCode.RESTARTING
-    await asyncio.sleep(min(flush_seconds, RESTART_FLUSH_S) if restarts else flush_seconds)
+    await asyncio.sleep(flush_seconds(outcome, flush_timeout))
     return outcome

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,16 +11,14 @@ from msgspec.structs import replace
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.types import Scope
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from broker.errors import RegistryUnavailable
-from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
-from gateway.auth.errors import RequestRefused
 from gateway.auth.principal import Principal
 from gateway.auth.request_guard import RequestGuard
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
-from gateway.http import ErrorBody, error_reply, no_capacity_reply
+from gateway.http import ErrorBody, no_capacity_reply
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
 from gateway.realtime.admission import Admission, read_pairs
@@ -28,7 +26,7 @@ from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
 from gateway.realtime.dialects.dialect import Dialect, Opening
 from gateway.realtime.dialects.handshake import Handshake
-from gateway.realtime.resumption import ConnectionRefused
+from gateway.realtime.refusal import ConnectionRefused, check_connections, restarting, serve_or_refuse
 from gateway.sessions.port import SessionPort
 from gateway.sessions.session_manager import SessionManager
 from runtime.logs import get_logger
@@ -63,6 +61,11 @@ class DialectGate:
         self._guard, self._sessions = guard, sessions
         self._admission, self._directory = admission, directory
         self._names, self._metrics, self._full = names, metrics, full
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until a client that is refused may ask again."""
+        return self._full.retry_after
 
     async def identify(self, client: WebSocket, credential: str | None) -> Principal:
         """Who a client is.
@@ -164,14 +167,7 @@ class DialectEndpoint:
 
     async def __call__(self, client: WebSocket) -> None:
         """Judge the request, accept it, and serve it to its end."""
-        with suppress(WebSocketDisconnect):  # A client that does not wait for the answer.
-            try:
-                await self._answer(client)
-            except InvalidParameter as error:
-                reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
-                await self._refuse(client, reply)
-            except (ConnectionRefused, RequestRefused) as refused:
-                await self._refuse(client, refused.reply)
+        await serve_or_refuse(self._answer(client), partial(self._refuse, client))
 
     async def _answer(self, client: WebSocket) -> None:
         opening = self._dialect.open(read_handshake(client.scope))
@@ -180,11 +176,10 @@ class DialectEndpoint:
             await known.identify(opening.credential)
         config = await known.admit(opening.config)
         if self._stopping.is_set():
-            raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
+            raise restarting()
         if self._dialect.refuses_when_full:
             await self._gate.check_room(config)
-        if self._connections.is_full:
-            raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", 5.0))
+        check_connections(self._connections, self._gate.retry_after)
         with self._connections.counted():
             await self._serve(client, opening, config, known)
 

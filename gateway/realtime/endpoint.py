@@ -1,26 +1,23 @@
 """Serves the path of the stream: refuses a client before the upgrade, or serves it to its end."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.responses import Response
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
-from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.auth.credentials import selected_subprotocol
-from gateway.auth.errors import RequestRefused
 from gateway.auth.principal import Principal
 from gateway.auth.request_guard import RequestGuard
-from gateway.http import error_reply, no_capacity_reply
 from gateway.metrics import GatewayMetrics
 from gateway.realtime.admission import Admission, read_query
 from gateway.realtime.connection import ClientConnection
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.forwarder import SessionForwarder
+from gateway.realtime.refusal import check_connections, restarting, serve_or_refuse
 from gateway.realtime.resumption import (
-    ConnectionRefused,
     ResumeRequest,
     SessionFinder,
     check_position,
@@ -63,14 +60,7 @@ class StreamEndpoint:
 
     async def __call__(self, client: WebSocket) -> None:
         """Judge the request, accept it, and serve it to its end."""
-        with suppress(WebSocketDisconnect):  # A client that does not wait for the answer.
-            try:
-                await self._answer(client)
-            except InvalidParameter as error:
-                reply = error_reply(400, "invalid_parameter", error.message, param=error.param)
-                await self._refuse(client, reply)
-            except (ConnectionRefused, RequestRefused) as refused:
-                await self._refuse(client, refused.reply)
+        await serve_or_refuse(self._answer(client), partial(self._refuse, client))
 
     async def _answer(self, client: WebSocket) -> None:
         query = read_query(client.scope["query_string"])
@@ -78,10 +68,8 @@ class StreamEndpoint:
         resume = parse_resume(query["resume"], principal) if "resume" in query else None
         config = None if resume else await self._admission.admit(query)
         if self._stopping.is_set():
-            raise ConnectionRefused(error_reply(503, "restarting", "the gateway is going away"))
-        if self._connections.is_full:
-            retry_after = self._limits.retry_after
-            raise ConnectionRefused(no_capacity_reply("this gateway has no connection left", retry_after))
+            raise restarting()
+        check_connections(self._connections, self._limits.retry_after)
         with self._connections.counted():
             if resume is not None:
                 await self._resume(client, resume)

@@ -15,6 +15,7 @@ from gateway.auth.forwarded import forwarded_headers, forwarded_principal
 from gateway.auth.principal import Principal
 from gateway.http import STREAM_PATH, error_reply, unavailable_reply
 from gateway.realtime.forwarder import ForwardRefused, SessionForwarder
+from gateway.realtime.refusal import ConnectionRefused
 from gateway.sessions.checkpoint_store import CheckpointStore, Owner
 from gateway.sessions.resume_token import is_token_of, session_of
 from gateway.sessions.session import Session
@@ -27,14 +28,6 @@ log = get_logger(__name__)
 RESUME: Final = re.compile(r"([0-9a-f]{64}):([0-9]{1,9})")
 # Partials are sent before they are checkpointed, so after a crash a client may be this many events ahead.
 AHEAD: Final = 500
-
-
-class ConnectionRefused(Exception):
-    """The answer to a client that is not accepted."""
-
-    def __init__(self, reply: Response) -> None:
-        super().__init__()
-        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)

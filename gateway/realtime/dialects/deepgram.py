@@ -1,12 +1,16 @@
 """Holds what Deepgram's two protocols for live audio share: keys, refusals, audio formats, closes."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig, parse_query
 from gateway.realtime.dialects.actions import CloseClient
+from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
 from gateway.realtime.dialects.handshake import FALSE, Handshake
 from gateway.realtime.dialects.vocabulary import make_vocabulary
 from gateway.sessions.outcome import SessionOutcome
@@ -41,6 +45,35 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
 }
 
 
+class DeepgramDialect(Dialect):
+    """What both protocols have in common; `new_id` makes the ids of requests."""
+
+    ignored: ClassVar[tuple[str, ...]]
+    """What of a query changes nothing, and is named in the answer."""
+
+    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._new_id = new_id
+
+    def refusal_headers(self, message: str) -> Mapping[str, str]:
+        """With the reason, which frameworks show."""
+        return {"dg-request-id": self._new_id(), "dg-error": message}
+
+    def opening(
+        self, handshake: Handshake, config: SessionConfig, begin: Callable[[SessionConfig, str], Conversation]
+    ) -> Opening:
+        """How a connection begins: `begin` gets the parameters in force, and the id of the request."""
+        request_id = self._new_id()
+        credential, subprotocol = deepgram_credential(handshake)
+        return Opening(
+            replace(config, vocabulary=deepgram_vocabulary(handshake)),
+            lambda in_force: begin(in_force, request_id),
+            credential,
+            subprotocol,
+            {"dg-request-id": request_id},
+            handshake.asked(self.ignored),
+        )
+
+
 def deepgram_close(outcome: SessionOutcome) -> CloseClient:
     """How a connection is closed, by how its session ended."""
     code = CloseCode.INTERNAL if outcome.code is None else outcome.code
@@ -52,11 +85,6 @@ def deepgram_credential(handshake: Handshake) -> tuple[str | None, str | None]:
     offered = handshake.key_behind(*SCHEMES)
     key = handshake.authorization(SCHEMES)
     return (key or (offered[1] if offered else None)), (offered[0] if offered else None)
-
-
-def deepgram_refusal(request_id: str, message: str) -> Mapping[str, str]:
-    """The headers of a refusal."""
-    return {"dg-request-id": request_id, "dg-error": message}
 
 
 def deepgram_config(handshake: Handshake, **more: Any) -> SessionConfig:

@@ -4,8 +4,7 @@ There is no model of turns here, so silence decides: the higher the threshold, t
 ends a turn. A turn is one utterance of the session, or several where the silence between them is shorter.
 """
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -34,14 +33,12 @@ from gateway.realtime.dialects.actions import (
 )
 from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
 from gateway.realtime.dialects.deepgram import (
+    DeepgramDialect,
     deepgram_close,
     deepgram_config,
-    deepgram_credential,
     deepgram_language,
-    deepgram_refusal,
-    deepgram_vocabulary,
 )
-from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
+from gateway.realtime.dialects.dialect import Conversation, Opening
 from gateway.realtime.dialects.flux_turn import FluxTurn
 from gateway.realtime.dialects.handshake import Handshake
 from gateway.realtime.dialects.silence_timer import SilenceTimer
@@ -55,14 +52,12 @@ IGNORED: Final = ("mip_opt_out", "numerals", "profanity_filter", "tag")
 FORCED: Final = "force-end-turn"
 
 
-class DeepgramFlux(Dialect):
+class DeepgramFlux(DeepgramDialect):
     """The protocol of `/v2/listen`; `new_id` makes the ids of requests."""
 
     name = "flux"
     path = "/v2/listen"
-
-    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
-        self._new_id = new_id
+    ignored = IGNORED
 
     def open(self, handshake: Handshake) -> Opening:
         """What a client asks for."""
@@ -75,21 +70,9 @@ class DeepgramFlux(Dialect):
             min_silence_ms=thresholds.min_silence_ms,
             word_timestamps="true",
         )
-        config = replace(config, vocabulary=deepgram_vocabulary(handshake))
-        request_id = self._new_id()
-        credential, subprotocol = deepgram_credential(handshake)
-        return Opening(
-            config,
-            lambda in_force: FluxConversation(in_force, thresholds, request_id),
-            credential,
-            subprotocol,
-            {"dg-request-id": request_id},
-            handshake.asked(IGNORED),
+        return self.opening(
+            handshake, config, lambda in_force, request_id: FluxConversation(in_force, thresholds, request_id)
         )
-
-    def refusal_headers(self, message: str) -> Mapping[str, str]:
-        """With the reason, which frameworks show."""
-        return deepgram_refusal(self._new_id(), message)
 
 
 class FluxConversation(Conversation):

@@ -1,8 +1,7 @@
 """Speaks Deepgram's protocol for live audio, version 1: `GET /v1/listen`."""
 
 import hashlib
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,16 +22,14 @@ from gateway.realtime.dialects.actions import (
 from gateway.realtime.dialects.audio_clock import audio_seconds
 from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
 from gateway.realtime.dialects.deepgram import (
+    DeepgramDialect,
     deepgram_close,
     deepgram_config,
-    deepgram_credential,
     deepgram_language,
-    deepgram_refusal,
-    deepgram_vocabulary,
 )
 from gateway.realtime.dialects.deepgram_channel import ChannelProgress
 from gateway.realtime.dialects.deepgram_results import ModelDescription
-from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
+from gateway.realtime.dialects.dialect import Conversation, Opening
 from gateway.realtime.dialects.handshake import FALSE, TRUE, Handshake
 from gateway.realtime.dialects.vocabulary import make_vocabulary
 from gateway.sessions.outcome import SessionOutcome
@@ -86,14 +83,12 @@ def _endpointing(handshake: Handshake) -> int | None:
     return min(max(round(asked), low), high)
 
 
-class DeepgramListen(Dialect):
+class DeepgramListen(DeepgramDialect):
     """The protocol of `/v1/listen`; `new_id` makes the ids of requests."""
 
     name = "deepgram"
     path = "/v1/listen"
-
-    def __init__(self, new_id: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
-        self._new_id = new_id
+    ignored = IGNORED
 
     def open(self, handshake: Handshake) -> Opening:
         """What a client asks for."""
@@ -106,21 +101,9 @@ class DeepgramListen(Dialect):
             word_timestamps="true",
             channel_mode="separate" if handshake.flag("multichannel") else "mix",
         )
-        config = replace(config, vocabulary=deepgram_vocabulary(handshake))
-        request_id = self._new_id()
-        credential, subprotocol = deepgram_credential(handshake)
-        return Opening(
-            config,
-            lambda in_force: ListenConversation(in_force, options, request_id),
-            credential,
-            subprotocol,
-            {"dg-request-id": request_id},
-            handshake.asked(IGNORED),
+        return self.opening(
+            handshake, config, lambda in_force, request_id: ListenConversation(in_force, options, request_id)
         )
-
-    def refusal_headers(self, message: str) -> Mapping[str, str]:
-        """With the reason, which frameworks show."""
-        return deepgram_refusal(self._new_id(), message)
 
 
 class ListenConversation(Conversation):

@@ -13,6 +13,7 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.auth.errors import RequestRefused
 from gateway.auth.principal import Principal
+from gateway.realtime.connection_count import FULL
 from gateway.realtime.listener import ListenerParts
 from gateway.realtime.riva.answers import config_response, recognize_response
 from gateway.realtime.riva.calls import REFUSALS, STATUSES, Context, check_end, parse, receive, request_of
@@ -120,7 +121,7 @@ class RivaService:
     def _counted(self) -> Iterator[None]:
         """Count a connection, if there may be one more."""
         if self._parts.connections.is_full:
-            raise SessionError(CloseCode.NO_CAPACITY, "this gateway has no connection left")
+            raise SessionError(CloseCode.NO_CAPACITY, FULL)
         self._parts.metrics.dialects.labels(DIALECT).inc()
         with self._parts.connections.counted():
             yield

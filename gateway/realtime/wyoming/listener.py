@@ -4,6 +4,7 @@ import asyncio
 import socket
 from typing import Final
 
+from gateway.realtime.connection_count import FULL
 from gateway.realtime.listener import ListenerParts
 from gateway.realtime.wyoming.connection import DIALECT, WyomingConnection
 from gateway.realtime.wyoming.program import WyomingProgram
@@ -69,7 +70,7 @@ class WyomingListener:
     async def _serve(self, connection: WyomingConnection) -> None:
         connections = self._parts.connections
         if connections.is_full:
-            await connection.refuse("this gateway has no connection left", "no_capacity")
+            await connection.refuse(FULL, "no_capacity")
             return
         self._parts.metrics.dialects.labels(DIALECT).inc()
         with connections.counted():

@@ -1,16 +1,23 @@
 """A server that others could use does not start without a key, unless it is told to."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.auth.access import check_start, make_guard, run_access
+from gateway.auth.key_directory import KeyDirectory
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from storage.api_keys.key_store import KeyStore
 from storage.database import Database
+
+
+def keys_of(database: Database) -> KeyDirectory:
+    """The keys in a database."""
+    return KeyDirectory(KeyStore(database), time.monotonic)
 
 
 def start(folder: Path, *, key: bool = False, **settings: Any) -> None:
@@ -21,7 +28,7 @@ def start(folder: Path, *, key: bool = False, **settings: Any) -> None:
         KeyStore(database).create("first", ["admin"])
     read = GatewaySettings(data_dir=folder, **settings)
     try:
-        asyncio.run(check_start(read, make_guard(read, database).authenticator))
+        asyncio.run(check_start(read, make_guard(read, keys_of(database)).authenticator))
     finally:
         database.close()
 
@@ -46,7 +53,7 @@ def test_a_server_that_lets_everybody_in_warns_again_and_again(
 ) -> None:
     async def main() -> None:
         settings = GatewaySettings(data_dir=tmp_path, auth="off")
-        guard = make_guard(settings, Database(settings.database))
+        guard = make_guard(settings, keys_of(Database(settings.database)))
         running = asyncio.create_task(run_access(settings, guard.authenticator, warn_s=0.0))
         while caplog.text.count("DALSTON_AUTH=off") < 2:
             await asyncio.sleep(0)

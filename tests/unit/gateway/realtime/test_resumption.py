@@ -15,9 +15,9 @@ from dalston_realtime.protocol.events import ServerWarning
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.auth.forwarded import forwarded_headers
 from gateway.auth.principal import LOCAL_USER, Principal
+from gateway.realtime.refusal import ConnectionRefused
 from gateway.realtime.resumption import (
     AHEAD,
-    ConnectionRefused,
     ResumeRequest,
     SessionFinder,
     check_position,
