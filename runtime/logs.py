@@ -16,6 +16,8 @@ Processor: TypeAlias = structlog.typing.Processor
 EventDict: TypeAlias = structlog.typing.EventDict
 WrappedLogger: TypeAlias = structlog.typing.WrappedLogger
 
+HTTP_CLIENT: Final = "httpx"  # Its lines have the URL of every request, with its query string.
+
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -48,6 +50,7 @@ def configure_logging(process: str, level: str, form: LogFormat = "text") -> Non
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.getLogger(HTTP_CLIENT).setLevel(logging.WARNING)
     route_to_logging()
 
 

@@ -47,6 +47,13 @@ def test_a_line_of_text_has_the_level_the_process_and_the_values(capsys: pytest.
     assert traceback[-1] == "ValueError: bad"
 
 
+def test_no_request_of_ours_is_told_with_its_url(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("gateway", "info")
+    logging.getLogger("httpx").info("HTTP Request: GET http://host/hook?key=secret")
+    logging.getLogger("httpx").warning("slow")
+    assert capsys.readouterr().err.splitlines() == ["WARNING gateway slow"]
+
+
 def test_a_line_of_json_has_them_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     first, second, third = map(json.loads, lines("json", capsys))
     assert first.pop("timestamp").endswith("Z")
