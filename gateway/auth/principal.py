@@ -17,8 +17,9 @@ NO_LIMITS: Final = KeyLimits()
 class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
-    A token that was made from a key has the `id` and the `name` of that key, and `is_token`. Who has no key
-    is counted by the `network` of their address, or, where that is "", not at all: on this machine.
+    A token that was made from a key has the `id` and the `name` of that key, and `is_token`; it may be for
+    sessions of one `model` alone, and of at most `session_seconds`. Who has no key is counted by the
+    `network` of their address, or, where that is "", not at all: on this machine.
     """
 
     id: str
@@ -27,6 +28,18 @@ class Principal:
     limits: KeyLimits = NO_LIMITS
     is_token: bool = False
     network: str = ""
+    model: str | None = None
+    session_seconds: int | None = None
+
+    def choose_model(self, asked: str | None) -> str | None:
+        """The model of a session for which `asked` was asked, None for none.
+
+        Raises:
+            Forbidden: it is another one than they may use.
+        """
+        if self.model is not None and asked not in (None, self.model):
+            raise Forbidden(f"this token is for the model {self.model} alone")
+        return self.model or asked
 
     @property
     def account(self) -> str:
