@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import MsgspecError
 from starlette.applications import Starlette
@@ -64,6 +64,7 @@ from gateway.workers.assignment import ReassignLimits, WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
+from runtime.extras import require_extra
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.api_keys.key_store import KeyStore
@@ -80,6 +81,9 @@ from storage.recordings.joining import JoinedRecording
 from storage.recordings.presence import RecordingTimes
 from storage.recordings.service import RecordingService
 from storage.tables import RECORDING
+
+if TYPE_CHECKING:
+    from gateway.traces import SessionTraces  # Only with the extra `traces`.
 
 log = get_logger(__name__)
 
@@ -122,6 +126,7 @@ class GatewayApp:
         sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
+        self._traces = make_traces(settings)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
         keys = KeyDirectory(KeyStore(self._database), time.monotonic)
@@ -170,6 +175,7 @@ class GatewayApp:
             LivenessLimits(first_word=settings.worker_connect_timeout),
             ReassignLimits(window=settings.resume_window),
             unreachable=lambda: self._reachability.problems,
+            traces=self._traces,
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(
@@ -298,8 +304,24 @@ class GatewayApp:
             await listener.close()
         await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
         await asyncio.to_thread(self._history.close, HISTORY_S)
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
         await self._router.close()
         await self._checkpoints.close()
+
+
+def make_traces(settings: GatewaySettings) -> "SessionTraces | None":
+    """Where the traces of sessions go, if they are wanted.
+
+    Raises:
+        StartupError: the library for it is not installed.
+    """
+    if settings.traces_url is None:
+        return None
+    require_extra("traces", "DALSTON_TRACES_URL")
+    from gateway.traces import SessionTraces
+
+    return SessionTraces.at(settings.traces_url, settings.traces_share)
 
 
 def make_routes(

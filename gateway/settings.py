@@ -118,6 +118,14 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     open_metrics: Literal["off", "on"] = Field(
         "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
     )
+    traces_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP endpoint (HTTP) for a trace of each session; unset: none",
+    )
+    traces_share: float = Field(
+        0.1, ge=0, le=1, description="share of the finals that have a span for each step in a trace, 0 to 1"
+    )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="connections of this gateway for live audio at once"
     )
