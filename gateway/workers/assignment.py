@@ -14,6 +14,7 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slot_queue import OnQueued
 from gateway.capacity.slots import SlotManager
+from gateway.capacity.waiting_memory import WaitingMemory
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
@@ -57,6 +58,7 @@ class WorkerAccess:
 
     `open` connects to a worker. `new_suffix` makes the names of a session's connections
     differ. `clock` counts seconds. `unreachable` has the ids of workers that are known not to be reached.
+    `waiting` is what sessions may keep until they have one.
     """
 
     slots: SlotManager
@@ -68,6 +70,7 @@ class WorkerAccess:
     new_suffix: Callable[[], str] = lambda: secrets.token_hex(2)
     clock: Callable[[], float] = time.monotonic
     unreachable: Callable[[], Collection[str]] = tuple
+    waiting: WaitingMemory = field(default_factory=WaitingMemory)
 
 
 class WorkerAssignment:
