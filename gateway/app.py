@@ -40,6 +40,7 @@ from gateway.auth.tokens import TokenMint
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
+from gateway.capacity.waiting_memory import WaitingLimits, WaitingMemory
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
@@ -176,6 +177,9 @@ class GatewayApp:
             ReassignLimits(window=settings.resume_window),
             unreachable=lambda: self._reachability.problems,
             traces=self._traces,
+            waiting=WaitingMemory(
+                WaitingLimits(round(settings.waiting_session_mb * 2**20), round(settings.waiting_mb * 2**20))
+            ),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(

@@ -81,6 +81,12 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     queue_timeout: float = Field(
         30.0, ge=0, le=DAY_S, description="seconds that a session waits for a slot before it is refused"
     )
+    waiting_session_mb: float = Field(
+        2.0, gt=0, le=1_000, description="MiB kept of what a client sends while its session waits for a slot"
+    )
+    waiting_mb: float = Field(
+        256.0, gt=0, le=1_000_000, description="MiB of all of these; then no further session waits"
+    )
     overflow_allowed: Annotated[frozenset[Overflow], NoDecode, BeforeValidator(_parse_overflows)] = Field(
         "reject,queue,degrade",
         validate_default=True,

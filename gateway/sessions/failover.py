@@ -51,6 +51,9 @@ class Failover:
         self._worker: WorkerConnection | None = None
         self._is_planned = False  # The worker of before has said that it is going away.
         self.input = ClientInput(state, self._feeder, self._liveness)
+        self._is_queued = False
+        if self._had_worker:
+            self._feeder.wait_for_worker(access.waiting)
 
     @property
     def worker_id(self) -> str:
@@ -100,6 +103,10 @@ class Failover:
         return await self._serve_by(worker)
 
     def _on_queued(self, position: int, expected_wait: float | None) -> None:
+        """Tell the client where it is; nobody begins to wait where nothing can be kept of what they send."""
+        if not self._is_queued and self._access.waiting.is_full:
+            raise SessionError(CloseCode.NO_CAPACITY, "too much audio of others waits for a slot")
+        self._is_queued = True
         self._state.events.append(SessionQueued(position=position, expected_wait=expected_wait))
 
     async def _serve_by(self, worker: WorkerConnection) -> SessionOutcome | None:

@@ -212,7 +212,8 @@ class Session:
         try:
             return await first_of(self._failover.run(), _result(self._requested_end))
         except SessionError as error:
-            return SessionOutcome.error(error.code, error.message)
+            again = self._limits.retry_after if error.code is CloseCode.NO_CAPACITY else None
+            return SessionOutcome.error(error.code, error.message, again)
         except NoCapacity as refusal:
             return SessionOutcome.error(CloseCode.NO_CAPACITY, refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:

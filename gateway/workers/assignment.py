@@ -15,6 +15,7 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slot_queue import OnQueued
 from gateway.capacity.slots import SlotManager
+from gateway.capacity.waiting_memory import WaitingMemory
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
@@ -62,6 +63,7 @@ class WorkerAccess:
     `open` connects to a worker. `new_suffix` makes the names of a session's connections
     differ. `clock` counts seconds. `unreachable` has the ids of workers that are known not to be reached.
     Where sessions have `traces`, workers say of each result where its time went.
+    `waiting` is what sessions may keep until they have one.
     """
 
     slots: SlotManager
@@ -74,6 +76,7 @@ class WorkerAccess:
     clock: Callable[[], float] = time.monotonic
     unreachable: Callable[[], Collection[str]] = tuple
     traces: "SessionTraces | None" = None
+    waiting: WaitingMemory = field(default_factory=WaitingMemory)
 
 
 class WorkerAssignment:
