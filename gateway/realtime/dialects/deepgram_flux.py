@@ -31,7 +31,7 @@ from gateway.realtime.dialects.actions import (
     SayFrame,
     say,
 )
-from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
+from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object, plain_texts
 from gateway.realtime.dialects.deepgram import (
     DeepgramDialect,
     deepgram_close,
@@ -205,4 +205,4 @@ class FluxConversation(Conversation):
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
-    return tuple(map(str, value)) if isinstance(value, list) else None
+    return plain_texts(value) if isinstance(value, list) else None

@@ -20,7 +20,7 @@ from gateway.realtime.dialects.actions import (
     say,
 )
 from gateway.realtime.dialects.audio_clock import audio_seconds
-from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
+from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object, plain_texts
 from gateway.realtime.dialects.deepgram import (
     DeepgramDialect,
     deepgram_close,
@@ -152,7 +152,7 @@ class ListenConversation(Conversation):
         terms = message.get("keyterms")
         if terms is None:
             return [say({"type": "ConfigureSuccess", "request_id": self._id})]
-        phrases = make_vocabulary(str(term) for term in terms) if isinstance(terms, list) else ()
+        phrases = make_vocabulary(plain_texts(terms))
         if not self._takes_vocabulary:
             failure = {"code": "CONFIGURE_KEYTERMS_NOT_SUPPORTED", "description": "the model takes none"}
             return [say({"type": "ConfigureFailure", "request_id": self._id, **failure})]
