@@ -17,6 +17,7 @@ from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from broker.token_uses import TokenUses
+from broker.usage import UsageCounters
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.file_jobs import FileJobs
@@ -37,6 +38,7 @@ from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S, KeyDirectory
 from gateway.auth.request_guard import RequestGuard
 from gateway.auth.tokens import TokenMint
+from gateway.auth.usage_limits import LimitPolicy, UsageLimits
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
@@ -128,11 +130,13 @@ class GatewayApp:
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
         self._traces = make_traces(settings)
+        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
+        self._counters = UsageCounters(self._router.scripts)
+        self._usage = UsageLimits(self._counters, keys, LimitPolicy.of(settings), metrics)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
-        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
         self._mint = TokenMint(self._connect.secret, keys, TokenUses(self._router.scripts))
-        self._guard = make_guard(settings, keys, self._mint)
+        self._guard = make_guard(settings, keys, self._mint, self._usage)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
@@ -162,7 +166,7 @@ class GatewayApp:
             TranscriptionApi(files, max_bytes),
             VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
-            KeyApi(KeyStore(self._database), self._guard),
+            KeyApi(KeyStore(self._database), self._guard, self._counters),
             TokenApi(self._mint),
             VendorTokenApi(self._mint),
         ]
@@ -183,7 +187,12 @@ class GatewayApp:
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(
-            access, self._checkpoints, limits, recordings=self._recordings, history=self._history
+            access,
+            self._checkpoints,
+            limits,
+            recordings=self._recordings,
+            history=self._history,
+            usage=self._usage,
         )
 
     def _make_recordings(self, settings: GatewaySettings, lost: float) -> RecordingService:
@@ -264,6 +273,7 @@ class GatewayApp:
             group.create_task(self._upkeep.run())
             group.create_task(self._recording_upkeep.run())
             group.create_task(self._slots.run())
+            group.create_task(self._usage.leases.run())
             group.create_task(self._checkpoints.run())
             on_slots = self._slots.queue.on_slots_changed
             group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
@@ -299,8 +309,8 @@ class GatewayApp:
         await self._sessions.wait_over(deadline)
 
     async def release_slots(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every slot is released."""
-        await self._slots.wait_settled(deadline)
+        """Wait up to `deadline` seconds until every slot and every lease is released."""
+        await asyncio.gather(self._slots.wait_settled(deadline), self._usage.leases.wait_settled(deadline))
 
     async def close(self) -> None:
         """Write what recordings and the history have not got yet, and close the connections."""

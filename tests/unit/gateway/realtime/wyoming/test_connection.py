@@ -37,6 +37,10 @@ class HandWriter:
         """Keep it."""
         self.written.feed_data(data)
 
+    def get_extra_info(self, _name: str, default: object) -> object:
+        """It has no address."""
+        return default
+
     async def drain(self) -> None:
         """The client reads everything."""
 
@@ -55,7 +59,11 @@ def parts(slots: FakeSlots) -> ListenerParts:
     async def admit(config: SessionConfig) -> SessionConfig:
         return config
 
-    gate = SimpleNamespace(admit=admit, begin=lambda c, p: sessions.begin(c, p, resumable=False))
+    gate = SimpleNamespace(
+        admit=admit,
+        reserve=sessions.reserve,
+        begin=lambda c, p, lease: sessions.begin(c, p, lease, resumable=False),
+    )
     return cast(
         ListenerParts,
         SimpleNamespace(
