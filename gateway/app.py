@@ -48,6 +48,7 @@ from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
 from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
+from gateway.realtime.dialects.openai_session import describe_session
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.listener import ListenerParts, ListenerTimes
@@ -158,7 +159,7 @@ class GatewayApp:
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard),
             TokenApi(self._mint),
-            VendorTokenApi(self._mint),
+            VendorTokenApi(self._mint, describe_session),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:

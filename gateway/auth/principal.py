@@ -16,7 +16,8 @@ NO_LIMITS: Final = KeyLimits()
 class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
-    A token that was made from a key has the `id` and the `name` of that key, and `is_token`.
+    A token that was made from a key has the `id` and the `name` of that key, and `is_token`; `session` is the
+    JSON of what whoever made it said of its sessions.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Principal:
     scopes: frozenset[Scope]
     limits: KeyLimits = NO_LIMITS
     is_token: bool = False
+    session: str | None = None
 
     def require(self, scope: Scope) -> None:
         """Refuse who may not do what `scope` allows.
