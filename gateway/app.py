@@ -51,6 +51,7 @@ from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
 from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
+from gateway.realtime.dialects.openai_session import describe_session
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.listener import ListenerParts, ListenerTimes
@@ -168,7 +169,7 @@ class GatewayApp:
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard, self._counters),
             TokenApi(self._mint),
-            VendorTokenApi(self._mint),
+            VendorTokenApi(self._mint, describe_session),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
