@@ -1,6 +1,6 @@
 /** Is the page of operators: workers, stages, sessions and keys, kept up to date by one stream. */
 
-import { call, eventsOf } from "./api.js";
+import { call, eventsOf, showError } from "./api.js";
 import { Window, together } from "./figures.js";
 import { duration, find, make, moment, notice } from "./ui.js";
 
@@ -17,7 +17,7 @@ async function watch() {
       for await (const event of eventsOf(EVENTS)) show(event);
       notice("warning", "The gateway goes away. This page connects again.");
     } catch (error) {
-      notice("error", error.message);
+      showError(error);
       if (error.status === 401 || error.status === 403) return;
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -91,7 +91,7 @@ async function drain(id, isDraining) {
   try {
     await call(`/v1/realtime/workers/${encodeURIComponent(id)}/drain`, { method: isDraining ? "DELETE" : "POST" });
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
   pending = null;
 }
