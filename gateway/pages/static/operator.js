@@ -7,6 +7,7 @@ import { duration, find, make, moment, notice } from "./ui.js";
 const EVENTS = "/v1/realtime/operator/events";
 const AGAIN_MS = 2_000; // Milliseconds until a stream that broke is opened again.
 const STAGES = { receiver: null, vad: 20, asr: 250, assembler: null, sender: 10 }; // Milliseconds of the budget.
+const FINAL_MS = 280; // Milliseconds of the budget of a final in a worker: those of its stages.
 
 const windows = new Map();
 let pending = null; // The worker whose drain is being changed.
@@ -98,19 +99,25 @@ async function drain(id, isDraining) {
 
 function showStages(figures) {
   const all = Object.values(figures);
+  const measured = (name, counterOf) => windowOf(name, together(all.map(counterOf).filter(Boolean)));
   const rows = Object.entries(STAGES).map(([stage, budget]) => {
-    const [waiting, seconds] = ["queues", "seconds"].map((kind) => windowOf(`${kind} ${stage}`, together(all.map((each) => each[kind]?.[stage]).filter(Boolean))));
-    const times = [0.5, 0.95].map((share) => seconds.quantile(share)).map((value) => value === null ? null : value * 1000);
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, stage),
-      make("td", { class: "number" }, waiting.mean === null ? "–" : waiting.mean.toFixed(1)),
-      ...times.map((time) => make("td", { class: `number ${budget && time > budget ? "over" : ""}` }, time === null ? "–" : `${time.toFixed(0)} ms`)),
-      make("td", { class: "number" }, budget ? `${budget} ms` : "–"),
-    );
+    const [waiting, seconds] = ["queues", "seconds"].map((kind) => measured(`${kind} ${stage}`, (each) => each[kind]?.[stage]));
+    return timeRow(stage, waiting.mean, seconds, budget);
   });
-  find("stages").replaceChildren(...rows);
+  const finals = measured("finals", (each) => each.finals);
+  find("stages").replaceChildren(...rows, timeRow("time to final, behind the silence", null, finals, FINAL_MS));
+}
+
+function timeRow(name, waiting, seconds, budget) {
+  const times = [0.5, 0.95].map((share) => seconds.quantile(share)).map((value) => value === null ? null : value * 1000);
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, name),
+    make("td", { class: "number" }, waiting === null ? "–" : waiting.toFixed(1)),
+    ...times.map((time) => make("td", { class: `number ${budget && time > budget ? "over" : ""}` }, time === null ? "–" : `${time.toFixed(0)} ms`)),
+    make("td", { class: "number" }, budget ? `${budget} ms` : "–"),
+  );
 }
 
 function showSessions(sessions) {

@@ -22,6 +22,10 @@ dalston_stage_queue_messages_bucket{stage="asr",le="1.0"} 2.0
 dalston_stage_queue_messages_bucket{stage="asr",le="+Inf"} 3.0
 dalston_stage_queue_messages_count{stage="asr"} 3.0
 dalston_stage_queue_messages_sum{stage="asr"} 7.0
+# TYPE dalston_final_seconds histogram
+dalston_final_seconds_bucket{le="0.1"} 3.0
+dalston_final_seconds_count 4.0
+dalston_final_seconds_sum 0.5
 # TYPE dalston_asr_batch_size histogram
 dalston_asr_batch_size_count{kind="final",reason="full"} 2.0
 dalston_asr_batch_size_sum{kind="final",reason="full"} 8.0
@@ -64,6 +68,7 @@ def test_figures_are_read_from_the_metrics_of_a_worker() -> None:
     figures = read_figures(METRICS)
     asr = figures.queues["asr"]
     assert (asr.count, asr.sum, asr.buckets) == (3.0, 7.0, {"1.0": 2.0, "+Inf": 3.0})
+    assert (figures.finals.count, figures.finals.sum, figures.finals.buckets) == (4.0, 0.5, {"0.1": 3.0})
     assert (figures.batches.count, figures.batches.sum) == (3.0, 9.0)
 
 
