@@ -1,4 +1,4 @@
-"""Reads from the metrics of a worker what operators look at: messages, seconds of stages and finals, batches."""
+"""Reads from the metrics of a worker what operators see: messages, times of stages and finals, batches."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
