@@ -26,7 +26,7 @@ from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
-from gateway.api.operator import OperatorApi
+from gateway.api.operator import OperatorApi, StreamEnds
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
@@ -147,7 +147,8 @@ class GatewayApp:
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
-        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, self._stopping)
+        ends = StreamEnds(self._stopping, self._guard.authenticator.holds)
+        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends)
         sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
             self._guard, self._endpoint, rest, operator, *self._kept_apis(settings), sockets=sockets

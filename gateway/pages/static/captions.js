@@ -1,6 +1,6 @@
 /** Is the page of live captions: what is said into a microphone, a tab or a file becomes text. */
 
-import { askForKey, call, sentence } from "./api.js";
+import { call, keyButton, sentence, showError } from "./api.js";
 import { AudioCapture } from "./dalston.js";
 import { showLatency } from "./latency.js";
 import { showOverlay } from "./overlay.js";
@@ -11,6 +11,7 @@ import { TranscriptView } from "./transcript-view.js";
 import { clock, download, duration, find, make, notice } from "./ui.js";
 
 const TYPES = { txt: "text/plain", srt: "application/x-subrip", vtt: "text/vtt" };
+const LAST_WORDS = "The last words are on their way.";
 const ENDED = {
   unplugged: ["warning", "The microphone is gone. What was said until then is here."],
   ended: ["info", "The recording is at its end."],
@@ -19,15 +20,17 @@ const ENDED = {
 const view = new TranscriptView(find("transcript"));
 let recorder = null;
 let finals = [];
+let offset = 0; // Seconds of what was said before the session that runs.
 let kept = null; // The id of the session in the history.
 
-/** Record with `open`, which begins on a recorder; `again` starts it once more. */
-async function record(begin) {
+/** Record what `begin` opens on a recorder; where it goes on after a fault, the text so far stays. */
+async function record(begin, goesOn = false) {
   recorder?.abandon();
   const mine = (recorder = new Recorder());
-  finals = [];
+  if (!goesOn) finals = [];
+  offset = finals.at(-1)?.end ?? 0;
   kept = null;
-  view.clear();
+  if (!goesOn) view.clear();
   notice();
   showRunning(true);
   mine.onlevel = showLevel;
@@ -57,7 +60,7 @@ function follow(mine, session, begin) {
   on("transcript.final", addFinal);
   on("warning", ({ message }) => notice("warning", sentence(message)));
   on("error", ({ message, recoverable }) => recoverable && notice("warning", sentence(message)));
-  on("session.restarted", () => notice("info", "The server had given the session up; another one goes on with it."));
+  on("session.restarted", () => notice("warning", "The server has ended the session. Keep talking: another one goes on with it."));
   on("state", ({ state }) => showState(state));
   session.done.then(
     () => mine === recorder && showEnd(),
@@ -65,7 +68,8 @@ function follow(mine, session, begin) {
   );
 }
 
-function addFinal(event) {
+function addFinal({ start, end, ...rest }) {
+  const event = start === undefined ? rest : { ...rest, start: start + offset, end: end + offset };
   view.addFinal(event);
   if (event.text) finals.push(event);
   find("empty").hidden = true;
@@ -80,14 +84,11 @@ async function finish(kind, text) {
   await recorder.stop();
 }
 
-async function stopWith(error, begin) {
+function stopWith(error, begin) {
   recorder.abandon();
   showRunning(false);
-  if (error.status === 401 && (await askForKey())) {
-    record(begin);
-    return;
-  }
-  const retry = make("button", { onclick: () => record(begin) }, "Try again");
+  const again = () => record(begin, true);
+  const retry = keyButton(error, again) ?? make("button", { onclick: again }, "Try again");
   const when = error.retryAfter ? ` A place may be free in ${Math.ceil(error.retryAfter)} s.` : "";
   notice("error", sentence(error.message) + when, retry);
 }
@@ -112,6 +113,7 @@ function showRunning(isRunning) {
 
 function showEnd() {
   showRunning(false);
+  if (find("notice").textContent === LAST_WORDS) notice();
   if (finals.length === 0) find("empty").hidden = false;
   if (!kept) return;
   find("kept").href = `/sessions/${encodeURIComponent(kept)}`;
@@ -178,7 +180,7 @@ async function enhance() {
     await call(`/v1/realtime/sessions/${encodeURIComponent(kept)}/enhance`, { method: "POST", body: {} });
     location.assign(find("kept").href);
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
 }
 
@@ -199,7 +201,7 @@ function prepare() {
   find("tab").onclick = () => record(tab);
   find("tab").disabled = !navigator.mediaDevices?.getDisplayMedia;
   find("stop").onclick = () => {
-    if (find("stop").textContent === "Stop" && recorder.session) finish("info", "The last words are on their way.").then(() => {});
+    if (find("stop").textContent === "Stop" && recorder.session) finish("info", LAST_WORDS);
     else { recorder.abandon(); showEnd(); }
   };
   find("file").onchange = ({ target }) => { openFile(target.files[0]); target.value = ""; };
@@ -218,7 +220,7 @@ function prepare() {
   };
   addEventListener("pagehide", () => recorder?.abandon());
   navigator.mediaDevices?.addEventListener("devicechange", offerDevices);
-  offerModels().catch((error) => notice("error", error.message));
+  offerModels().catch(showError);
   offerDevices();
 }
 

@@ -11,6 +11,7 @@ const SENTENCES = {
   OverconstrainedError: ["microphone_missing", "The microphone that was chosen is not there any more."],
   AbortError: ["capture_aborted", "The recording could not be started."],
 };
+const NO_TAB = ["capture_denied", "Nothing is shared. Choose a tab, and share its sound."];
 
 /**
  * Sound that comes in: 100 ms at a time in `onaudio(samples: Int16Array, peak: number)`, the channels
@@ -29,7 +30,7 @@ export class AudioCapture {
   static async microphone({ deviceId, echoCancellation = false, noiseSuppression = false, channels = 1 } = {}) {
     const audio = { echoCancellation, noiseSuppression, channelCount: { ideal: channels } };
     if (deviceId) audio.deviceId = { exact: deviceId };
-    return AudioCapture.#ofStream((media) => media.getUserMedia({ audio }), channels);
+    return AudioCapture.#ofStream((media) => media.getUserMedia({ audio }), channels, "unplugged");
   }
 
   /** The sound of a tab or a window, which the browser lets its user choose. */
@@ -38,7 +39,7 @@ export class AudioCapture {
       const stream = await media.getDisplayMedia({ audio: true, video: true });
       for (const track of stream.getVideoTracks()) track.enabled = false;
       return stream;
-    }, channels);
+    }, channels, "ended");
   }
 
   /** The sound of an `<audio>` or `<video>` element while it plays; it is heard too. */
@@ -51,7 +52,7 @@ export class AudioCapture {
     return capture;
   }
 
-  static async #ofStream(open, channels) {
+  static async #ofStream(open, channels, atEnd) {
     if (!navigator.mediaDevices) throw new DalstonError("insecure_context", "A browser gives the microphone to https:// pages and to localhost only.");
     let context = new AudioContext();
     const resuming = resumed(context);
@@ -60,7 +61,7 @@ export class AudioCapture {
       stream = await open(navigator.mediaDevices);
     } catch (error) {
       context.close();
-      throw captureError(error);
+      throw atEnd === "ended" && error.name === "NotAllowedError" ? new DalstonError(...NO_TAB) : captureError(error);
     }
     const [track] = stream.getAudioTracks();
     if (!track) {
@@ -72,7 +73,7 @@ export class AudioCapture {
     context = await atRateOf(track, context);
     const capture = await AudioCapture.#of(context, context.createMediaStreamSource(stream), channels);
     capture.#stream = stream;
-    track.addEventListener("ended", () => capture.#end("unplugged"));
+    track.addEventListener("ended", () => capture.#end(atEnd));
     return capture;
   }
 
