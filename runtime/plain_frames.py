@@ -14,11 +14,7 @@ import struct
 from typing import Any, Final
 
 from websockets.asyncio.connection import Connection
-from websockets.frames import (
-    Frame,
-    Opcode,
-    apply_mask,  # type: ignore[attr-defined]
-)
+from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.protocol import SERVER, Protocol, State
 
 OPCODES: Final = {0x80 | Opcode.TEXT: Opcode.TEXT, 0x80 | Opcode.BINARY: Opcode.BINARY}
