@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import MsgspecError
 from starlette.applications import Starlette
@@ -26,7 +26,7 @@ from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
-from gateway.api.operator import OperatorApi
+from gateway.api.operator import OperatorApi, StreamEnds
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
@@ -42,6 +42,7 @@ from gateway.auth.usage_limits import LimitPolicy, UsageLimits
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
+from gateway.capacity.waiting_memory import WaitingLimits, WaitingMemory
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
@@ -50,6 +51,7 @@ from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
 from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
+from gateway.realtime.dialects.openai_session import describe_session
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.listener import ListenerParts, ListenerTimes
@@ -66,6 +68,7 @@ from gateway.workers.assignment import ReassignLimits, WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
+from runtime.extras import require_extra
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.api_keys.key_store import KeyStore
@@ -82,6 +85,9 @@ from storage.recordings.joining import JoinedRecording
 from storage.recordings.presence import RecordingTimes
 from storage.recordings.service import RecordingService
 from storage.tables import RECORDING
+
+if TYPE_CHECKING:
+    from gateway.traces import SessionTraces  # Only with the extra `traces`.
 
 log = get_logger(__name__)
 
@@ -124,6 +130,7 @@ class GatewayApp:
         sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
+        self._traces = make_traces(settings)
         keys = KeyDirectory(KeyStore(self._database), time.monotonic)
         self._counters = UsageCounters(self._router.scripts)
         self._usage = UsageLimits(self._counters, keys, LimitPolicy.of(settings), metrics)
@@ -140,7 +147,8 @@ class GatewayApp:
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
-        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, self._stopping)
+        ends = StreamEnds(self._stopping, self._guard.authenticator.holds)
+        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends)
         sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
             self._guard, self._endpoint, rest, operator, *self._kept_apis(settings), sockets=sockets
@@ -162,7 +170,7 @@ class GatewayApp:
             SpeakerApi(SpeakerStore(self._database)),
             KeyApi(KeyStore(self._database), self._guard, self._counters),
             TokenApi(self._mint),
-            VendorTokenApi(self._mint),
+            VendorTokenApi(self._mint, describe_session),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
@@ -174,6 +182,10 @@ class GatewayApp:
             LivenessLimits(first_word=settings.worker_connect_timeout),
             ReassignLimits(window=settings.resume_window),
             unreachable=lambda: self._reachability.problems,
+            traces=self._traces,
+            waiting=WaitingMemory(
+                WaitingLimits(round(settings.waiting_session_mb * 2**20), round(settings.waiting_mb * 2**20))
+            ),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(
@@ -308,8 +320,24 @@ class GatewayApp:
             await listener.close()
         await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
         await asyncio.to_thread(self._history.close, HISTORY_S)
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
         await self._router.close()
         await self._checkpoints.close()
+
+
+def make_traces(settings: GatewaySettings) -> "SessionTraces | None":
+    """Where the traces of sessions go, if they are wanted.
+
+    Raises:
+        StartupError: the library for it is not installed.
+    """
+    if settings.traces_url is None:
+        return None
+    require_extra("traces", "DALSTON_TRACES_URL")
+    from gateway.traces import SessionTraces
+
+    return SessionTraces.at(settings.traces_url, settings.traces_share)
 
 
 def make_routes(

@@ -82,6 +82,12 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     queue_timeout: float = Field(
         30.0, ge=0, le=DAY_S, description="seconds that a session waits for a slot before it is refused"
     )
+    waiting_session_mb: float = Field(
+        2.0, gt=0, le=1_000, description="MiB kept of what a client sends while its session waits for a slot"
+    )
+    waiting_mb: float = Field(
+        256.0, gt=0, le=1_000_000, description="MiB of all of these; then no further session waits"
+    )
     overflow_allowed: Annotated[frozenset[Overflow], NoDecode, BeforeValidator(_parse_overflows)] = Field(
         "reject,queue,degrade",
         validate_default=True,
@@ -145,6 +151,14 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     )
     open_metrics: Literal["off", "on"] = Field(
         "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
+    )
+    traces_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP endpoint (HTTP) for a trace of each session; unset: none",
+    )
+    traces_share: float = Field(
+        0.1, ge=0, le=1, description="share of the finals that have a span for each step in a trace, 0 to 1"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="connections of this gateway for live audio at once"

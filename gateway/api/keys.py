@@ -100,9 +100,7 @@ class KeyApi:
     )
     async def create_key(self, principal: Principal, body: NewKeyBody, request: Request) -> KeyBody | Reply:
         """Make a key."""
-        if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
-            raise InvalidParameter("expires_at", "expires_at must be in the future")
-        arguments = (body.name, set(body.scopes), body.limits, body.expires_at)
+        arguments = (body.name, set(body.scopes), body.limits, _expiry(body.expires_at))
         try:
             key, secret = await asyncio.to_thread(self._keys.create, *arguments)
         except TooManyKeys as error:
@@ -120,6 +118,21 @@ class KeyApi:
             raise ApiError(404, "unknown_key", UNKNOWN)
         await self._guard.authenticator.keys.look()
         return RevokedBody(key_id, revoked=True)
+
+
+def _expiry(moment: datetime | None) -> datetime | None:
+    """When a key expires, in UTC.
+
+    Raises:
+        InvalidParameter: it is no time to come that UTC has.
+    """
+    try:
+        utc = None if moment is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidParameter("expires_at", "expires_at must be before the year 10000 in UTC") from None
+    if utc is not None and utc <= datetime.now(UTC):
+        raise InvalidParameter("expires_at", "expires_at must be in the future")
+    return utc
 
 
 def described_key(key: ApiKey, used: AccountUsage | None = None) -> KeyBody:

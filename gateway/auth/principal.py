@@ -17,9 +17,10 @@ NO_LIMITS: Final = KeyLimits()
 class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
-    A token that was made from a key has the `id` and the `name` of that key, and `is_token`; it may be for
-    sessions of one `model` alone, and of at most `session_seconds`. Who has no key is counted by the
-    `network` of their address, or, where that is "", not at all: on this machine.
+    A token that was made from a key has the `id` and the `name` of that key, and `is_token`; `session` is the
+    JSON of what whoever made it said of its sessions, which have one `model` alone and last `session_seconds`
+    at most. Who has no key is counted by the `network` of their address, or, where that is "", not at all: on
+    this machine.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Principal:
     scopes: frozenset[Scope]
     limits: KeyLimits = NO_LIMITS
     is_token: bool = False
+    session: str | None = None
     network: str = ""
     model: str | None = None
     session_seconds: int | None = None

@@ -32,13 +32,17 @@ DOES_NOT_HOLD: Final = "this token does not hold"
 
 
 class TokenClaims(msgspec.Struct, frozen=True, array_like=True):
-    """What a token says; `expires_at` is in seconds since 1970, `session_seconds` bound each live session."""
+    """What a token says; `expires_at` is in seconds since 1970.
+
+    `session` is JSON: what its sessions are. They have the `model`, and last `session_seconds` at most.
+    """
 
     token_id: str
     key_id: str
     expires_at: float
     uses: int
     origin: str | None = None
+    session: str | None = None
     model: str | None = None
     session_seconds: int | None = None
 
@@ -57,8 +61,9 @@ class TokenMint:
         principal: Principal,
         seconds: int,
         uses: int = 1,
-        *,
         origin: str | None = None,
+        session: str | None = None,
+        *,
         model: str | None = None,
         session_seconds: int | None = None,
     ) -> tuple[str, float]:
@@ -73,8 +78,8 @@ class TokenMint:
         if principal.is_token or self._keys.get(principal.id) is None:
             raise Forbidden("a token is made with a key")
         expires_at = self._now() + seconds
-        token_id = secrets.token_urlsafe(12)
-        claims = TokenClaims(token_id, principal.id, expires_at, uses, origin, model, session_seconds)
+        bounds = origin, session, model, session_seconds
+        claims = TokenClaims(secrets.token_urlsafe(12), principal.id, expires_at, uses, *bounds)
         body = msgspec.json.encode(claims)
         return TOKEN_START + _encoded(body) + "." + _encoded(self._signature(body)), expires_at
 
@@ -105,6 +110,7 @@ class TokenMint:
             key.scopes & {"transcribe"},
             key.limits,
             is_token=True,
+            session=claims.session,
             model=claims.model,
             session_seconds=claims.session_seconds,
         )

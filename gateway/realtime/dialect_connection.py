@@ -261,7 +261,7 @@ class DialectConnection:
             return
         if self._conversation.ticks and (heard := session.heard(idle)) is not None:
             await self._perform(self._conversation.on_heard(heard))
-        if idle >= self._times.release:
+        if idle >= self._times.release and session.can_be_followed:
             await session.finish()
         elif idle >= self._times.silence:
             await session.flush_by_wall_clock()

@@ -155,6 +155,11 @@ class KnownClient:
             self._lease.release()
             await self._lease.wait_released(RELEASE_S)
 
+    @property
+    def session(self) -> str | None:
+        """What the client's token says of its session, where it has one that does."""
+        return self._principal.session if self._principal is not None else None
+
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters as the server takes them.
 
@@ -205,6 +210,8 @@ class DialectEndpoint:
     async def _admit(self, client: WebSocket, opening: Opening, known: KnownClient) -> None:
         if not opening.identifies_later:
             await known.identify(opening.credential)
+        if known.session is not None:
+            opening = self._dialect.open_with(read_handshake(client.scope), known.session)
         config = await known.admit(opening.config)
         if self._stopping.is_set():
             raise restarting()

@@ -71,6 +71,7 @@ class Session:
         self._failover = Failover(state, access, phase, self._begun, self._complete)
         state.events.on_event = self._on_event
         self._attachment: Attachment | None = None
+        self.trace = access.traces.begin(state.id) if access.traces else None
         self._recordings = recordings
         self._recording: SessionRecording | None = None
         self._requested_end: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
@@ -167,6 +168,8 @@ class Session:
         """A worker has it: its client learns its id, with which it may come back."""
         first = self.phase.current is SessionPhase.QUEUED
         self.phase.worker_began()
+        if self.trace is not None:
+            self.trace.worker_began(self._failover.worker_id)
         if first:
             self.record()
         if first and self.may_resume:
@@ -178,6 +181,8 @@ class Session:
             self._recording.append_event(data)
         if self.phase.current is not SessionPhase.HANDED_OVER:  # Else another gateway has the record.
             self.entry.add_event(event, self._failover.worker_id)
+        if self.trace is not None:
+            self.trace.add_event(event)
 
     def follow(self) -> None:
         """Have the session's record show that it lives."""
@@ -232,7 +237,8 @@ class Session:
                 ends.append(_too_long(most - self.state.continuity.age))
             return await first_of(*ends)
         except SessionError as error:
-            return SessionOutcome.error(error.code, error.message)
+            again = self._limits.retry_after if error.code is CloseCode.NO_CAPACITY else None
+            return SessionOutcome.error(error.code, error.message, again)
         except NoCapacity as refusal:
             return SessionOutcome.error(CloseCode.NO_CAPACITY, refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:
@@ -253,6 +259,13 @@ class Session:
         metrics.sessions.labels(outcome.name).inc()
         metrics.audio.inc(seconds)
         metrics.dropped_partials.inc(dropped)
+        if self.trace is not None:
+            self.trace.end(
+                outcome.name,
+                failed=outcome.status == "error",
+                worker_id=self._failover.worker_id,
+                audio_seconds=seconds,
+            )
         log.info(
             "ended",
             worker=self._failover.worker_id,

@@ -115,6 +115,7 @@ def test_the_first_key_is_made_by_the_user_of_this_machine_and_closes_the_server
         {"name": "x", "limits": {"sessions": 0}},
         {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
         {"name": "x", "expires_at": "2099-01-01"},
+        {"name": "x", "expires_at": "9999-12-31T23:59:59-14:00"},
         {"name": "a\nb"},
     ],
 )
