@@ -143,7 +143,7 @@ class Failover:
         runs = [self._listen(worker), self._feed(worker), self._announced(announced)]
         runs += [self._liveness.until_hung(), self._liveness.report_presence(worker)]
         runs.append(self._liveness.until_silent())
-        if self._state.requested.timing:
+        if self._state.requested.timing or self._access.traces is not None:
             runs.append(worker.measure_latency())
         try:
             return await first_of(*runs)
@@ -172,8 +172,8 @@ class Failover:
         state = self._state
         shown = state.continuity.translate(message)
         if isinstance(message, SessionBegin):
-            if isinstance(shown, SessionBegin) and self._assignment.degraded:
-                shown = replace(shown, degraded=True)
+            if isinstance(shown, SessionBegin):
+                shown = self._as_asked(shown)
             self._on_begun()
         elif isinstance(message, FinalEvent):
             self.input.on_final()
@@ -183,6 +183,11 @@ class Failover:
         self._feeder.wake()
         if shown is not None:
             state.events.append(shown, size, self._access.clock())
+
+    def _as_asked(self, begin: SessionBegin) -> SessionBegin:
+        """The first event, with what the client asked for in the place of what the worker was asked for."""
+        config = begin.config and begin.config | {"timing": self._state.requested.timing}
+        return replace(begin, config=config, degraded=self._assignment.degraded or begin.degraded)
 
     def _closed(self, worker: WorkerConnection, told: ServerError | None) -> SessionOutcome | None:
         code = worker.closed.code if worker.closed else None
