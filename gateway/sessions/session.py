@@ -27,7 +27,7 @@ from storage.history.writing.session_history import SessionHistory
 
 log = get_logger(__name__)
 
-FIRST_MOMENTS_S: Final = (
+FIRST_MOMENTS_S: Final = 3.0  # Seconds after a session's begin: who only breaks off stays no longer.
     3.0  # Seconds from a session's begin: who connects only to break off stays no longer.
 )
 SHORT_WINDOW_S: Final = 10.0  # Seconds for which a client that is lost in these may come back.
@@ -129,7 +129,7 @@ class Session:
         return self.state.replay.end > 0 or bool(self.input.bytes_received)
 
     @property
-    def resume_window(self) -> float:
+    def time_to_return(self) -> float:
         """Seconds for which its client may be away from now on, with the slot that it holds."""
         window, is_young = self._limits.resume_window, self.clock() < self._begun_at + FIRST_MOMENTS_S
         return min(window, SHORT_WINDOW_S) if is_young else window

@@ -234,7 +234,7 @@ class SessionManager:
             self._wait_for_client(session)
 
     def _wait_for_client(self, session: Session) -> None:
-        window = session.resume_window
+        window = session.time_to_return
         self._expiry[session.id] = asyncio.get_running_loop().call_later(window, self._expire, session)
 
     def _expire(self, session: Session) -> None:
