@@ -28,8 +28,6 @@ from storage.history.writing.session_history import SessionHistory
 log = get_logger(__name__)
 
 FIRST_MOMENTS_S: Final = 3.0  # Seconds after a session's begin: who only breaks off stays no longer.
-    3.0  # Seconds from a session's begin: who connects only to break off stays no longer.
-)
 SHORT_WINDOW_S: Final = 10.0  # Seconds for which a client that is lost in these may come back.
 
 
