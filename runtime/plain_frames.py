@@ -11,14 +11,19 @@ ones. What is in parts, compressed, a control frame, too long or against the pro
 
 import os
 import struct
+from collections.abc import Callable
 from typing import Any, Final
 
+from websockets import frames as websockets_frames
 from websockets.asyncio.connection import Connection
-from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
+from websockets.frames import Frame, Opcode
 from websockets.protocol import SERVER, Protocol, State
 
 OPCODES: Final = {0x80 | Opcode.TEXT: Opcode.TEXT, 0x80 | Opcode.BINARY: Opcode.BINARY}
 """The first byte of a frame that is a whole message without extensions, and what it is."""
+
+apply_mask: Final[Callable[[bytes, bytes], bytes]] = websockets_frames.apply_mask  # type: ignore[attr-defined]
+"""That of websockets, in C where it was built."""
 
 MASKED: Final = 0x80  # Flag of the second byte.
 LONG, LONGEST = 126, 127  # Second bytes that say in how many bytes the length follows: two, eight.

@@ -98,8 +98,10 @@ def dictate(page: BrowserTab, url: str, *, cut: bool = False) -> str:
         page.wait_for("document.querySelectorAll('.log p > span').length > 3")
         page.network(on=False)
         time.sleep(CUT_S)
+        assert "The connection is lost" in page.text()
         page.network(on=True)
     time.sleep(max(0.0, until - time.monotonic()))
+    assert not cut or "Nothing is missing" in page.text()
     page.click("#stop")
     page.wait_for("!document.querySelector('#start').hidden")
     finals = "[...document.querySelectorAll('.log p > span')].map((each) => each.textContent).join('')"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.axe import serious_findings
 from tests.support.browser import BrowserTab
+from tests.support.firefox import firefox_with_microphone
 from tests.support.page_server import PageServer
 
 HOSTILE: Final = "<img src=x onerror=alert(1)> & <script>alert(2)</script>"
@@ -218,6 +219,32 @@ def test_a_machine_that_slept_goes_on(page: BrowserTab) -> None:
     page.click("#stop")
     page.wait_for(STOPPED)
     assert finals_last_as_long_as_the_sound(page)
+
+
+def test_a_browser_that_starts_no_sound_is_explained(page: BrowserTab) -> None:
+    page.evaluate(
+        """(() => {
+            const later = setTimeout;
+            globalThis.setTimeout = (act, ms) => later(act, ms === 5_000 ? 0 : ms);
+            AudioContext.prototype.resume = () => new Promise(() => {});
+            Object.defineProperty(AudioContext.prototype, "state", { get: () => "suspended" });
+        })()"""
+    )
+    page.click("#start")
+    page.wait_for(notices("The browser starts no sound."))
+    assert page.evaluate(STOPPED) is True
+
+
+def test_firefox_makes_text_of_a_microphone(server: PageServer, page: BrowserTab, tmp_path: Path) -> None:
+    page.open("about:blank")
+    with firefox_with_microphone(tmp_path) as firefox:
+        firefox.open(server.url)
+        firefox.wait_for(READY)
+        firefox.click("#start")
+        firefox.wait_for(says("second 2."))
+        firefox.click("#stop")
+        firefox.wait_for(STOPPED)
+        assert firefox.evaluate("document.querySelector('#copy').disabled") is False
 
 
 def test_who_waits_for_a_slot_sees_the_place_in_the_queue(page: BrowserTab) -> None:

@@ -121,7 +121,7 @@ def test_a_client_of_deepgram_hears_results(gateway: GatewayProcess, shared_redi
     assert gateway.metric('dalston_gateway_dialect_ignored_total{dialect="deepgram",flag="diarize"}') == 1.0
 
 
-@pytest.mark.parametrize("path", ["/v1/listen", "/v2/listen"])
+@pytest.mark.parametrize("path", ["/v1/listen?interim_results=true", "/v2/listen"])
 def test_audio_without_an_encoding_is_a_container(
     gateway: GatewayProcess, shared_redis: RedisServer, path: str
 ) -> None:

@@ -61,7 +61,7 @@ def pieces_as_they_are(name: str) -> AsyncIterator[bytes]:
 def _pieces(name: str, open_stream: OpenStream) -> Iterator[bytes]:
     try:
         with open_stream() as source:
-            yield from iter(lambda: source.read(PIECE_BYTES), b"")
+            yield from iter(lambda: source.read(PIECE_BYTES) or b"", b"")
     except OSError as error:
         raise AudioError(f"{name}: can't be read ({error.strerror})") from None
 

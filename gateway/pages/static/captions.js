@@ -11,7 +11,6 @@ import { TranscriptView } from "./transcript-view.js";
 import { clock, download, duration, find, make, notice } from "./ui.js";
 
 const TYPES = { txt: "text/plain", srt: "application/x-subrip", vtt: "text/vtt" };
-const LAST_WORDS = "The last words are on their way.";
 const ENDED = {
   unplugged: ["warning", "The microphone is gone. What was said until then is here."],
   ended: ["info", "The recording is at its end."],
@@ -21,6 +20,7 @@ const view = new TranscriptView(find("transcript"));
 let recorder = null;
 let finals = [];
 let offset = 0; // Seconds of what was said before the session that runs.
+let passing = ""; // The text of a notice that means nothing any more once the session is over.
 let kept = null; // The id of the session in the history.
 
 /** Record what `begin` opens on a recorder; where it goes on after a fault, the text so far stays. */
@@ -58,7 +58,7 @@ function follow(mine, session, begin) {
     showTiming(event, false);
   });
   on("transcript.final", addFinal);
-  on("warning", ({ message }) => notice("warning", sentence(message)));
+  on("warning", ({ code, message }) => (code === "processing_lag" ? notePassing : notice)("warning", sentence(message)));
   on("error", ({ message, recoverable }) => recoverable && notice("warning", sentence(message)));
   on("session.restarted", () => notice("warning", "The server has ended the session. Keep talking: another one goes on with it."));
   on("state", ({ state }) => showState(state));
@@ -79,7 +79,8 @@ function addFinal({ start, end, ...rest }) {
 
 async function finish(kind, text) {
   showSpeech(false);
-  notice(kind, text);
+  if (text) notice(kind, text);
+  else notePassing("info", "The last words are on their way.");
   find("stop").textContent = "Do not wait";
   await recorder.stop();
 }
@@ -113,7 +114,7 @@ function showRunning(isRunning) {
 
 function showEnd() {
   showRunning(false);
-  if (find("notice").textContent === LAST_WORDS) notice();
+  if (find("notice").textContent === passing) notice();
   if (finals.length === 0) find("empty").hidden = false;
   if (!kept) return;
   find("kept").href = `/sessions/${encodeURIComponent(kept)}`;
@@ -126,6 +127,11 @@ function showState(state) {
   } else if (state === "open" && find("notice").querySelector(".warning")) {
     notice("info", "The connection is back. Nothing is missing.");
   }
+}
+
+function notePassing(kind, text) {
+  passing = text;
+  notice(kind, text);
 }
 
 function showQueue({ position, expected_wait: wait }) {
@@ -201,7 +207,7 @@ function prepare() {
   find("tab").onclick = () => record(tab);
   find("tab").disabled = !navigator.mediaDevices?.getDisplayMedia;
   find("stop").onclick = () => {
-    if (find("stop").textContent === "Stop" && recorder.session) finish("info", LAST_WORDS);
+    if (find("stop").textContent === "Stop" && recorder.session) finish();
     else { recorder.abandon(); showEnd(); }
   };
   find("file").onchange = ({ target }) => { openFile(target.files[0]); target.value = ""; };

@@ -3,6 +3,7 @@
 import { DalstonError } from "./dalston-error.js";
 
 const FLUSH_MS = 200; // Milliseconds for the last samples of the audio thread.
+const START_MS = 5_000; // Milliseconds for a browser to start sound, which it does at once where it does at all.
 
 const SENTENCES = {
   NotFoundError: ["microphone_missing", "There is no microphone. Connect one, then try again."],
@@ -64,12 +65,14 @@ export class AudioCapture {
       throw atEnd === "ended" && error.name === "NotAllowedError" ? new DalstonError(...NO_TAB) : captureError(error);
     }
     const [track] = stream.getAudioTracks();
-    if (!track) {
+    try {
+      if (!track) throw new DalstonError("no_sound", "What was chosen has no sound. Choose a tab, and share its sound.");
+      await started(context, resuming);
+    } catch (error) {
       for (const each of stream.getTracks()) each.stop();
       context.close();
-      throw new DalstonError("no_sound", "What was chosen has no sound. Choose a tab, and share its sound.");
+      throw error;
     }
-    await resuming;
     context = await atRateOf(track, context);
     const capture = await AudioCapture.#of(context, context.createMediaStreamSource(stream), channels);
     capture.#stream = stream;
@@ -147,6 +150,13 @@ function mixed(buffer) {
     samples[at] = Math.max(-1, Math.min(1, sum / channels.length)) * 32767;
   }
   return samples;
+}
+
+/** Wait until a context runs; one does not before its user has clicked, or where the machine plays no sound. */
+async function started(context, resuming) {
+  await Promise.race([resuming, new Promise((resolve) => setTimeout(resolve, START_MS))]);
+  if (context.state === "running") return;
+  throw new DalstonError("sound_suspended", "The browser starts no sound. Click once more; if that does not help, see that the machine has a sound device.");
 }
 
 async function resumed(context) {

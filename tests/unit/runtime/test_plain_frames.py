@@ -78,6 +78,7 @@ WHOLE = plain_frame(Opcode.BINARY, bytes(200), is_masked=True)
         Frame(Opcode.TEXT, bytes(200), fin=False).serialize(mask=True),
         b"\xc2" + WHOLE[1:],
     ],
+    ids=lambda data: f"{data[0]:#x}-{len(data)}",  # The masks are random.
 )
 def test_what_is_no_whole_ordinary_frame_is_left_to_the_parser(data: bytes) -> None:
     server = opened(max_size=1_000)[1]
@@ -98,6 +99,7 @@ def test_what_is_no_whole_ordinary_frame_is_left_to_the_parser(data: bytes) -> N
         Frame(Opcode.CLOSE, b"").serialize(mask=True),
         b"\x83\x80",
     ],
+    ids=lambda before: f"{before[0]:#x}-{len(before)}",  # The masks are random.
 )
 def test_a_frame_inside_of_something_else_is_left_to_the_parser(before: bytes) -> None:
     server = opened()[1]
