@@ -17,6 +17,9 @@ from engines.diarization.voices import VoiceModel, unit
 
 NAME: Final = "pyannote-segmentation-3.0+campplus-zh-en"
 
+HEARING: Final = 0.97  # Share of the work that is done by the networks; clustering is the rest.
+PART: Final = 0.02  # Share of what is left that a part of the clustering is said to do: there may be many.
+
 
 class EmbeddedDiarizer:
     """Segmentation of pyannote in windows, voices of CAM++, and clustering; on the CPU, without torch.
@@ -36,8 +39,17 @@ class EmbeddedDiarizer:
 
     def diarize(self, audio: Floats, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
         """The turns in audio, and the voice of each speaker; see `Diarizer`."""
-        windows, pieces = self._hear(audio, on_progress)
-        return _numbered(windows, pieces, speakers_of(pieces, speakers))
+        windows, pieces = self._hear(audio, lambda percent: on_progress(HEARING * percent))
+        percent = 100.0 * HEARING
+
+        def move() -> None:
+            nonlocal percent
+            percent += PART * (100.0 - percent)
+            on_progress(percent)
+
+        found = _numbered(windows, pieces, speakers_of(pieces, speakers, move))
+        on_progress(100.0)
+        return found
 
     def embed(self, audio: Floats) -> Floats:
         """The vector of the voice that speaks most in a recording; see `Diarizer`."""
