@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx
 from rich.console import Console
@@ -17,11 +17,10 @@ from dalston_realtime.protocol.audio import SAMPLE_RATE
 from runtime.local_server import LocalServerError
 from storage.recordings.wav import joined_format
 
-RUNNING_S: Final = (
-    300.0  # Seconds until all jobs run; each loads its models first, on a machine that is busy.
-)
+RUNNING_S: Final = 600.0  # Seconds until all jobs run: ten processes start, on a machine that is busy.
 CANCELLED_S: Final = 5.0  # Seconds; the process of a job that is cancelled ends within 2 s.
 POLL_S: Final = 0.5  # Seconds between two looks at the jobs.
+OPTIONS: Final = {"async": "true", "diarize": "true"}
 JOBS_PATH: Final = "/v1/audio/transcriptions"
 COLUMNS: Final = ("Jobs beside it", "Finals p50 s", "p95 s", "Failed", "Other processes, cores")
 
@@ -79,12 +78,12 @@ def add_job(http: httpx.Client, talk: bytes, number: int) -> str:
     form = joined_format(1)
     pcm = talk[number * SAMPLE_RATE * form.frame_bytes :]
     content = form.header(len(pcm) // form.frame_bytes) + pcm
-    answer = http.post(JOBS_PATH, files={"file": ("talk.wav", content)}, data={"async": "true"})
+    answer = http.post(JOBS_PATH, files={"file": ("talk.wav", content)}, data=OPTIONS)
     return str(answer.raise_for_status().json()["job_id"])
 
 
 def wait_until_running(http: httpx.Client, ids: Sequence[str]) -> None:
-    """Wait until all jobs hear their recording.
+    """Wait until all jobs run.
 
     Raises:
         LocalServerError: they do not within `RUNNING_S`, or one of them has ended.
@@ -92,15 +91,11 @@ def wait_until_running(http: httpx.Client, ids: Sequence[str]) -> None:
     until = time.monotonic() + RUNNING_S
     while True:
         jobs = [http.get(f"{JOBS_PATH}/{job_id}").raise_for_status().json() for job_id in ids]
-        if all(_is_hearing(job) for job in jobs):
+        if all(job["status"] == "running" for job in jobs):
             return
         if time.monotonic() > until or any(job["status"] not in ("queued", "running") for job in jobs):
             raise LocalServerError(f"the jobs do not run: {jobs}")
         time.sleep(POLL_S)
-
-
-def _is_hearing(job: dict[str, Any]) -> bool:
-    return job["status"] == "running" and job.get("stage") not in (None, "prepare")
 
 
 def beside_rows(found: LiveBesideJobs) -> list[list[str]]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from engines.base import Floats
-from engines.diarization.base import Diarization, NoVoice, OnProgress
+from engines.diarization.base import Diarization, NoVoice, OnProgress, Samples
 from engines.diarization.clustering import Labels
 from engines.diarization.pieces import VoicePiece, pieces_of
 from engines.diarization.segmentation import Segmentation, Window, count_windows
@@ -37,7 +37,7 @@ class EmbeddedDiarizer:
         """What it is; with other weights, voices would not compare with those that are enrolled."""
         return NAME
 
-    def diarize(self, audio: Floats, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
+    def diarize(self, audio: Samples, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
         """The turns in audio, and the voice of each speaker; see `Diarizer`."""
         windows, pieces = self._hear(audio, lambda percent: on_progress(HEARING * percent))
         percent = 100.0 * HEARING
@@ -60,7 +60,7 @@ class EmbeddedDiarizer:
         most = np.bincount(found, [piece.seconds for piece in pieces]).argmax()
         return voice_of([piece for piece, speaker in zip(pieces, found, strict=True) if speaker == most])
 
-    def _hear(self, audio: Floats, on_progress: OnProgress) -> tuple[list[Window], list[VoicePiece]]:
+    def _hear(self, audio: Samples, on_progress: OnProgress) -> tuple[list[Window], list[VoicePiece]]:
         """What the networks find, window by window."""
         windows: list[Window] = []
         pieces: list[VoicePiece] = []
