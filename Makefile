@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests
+CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests docs
 
 # Each core runs whole files, in the order in which they lie: the longest are in the first rings.
 ON_CORES = $(if $(filter 1,$(CORES)),,-n $(CORES) --dist loadfile --no-loadscope-reorder)
@@ -18,7 +18,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance
+.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance docs
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,11 @@ sbom: $(STAMP)  ## look for known faults in what is installed, and write sbom.js
 	@pip-audit --local --skip-editable
 	@cyclonedx-py environment --output-file sbom.json $(VENV)
 
+docs: $(STAMP)  ## build the documents as a site in build/docs
+	@$(PIP) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "open build/docs/index.html"
+
 check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit with one ring of the tests
 	@ruff format --check $(CODE)
 	@ruff check $(CODE)
@@ -93,7 +98,12 @@ check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit wi
 	@lint-imports
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING))
 
-gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
+gpu-docs: $(STAMP)  ## build the documents as a site in build/docs
+	@$(PIP) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "open build/docs/index.html"
+
+check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
 	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
 
 format: $(TESTED)  ## format the code

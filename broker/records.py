@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
 
-from dalston_realtime.protocol.models import ModelInfo, read_model
+import msgspec
+
+from dalston_realtime.protocol.events import Count
+from dalston_realtime.protocol.models import ModelInfo
 from dalston_realtime.protocol.parameters import Overflow
 
 Status = Literal["ready", "busy", "draining", "offline"]
@@ -155,6 +158,12 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_COUNTS: Final[msgspec.json.Decoder[int]] = msgspec.json.Decoder(Count)
+_SECONDS: Final[msgspec.json.Decoder[float]] = msgspec.json.Decoder(float)
+_MODELS: Final[msgspec.json.Decoder[tuple[ModelInfo, ...]]] = msgspec.json.Decoder(tuple[ModelInfo, ...])
+_DEVICES: Final[msgspec.json.Decoder[tuple[str, ...]]] = msgspec.json.Decoder(tuple[str, ...])
+
+
 def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: bool) -> WorkerInfo | None:
     """A worker from the fields of its hash; None where these are not a worker of ours."""
     try:
@@ -165,17 +174,17 @@ def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: b
             worker_id=worker_id,
             endpoint=fields["endpoint"],
             status=status if fresh else "offline",
-            capacity=int(fields["capacity"]),
+            capacity=_COUNTS.decode(fields["capacity"]),
             active_sessions=active,
-            models=tuple(read_model(model) for model in json.loads(fields["models"])),
-            lag=float(fields["lag"]),
+            models=_MODELS.decode(fields["models"]),
+            lag=_SECONDS.decode(fields["lag"]),
             last_heartbeat=fields["last_heartbeat"],
-            heartbeat_ms=int(fields["heartbeat_ms"]),
+            heartbeat_ms=_COUNTS.decode(fields["heartbeat_ms"]),
             version=fields.get("version", ""),
             gpu_memory_used=fields.get("gpu_memory_used"),
             gpu_memory_total=fields.get("gpu_memory_total"),
-            devices=tuple(map(str, json.loads(fields.get("devices", "[]")))),
-            pass_age=float(fields.get("pass_age", "0")),
+            devices=_DEVICES.decode(fields.get("devices", "[]")),
+            pass_age=_SECONDS.decode(fields.get("pass_age", "0")),
         )
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

@@ -10,7 +10,7 @@ from msgspec import Meta
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.jobs import JobOptions
 from dalston_realtime.protocol.models import VARIANTS
-from dalston_realtime.protocol.parameters import LANGUAGE_TAG
+from dalston_realtime.protocol.parameters import LANGUAGE_TAG, MAX_NAME_CHARS
 
 ResponseFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Granularity: TypeAlias = Literal["word", "segment"]
@@ -88,7 +88,7 @@ def read_form(fields: Iterable[tuple[str, str]]) -> TranscriptionRequest:
         granularities=_granularities(values.get("timestamp_granularities", ["segment"])),
         stream=_flag("stream", single.get("stream", "false")),
         wait=not _flag("async", single.get("async", "false")),
-        ignored=tuple(sorted(values.keys() - _KNOWN)),
+        ignored=tuple(name[:MAX_NAME_CHARS] for name in sorted(values.keys() - _KNOWN)),
     )
 
 

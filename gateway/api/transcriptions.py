@@ -62,10 +62,10 @@ class TranscriptionApi:
             return job_reply(job, 202)
         if asked.stream:
             events = self._stream(principal.id, job, asked)
-            headers = {"Cache-Control": "no-store", **_ignored(asked)}
+            headers = {"Cache-Control": "no-store", **ignored_header(asked)}
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
         reply = _answer(await self._files.wait(principal.id, job), asked)
-        reply.headers.update(_ignored(asked))
+        reply.headers.update(ignored_header(asked))
         return reply
 
     async def _stream(self, owner: str, job: BatchJob, asked: TranscriptionRequest) -> AsyncIterator[bytes]:
@@ -84,9 +84,10 @@ class TranscriptionApi:
         yield _sse(b"[DONE]")
 
 
-def _ignored(asked: TranscriptionRequest) -> dict[str, str]:
+def ignored_header(asked: TranscriptionRequest) -> dict[str, str]:
     """The header that names what a client of OpenAI asks for and nobody does."""
-    names = [name for name in asked.ignored if name.partition("[")[0] in NOT_DONE]
+    asked_for = {name.partition("[")[0] for name in asked.ignored}
+    names = [name for name in NOT_DONE if name in asked_for]
     return {"X-Ignored": ",".join(names)} if names else {}
 
 

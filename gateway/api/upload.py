@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import mimetypes
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import PurePath
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -17,8 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.operation import ApiError
 
+# It writes a line for each form that is none, and the client is told.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
 MAX_FIELDS: Final = 100  # Fields of a form beside the file.
 MAX_FIELD_BYTES: Final = 65_536  # Bytes of such a field.
+CHARSETS: Final = (b"utf-8", b"us-ascii")
 BLOCK: Final = 1 << 20  # Bytes that are read of the file at once.
 
 
@@ -48,10 +54,7 @@ async def uploaded_form(request: Request, max_bytes: int) -> AsyncIterator[Uploa
         InvalidParameter: it is no form, is incomplete, or has no file or an empty one.
         ApiError: it has more than `max_bytes`.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise InvalidParameter(
-            "body", "the body must be a form, multipart/form-data, with the audio in the field file"
-        )
+    _check_kind(request.headers.get("content-type", ""))
     parser = MultiPartParser(
         request.headers,
         _bounded(request, max_bytes),
@@ -89,6 +92,21 @@ async def uploaded_body(request: Request, max_bytes: int) -> AsyncIterator[Uploa
         if not file.tell():
             raise InvalidParameter("body", "the body must be the file")
         yield UploadedForm((), file, mimetypes.guess_extension(media) or "")
+
+
+def _check_kind(content_type: str) -> None:
+    """Refuse what is no form, and one in another character set: some make line breaks out of plain letters.
+
+    Raises:
+        InvalidParameter: it is such a one.
+    """
+    kind, parameters = parse_options_header(content_type)
+    if kind != b"multipart/form-data":
+        raise InvalidParameter(
+            "body", "the body must be a form, multipart/form-data, with the audio in the field file"
+        )
+    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise InvalidParameter("body", "the form must be in UTF-8: leave charset out")
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

@@ -29,13 +29,14 @@ DOES_NOT_HOLD: Final = "this token does not hold"
 
 
 class TokenClaims(msgspec.Struct, frozen=True, array_like=True):
-    """What a token says; `expires_at` is in seconds since 1970."""
+    """What a token says; `expires_at` is in seconds since 1970, `session` is JSON: what its sessions are."""
 
     token_id: str
     key_id: str
     expires_at: float
     uses: int
     origin: str | None = None
+    session: str | None = None
 
 
 class TokenMint:
@@ -48,7 +49,12 @@ class TokenMint:
         self._keys, self._uses, self._now = keys, uses, now
 
     def mint(
-        self, principal: Principal, seconds: int, uses: int = 1, origin: str | None = None
+        self,
+        principal: Principal,
+        seconds: int,
+        uses: int = 1,
+        origin: str | None = None,
+        session: str | None = None,
     ) -> tuple[str, float]:
         """A token of this principal, and when it expires, in seconds since 1970.
 
@@ -59,7 +65,7 @@ class TokenMint:
         if principal.is_token or self._keys.get(principal.id) is None:
             raise Forbidden("a token is made with a key")
         expires_at = self._now() + seconds
-        claims = TokenClaims(secrets.token_urlsafe(12), principal.id, expires_at, uses, origin)
+        claims = TokenClaims(secrets.token_urlsafe(12), principal.id, expires_at, uses, origin, session)
         body = msgspec.json.encode(claims)
         return TOKEN_START + _encoded(body) + "." + _encoded(self._signature(body)), expires_at
 
@@ -84,7 +90,14 @@ class TokenMint:
         if claims.origin is not None and claims.origin != facts.origin:
             raise Forbidden("this token is for pages of another origin")
         await self._count_use(claims, remaining)
-        return Principal(key.id, key.name, key.scopes & {"transcribe"}, key.limits, is_token=True)
+        return Principal(
+            key.id,
+            key.name,
+            key.scopes & {"transcribe"},
+            key.limits,
+            is_token=True,
+            session=claims.session,
+        )
 
     async def _count_use(self, claims: TokenClaims, remaining: float) -> None:
         try:

@@ -81,8 +81,13 @@ class StreamEndpoint:
         return forwarded or await self._guard.admit(client, "transcribe")
 
     async def _begin(self, client: WebSocket, principal: Principal, config: SessionConfig) -> None:
-        await client.accept(selected_subprotocol(client))
-        await self._serve(client, self._sessions.begin(config, principal))
+        lease = await self._sessions.reserve(principal)
+        try:
+            await client.accept(selected_subprotocol(client))
+        except BaseException:
+            lease.release()
+            raise
+        await self._serve(client, self._sessions.begin(config, principal, lease))
 
     async def _resume(self, client: WebSocket, asked: ResumeRequest) -> None:
         found = await self._finder.locate(asked)

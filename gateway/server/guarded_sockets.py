@@ -19,11 +19,14 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.http11 import Request
 
 from runtime.logs import get_logger
+from runtime.plain_frames import read_plain_frames
 from runtime.write_deadline import WriteDeadline
 
 log = get_logger(__name__)
 
 LINGER_S: Final = 1.0  # Seconds to read and drop what still comes, so that the client gets what it was told.
+
+USUAL_BYTES: Final = 64 << 10  # Bytes of a message that may wait while the next one is read: 2 s of audio.
 
 LONG_MESSAGES: Final[Mapping[str, int]] = {
     "/v1/realtime": 21 << 20,  # OpenAI: 15 MiB of audio in base64, and the JSON around it.
@@ -94,6 +97,13 @@ class GuardedSockets(WebSocketsSansIOProtocol):
         """Handle what came; behind a breach of the protocol everything is dropped."""
         if self._broken is not None:
             return
+        frames, rest = read_plain_frames(self.conn, data)
+        for frame in frames:
+            self._begin_message("text" if frame.opcode is Opcode.TEXT else "bytes", frame)
+        if rest and self._broken is None:
+            self._parse(rest)
+
+    def _parse(self, data: bytes) -> None:
         self.conn.receive_data(data)
         self.handle_events()
         if self.conn.parser_exc is not None:
@@ -129,11 +139,24 @@ class GuardedSockets(WebSocketsSansIOProtocol):
 
     def _end_message(self) -> None:
         self.frames, self._message = [bytes(self._message)], bytearray()
+        if self._broken is not None:
+            return
         if self.curr_msg_data_type == "text" and not _is_utf8(self.frames[0]):
             self.frames = []
             self._break(BrokenProtocol(CloseCode.INVALID_DATA, "a text frame that is not UTF-8"))
-        elif self._broken is None:
+        else:
             self.send_receive_event_to_app()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand on a message; where one of usual size is all that waits, reading goes on."""
+        if self.close_sent:
+            return
+        data, kind = self.frames.pop(), self.curr_msg_data_type
+        message: Any = {"type": "websocket.receive", kind: data.decode() if kind == "text" else data}
+        self.queue.put_nowait(message)
+        if not self.read_paused and (self.queue.qsize() > 1 or len(data) > USUAL_BYTES):
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def _break(self, broken: BrokenProtocol) -> None:
         """End the reading of messages; what still comes is dropped."""

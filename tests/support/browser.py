@@ -111,6 +111,16 @@ class BrowserTab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def network(self, *, on: bool) -> None:
+        """Switch the network of the page on or off."""
+        self._call("Network.enable")
+        whole = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._call("Network.emulateNetworkConditions", offline=not on, **whole)
+
+    def sleep(self, *, on: bool) -> None:
+        """Freeze the page, as a browser does while the machine sleeps, or let it go on."""
+        self._call("Page.setWebLifecycleState", state="frozen" if on else "active")
+
     def click(self, selector: str) -> None:
         """Click in the middle of an element, as a person would: a script's click is no gesture of a user."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{ block: 'center' }})")

@@ -94,6 +94,9 @@ class OpenGate:
         if credential == "bad":
             raise Unauthorized("this key is not known")
 
+    async def leave(self) -> None:
+        """Nobody counts."""
+
     def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
         """Nobody counts."""
 

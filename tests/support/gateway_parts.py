@@ -12,6 +12,7 @@ from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slots import SlotManager
+from gateway.capacity.waiting_memory import WaitingMemory
 from gateway.metrics import GatewayMetrics
 from gateway.sessions.checkpoint_store import CheckpointStore, Owner
 from gateway.sessions.session import SessionPolicy
@@ -182,9 +183,14 @@ def session_manager(
     metrics: GatewayMetrics | None = None,
     store: CheckpointStore | None = None,
     limits: SessionPolicy | None = None,
+    waiting: WaitingMemory | None = None,
 ) -> SessionManager:
     """The sessions of a gateway."""
     access = WorkerAccess(
-        cast(SlotManager, slots), WorkerLost(), open_connection, metrics or GatewayMetrics()
+        cast(SlotManager, slots),
+        WorkerLost(),
+        open_connection,
+        metrics or GatewayMetrics(),
+        waiting=waiting or WaitingMemory(),
     )
     return SessionManager(access, store or checkpoint_store(), limits)

@@ -1,8 +1,10 @@
 """Makes frames that no honest peer sends, for the property tests of every decoder."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 JSON = st.recursive(
@@ -16,6 +18,17 @@ JSON = st.recursive(
     max_leaves=8,
 )
 """Any JSON value, with what JSON has no word for: NaN, infinity, lone surrogates."""
+
+
+def fewer(times: int) -> settings:
+    """So many times fewer examples than the profile asks for, for what takes long."""
+    return settings(max_examples=max(1, settings().max_examples // times))
+
+
+def nested(depth: int) -> str:
+    """Lists in lists, as JSON text; some depths can be read and not be written."""
+    return "[" * depth + "]" * depth
+
 
 NESTED = "[" * 100_000, '{"a":' * 100_000, "[" * 1_500 + "]" * 1_500
 
@@ -42,6 +55,19 @@ def raw_frames(types: list[str], names: list[str]) -> st.SearchStrategy[str | by
     """Frames as bytes as well, broken UTF-8 among them."""
     text = frames(types, names)
     return text | st.binary() | text.map(lambda frame: frame.encode(errors="surrogatepass"))
+
+
+def hostile_objects(names: Sequence[str], values: Sequence[str]) -> st.SearchStrategy[str]:
+    """Objects in objects with these names and values among others, as JSON text."""
+    leaves = st.sampled_from(values) | JSON
+    inner = st.recursive(
+        leaves,
+        lambda within: st.dictionaries(st.sampled_from(names), within, max_size=5) | st.lists(within),
+        max_leaves=8,
+    )
+    head = st.fixed_dictionaries({names[0]: st.sampled_from(values)})
+    fields = st.dictionaries(st.sampled_from(names), inner, max_size=5)
+    return st.builds(lambda first, more: json.dumps(more | first), head, fields) | inner.map(json.dumps)
 
 
 def _as_text(kind: Any, fields: dict[str, Any], escaped: bool) -> str:

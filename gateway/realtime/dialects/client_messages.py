@@ -7,6 +7,8 @@ import msgspec
 
 from dalston_realtime.protocol.errors import DalstonError
 
+MAX_SHOWN_TEXT: Final = 200  # Characters of a value that a client is told again; ids have 30.
+
 _DECODER: Final[msgspec.json.Decoder[dict[str, Any]]] = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -24,6 +26,20 @@ def decode_object(text: str | bytes) -> dict[str, Any]:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise UnreadableFrame("a text frame must be a JSON object") from None
+
+
+def plain_text(value: Any) -> str | None:
+    """A value as text, None where it is none or a list or an object.
+
+    Those may be nested so deeply that they can be read and not be written.
+    """
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def plain_texts(values: Any) -> tuple[str, ...]:
+    """The values of a list as texts; none where it is no list."""
+    texts = map(plain_text, values) if isinstance(values, list) else ()
+    return tuple(text for text in texts if text is not None)
 
 
 def decode_audio(text: Any) -> bytes:

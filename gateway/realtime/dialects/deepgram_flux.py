@@ -31,12 +31,13 @@ from gateway.realtime.dialects.actions import (
     SayFrame,
     say,
 )
-from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object
+from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object, plain_texts
 from gateway.realtime.dialects.deepgram import (
     DeepgramDialect,
     deepgram_close,
     deepgram_config,
     deepgram_language,
+    takes_vocabulary,
 )
 from gateway.realtime.dialects.dialect import Conversation, Opening
 from gateway.realtime.dialects.flux_turn import FluxTurn
@@ -132,7 +133,7 @@ class FluxConversation(Conversation):
         """The turn so far, and its end."""
         match event:
             case SessionBegin():
-                self._takes_vocabulary = bool((event.features or {}).get("vocabulary"))
+                self._takes_vocabulary = takes_vocabulary(event, self._config)
             case SpeechStart():
                 self._timer.speak(event.timestamp)
             case SpeechEnd():
@@ -205,4 +206,4 @@ class FluxConversation(Conversation):
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
-    return tuple(map(str, value)) if isinstance(value, list) else None
+    return plain_texts(value) if isinstance(value, list) else None

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.realtime.dialects.actions import SayFrame, say
+from gateway.realtime.dialects.client_messages import MAX_SHOWN_TEXT, plain_text
 from gateway.realtime.dialects.openai_item import OpenAIItem
 from gateway.realtime.dialects.openai_session import RealtimeOptions
 
@@ -64,7 +65,9 @@ class OpenAIMessages:
         self, code: str, message: str, *, param: str | None = None, of: Mapping[str, Any] | None = None
     ) -> SayFrame:
         """A fault of the client, in its message `of`; frameworks take any for the end of their stream."""
-        about = {"code": code, "message": message, "param": param, "event_id": (of or {}).get("event_id")}
+        event_id = plain_text((of or {}).get("event_id"))
+        shown = None if event_id is None else event_id[:MAX_SHOWN_TEXT]
+        about = {"code": code, "message": message, "param": param, "event_id": shown}
         return self._say("error", error={"type": "invalid_request_error", **about})
 
     def _say(self, kind: str, **fields: Any) -> SayFrame:

@@ -3,6 +3,7 @@
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -68,7 +69,15 @@ class OpenAIRealtime(Dialect):
 
     def open(self, handshake: Handshake) -> Opening:
         """What a client asks for."""
-        options = RealtimeOptions(model=handshake.one("model") or "")
+        return self._open(handshake, RealtimeOptions(model=handshake.one("model") or ""))
+
+    def open_with(self, handshake: Handshake, session: str) -> Opening:
+        """What its client secret says goes before the model in the URL, which some clients always send."""
+        asked = decode_object(session)
+        options = RealtimeOptions(model=handshake.one("model") or "").changed(asked)
+        return replace(self._open(handshake, options), ignored=ignored_of(asked))
+
+    def _open(self, handshake: Handshake, options: RealtimeOptions) -> Opening:
         is_beta = BETA_SUBPROTOCOL in handshake.subprotocols or BETA_HEADER in handshake.headers.get(
             "openai-beta", ""
         )

@@ -80,8 +80,9 @@ def _number(name: str, value: Any) -> float:
     low, high = RANGES[name]
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not low <= number <= high:
-        raise InvalidParameter(name, f"{name} must be from {low:g} to {high:g}, not {str(value)[:40]!r}")
+        given = f", not {value[:40]!r}" if isinstance(value, str) else ""
+        raise InvalidParameter(name, f"{name} must be from {low:g} to {high:g}{given}")
     return number

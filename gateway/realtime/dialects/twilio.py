@@ -23,7 +23,14 @@ from gateway.realtime.dialects.actions import (
     IdentifyClient,
     say,
 )
-from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_audio, decode_object
+from gateway.realtime.dialects.client_messages import (
+    MAX_SHOWN_TEXT,
+    UnreadableFrame,
+    decode_audio,
+    decode_object,
+    plain_text,
+    plain_texts,
+)
 from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
 from gateway.realtime.dialects.handshake import Handshake
 from gateway.realtime.dialects.track_mixer import TrackMixer
@@ -96,14 +103,13 @@ class TwilioConversation(Conversation):
         custom = _object(start.get("customParameters"))
         tracks = _tracks(start.get("tracks"))
         self._answers = custom.get("events") == TO_SOCKET
-        token = custom.get("token")
         config = _config(start, custom, len(tracks), keeps=not self._answers)
         self._mixer = TrackMixer(tracks, SILENCES[config.encoding], round(config.sample_rate * MOST_BEHIND_S))
-        return [IdentifyClient(None if token is None else str(token)), ChangeSession(config)]
+        return [IdentifyClient(plain_text(custom.get("token"))), ChangeSession(config)]
 
     def _media(self, mixer: TrackMixer, media: Mapping[str, Any]) -> Actions:
         """Audio of one of the tracks that the call has named."""
-        track = str(media.get("track", mixer.tracks[0]))
+        track = plain_text(media.get("track")) or mixer.tracks[0]
         return [AppendAudio(mixer.append(track, decode_audio(media.get("payload"))))]
 
     def translate(self, event: Event) -> Actions:
@@ -125,7 +131,7 @@ class TwilioConversation(Conversation):
 
 def _tracks(named: Any) -> tuple[str, ...]:
     """The tracks of a call, each of which is transcribed by itself."""
-    tracks = dict.fromkeys(map(str, named)) if isinstance(named, list) else {}
+    tracks = dict.fromkeys(plain_texts(named))
     return tuple(tracks)[:MAX_TRACKS] or ("inbound",)
 
 
@@ -138,19 +144,24 @@ def _config(
         InvalidParameter: a parameter or the format has a bad value.
     """
     form = _object(start.get("mediaFormat"))
-    encoding = str(form.get("encoding", "audio/x-mulaw"))
+    encoding = plain_text(form.get("encoding")) or "audio/x-mulaw"
     if encoding not in ENCODINGS:
         raise InvalidParameter("encoding", f"encoding must be one of {', '.join(ENCODINGS)}")
-    query = {name: str(custom[name]) for name in PARAMETERS if custom.get(name) is not None}
+    query = {name: plain_text(custom[name]) or "" for name in PARAMETERS if custom.get(name) is not None}
     query["encoding"] = ENCODINGS[encoding]
-    query["sample_rate"] = str(form.get("sampleRate", 8_000))
+    query["sample_rate"] = plain_text(form.get("sampleRate")) or "8000"
     query["channels"] = str(tracks)
     query["channel_mode"] = "separate" if tracks > 1 else "mix"
     query["interim_results"] = "false"
     if keeps:
         query.setdefault("store", "true")
-    ids = {name: str(start[name])[:100] for name in IDS if start.get(name)}
+    ids = {name: text[:MAX_SHOWN_TEXT] for name in IDS if (text := _printable(start.get(name)))}
     return replace(parse_query(query), metadata=ids or None)
+
+
+def _printable(value: Any) -> str:
+    """A value as text without characters that nobody sees, of which databases do not keep all."""
+    return "".join(char for char in plain_text(value) or "" if char.isprintable())
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -1,9 +1,12 @@
 """Tests the hash fields of workers, the embedded server's command line and the names of the keys."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from broker.records import WorkerRecord, read_worker
@@ -12,6 +15,7 @@ from broker.store.keys import CLUSTERED, PLAIN
 from broker.store.scripts import Scripts
 from dalston_realtime.protocol.models import ModelInfo
 from runtime.errors import StartupError
+from tests.support.hostile_frames import JSON, fewer, hostile_objects
 
 MODEL = ModelInfo("fast", "tiny", "moonshine", ("en", "de"), {"streaming": False})
 RECORD = WorkerRecord(
@@ -64,10 +68,36 @@ def test_a_hash_that_is_not_a_worker_is_none(broken: str) -> None:
         assert read_worker("w", FIELDS | {broken: "nonsense"}, 0, True) is None
 
 
-@pytest.mark.parametrize("models", ["{}", "[3]", '[{"variant": "fast"}]', "null", '[["a"]]'])
+LISTED = '{"variant":"fast","name":"tiny","engine":"x","languages":["en"],"features":%s}'
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        "{}",
+        "[3]",
+        '[{"variant": "fast"}]',
+        "null",
+        '[["a"]]',
+        f"[{LISTED}]" % "[]",
+        "[" * 100_000,
+        '["\\ud800"]',
+    ],
+)
 def test_models_that_are_not_ours_make_no_worker(models: str) -> None:
-    if json.loads(models) != {}:
-        assert read_worker("w", FIELDS | {"models": models}, 0, True) is None
+    assert read_worker("w", FIELDS | {"models": models}, 0, True) is None
+
+
+VALUES = st.text() | JSON.map(json.dumps) | hostile_objects(("variant", "features", "languages"), ("fast",))
+
+
+@fewer(4)
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), VALUES, min_size=1, max_size=3))
+def test_any_hash_is_a_worker_that_can_be_described_or_none(others: dict[str, str]) -> None:
+    worker = read_worker("w", FIELDS | others, 0, True)
+    if worker is not None:
+        assert worker.capacity >= 0
+        assert math.isfinite(worker.lag + worker.pass_age)
 
 
 def test_a_model_answers_to_its_variant_and_its_name() -> None:

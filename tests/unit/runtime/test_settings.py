@@ -3,9 +3,14 @@
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from redis.asyncio.connection import parse_url
 
@@ -22,6 +27,7 @@ from stages.receiver.settings import ReceiverSettings
 from stages.settings import WorkerSettings, default_worker_id
 from stages.topology import STAGES
 from stages.vad.settings import VadSettings
+from tests.support.hostile_frames import fewer
 
 
 @pytest.fixture(autouse=True)
@@ -226,3 +232,53 @@ def test_a_main_that_returns_exits_with_0() -> None:
 def test_close_codes_have_names(name: str, code: int) -> None:
     assert close_code(name) == code
     assert name in ("?", CloseCode(code).error)
+
+
+def all_kinds(kind: type[Settings]) -> Iterator[type[Settings]]:
+    """The settings of every kind of process."""
+    for below in kind.__subclasses__():
+        yield below
+        yield from all_kinds(below)
+
+
+ODD: Final = (
+    *(
+        "",
+        "0",
+        "-1",
+        "nan",
+        "inf",
+        "1e999",
+        "9" * 5_000,
+        "[",
+        "{",
+        "null",
+        ",",
+        "=",
+        "a=b",
+        "*=",
+        "\u0661",
+        "0x10",
+    ),
+    *("\udcff", "1_0", "::1/129", "1.2.3.4/40", "http://[", "redis://[x", "postgresql://u:p@h:x/", "s3://"),
+)
+
+
+def refusal(kind: type[Settings]) -> str | None:
+    """Why the settings can't be, None where they can."""
+    try:
+        read_settings(kind)
+    except StartupError as error:
+        return str(error).encode().decode()
+    return None
+
+
+@fewer(2)
+@given(st.data())
+def test_any_value_is_taken_or_named(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted({*all_kinds(Settings)}, key=lambda each: each.__name__)))
+    name = f"DALSTON_{data.draw(st.sampled_from(sorted(kind.model_fields))).upper()}"
+    text = st.text(st.characters(exclude_characters="\x00", codec="utf-8"), max_size=12)
+    with patch.dict(os.environ, {name: data.draw(st.sampled_from(ODD) | text)}):
+        outcome = refusal(kind)
+        assert outcome is None or name in outcome

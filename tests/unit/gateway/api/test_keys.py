@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from broker.usage import UsageCounters
 from gateway.api.history import HistoryApi
 from gateway.api.keys import KeyApi
 from gateway.api.operation import routes_of
@@ -24,6 +25,7 @@ from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover
 from tests.support.histories import MemoryFiles, begun, history_of, written
+from tests.support.memory_counters import MemoryCounters
 
 ID = f"{1:032x}"
 SESSION = f"/v1/realtime/sessions/{ID}"
@@ -37,13 +39,14 @@ class Server:
         self.database = Database(f"sqlite:///{folder / 'history.db'}")
         self.database.migrate()
         self.keys, self._folder = KeyStore(self.database), folder
+        self.counters = MemoryCounters()
         directory = KeyDirectory(self.keys, lambda: 0.0)  # Every look is the first one.
         authenticator = Authenticator(directory, open_to_local=open_to_local)
         guard = RequestGuard(authenticator, AuditLog(folder), open_paths=())
         reader, editor, files = HistoryReader(self.database), SessionEditor(self.database), MemoryFiles()
         with history_of(self.database) as history:
             api = HistoryApi(history, reader, editor, SessionRemover(self.database, files), files, 0.0)
-        apis = (api, KeyApi(self.keys, guard), object.__new__(RestApi))
+        apis = (api, KeyApi(self.keys, guard, cast(UsageCounters, self.counters)), object.__new__(RestApi))
         self._app = Starlette(routes=[route for each in apis for route in routes_of(each, guard)])
 
     def call(self, method: str, path: str, key: str = "", **more: Any) -> httpx.Response:
@@ -90,6 +93,9 @@ def test_the_first_key_is_made_by_the_user_of_this_machine_and_closes_the_server
     assert listed.status_code == 200
     assert "dk_" not in listed.text
     assert [each["key_id"] for each in listed.json()["keys"]] == [body["key_id"]]
+    assert listed.json()["keys"][0]["use"] == {"sessions": 0, "audio_seconds_today": 0}
+    server.counters.is_away = True
+    assert "use" not in server.call("GET", "/v1/keys", body["key"]).json()["keys"][0]
     assert server.status("DELETE", f"/v1/keys/{body['key_id']}", body["key"]) == 200
     assert server.status("GET", "/v1/keys", body["key"]) == 401
     assert server.status("GET", "/v1/keys") == 401
@@ -108,6 +114,7 @@ def test_the_first_key_is_made_by_the_user_of_this_machine_and_closes_the_server
         {"name": "x", "limits": {"sessions": 0}},
         {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
         {"name": "x", "expires_at": "2099-01-01"},
+        {"name": "x", "expires_at": "9999-12-31T23:59:59-14:00"},
         {"name": "a\nb"},
     ],
 )

@@ -1,6 +1,7 @@
 """Which short-lived tokens hold: for whom, how long, how often, and for pages of which origin."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import cast
 
@@ -12,13 +13,14 @@ from broker.errors import RegistryUnavailable
 from broker.token_uses import TokenUses
 from gateway.api.operation import routes_of
 from gateway.api.tokens import TokenApi
-from gateway.api.vendor_tokens import VendorTokenApi
+from gateway.api.vendor_tokens import MAX_SESSION_CHARS, VendorTokenApi
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.errors import Forbidden, RequestRefused
 from gateway.auth.principal import LOCAL_USER, Principal, principal_of
 from gateway.auth.request_facts import RequestFacts
 from gateway.auth.request_guard import RequestGuard
 from gateway.auth.tokens import SKEW_S, TokenMint
+from gateway.realtime.dialects.openai_session import describe_session
 from tests.support.auth_parts import LOOPBACK, MemoryKeys, key_directory
 
 
@@ -176,7 +178,7 @@ def test_clients_of_other_services_get_their_tokens(
     path: str, how: tuple[str, str], body: dict[str, object] | None, where: list[str], uses: int
 ) -> None:
     trial, (header, scheme) = TokenTrial(), how
-    api = VendorTokenApi(trial.mint)
+    api = VendorTokenApi(trial.mint, describe_session)
     answer = post(trial, api, path, {header: scheme + trial.secret}, body)
     assert answer.status_code == 200
     token = answer.json()
@@ -192,8 +194,43 @@ def test_clients_of_other_services_get_their_tokens(
 
 def test_a_token_of_another_service_lives_as_long_as_it_is_asked_for() -> None:
     trial = TokenTrial()
-    api, headers = VendorTokenApi(trial.mint), {"Authorization": f"Token {trial.secret}"}
+    api, headers = VendorTokenApi(trial.mint, describe_session), {"Authorization": f"Token {trial.secret}"}
     token = post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 20}).json()["access_token"]
     trial.seconds += 20 + SKEW_S
     assert trial.status(token) == 401
     assert post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 0}).status_code == 400
+
+
+WORDS = {"model": "gpt-4o-transcribe", "language": "en"}
+TURNS = {"type": "server_vad", "silence_duration_ms": 300}
+
+
+@pytest.mark.parametrize(
+    ("path", "session"),
+    [
+        (
+            "client_secrets",
+            {"type": "transcription", "audio": {"input": {"transcription": WORDS, "turn_detection": TURNS}}},
+        ),
+        ("transcription_sessions", {"input_audio_transcription": WORDS, "turn_detection": TURNS}),
+    ],
+)
+def test_a_client_secret_carries_what_its_sessions_are(path: str, session: dict[str, object]) -> None:
+    trial = TokenTrial()
+    api, headers = VendorTokenApi(trial.mint, describe_session), {"Authorization": f"Bearer {trial.secret}"}
+
+    def ask(wanted: dict[str, object]) -> httpx.Response:
+        body: dict[str, object] = {"session": wanted} if path == "client_secrets" else wanted
+        return post(trial, api, f"/v1/realtime/{path}", headers, body)
+
+    made = ask(session).json()
+    shown = made["session"]["audio"]["input"] if path == "client_secrets" else made
+    assert shown["turn_detection"] == TURNS
+    words = shown.get("transcription") or shown["input_audio_transcription"]
+    assert words == {**WORDS, "prompt": ""}
+    carried = trial.ask(made.get("value") or made["client_secret"]["value"]).session
+    assert carried is not None
+    assert json.loads(carried) == session
+    assert trial.ask((ask({}).json().get("client_secret") or ask({}).json())["value"]).session is None
+    assert ask({"input_audio_format": "mp3"}).status_code == 400
+    assert ask({"input_audio_transcription": {"prompt": "x" * MAX_SESSION_CHARS}}).status_code == 400

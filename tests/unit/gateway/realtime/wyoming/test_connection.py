@@ -1,11 +1,14 @@
 """A Wyoming client's connection at sessions whose surroundings are played by hand."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.errors import NoCapacity
 from dalston_realtime.protocol.parameters import SessionConfig
@@ -14,6 +17,7 @@ from gateway.realtime.listener import ListenerParts, ListenerTimes
 from gateway.realtime.wyoming.connection import WyomingConnection
 from gateway.realtime.wyoming.wire import MAX_LINE_BYTES, WyomingEvent, WyomingReader, pack_event
 from tests.support.gateway_parts import FakeSlots, session_manager
+from tests.support.hostile_frames import fewer, hostile_objects, nested
 from tests.support.virtual_time import VirtualClock, run_virtually
 
 FORM: Final = {"rate": 16_000, "width": 2, "channels": 1}
@@ -33,6 +37,10 @@ class HandWriter:
         """Keep it."""
         self.written.feed_data(data)
 
+    def get_extra_info(self, _name: str, default: object) -> object:
+        """It has no address."""
+        return default
+
     async def drain(self) -> None:
         """The client reads everything."""
 
@@ -51,7 +59,11 @@ def parts(slots: FakeSlots) -> ListenerParts:
     async def admit(config: SessionConfig) -> SessionConfig:
         return config
 
-    gate = SimpleNamespace(admit=admit, begin=lambda c, p: sessions.begin(c, p, resumable=False))
+    gate = SimpleNamespace(
+        admit=admit,
+        reserve=sessions.reserve,
+        begin=lambda c, p, lease: sessions.begin(c, p, lease, resumable=False),
+    )
     return cast(
         ListenerParts,
         SimpleNamespace(
@@ -116,3 +128,21 @@ def test_an_event_that_does_not_come_whole_is_an_error() -> None:
     told, took = play(pack_event(CHUNK)[:-1])
     assert told == ["error"]
     assert took == pytest.approx(ListenerTimes().request, abs=1.0)
+
+
+NAMES: Final = ("text", "rate", "width", "channels", "language", "name", "transcript_names", "context")
+KINDS: Final = ("ping", "audio-start", "audio-chunk", "audio-stop", "transcribe", "x")
+
+
+@fewer(10)
+@given(st.lists(st.tuples(st.sampled_from(KINDS), hostile_objects(NAMES, KINDS)), max_size=3))
+def test_any_events_are_answered_or_are_none(sent: list[tuple[str, str]]) -> None:
+    play(*(f'{{"type":"{kind}","data":{data}}}\n'.encode() for kind, data in sent))
+
+
+def test_a_ping_of_any_depth_is_answered_or_is_none() -> None:
+    """A value that can be read just so is not always one that can be written."""
+    for depth in range(840, 970, 10):
+        data = f'{{"text":{json.dumps("x")},"more":{nested(depth)}}}'
+        told, _ = play(f'{{"type":"ping","data":{data}}}\n'.encode())
+        assert told in (["pong"], ["error"])
