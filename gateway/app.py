@@ -3,36 +3,25 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from msgspec import MsgspecError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import WebSocketRoute
 
-from broker.checkpoint_record import HEADER
 from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from broker.token_uses import TokenUses
 from broker.usage import UsageCounters
-from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
-from gateway.api.file_jobs import FileJobs
-from gateway.api.history import HistoryApi
-from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
 from gateway.api.operator import OperatorApi, StreamEnds
 from gateway.api.rest import RestApi
-from gateway.api.session_views import SessionViewApi
-from gateway.api.speakers import SpeakerApi
 from gateway.api.tokens import TokenApi
-from gateway.api.transcriptions import TranscriptionApi
-from gateway.api.vendor_files import VendorFileApi
 from gateway.api.vendor_tokens import VendorTokenApi
 from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S, KeyDirectory
@@ -44,6 +33,7 @@ from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
 from gateway.capacity.waiting_memory import WaitingLimits, WaitingMemory
 from gateway.http import STREAM_PATH
+from gateway.keeping import KeptData
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
 from gateway.pages.page_routes import page_routes
@@ -58,9 +48,6 @@ from gateway.realtime.listener import ListenerParts, ListenerTimes
 from gateway.realtime.listeners import make_listeners
 from gateway.realtime.resumption import SessionFinder
 from gateway.sessions.checkpoint_store import MARGIN_S, CheckpointStore, Owner
-from gateway.sessions.history_entry import finals_of
-from gateway.sessions.history_upkeep import SWEEP_S, HistoryUpkeep
-from gateway.sessions.recording_upkeep import RecordingUpkeep
 from gateway.sessions.session import SessionPolicy
 from gateway.sessions.session_manager import SessionManager
 from gateway.settings import GatewaySettings
@@ -71,28 +58,11 @@ from gateway.workers.reachability import Readiness, WorkerReachability, try_work
 from runtime.extras import require_extra
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
-from storage.api_keys.key_store import KeyStore
-from storage.database import Database
-from storage.history.reading.history_reader import HistoryReader
-from storage.history.upkeep.editing import SessionEditor
-from storage.history.upkeep.record_sweeper import RecordSweeper, SweepTimes
-from storage.history.upkeep.retention import SessionRemover
-from storage.history.upkeep.session_files import RecordedFiles
-from storage.history.writing.session_history import SessionHistory
-from storage.jobs.speakers import SpeakerStore
-from storage.jobs.store import JobStore
-from storage.recordings.joining import JoinedRecording
-from storage.recordings.presence import RecordingTimes
-from storage.recordings.service import RecordingService
-from storage.tables import RECORDING
 
 if TYPE_CHECKING:
     from gateway.traces import SessionTraces  # Only with the extra `traces`.
 
 log = get_logger(__name__)
-
-RECORDINGS_S: Final = 0.3  # Seconds for the last writes after the signal; what is not joined then is later.
-HISTORY_S: Final = 0.4  # Seconds at the end for what the database has not got yet.
 
 
 class GatewayApp:
@@ -120,18 +90,9 @@ class GatewayApp:
         ttl = int(settings.resume_window) + MARGIN_S
         checkpoints = Checkpoints(self._router.scripts, settings.redis, ttl)
         self._checkpoints = CheckpointStore(checkpoints, Owner.new(address))
-        self._database = Database(settings.database)
-        self._history = SessionHistory(self._database, str(self._checkpoints.owner))
-        lost = max(SweepTimes().lost, settings.resume_window + MARGIN_S, settings.gateway_timeout)
-        self._recordings = self._make_recordings(settings, lost)
-        self._files = RecordedFiles(self._recordings.recordings)
-        self._remover = SessionRemover(self._database, self._files)
-        sweeper = RecordSweeper(self._database, time.monotonic, SweepTimes(settings.gateway_timeout, lost))
-        sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
-        self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
-        self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
+        self._kept = KeptData(settings, self._checkpoints)
         self._traces = make_traces(settings)
-        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
+        keys = KeyDirectory(self._kept.keys, time.monotonic)
         self._counters = UsageCounters(self._router.scripts)
         self._usage = UsageLimits(self._counters, keys, LimitPolicy.of(settings), metrics)
         self._sessions = self._make_sessions(settings, metrics)
@@ -151,27 +112,16 @@ class GatewayApp:
         operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends)
         sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
-            self._guard, self._endpoint, rest, operator, *self._kept_apis(settings), sockets=sockets
-        )
-
-    def _kept_apis(self, settings: GatewaySettings) -> list[object]:
-        """The endpoints of what is kept: sessions, jobs, files and voices."""
-        store = self._recordings.recordings.store
-        reader, editor = HistoryReader(self._database), SessionEditor(self._database)
-        jobs = JobStore(self._database, store)
-        max_bytes = settings.max_upload_mb << 20
-        files = FileJobs(jobs, store, settings.transcription_timeout)
-        return [
-            SessionViewApi(reader, self._files, jobs),  # Its paths are below those of a session.
-            HistoryApi(self._history, reader, editor, self._remover, self._files),
-            JobApi(jobs, reader),
-            TranscriptionApi(files, max_bytes),
-            VendorFileApi(files, max_bytes),
-            SpeakerApi(SpeakerStore(self._database)),
-            KeyApi(KeyStore(self._database), self._guard, self._counters),
+            self._guard,
+            self._endpoint,
+            rest,
+            operator,
+            *self._kept.apis(),
+            KeyApi(self._kept.keys, self._guard, self._counters),
             TokenApi(self._mint),
             VendorTokenApi(self._mint, describe_session),
-        ]
+            sockets=sockets,
+        )
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         access = WorkerAccess(
@@ -192,33 +142,10 @@ class GatewayApp:
             access,
             self._checkpoints,
             limits,
-            recordings=self._recordings,
-            history=self._history,
+            recordings=self._kept.recordings,
+            history=self._kept.history,
             usage=self._usage,
         )
-
-    def _make_recordings(self, settings: GatewaySettings, lost: float) -> RecordingService:
-        times = RecordingTimes(settings.gateway_timeout, lost)
-        return RecordingService(settings.data_dir, settings.recordings_url, self._add_recording, times=times)
-
-    def _add_recording(self, session_id: str, joined: JoinedRecording) -> None:
-        """Note in the record of a session that its recording is complete, and what it lacks."""
-        about = {"seconds": joined.seconds, "missing": [list(each) for each in joined.missing]}
-        self._history.add_artifact(session_id, RECORDING, about)
-
-    async def _rescue(self, session_id: str) -> None:
-        """Keep what Redis still has of a session whose gateway is silent."""
-        with suppress(RegistryUnavailable, BadEvent, MsgspecError, UnicodeError):
-            if found := await self._checkpoints.load(session_id):
-                self._history.add_found(session_id, finals_of(found[0]))
-
-    async def _may_go_on(self, session_id: str) -> bool:
-        """Whether a gateway can still go on with a session; while Redis is away, it may be so."""
-        try:
-            found = await self._checkpoints.load(session_id)
-        except RegistryUnavailable:
-            return True
-        return found is not None and HEADER in found[0]
 
     def _make_endpoint(self, settings: GatewaySettings, metrics: GatewayMetrics) -> StreamEndpoint:
         return StreamEndpoint(
@@ -261,7 +188,7 @@ class GatewayApp:
         Raises:
             StartupError: the server would be open to others, or a port can't be had.
         """
-        self._history.start()
+        self._kept.history.start()
         await check_start(self._settings, self._guard.authenticator)
         for listener in self._listeners:
             await listener.open()
@@ -272,8 +199,7 @@ class GatewayApp:
             group.create_task(run_access(self._settings, self._guard.authenticator))
             group.create_task(self._end_withdrawn())
             group.create_task(self._sessions.run())
-            group.create_task(self._upkeep.run())
-            group.create_task(self._recording_upkeep.run())
+            group.create_task(self._kept.run())
             group.create_task(self._slots.run())
             group.create_task(self._usage.leases.run())
             group.create_task(self._checkpoints.run())
@@ -318,8 +244,7 @@ class GatewayApp:
         """Write what recordings and the history have not got yet, and close the connections."""
         for listener in self._listeners:
             await listener.close()
-        await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
-        await asyncio.to_thread(self._history.close, HISTORY_S)
+        await asyncio.to_thread(self._kept.close)
         if self._traces is not None:
             await asyncio.to_thread(self._traces.close)
         await self._router.close()
