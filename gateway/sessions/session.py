@@ -250,7 +250,10 @@ class Session:
 
     async def _until_end(self) -> SessionOutcome:
         try:
-            return await first_of(self._failover.run(), _result(self._requested_end))
+            ends = [self._failover.run(), _result(self._requested_end)]
+            if (most := self.state.max_seconds) is not None:
+                ends.append(_too_long(most - self.state.continuity.age))
+            return await first_of(*ends)
         except SessionError as error:
             again = self._limits.retry_after if error.code is CloseCode.NO_CAPACITY else None
             return SessionOutcome.error(error.code, error.message, again)
@@ -293,3 +296,9 @@ class Session:
 
 async def _result(future: "asyncio.Future[SessionOutcome]") -> SessionOutcome:
     return await future
+
+
+async def _too_long(left: float) -> SessionOutcome:
+    """The end of a session whose token allows `left` seconds more."""
+    await asyncio.sleep(max(0.0, left))
+    return SessionOutcome.error(CloseCode.SESSION_TOO_LONG, "the session lasted as long as its token allows")

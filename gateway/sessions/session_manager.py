@@ -94,6 +94,7 @@ class SessionManager:
             principal=principal.id,
             token=token_digest(token),
             account=lease.account,
+            max_seconds=lease.seconds_left(principal.session_seconds),
         )
         policy = self._policy_of(lease) if resumable else replace(self._limits, resume_window=0.0)
         return self._attach(self._start(state, PhaseTracker(), policy, lease), (), token)

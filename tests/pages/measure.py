@@ -1,17 +1,21 @@
 """Measures the pages in Chromium with a real server, and prints a table: python -m tests.pages.measure."""
 
+import asyncio
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from tests.support.browser import BrowserTab, browser_with_microphone, needed_browser
+from tests.support.chaos.wire import Wire
 from tests.support.servers import whole_server
 from tests.support.speech import TWO_CITIES, samples, word_error_rate, write_wav
 
@@ -23,7 +27,10 @@ PATHS: Final = (
 )  # The first one is no page: what a browser needs for one line.
 LOADS: Final = 5  # Times that each page is loaded.
 CUT_S: Final = 5.0  # Seconds without a network.
-SPEECH_S: Final = 46.0  # Seconds of the recording, and of silence behind it.
+UTTERANCES: Final = 1_200  # Of an hour: each has three partials and a final.
+SPEECH_S: Final = 46  # Seconds of the recording, and of silence behind it.
+FINALS: Final = "[...document.querySelectorAll('.log p > span')]"
+ELAPSED: Final = "Number(document.querySelector('#elapsed').textContent.split(':')[1])"  # Seconds.
 LATENCIES: Final = """(() => {
     globalThis.heard = []; globalThis.shown = []; globalThis.painted = [];
     const Plain = WebSocket;
@@ -87,25 +94,49 @@ def first_paint(page: BrowserTab, url: str) -> tuple[float, float]:
     return float(paint), size / 1000
 
 
-def dictate(page: BrowserTab, url: str, *, cut: bool = False) -> str:
-    """What stands on the page when the microphone has played its recording."""
-    page.open(url)
+def load_work(page: BrowserTab, url: str) -> float:
+    """Milliseconds of a processor that the page's thread needs until all is there, in the same process."""
+    before = page.work_seconds()
+    page.open(f"{url}?again")
+    page.wait_for("location.search === '?again' && document.readyState === 'complete'")
+    return 1000 * (page.work_seconds() - before)
+
+
+class CuttableNetwork:
+    """A proxy to a server, on an event loop in a thread, whose connections may be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._loop = port, asyncio.new_event_loop()
+        self._wire = Wire([port], Random(1))
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        listening = asyncio.start_server(self._wire.carry, "127.0.0.1", 0)
+        server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    def cut(self, seconds: float) -> None:
+        """Break all connections without a word, and let none through for so long."""
+        self._wire.gateways.clear()
+        self._loop.call_soon_threadsafe(self._wire.cut_all)
+        time.sleep(seconds)
+        self._wire.gateways.append(self._port)
+
+
+def dictate(page: BrowserTab, url: str, network: CuttableNetwork | None = None) -> str:
+    """What stands on the page when the microphone has played its recording; `network` is cut meanwhile."""
+    page.open(network.url if network else url)
     page.wait_for("document.querySelector('#model').options[0].text.includes('(')")
     page.evaluate(LATENCIES)
     page.click("#start")
-    until = time.monotonic() + SPEECH_S
-    if cut:
-        page.wait_for("document.querySelectorAll('.log p > span').length > 3")
-        page.network(on=False)
-        time.sleep(CUT_S)
+    if network:
+        page.wait_for(f"{FINALS}.length > 3")
+        network.cut(CUT_S)
         assert "The connection is lost" in page.text()
-        page.network(on=True)
-    time.sleep(max(0.0, until - time.monotonic()))
-    assert not cut or "Nothing is missing" in page.text()
+        page.wait_for("document.querySelector('#notice').innerText.includes('Nothing is missing')")
+    while page.evaluate(ELAPSED) < SPEECH_S:
+        time.sleep(1.0)
     page.click("#stop")
     page.wait_for("!document.querySelector('#start').hidden")
-    finals = "[...document.querySelectorAll('.log p > span')].map((each) => each.textContent).join('')"
-    return str(page.evaluate(finals))
+    return str(page.evaluate(f"{FINALS}.map((each) => each.textContent).join('')"))
 
 
 def python_client(url: str, sound: Path) -> str:
@@ -135,11 +166,16 @@ def main() -> None:
                     f"{median:.0f} / {max(loads)[0]:.0f} ms",
                 )
                 show(f"bytes of {path}", f"{loads[0][1]:.0f} kB")
+                show(f"processor time to load {path}", f"{load_work(page, url + path):.0f} ms")
             page.open(url)
             page.wait_for("document.readyState === 'complete'")
+            before = page.work_seconds()
             page.evaluate(HOUR)
-            page.wait_for("globalThis.hour")
+            while not page.evaluate("Boolean(globalThis.hour)"):
+                time.sleep(1.0)
             hour = page.evaluate("hour")
+            used = (page.work_seconds() - before) / UTTERANCES
+            show("an hour of captions: processor time of an utterance", f"{1000 * used:.1f} ms")
             show(
                 "an hour of captions: elements, longest update",
                 f"{hour['elements']}, {hour['longest']:.1f} ms",
@@ -158,7 +194,7 @@ def main() -> None:
         client = python_client(url, sound)
         show("word error rate of the Python client", f"{100 * word_error_rate(TWO_CITIES, client):.1f} %")
         with browser(folder, sound) as page:
-            text = dictate(page, url, cut=True)
+            text = dictate(page, url, CuttableNetwork(server.port))
             show(
                 f"word error rate with {CUT_S:.0f} s without a network",
                 f"{100 * word_error_rate(TWO_CITIES, text):.1f} %",

@@ -78,6 +78,9 @@ def test_a_key_that_may_not_is_replaced_and_forgotten(server: PageServer, keys: 
     page.click("#notice button")
     give(page, admin)
     page.wait_for("document.querySelector('#workers .chip') && !document.querySelector('#keys').hidden")
+    page.show(390, 800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.show(1280, 800)
     page.click("#forget")
     page.wait_for(ASKED)
     page.click("dialog button[value=cancel]")

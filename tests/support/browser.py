@@ -111,11 +111,11 @@ class BrowserTab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def network(self, *, on: bool) -> None:
-        """Switch the network of the page on or off."""
-        self._call("Network.enable")
-        whole = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        self._call("Network.emulateNetworkConditions", offline=not on, **whole)
+    def work_seconds(self) -> float:
+        """Seconds of a processor that the page has used so far; others' work does not count."""
+        self._call("Performance.enable", timeDomain="threadTicks")
+        metrics = self._call("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
     def sleep(self, *, on: bool) -> None:
         """Freeze the page, as a browser does while the machine sleeps, or let it go on."""

@@ -105,7 +105,7 @@ function showStages(figures) {
     return timeRow(stage, waiting.mean, seconds, budget);
   });
   const finals = measured("finals", (each) => each.finals);
-  find("stages").replaceChildren(...rows, timeRow("time to final, behind the silence", null, finals, FINAL_MS));
+  find("stages").replaceChildren(...rows, timeRow("time to final, after the silence", null, finals, FINAL_MS));
 }
 
 function timeRow(name, waiting, seconds, budget) {

@@ -184,6 +184,7 @@ function showGone() {
 /** Do something, and show what goes wrong as a sentence. */
 function attempt(act) {
   return async () => {
+    if (find("notice").querySelector(".error")) notice();
     try {
       await act();
     } catch (error) {
