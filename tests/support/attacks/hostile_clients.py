@@ -143,6 +143,7 @@ async def _break_off(gateway: GatewayProcess, audio: bytes) -> None:
             await client.recv()
             if audio:
                 await client.send(audio)
+                await client.send('{"type":"flush","id":"x"}')
                 await client.recv()
             reset(client)
 
