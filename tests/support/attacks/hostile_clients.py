@@ -38,6 +38,12 @@ def reset(client: ClientConnection) -> None:
     client.transport.abort()
 
 
+def vanish(client: ClientConnection) -> None:
+    """Break a connection off, where the gateway has not done so."""
+    if not client.transport.is_closing():
+        client.transport.abort()
+
+
 @asynccontextmanager
 async def all_slots(gateway: GatewayProcess) -> AsyncIterator[None]:
     """Hold the slots that the honest clients leave."""
@@ -57,13 +63,15 @@ async def ping_flood(gateway: GatewayProcess) -> None:
             if client.transport.get_write_buffer_size() < 1 << 20:
                 client.transport.write(PING * 1_000)
             await asyncio.sleep(0.001)
-        client.transport.abort()
+        vanish(client)
 
 
 async def unfinished_messages(gateway: GatewayProcess) -> None:
     """Messages of 8 MiB that never end."""
     async with AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(open_client(gateway)) for _ in range(CLIENTS)]
+        clients = [
+            await stack.enter_async_context(open_client(gateway, "overflow=queue")) for _ in range(CLIENTS)
+        ]
         head = Frame(Opcode.BINARY, bytes(8 << 20)).serialize(mask=True)
         for client in clients:
             client.transport.write(head[:-1])
@@ -71,7 +79,7 @@ async def unfinished_messages(gateway: GatewayProcess) -> None:
         while time.monotonic() < until and any(c.transport.get_write_buffer_size() for c in clients):
             await asyncio.sleep(0.05)
         for client in clients:
-            client.transport.abort()
+            vanish(client)
 
 
 async def text_that_is_no_utf8(gateway: GatewayProcess) -> None:
@@ -80,7 +88,7 @@ async def text_that_is_no_utf8(gateway: GatewayProcess) -> None:
         async with open_client(gateway) as client:
             with suppress(ConnectionClosed):
                 await client.send(b"\xff", text=True)
-            client.transport.abort()
+            vanish(client)
 
 
 async def garbage_http(gateway: GatewayProcess) -> None:
@@ -135,6 +143,7 @@ async def _break_off(gateway: GatewayProcess, audio: bytes) -> None:
             await client.recv()
             if audio:
                 await client.send(audio)
+                await client.send('{"type":"flush","id":"x"}')
                 await client.recv()
             reset(client)
 
@@ -147,7 +156,7 @@ async def waiting_clients(gateway: GatewayProcess) -> None:
             async with asyncio.timeout(FLOOD_S):
                 await asyncio.gather(*(_flood(client) for client in clients))
         for client in clients:
-            client.transport.abort()
+            vanish(client)
 
 
 async def loud_session(gateway: GatewayProcess) -> None:
@@ -156,7 +165,7 @@ async def loud_session(gateway: GatewayProcess) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(FLOOD_S):
                 await _flood(client)
-        client.transport.abort()
+        vanish(client)
 
 
 async def _flood(client: ClientConnection) -> None:

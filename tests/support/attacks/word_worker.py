@@ -17,10 +17,11 @@ from runtime.settings import Settings, read_settings
 async def say_marks(visit: WorkerVisit) -> None:
     """A final with the marks since the last one for each flush, and all of them at the end."""
     await visit.begin()
-    audio, heard, utterance, words = b"", 0, 1, list[str]()
+    audio, heard, utterance, words = bytearray(), 0, 1, list[str]()
     async for frame in visit.connection:
         if isinstance(frame, bytes):
-            audio, heard = audio + frame, heard + len(frame)
+            audio += frame
+            heard += len(frame)
             await visit.event("progress", processed=heard / 32_000)
             continue
         message = read_message(frame)
@@ -29,7 +30,7 @@ async def say_marks(visit: WorkerVisit) -> None:
             for number in read_marks(np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32768))
         ]
         if message["type"] in ("flush", "end"):
-            audio, words = b"", words + found
+            audio, words = bytearray(), words + found
         if message["type"] == "flush":
             times = {"start": heard / 32_000, "end": heard / 32_000}
             text = " ".join(found)
