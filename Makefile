@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 TESTED  := $(VENV)/.installed-for-tests
 BENCHED := $(VENV)/.installed-for-bench
-CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests
+CODE    := dalston_realtime runtime engines broker storage stages gateway enhancement bench tests docs
 
 # Each core runs whole files, in the order in which they lie: the longest are in the first rings.
 ON_CORES = $(if $(filter 1,$(CORES)),,-n $(CORES) --dist loadfile --no-loadscope-reorder)
@@ -18,7 +18,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance
+.PHONY: install run demo bench bench-guard test chaos chaos-enhance kills fuzz attack sbom check gpu-check format clean help conformance docs
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,13 +79,18 @@ fuzz: $(TESTED)  ## look for counterexamples: atheris for MINUTES (2), the prope
 		REST_EXAMPLES=100 python -m pytest -q --timeout=3600 tests/wire/test_rest_suite.py || exit 1; \
 		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz --timeout=3600 tests || exit 1; done
 
-attack: $(TESTED)  ## attack a gateway as hostile clients do, for a minute, and say what it costs
-	@ATTACKS=1 python -m pytest -q -s tests/chaos/test_attacks.py
+attack: $(TESTED)  ## attack a gateway beside honest clients, and say what it costs; MINUTES=60: all attacks mixed, for so long
+	@ATTACKS=1 ATTACK_MINUTES=$(MINUTES) python -m pytest -q -s tests/chaos/test_attacks.py
 
 sbom: $(STAMP)  ## look for known faults in what is installed, and write sbom.json
 	@$(PIP) --editable '.[audit]'
 	@pip-audit --local --skip-editable
 	@cyclonedx-py environment --output-file sbom.json $(VENV)
+
+docs: $(STAMP)  ## build the documents as a site in build/docs
+	@$(PIP) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "open build/docs/index.html"
 
 check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit with one ring of the tests
 	@ruff format --check $(CODE)
@@ -94,7 +99,12 @@ check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit wi
 	@lint-imports
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING))
 
-gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
+gpu-docs: $(STAMP)  ## build the documents as a site in build/docs
+	@$(PIP) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "open build/docs/index.html"
+
+check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
 	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
 
 format: $(TESTED)  ## format the code

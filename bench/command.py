@@ -9,6 +9,7 @@ import typer
 
 from bench.command_accuracy import accuracy
 from bench.command_diarize import diarize
+from bench.command_enhance import enhance
 from bench.command_history import history
 from bench.command_options import (
     AudioFolder,
@@ -284,3 +285,4 @@ app.command()(accuracy)
 app.command()(words)
 app.command()(history)
 app.command()(diarize)
+app.command()(enhance)

@@ -21,6 +21,7 @@ from runtime.tls import client_context, server_certificate
 
 log = get_logger(__name__)
 
+COLLECTOR: Final = "opentelemetry.exporter.otlp.common.http"  # Says each time that the collector is away.
 LOOK_S: Final = 0.25  # Seconds between two looks for a worker, before the ready line.
 SIGNAL_S: Final = 0.05  # Seconds by which a signal may be noticed late.
 # Seconds of each step after the signal, which together leave time of the 3 s that the process has.
@@ -36,7 +37,7 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logging("gateway", settings.log_level, settings.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # Its lines show query strings.
-    count_repeats("asyncio", "uvicorn.error", "gateway.server.guarded_sockets")
+    count_repeats("asyncio", "uvicorn.error", "gateway.server.guarded_sockets", COLLECTOR)
     raise_file_limit()
     with bind(settings) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, sock, stop))

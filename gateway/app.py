@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import MsgspecError
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from broker.checkpoints import Checkpoints
 from broker.errors import RegistryUnavailable
 from broker.router import SessionRouter
 from broker.token_uses import TokenUses
+from broker.usage import UsageCounters
 from dalston_realtime.protocol.events import BadEvent
 from gateway.api.errors import http_error, unknown_socket
 from gateway.api.file_jobs import FileJobs
@@ -25,7 +26,7 @@ from gateway.api.jobs import JobApi
 from gateway.api.keys import KeyApi
 from gateway.api.openapi import ApiDescription
 from gateway.api.operation import routes_of
-from gateway.api.operator import OperatorApi
+from gateway.api.operator import OperatorApi, StreamEnds
 from gateway.api.rest import RestApi
 from gateway.api.session_views import SessionViewApi
 from gateway.api.speakers import SpeakerApi
@@ -37,9 +38,11 @@ from gateway.auth.access import check_start, make_guard, run_access
 from gateway.auth.key_directory import POLL_S, KeyDirectory
 from gateway.auth.request_guard import RequestGuard
 from gateway.auth.tokens import TokenMint
+from gateway.auth.usage_limits import LimitPolicy, UsageLimits
 from gateway.capacity.announcements import WorkerLost, listen
 from gateway.capacity.directory import WorkerDirectory
 from gateway.capacity.slots import QueueLimits, SlotManager
+from gateway.capacity.waiting_memory import WaitingLimits, WaitingMemory
 from gateway.http import STREAM_PATH
 from gateway.metrics import GatewayMetrics
 from gateway.model_names import ModelNames
@@ -48,6 +51,7 @@ from gateway.realtime.admission import Admission
 from gateway.realtime.connection_count import ConnectionCount
 from gateway.realtime.dialect_connection import DialectTimes
 from gateway.realtime.dialect_endpoint import DialectGate, FullPolicy, dialect_routes
+from gateway.realtime.dialects.openai_session import describe_session
 from gateway.realtime.dialects.registered import DIALECTS
 from gateway.realtime.endpoint import EndpointLimits, StreamEndpoint
 from gateway.realtime.listener import ListenerParts, ListenerTimes
@@ -64,6 +68,7 @@ from gateway.workers.assignment import ReassignLimits, WorkerAccess
 from gateway.workers.connection import ConnectOptions, WorkerConnection
 from gateway.workers.liveness import LivenessLimits
 from gateway.workers.reachability import Readiness, WorkerReachability, try_worker
+from runtime.extras import require_extra
 from runtime.logs import get_logger
 from runtime.secret import internal_secret
 from storage.api_keys.key_store import KeyStore
@@ -80,6 +85,9 @@ from storage.recordings.joining import JoinedRecording
 from storage.recordings.presence import RecordingTimes
 from storage.recordings.service import RecordingService
 from storage.tables import RECORDING
+
+if TYPE_CHECKING:
+    from gateway.traces import SessionTraces  # Only with the extra `traces`.
 
 log = get_logger(__name__)
 
@@ -122,11 +130,14 @@ class GatewayApp:
         sweep_s = min(SWEEP_S, settings.gateway_timeout / 2)
         self._upkeep = HistoryUpkeep(sweeper, self._remover, settings.retention_days, self._rescue, sweep_s)
         self._recording_upkeep = RecordingUpkeep(self._recordings, self._may_go_on)
+        self._traces = make_traces(settings)
+        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
+        self._counters = UsageCounters(self._router.scripts)
+        self._usage = UsageLimits(self._counters, keys, LimitPolicy.of(settings), metrics)
         self._sessions = self._make_sessions(settings, metrics)
         self._admission = Admission(self._directory, settings.overflow_allowed, store=settings.store == "on")
-        keys = KeyDirectory(KeyStore(self._database), time.monotonic)
         self._mint = TokenMint(self._connect.secret, keys, TokenUses(self._router.scripts))
-        self._guard = make_guard(settings, keys, self._mint)
+        self._guard = make_guard(settings, keys, self._mint, self._usage)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
         rest = RestApi(
@@ -136,7 +147,8 @@ class GatewayApp:
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
-        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, self._stopping)
+        ends = StreamEnds(self._stopping, self._guard.authenticator.holds)
+        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends)
         sockets = self._dialect_sockets(settings, metrics, gate)
         self.asgi = make_routes(
             self._guard, self._endpoint, rest, operator, *self._kept_apis(settings), sockets=sockets
@@ -156,9 +168,9 @@ class GatewayApp:
             TranscriptionApi(files, max_bytes),
             VendorFileApi(files, max_bytes),
             SpeakerApi(SpeakerStore(self._database)),
-            KeyApi(KeyStore(self._database), self._guard),
+            KeyApi(KeyStore(self._database), self._guard, self._counters),
             TokenApi(self._mint),
-            VendorTokenApi(self._mint),
+            VendorTokenApi(self._mint, describe_session),
         ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
@@ -170,10 +182,19 @@ class GatewayApp:
             LivenessLimits(first_word=settings.worker_connect_timeout),
             ReassignLimits(window=settings.resume_window),
             unreachable=lambda: self._reachability.problems,
+            traces=self._traces,
+            waiting=WaitingMemory(
+                WaitingLimits(round(settings.waiting_session_mb * 2**20), round(settings.waiting_mb * 2**20))
+            ),
         )
         limits = SessionPolicy(settings.resume_window, settings.retry_after)
         return SessionManager(
-            access, self._checkpoints, limits, recordings=self._recordings, history=self._history
+            access,
+            self._checkpoints,
+            limits,
+            recordings=self._recordings,
+            history=self._history,
+            usage=self._usage,
         )
 
     def _make_recordings(self, settings: GatewaySettings, lost: float) -> RecordingService:
@@ -254,6 +275,7 @@ class GatewayApp:
             group.create_task(self._upkeep.run())
             group.create_task(self._recording_upkeep.run())
             group.create_task(self._slots.run())
+            group.create_task(self._usage.leases.run())
             group.create_task(self._checkpoints.run())
             on_slots = self._slots.queue.on_slots_changed
             group.create_task(listen(self._redis, self._router, self._worker_lost, on_slots))
@@ -289,8 +311,8 @@ class GatewayApp:
         await self._sessions.wait_over(deadline)
 
     async def release_slots(self, deadline: float) -> None:
-        """Wait up to `deadline` seconds until every slot is released."""
-        await self._slots.wait_settled(deadline)
+        """Wait up to `deadline` seconds until every slot and every lease is released."""
+        await asyncio.gather(self._slots.wait_settled(deadline), self._usage.leases.wait_settled(deadline))
 
     async def close(self) -> None:
         """Write what recordings and the history have not got yet, and close the connections."""
@@ -298,8 +320,24 @@ class GatewayApp:
             await listener.close()
         await asyncio.to_thread(self._recordings.close, RECORDINGS_S)
         await asyncio.to_thread(self._history.close, HISTORY_S)
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.close)
         await self._router.close()
         await self._checkpoints.close()
+
+
+def make_traces(settings: GatewaySettings) -> "SessionTraces | None":
+    """Where the traces of sessions go, if they are wanted.
+
+    Raises:
+        StartupError: the library for it is not installed.
+    """
+    if settings.traces_url is None:
+        return None
+    require_extra("traces", "DALSTON_TRACES_URL")
+    from gateway.traces import SessionTraces
+
+    return SessionTraces.at(settings.traces_url, settings.traces_share)
 
 
 def make_routes(

@@ -42,6 +42,7 @@ def error_reply(
 ) -> Reply:
     """The answer that says what is wrong."""
     kind = "invalid_request_error" if status < 500 else "server_error"
+    kind = "rate_limit_error" if status == 429 else kind
     detail = ErrorDetail(code=code, message=message, type=kind, param=param, retry_after=retry_after)
     return Reply(ErrorBody(detail), status)
 

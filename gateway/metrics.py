@@ -58,6 +58,15 @@ class GatewayMetrics:
         )
         self.build = gauge("dalston_build_info", "1, with the version that runs", ["version"])
         self.build.labels(version("dalston-realtime")).set(1)
+        self.limits_reached = count(
+            prefix + "limits_reached", "What was refused by a limit, by the name of the key", ["key", "limit"]
+        )
+        self.key_audio = count(
+            prefix + "key_audio_seconds", "Audio that counts for a key, by its name", ["key"]
+        )
+        self.key_sessions = gauge(
+            prefix + "key_sessions", "Sessions that count for a key, by its name", ["key"]
+        )
         self.releases = gauge(prefix + "releases_waiting", "Slots that wait to be released")
 
     def samples(self) -> dict[str, dict[str, float]]:

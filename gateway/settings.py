@@ -11,6 +11,7 @@ from broker.settings import BrokerSettings
 from dalston_realtime.protocol.parameters import Overflow
 from gateway.model_names import parse_aliases
 from runtime.settings import DAY_S
+from storage.api_keys.api_key import MAX_LIMIT
 from storage.settings import StorageSettings
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -81,6 +82,12 @@ class GatewaySettings(BrokerSettings, StorageSettings):
     queue_timeout: float = Field(
         30.0, ge=0, le=DAY_S, description="seconds that a session waits for a slot before it is refused"
     )
+    waiting_session_mb: float = Field(
+        2.0, gt=0, le=1_000, description="MiB kept of what a client sends while its session waits for a slot"
+    )
+    waiting_mb: float = Field(
+        256.0, gt=0, le=1_000_000, description="MiB of all of these; then no further session waits"
+    )
     overflow_allowed: Annotated[frozenset[Overflow], NoDecode, BeforeValidator(_parse_overflows)] = Field(
         "reject,queue,degrade",
         validate_default=True,
@@ -115,8 +122,43 @@ class GatewaySettings(BrokerSettings, StorageSettings):
         validate_default=True,
         description="addresses or networks of proxies whose X-Forwarded-For is believed, with commas between",
     )
+    key_sessions: int = Field(
+        0,
+        ge=0,
+        le=MAX_LIMIT,
+        description="live sessions at once of a key without a limit of its own; 0: any number",
+    )
+    key_audio_per_day: int = Field(
+        0, ge=0, le=MAX_LIMIT, description="seconds of audio a day (UTC) of such a key; 0: any number"
+    )
+    key_requests_per_minute: int = Field(
+        0, ge=0, le=MAX_LIMIT, description="requests and connections a minute of such a key; 0: any number"
+    )
+    address_sessions: int = Field(
+        64,
+        ge=0,
+        le=MAX_LIMIT,
+        description="live sessions at once from one address without a key, but this machine's; 0: any number",
+    )
+    address_audio_per_day: int = Field(
+        0, ge=0, le=MAX_LIMIT, description="seconds of audio a day (UTC) from such an address; 0: any number"
+    )
+    address_requests_per_minute: int = Field(
+        1200,
+        ge=0,
+        le=MAX_LIMIT,
+        description="requests a minute from such an address, failed logins too; 0: any number",
+    )
     open_metrics: Literal["off", "on"] = Field(
         "off", description="on: /metrics needs no key; off: it needs one with the scope admin"
+    )
+    traces_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="OTLP endpoint (HTTP) for a trace of each session; unset: none",
+    )
+    traces_share: float = Field(
+        0.1, ge=0, le=1, description="share of the finals that have a span for each step in a trace, 0 to 1"
     )
     max_connections: int = Field(
         4096, ge=1, le=1_000_000, description="connections of this gateway for live audio at once"

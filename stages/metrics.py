@@ -60,6 +60,11 @@ class StageMetrics:
             ["stage"],
             buckets=SECONDS,
         )
+        self.final_seconds = Histogram(
+            "dalston_final_seconds",
+            "Time from the audio that ended an utterance to its final leaving the worker",
+            buckets=SECONDS,
+        )
         self.inference = Histogram(
             "dalston_asr_inference_seconds", "Time of one forward pass", ["kind"], buckets=SECONDS
         )

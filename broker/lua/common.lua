@@ -2,6 +2,7 @@
 -- A worker's load is the size of its set of sessions; the field active_sessions only shows it.
 
 local UNREACHABLE_MS = 3000  -- of no call at all: workers and brokers call every second, so Redis was unreachable
+local DAY_MS = 86400000
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -130,4 +131,30 @@ local function wait_estimate(now)
     age = now - redis.call('ZRANGE', STARTED, middle, middle, 'WITHSCORES')[2]
   end
   return active, count, now - earliest, age
+end
+
+-- How many sessions count for an account; those whose gateway is gone count no more.
+local function usage_sessions(account, now, lease_ms)
+  local key = usage_sessions_key(account)
+  if now - up_since(now) >= lease_ms then
+    for _, session in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now)) do
+      redis.call('ZREM', key, session)
+      redis.call('HDEL', usage_audio_key(account), session)
+    end
+  end
+  return redis.call('ZCARD', key)
+end
+
+-- The audio that an account used today (ms). A day begins at midnight UTC.
+local function usage_audio(account, now)
+  local key, today = usage_audio_key(account), math.floor(now / DAY_MS)
+  local day, used = unpack(redis.call('HMGET', key, 'day', 'used'))
+  return tonumber(day or '') == today and tonumber(used) or 0
+end
+
+-- Have a session count for an account until its lease ends.
+local function hold_usage(account, session, ends)
+  local key = usage_sessions_key(account)
+  redis.call('ZADD', key, ends, session)
+  redis.call('PEXPIREAT', key, redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2] + UNREACHABLE_MS)
 end

@@ -44,6 +44,7 @@ class Keys:
         self._worker, self._session = prefix + "worker:", prefix + "session:"
         self._sessions, self._checkpoint = ":sessions", prefix + "resume:"
         self._token_uses = prefix + "token:"
+        self._usage, self._audio, self._requests = prefix + "usage:", ":audio", ":requests"
 
     def worker(self, worker_id: str) -> str:
         """Hash of one worker."""
@@ -65,6 +66,18 @@ class Keys:
         """Set of the uses of a short-lived token."""
         return self._token_uses + token_id
 
+    def usage_sessions(self, account: str) -> str:
+        """Sorted set of the sessions that count for an account by the end of their lease, in ms."""
+        return self._usage + account + self._sessions
+
+    def usage_audio(self, account: str) -> str:
+        """Hash of an account's audio in ms: it `used` so much on `day`; what is counted of each session."""
+        return self._usage + account + self._audio
+
+    def usage_requests(self, account: str) -> str:
+        """Hash of the number of an account's requests by the second in which they came."""
+        return self._usage + account + self._requests
+
     @property
     def lua(self) -> str:
         """The same names as Lua source, which is put before each script."""
@@ -77,6 +90,9 @@ local function worker_key(id) return '{self._worker}' .. id end
 local function worker_sessions_key(id) return '{self._worker}' .. id .. '{self._sessions}' end
 local function checkpoint_key(id) return '{self._checkpoint}' .. id end
 local function token_uses_key(id) return '{self._token_uses}' .. id end
+local function usage_sessions_key(account) return '{self._usage}' .. account .. '{self._sessions}' end
+local function usage_audio_key(account) return '{self._usage}' .. account .. '{self._audio}' end
+local function usage_requests_key(account) return '{self._usage}' .. account .. '{self._requests}' end
 local function session_key(id) return '{self._session}' .. id end
 """
 

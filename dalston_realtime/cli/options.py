@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -76,6 +76,15 @@ Channels = Annotated[
         "--channel-mode",
         metavar="MODE",
         help="mix, or separate: each channel of a file has a transcript of its own.",
+        rich_help_panel=_SESSION,
+    ),
+]
+FileEncoding = Annotated[
+    Literal["container"] | None,
+    typer.Option(
+        "--encoding",
+        metavar="ENCODING",
+        help="container: send the file as it is, at once; the server decodes it.",
         rich_help_panel=_SESSION,
     ),
 ]

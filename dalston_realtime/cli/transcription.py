@@ -23,7 +23,10 @@ GRACE_S: Final = 5.0  # Seconds after Ctrl-C in which the rest of what was said 
 
 @dataclass(frozen=True, slots=True)
 class AudioSource:
-    """Audio with a name: s16le at `sample_rate`; `duration` in seconds where it is known."""
+    """Audio with a name: s16le at `sample_rate`, or in the encoding that is asked for.
+
+    `duration` is in seconds, where it is known.
+    """
 
     name: str
     audio: AsyncIterator[bytes]
@@ -59,16 +62,20 @@ async def transcribe_source(source: AudioSource, request: StreamRequest, view: T
 async def _run_session(
     source: AudioSource, request: StreamRequest, view: TranscriptView, outcome: Outcome
 ) -> None:
-    bytes_per_second = BYTES_PER_SAMPLE * source.sample_rate * source.channels
     options = request.options.copy()
+    is_samples = options.get("encoding") is None
+    bytes_per_second = BYTES_PER_SAMPLE * source.sample_rate * source.channels
+
+    def show_progress(sent: int) -> None:
+        if is_samples:
+            view.show_progress(sent / bytes_per_second)
+
     if source.channels > 1:
         options["channels"] = source.channels
     async with transcribe_stream(
         request.url, model=request.model, sample_rate=source.sample_rate, **options
     ) as session:
-        streamer = AudioStreamer(
-            session, source.audio, lambda sent: view.show_progress(sent / bytes_per_second)
-        )
+        streamer = AudioStreamer(session, source.audio, show_progress)
         with _interruptible(streamer.stop_audio, outcome):
             async for received in streamer.received():
                 view.show(received)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Floats
+from engines.diarization.base import Samples
 from engines.diarization.onnx_model import OnnxModel
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -24,7 +25,7 @@ WINDOW: Final = 160_000  # Samples (10 s) of a window, as the network demands.
 FRAMES: Final = 589  # Frames of a window.
 HOP: Final = 270  # Samples (17 ms) between two frames.
 CENTER: Final = 495  # Samples from the start of a window to the middle of its first frame.
-STEP: Final = 296  # Frames (5 s) between two windows: each moment is seen in two of them.
+STEP: Final = 177  # Frames (3 s) between two windows: most moments are seen in three of them.
 PEOPLE: Final = 3  # Of a window.
 CLASSES: Final = np.array(
     [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], np.bool_
@@ -56,7 +57,7 @@ class Segmentation:
     def __init__(self, threads: int) -> None:
         self._model = OnnxModel(FILE, threads)
 
-    def windows(self, audio: Floats) -> Iterator[tuple[Window, Floats]]:
+    def windows(self, audio: Samples) -> Iterator[tuple[Window, Floats]]:
         """Each window, with its audio [160000], in order; silence fills up the last one."""
         total = count_frames(len(audio))
         for number in range(count_windows(len(audio))):

@@ -20,6 +20,9 @@ Person: TypeAlias = tuple[int, int]
 GAP: Final = (
     12  # Frames (0.2 s) of a speaker's silence, at most, that do not divide a turn: pauses between words.
 )
+ROUNDING: Final = (
+    0.7  # Added to the mean number of people before it is cut off: one window of three is enough.
+)
 
 
 def turns_of(windows: Sequence[Window], pieces: Sequence[VoicePiece], speakers: Labels) -> list[Turn]:
@@ -55,7 +58,7 @@ def activity(windows: Sequence[Window], pieces: Sequence[VoicePiece], speakers: 
         people[part] += window.speaking.sum(axis=1)
         for person in range(PEOPLE):
             _vote(votes[part], window, person, known)
-    return _most_voted(votes, (2 * people + seen) // np.maximum(2 * seen, 1))
+    return _most_voted(votes, np.floor(people / np.maximum(seen, 1) + ROUNDING).astype(np.int32))
 
 
 def _by_person(

@@ -1,6 +1,7 @@
 """Answers requests for API keys: makes one, lists them, revokes one."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -8,6 +9,8 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from broker.errors import RegistryUnavailable
+from broker.usage import AccountUsage, UsageCounters
 from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.operation import ApiError, operation
 from gateway.auth.principal import Principal
@@ -33,8 +36,15 @@ class NewKeyBody(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
+class KeyUseBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key uses: sessions now, and seconds of audio since midnight UTC."""
+
+    sessions: int
+    audio_seconds_today: float
+
+
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A key; `key` is the key itself, which is shown once, when it is made."""
+    """A key; `key` is the key itself, shown once, when it is made; without Redis there is no `use`."""
 
     key_id: str
     name: str
@@ -44,6 +54,7 @@ class KeyBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: str | None = None
     revoked_at: str | None = None
     last_used_at: str | None = None
+    use: KeyUseBody | None = None
     key: str | None = None
 
 
@@ -63,13 +74,22 @@ class RevokedBody(msgspec.Struct, frozen=True):
 class KeyApi:
     """The endpoints of API keys."""
 
-    def __init__(self, keys: KeyStore, guard: RequestGuard) -> None:
-        self._keys, self._guard = keys, guard
+    def __init__(self, keys: KeyStore, guard: RequestGuard, counters: UsageCounters) -> None:
+        self._keys, self._guard, self._counters = keys, guard, counters
 
     @operation("GET", KEYS, scope="admin", errors={503: AWAY})
     async def keys(self) -> KeysBody:
         """All keys, without their secrets."""
-        return KeysBody([described_key(key) for key in await asyncio.to_thread(self._keys.list)])
+        found = await asyncio.to_thread(self._keys.list)
+        return KeysBody(
+            [described_key(key, use) for key, use in zip(found, await self._used_by(found), strict=True)]
+        )
+
+    async def _used_by(self, keys: list[ApiKey]) -> Sequence[AccountUsage | None]:
+        try:
+            return await self._counters.read([key.id for key in keys])
+        except RegistryUnavailable:
+            return [None] * len(keys)
 
     @operation(
         "POST",
@@ -115,8 +135,8 @@ def _expiry(moment: datetime | None) -> datetime | None:
     return utc
 
 
-def described_key(key: ApiKey) -> KeyBody:
-    """A key as clients see it."""
+def described_key(key: ApiKey, used: AccountUsage | None = None) -> KeyBody:
+    """A key as clients see it, and what it uses."""
     return KeyBody(
         key_id=key.id,
         name=key.name,
@@ -126,6 +146,7 @@ def described_key(key: ApiKey) -> KeyBody:
         expires_at=_as_iso(key.expires_at),
         revoked_at=_as_iso(key.revoked_at),
         last_used_at=_as_iso(key.last_used_at),
+        use=None if used is None else KeyUseBody(sessions=used.sessions, audio_seconds_today=used.audio),
     )
 
 

@@ -141,6 +141,7 @@ def _answers(declared: Operation, schemas: Schemas) -> Document:
     }
     errors = dict(declared.errors)
     if declared.scope is not None:
+        errors.setdefault(429, "the key, or the address, made as many requests in this minute as it may")
         errors.setdefault(401, "a key or token is needed, or the one that was given does not hold")
         errors.setdefault(
             403, f"the key lacks the scope {declared.scope}, or the request comes from elsewhere"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from gateway.api.event_stream import MEDIA_TYPE, EventStream
 from gateway.api.operation import ApiError, operation
 from gateway.api.rest_bodies import StatusBody, WorkerBody, describe_status, describe_worker
 from gateway.api.worker_figures import FiguresBody, read_figures
+from gateway.auth.principal import Principal
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
 from gateway.metrics import GatewayMetrics
 from gateway.workers.reachability import WorkerReachability
@@ -73,6 +75,14 @@ class OperatorEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 Fetch = Callable[[str], Awaitable[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class StreamEnds:
+    """What ends a stream: `stopping` is set, or who listens `holds` no more, by the id of the principal."""
+
+    stopping: asyncio.Event
+    holds: Callable[[str], bool]
+
+
 async def fetch_figures(endpoint: str) -> str:
     """The metrics of a worker.
 
@@ -104,29 +114,30 @@ class OperatorApi:
         reachability: WorkerReachability,
         metrics: GatewayMetrics,
         sessions: RunningSessions,
-        stopping: asyncio.Event,
+        ends: StreamEnds,
         fetch: Fetch = fetch_figures,
     ) -> None:
-        """`stopping` is set when the gateway goes away; `fetch` gets the metrics of a worker's endpoint."""
+        """`fetch` gets the metrics of a worker's endpoint."""
         self._directory, self._reachability, self._metrics = directory, reachability, metrics
-        self._sessions, self._stopping, self._fetch = sessions, stopping, fetch
+        self._sessions, self._ends, self._fetch = sessions, ends, fetch
         self._listeners = 0
         self._looking: asyncio.Task[OperatorEvent] | None = None
 
     @operation("GET", EVENTS, scope="admin", media=MEDIA_TYPE, errors={503: "too many listen"})
-    async def operator_events(self) -> Response:
-        """How everything is, every two seconds, as events of a stream."""
+    async def operator_events(self, principal: Principal) -> Response:
+        """How everything is, every two seconds, as events of a stream; it ends with the key."""
         if self._listeners >= MAX_LISTENERS:
             raise ApiError(503, "too_many_listeners", f"{MAX_LISTENERS} pages listen already")
-        return EventStream(self._events(), SEND_S)
+        return EventStream(self._events(principal.id), SEND_S)
 
-    async def _events(self) -> AsyncIterator[OperatorEvent]:
+    async def _events(self, principal_id: str) -> AsyncIterator[OperatorEvent]:
+        stopping = self._ends.stopping
         self._listeners += 1
         try:
-            while not self._stopping.is_set():
+            while not stopping.is_set() and self._ends.holds(principal_id):
                 yield await self._look()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), EVENT_S)
+                    await asyncio.wait_for(stopping.wait(), EVENT_S)
         finally:
             self._listeners -= 1
 

@@ -1,12 +1,14 @@
 """Answers the calls with which clients of other services get a short-lived token for a browser."""
 
 import uuid
+from collections.abc import Mapping
 from math import floor
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from dalston_realtime.protocol.errors import InvalidParameter
 from gateway.api.operation import operation
 from gateway.api.vendor_files import deepgram_key, elevenlabs_key
 from gateway.auth.principal import Principal
@@ -16,7 +18,9 @@ SECRET_S: Final = 600  # Seconds that a client secret of OpenAI's lives where no
 GRANT_S: Final = 30  # Seconds that a token of Deepgram's lives where nobody says how long.
 SINGLE_USE_S: Final = 900  # Seconds that a single-use token of ElevenLabs' lives.
 REPEATED: Final = 100  # Uses of a token that those services let be used until it expires.
+MAX_SESSION_CHARS: Final = 2_048  # Characters of a session in a client secret: it is sent in a header.
 NO_KEY: Final = {403: "who asks has no key"}
+ASKED_WRONG: Final = {**NO_KEY, 400: "the session can't be had"}
 
 Seconds = Annotated[int, Meta(ge=1, le=MAX_TOKEN_S)]
 
@@ -29,14 +33,20 @@ class SecretLife(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientSecretRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The client secret that is wanted; what `session` says has to be said again on the connection."""
+    """The client secret that is wanted; its sessions are what `session` says, until they are updated."""
 
     expires_after: SecretLife = SecretLife()
     session: dict[str, Any] = {}
 
 
-class TranscriptionSessionRequest(msgspec.Struct, frozen=True):
-    """The session that is wanted; all that it says has to be said again on the connection."""
+class TranscriptionSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The session that is wanted, which those of the secret are until they are updated."""
+
+    input_audio_format: Any | UnsetType = UNSET
+    input_audio_transcription: Any | UnsetType = UNSET
+    turn_detection: Any | UnsetType = UNSET
+    input_audio_noise_reduction: Any | UnsetType = UNSET
+    include: Any | UnsetType = UNSET
 
 
 class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +57,11 @@ class SecretValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretSession(msgspec.Struct, frozen=True, kw_only=True):
-    """The session that a secret is for."""
+    """The session that a secret is for, with what will be in force."""
 
     id: str
+    audio: dict[str, Any]
+    include: None = None
     object: str = "realtime.transcription_session"
     type: str = "transcription"
 
@@ -67,6 +79,11 @@ class TranscriptionSessionBody(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     client_secret: SecretValue
+    input_audio_format: str
+    input_audio_transcription: dict[str, Any]
+    turn_detection: dict[str, Any] | None
+    input_audio_noise_reduction: None = None
+    include: None = None
     object: str = "realtime.transcription_session"
 
 
@@ -89,29 +106,53 @@ class SingleUseTokenBody(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
+class SessionDescriber(Protocol):
+    """Says what will be in force of a session of OpenAI's that is asked for."""
+
+    def __call__(self, session: Mapping[str, Any], *, flat: bool) -> dict[str, Any]:
+        """What will be in force, `flat` in the form of the beta, or `InvalidParameter`."""
+
+
 class VendorTokenApi:
     """The endpoints of the tokens of other services; all of them are tokens of ours."""
 
-    def __init__(self, mint: TokenMint) -> None:
-        self._mint = mint
+    def __init__(self, mint: TokenMint, describe_session: SessionDescriber) -> None:
+        self._mint, self._describe_session = mint, describe_session
 
-    @operation("POST", "/v1/realtime/client_secrets", scope="transcribe", needs_body=False, errors=NO_KEY)
+    @operation(
+        "POST", "/v1/realtime/client_secrets", scope="transcribe", needs_body=False, errors=ASKED_WRONG
+    )
     async def create_client_secret(self, principal: Principal, body: ClientSecretRequest) -> ClientSecretBody:
         """Make a short-lived token, as OpenAI does."""
-        value, expires_at = self._mint.mint(principal, body.expires_after.seconds, REPEATED)
-        session = SecretSession(id=_session_id())
+        shown = self._describe_session(body.session, flat=False)
+        value, expires_at = self._mint_for(principal, body.expires_after.seconds, body.session)
+        session = SecretSession(id=_session_id(), audio=shown["audio"])
         return ClientSecretBody(value=value, expires_at=floor(expires_at), session=session)
 
     @operation(
-        "POST", "/v1/realtime/transcription_sessions", scope="transcribe", needs_body=False, errors=NO_KEY
+        "POST",
+        "/v1/realtime/transcription_sessions",
+        scope="transcribe",
+        needs_body=False,
+        errors=ASKED_WRONG,
     )
     async def create_transcription_session(
         self, principal: Principal, body: TranscriptionSessionRequest
     ) -> TranscriptionSessionBody:
         """Make a short-lived token, as the beta of OpenAI's interface does."""
-        value, expires_at = self._mint.mint(principal, SECRET_S, REPEATED)
+        asked = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+        shown = self._describe_session(asked, flat=True)
+        value, expires_at = self._mint_for(principal, SECRET_S, asked)
         secret = SecretValue(value=value, expires_at=floor(expires_at))
-        return TranscriptionSessionBody(id=_session_id(), client_secret=secret)
+        return TranscriptionSessionBody(id=_session_id(), **(shown | {"client_secret": secret}))
+
+    def _mint_for(self, principal: Principal, seconds: int, session: Mapping[str, Any]) -> tuple[str, float]:
+        """A token that carries what its sessions are; it goes into a header, where not much has room."""
+        said = msgspec.json.encode(session).decode() if session else None
+        if said is not None and len(said) > MAX_SESSION_CHARS:
+            text = f"session has {len(said)} characters; a secret carries at most {MAX_SESSION_CHARS}"
+            raise InvalidParameter("session", text)
+        return self._mint.mint(principal, seconds, REPEATED, session=said)
 
     @operation(
         "POST",

@@ -1,4 +1,4 @@
-"""Reads from a worker's metrics what operators look at: waiting messages, seconds by stage, batches."""
+"""Reads from the metrics of a worker what operators see: messages, times of stages and finals, batches."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 QUEUE: Final = "dalston_stage_queue_messages"
 SECONDS: Final = "dalston_stage_seconds"
+FINALS: Final = "dalston_final_seconds"
 BATCH: Final = "dalston_asr_batch_size"
 
 
@@ -20,10 +21,11 @@ class MeasuredBody(msgspec.Struct):
 
 
 class FiguresBody(msgspec.Struct):
-    """The figures of a worker: waiting messages and seconds by stage, and sessions in a forward pass."""
+    """The figures of a worker: messages and seconds by stage, seconds of finals, sessions in a pass."""
 
     queues: dict[str, MeasuredBody] = {}
     seconds: dict[str, MeasuredBody] = {}
+    finals: MeasuredBody = msgspec.field(default_factory=MeasuredBody)
     batches: MeasuredBody = msgspec.field(default_factory=MeasuredBody)
 
 
@@ -39,9 +41,10 @@ def read_figures(text: str) -> FiguresBody:
             _add_all(family.samples, figures.queues)
         elif family.name == SECONDS:
             _add_all(family.samples, figures.seconds)
-        elif family.name == BATCH:
+        elif family.name in (BATCH, FINALS):
+            measured = figures.batches if family.name == BATCH else figures.finals
             for sample in family.samples:
-                _add(figures.batches, sample.name, sample.labels, sample.value)
+                _add(measured, sample.name, sample.labels, sample.value)
     return figures
 
 

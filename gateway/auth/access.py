@@ -12,6 +12,7 @@ from gateway.auth.authenticator import Authenticator, TokenVerifier
 from gateway.auth.key_directory import KeyDirectory
 from gateway.auth.request_facts import is_loopback_host
 from gateway.auth.request_guard import RequestGuard
+from gateway.auth.usage_limits import UsageLimits
 from gateway.settings import GatewaySettings
 from runtime.errors import StartupError
 from runtime.logs import get_logger
@@ -29,9 +30,12 @@ WITHOUT_KEY: Final = (
 
 
 def make_guard(
-    settings: GatewaySettings, keys: KeyDirectory, tokens: TokenVerifier | None = None
+    settings: GatewaySettings,
+    keys: KeyDirectory,
+    tokens: TokenVerifier | None = None,
+    limits: UsageLimits | None = None,
 ) -> RequestGuard:
-    """What lets requests in, as the settings say: by a key, or by one of the `tokens`."""
+    """What lets requests in, as the settings say: by a key, or by one of the `tokens`, in the `limits`."""
     authenticator = Authenticator(
         keys,
         open_to_local=is_loopback_host(_as_host(settings.gateway_host)),
@@ -39,7 +43,8 @@ def make_guard(
         tokens=tokens,
     )
     open_paths = (METRICS,) if settings.open_metrics == "on" else ()
-    return RequestGuard(authenticator, AuditLog(settings.data_dir), settings.trusted_proxies, open_paths)
+    audit = AuditLog(settings.data_dir)
+    return RequestGuard(authenticator, audit, settings.trusted_proxies, open_paths, limits)
 
 
 async def check_start(settings: GatewaySettings, authenticator: Authenticator) -> None:

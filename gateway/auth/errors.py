@@ -1,5 +1,6 @@
 """Holds the refusals of a request by who makes it; each knows the answer that its client gets."""
 
+import math
 from typing import ClassVar
 
 from dalston_realtime.protocol.errors import DalstonError
@@ -47,3 +48,38 @@ class AuthUnavailable(RequestRefused):
     """It can't be found out who asks: nobody is let in meanwhile."""
 
     status, code = 503, "auth_unavailable"
+
+
+class LimitReached(RequestRefused):
+    """A key or an address has used what it may; `retry_after` are the seconds until it may try again."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def reply(self) -> Reply:
+        """The answer."""
+        reply = error_reply(self.status, self.code, self.message, retry_after=self.retry_after)
+        reply.headers["Retry-After"] = str(math.ceil(self.retry_after))
+        return reply
+
+
+class TooManySessions(LimitReached):
+    """It has as many sessions at once as it may have."""
+
+    code = "too_many_sessions"
+
+
+class TooMuchAudio(LimitReached):
+    """Its seconds of audio of the day are used up."""
+
+    code = "too_much_audio"
+
+
+class TooManyRequests(LimitReached):
+    """It made as many requests in a minute as it may."""
+
+    code = "too_many_requests"

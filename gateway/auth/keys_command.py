@@ -3,6 +3,7 @@
 The server's libraries are imported only where a command runs: the client alone is installed without them.
 """
 
+import asyncio
 import getpass
 import os
 import re
@@ -18,7 +19,15 @@ import typer
 from dalston_realtime.protocol.errors import DalstonError
 from runtime.extras import require_extra
 from runtime.procfile import with_env_file
-from storage.api_keys.api_key import DEFAULT_SCOPES, SCOPES, ApiKey, Scope
+from storage.api_keys.api_key import (
+    DEFAULT_SCOPES,
+    MAX_LIMIT,
+    MAX_WINDOW_S,
+    SCOPES,
+    ApiKey,
+    KeyLimits,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from gateway.auth.audit_log import AuditLog
@@ -43,15 +52,54 @@ Scopes = Annotated[
 Expires = Annotated[
     str | None, typer.Option("--expires", metavar="WHEN", help="90d, 12h, or a time such as 2027-01-31.")
 ]
+Sessions = Annotated[
+    int | None, typer.Option("--sessions", metavar="N", min=1, max=MAX_LIMIT, help="Live sessions at once.")
+]
+Audio = Annotated[
+    int | None,
+    typer.Option(
+        "--audio-per-day", metavar="SECONDS", min=1, max=MAX_LIMIT, help="Seconds of live audio a day (UTC)."
+    ),
+]
+Requests = Annotated[
+    int | None,
+    typer.Option(
+        "--requests-per-minute", metavar="N", min=1, max=MAX_LIMIT, help="Requests and connections a minute."
+    ),
+]
+Window = Annotated[
+    float | None,
+    typer.Option(
+        "--resume-window",
+        metavar="SECONDS",
+        min=0,
+        max=MAX_WINDOW_S,
+        help="Seconds for which a lost client may come back; at most as many as the server's.",
+    ),
+]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `dalston-rt keys list` shows it.")]
 
 
 @app.command("create")
-def create(name: Name, scope: Scopes = None, expires: Expires = None) -> None:
+def create(
+    name: Name,
+    scope: Scopes = None,
+    expires: Expires = None,
+    sessions: Sessions = None,
+    audio_per_day: Audio = None,
+    requests_per_minute: Requests = None,
+    resume_window: Window = None,
+) -> None:
     """Make a key, and show it: nobody can show it again."""
     scopes, until = _scopes(scope), _expiry(expires)
+    limits = KeyLimits(
+        sessions=sessions,
+        audio_seconds_per_day=audio_per_day,
+        requests_per_minute=requests_per_minute,
+        resume_window=resume_window,
+    )
     with _opened() as (store, audit):
-        key, secret = store.create(name, scopes, expires_at=until)
+        key, secret = store.create(name, scopes, limits, until)
         audit.write("create_key", principal=PERSON, user=getpass.getuser(), key_id=key.id, key_name=key.name)
     print(f"{key.id} ({', '.join(sorted(key.scopes))}) is made; it is not shown again:", file=sys.stderr)
     print(secret)
@@ -59,13 +107,14 @@ def create(name: Name, scope: Scopes = None, expires: Expires = None) -> None:
 
 @app.command("list")
 def list_keys() -> None:
-    """List the keys, the youngest first."""
+    """List the keys, the youngest first, with their limits and what they use today."""
     with _opened() as (store, _):
         found = store.list()
-    for key in found:
+    for key, usage in zip(found, _used_by(found), strict=True):
         scopes, used = ",".join(sorted(key.scopes)), _shown(key.last_used_at)
         print(f"{key.id}  {key.name}  {scopes}  {_state(key)}  made {_shown(key.created_at)}", end="")
-        print(f"  used {used}" if used else "  never used")
+        print(f"  used {used}" if used else "  never used", end="")
+        print("".join(f"  {each}" for each in (_limits(key), usage) if each))
     if not found:
         print("no key was made")
 
@@ -110,6 +159,39 @@ def _open_store() -> "Iterator[tuple[KeyStore, AuditLog]]":
         raise DalstonError(f"the keys can't be read or written: {error}") from None
     finally:
         database.close()
+
+
+def _used_by(keys: list[ApiKey]) -> list[str]:
+    """What each key uses now and today, as far as the server's Redis says it."""
+    from broker.errors import RegistryUnavailable
+    from broker.store.scripts import Scripts
+    from broker.usage import AccountUsage, UsageCounters
+    from runtime.settings import Settings, read_settings
+
+    async def read() -> list[AccountUsage]:
+        scripts = Scripts(read_settings(Settings).redis)
+        try:
+            return await UsageCounters(scripts).read([key.id for key in keys])
+        finally:
+            await scripts.close()
+
+    try:
+        found = asyncio.run(read()) if keys else []
+    except RegistryUnavailable:
+        return [""] * len(keys)
+    return [f"uses {each.sessions} sessions, today {each.audio:.0f} s of audio" for each in found]
+
+
+def _limits(key: ApiKey) -> str:
+    """The limits of a key, by the names of the options that set them."""
+    limits = key.limits
+    named = {
+        "sessions": limits.sessions,
+        "audio-per-day": limits.audio_seconds_per_day,
+        "requests-per-minute": limits.requests_per_minute,
+        "resume-window": limits.resume_window,
+    }
+    return " ".join(f"{name}={value:g}" for name, value in named.items() if value is not None)
 
 
 def _scopes(given: list[str] | None) -> list[Scope]:

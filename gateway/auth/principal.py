@@ -9,6 +9,7 @@ from storage.tables import LOCAL
 
 __all__ = ["LOCAL_USER", "KeyLimits", "Principal", "Scope", "principal_of"]
 
+ADDRESS: Final = "address:"  # What the account of a client without a key begins with.
 NO_LIMITS: Final = KeyLimits()
 
 
@@ -16,7 +17,10 @@ NO_LIMITS: Final = KeyLimits()
 class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
-    A token that was made from a key has the `id` and the `name` of that key, and `is_token`.
+    A token that was made from a key has the `id` and the `name` of that key, and `is_token`; `session` is the
+    JSON of what whoever made it said of its sessions, which have one `model` alone and last `session_seconds`
+    at most. Who has no key is counted by the `network` of their address, or, where that is "", not at all: on
+    this machine.
     """
 
     id: str
@@ -24,6 +28,27 @@ class Principal:
     scopes: frozenset[Scope]
     limits: KeyLimits = NO_LIMITS
     is_token: bool = False
+    session: str | None = None
+    network: str = ""
+    model: str | None = None
+    session_seconds: int | None = None
+
+    def choose_model(self, asked: str | None) -> str | None:
+        """The model of a session for which `asked` was asked, None for none.
+
+        Raises:
+            Forbidden: it is another one than they may use.
+        """
+        if self.model is not None and asked not in (None, self.model):
+            raise Forbidden(f"this token is for the model {self.model} alone")
+        return self.model or asked
+
+    @property
+    def account(self) -> str:
+        """Under which name their use is counted; "" where it is not."""
+        if self.id != LOCAL:
+            return self.id
+        return f"{ADDRESS}{self.network}" if self.network else ""
 
     def require(self, scope: Scope) -> None:
         """Refuse who may not do what `scope` allows.

@@ -58,6 +58,24 @@ def client_address(connection: HTTPConnection, trusted: Sequence[Network] = ()) 
     return address
 
 
+def network_of(address: str) -> str:
+    """The network that counts as one client: an IPv4 address, or the 2^64 addresses of one IPv6 host.
+
+    "" for this machine, and where the address is not known.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or found
+    if found.is_loopback:
+        return ""
+    if found.version == 4:
+        return str(found)
+    return str(ipaddress.ip_network((found.packed[:8] + bytes(8), 64)))
+
+
 def is_loopback_host(host: str | None) -> bool:
     """Whether a host, as headers have it, is this machine; any port will do."""
     try:

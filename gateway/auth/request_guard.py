@@ -1,6 +1,7 @@
 """Lets a request in, or refuses it: finds its credential, who has that, and whether they may do this."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from starlette.requests import HTTPConnection
 
@@ -9,14 +10,16 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.credentials import credential_of
 from gateway.auth.errors import RequestRefused, Unauthorized
 from gateway.auth.principal import LOCAL_USER, Principal, Scope
-from gateway.auth.request_facts import RequestFacts
+from gateway.auth.request_facts import RequestFacts, network_of
+from gateway.auth.usage_limits import UsageLimits
 from gateway.settings import Network
 
 
 class RequestGuard:
     """The one way in, for REST and WebSockets.
 
-    `trusted` are the proxies that are believed, `open_paths` need no credential.
+    `trusted` are the proxies that are believed, `open_paths` need no credential, and `limits` say how
+    many requests one may make.
     """
 
     def __init__(
@@ -25,9 +28,10 @@ class RequestGuard:
         audit: AuditLog | None = None,
         trusted: Sequence[Network] = (),
         open_paths: Collection[str] = (),
+        limits: UsageLimits | None = None,
     ) -> None:
         self.authenticator, self.audit = authenticator, audit
-        self._trusted, self._open_paths = trusted, open_paths
+        self._trusted, self._open_paths, self._limits = trusted, open_paths, limits
 
     def facts_of(self, connection: HTTPConnection) -> RequestFacts:
         """Where a request comes from."""
@@ -42,7 +46,7 @@ class RequestGuard:
         """Who makes a request, if they may do what `scope` allows; `read` finds the credential.
 
         Raises:
-            RequestRefused: they may not, or it is not known who they are.
+            RequestRefused: they may not, or not so often, or it is not known who they are.
         """
         if connection.scope["path"] in self._open_paths:
             return LOCAL_USER
@@ -57,12 +61,16 @@ class RequestGuard:
         self, connection: HTTPConnection, credential: str | None, scope: Scope
     ) -> Principal:
         """The same, for a dialect that reads the credential itself."""
+        facts = self.facts_of(connection)
         try:
-            principal = await self.authenticator.authenticate(credential, self.facts_of(connection))
+            principal = await self.authenticator.authenticate(credential, facts)
             principal.require(scope)
         except RequestRefused as refused:
             await self._note_refusal(connection, refused)
             raise
+        principal = placed(principal, facts.address)
+        if self._limits is not None:
+            await self._limits.count_request(principal.account)
         return principal
 
     async def record(
@@ -76,7 +84,16 @@ class RequestGuard:
             )
 
     async def _note_refusal(self, connection: HTTPConnection, refused: RequestRefused) -> None:
-        if self.audit is not None and isinstance(refused, Unauthorized):
+        if not isinstance(refused, Unauthorized):
+            return
+        address = self.facts_of(connection).address
+        if self.audit is not None:
             path = connection.scope["path"][:200]
-            address = self.facts_of(connection).address
             await self.audit.append_failure(address=address, path=path, why=refused.message)
+        if self._limits is not None:
+            await self._limits.count_failure(address)
+
+
+def placed(principal: Principal, address: str) -> Principal:
+    """The principal; one without a key is counted by the network that the request comes from."""
+    return replace(principal, network=network_of(address)) if principal.id == LOCAL_USER.id else principal

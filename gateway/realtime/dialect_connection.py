@@ -38,7 +38,11 @@ from runtime.logs import bind_session, get_logger
 
 log = get_logger(__name__)
 
-_REFUSED: Final = {401: CloseCode.UNAUTHORIZED, 403: CloseCode.FORBIDDEN}
+_REFUSED: Final = {
+    401: CloseCode.UNAUTHORIZED,
+    403: CloseCode.FORBIDDEN,
+    429: CloseCode.TOO_MANY_SESSIONS,
+}
 ENDED: Final = SessionOutcome(CloseCode.NORMAL)
 
 
@@ -69,6 +73,9 @@ class DialectHost(Protocol):
 
     async def identify(self, credential: str | None) -> None:
         """Find out who the client is, or raise `RequestRefused`."""
+
+    async def leave(self) -> None:
+        """The client has no session any more, and gets none."""
 
     def note_ignored(self, dialect: str, flags: tuple[str, ...]) -> None:
         """Count what a client asks for and nobody does."""
@@ -216,6 +223,7 @@ class DialectConnection:
     async def _conclude(self, outcome: SessionOutcome) -> None:
         if not self._is_over:
             self._is_over = True
+            await self._host.leave()
             await self._perform(self._conversation.conclude(outcome))
 
     async def _follow(self) -> None:
@@ -253,7 +261,7 @@ class DialectConnection:
             return
         if self._conversation.ticks and (heard := session.heard(idle)) is not None:
             await self._perform(self._conversation.on_heard(heard))
-        if idle >= self._times.release:
+        if idle >= self._times.release and session.can_be_followed:
             await session.finish()
         elif idle >= self._times.silence:
             await session.flush_by_wall_clock()

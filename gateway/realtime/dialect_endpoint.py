@@ -17,6 +17,7 @@ from broker.errors import RegistryUnavailable
 from dalston_realtime.protocol.parameters import Overflow, SessionConfig
 from gateway.auth.principal import Principal
 from gateway.auth.request_guard import RequestGuard
+from gateway.auth.session_leases import SessionLease
 from gateway.capacity.directory import WorkerDirectory, WorkerSnapshot
 from gateway.http import ErrorBody, no_capacity_reply
 from gateway.metrics import GatewayMetrics
@@ -33,6 +34,9 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
+RELEASE_S: Final = (
+    0.1  # Seconds for Redis to learn that a client goes; a slower one does not hold up the close.
+)
 IGNORED_HEADER: Final = "x-ignored"
 """Names what a client asks for and this server does not do."""
 
@@ -75,9 +79,21 @@ class DialectGate:
         """
         return await self._guard.admit_credential(client, credential, "transcribe")
 
-    def begin(self, config: SessionConfig, principal: Principal) -> SessionPort:
-        """Begin a session; its client can't come back to it, since no dialect has words for that."""
-        return self._sessions.begin(config, principal, resumable=False)
+    async def reserve(self, principal: Principal, *, is_shared: bool = False) -> SessionLease:
+        """A place for a session, or, where it `is_shared`, for those of a connection, one after the other.
+
+        Raises:
+            LimitReached: the client has used what it may.
+        """
+        return await self._sessions.reserve(principal, is_shared=is_shared)
+
+    def begin(self, config: SessionConfig, principal: Principal, lease: SessionLease) -> SessionPort:
+        """Begin a session; its client can't come back to it, since no dialect has words for that.
+
+        Where its token is for one model it has that, whatever its client calls it.
+        """
+        config = replace(config, model=principal.model or config.model)
+        return self._sessions.begin(config, principal, lease, resumable=False)
 
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters with our name of the model, and with what the server adds.
@@ -122,14 +138,27 @@ class KnownClient:
     def __init__(self, gate: DialectGate, client: WebSocket) -> None:
         self._gate, self._client = gate, client
         self._principal: Principal | None = None
+        self._lease: SessionLease | None = None
 
     async def identify(self, credential: str | None) -> None:
-        """Find out who the client is.
+        """Find out who the client is, and keep a place for its sessions until `leave`.
 
         Raises:
             RequestRefused: nobody who may have a session.
         """
         self._principal = await self._gate.identify(self._client, credential)
+        self._lease = await self._gate.reserve(self._principal, is_shared=True)
+
+    async def leave(self) -> None:
+        """Give the place back, before the client is told that it may go: it may come again at once."""
+        if self._lease is not None:
+            self._lease.release()
+            await self._lease.wait_released(RELEASE_S)
+
+    @property
+    def session(self) -> str | None:
+        """What the client's token says of its session, where it has one that does."""
+        return self._principal.session if self._principal is not None else None
 
     async def admit(self, config: SessionConfig) -> SessionConfig:
         """The parameters as the server takes them.
@@ -146,7 +175,8 @@ class KnownClient:
     def begin(self, config: SessionConfig) -> SessionPort:
         """Begin a session."""
         assert self._principal is not None, "a dialect passed on audio of somebody unknown"
-        return self._gate.begin(config, self._principal)
+        assert self._lease is not None, "who is known has a place"
+        return self._gate.begin(config, self._principal, self._lease)
 
 
 class DialectEndpoint:
@@ -172,8 +202,16 @@ class DialectEndpoint:
     async def _answer(self, client: WebSocket) -> None:
         opening = self._dialect.open(read_handshake(client.scope))
         known = KnownClient(self._gate, client)
+        try:
+            await self._admit(client, opening, known)
+        finally:
+            await known.leave()
+
+    async def _admit(self, client: WebSocket, opening: Opening, known: KnownClient) -> None:
         if not opening.identifies_later:
             await known.identify(opening.credential)
+        if known.session is not None:
+            opening = self._dialect.open_with(read_handshake(client.scope), known.session)
         config = await known.admit(opening.config)
         if self._stopping.is_set():
             raise restarting()

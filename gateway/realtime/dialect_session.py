@@ -32,6 +32,11 @@ class DialectSession:
         return self._port.session_id
 
     @property
+    def can_be_followed(self) -> bool:
+        """Whether another session can go on with the audio: nobody can read a container from its middle."""
+        return self.config.encoding != "container"
+
+    @property
     def end(self) -> float:
         """Seconds of the client's audio up to now."""
         return self.offset + self._port.received

@@ -66,7 +66,7 @@ class StreamEndpoint:
         query = read_query(client.scope["query_string"])
         principal = await self._principal_of(client, resumes="resume" in query)
         resume = parse_resume(query["resume"], principal) if "resume" in query else None
-        config = None if resume else await self._admission.admit(query)
+        config = None if resume else await self._admission.admit(_of_model(query, principal))
         if self._stopping.is_set():
             raise restarting()
         check_connections(self._connections, self._limits.retry_after)
@@ -81,8 +81,13 @@ class StreamEndpoint:
         return forwarded or await self._guard.admit(client, "transcribe")
 
     async def _begin(self, client: WebSocket, principal: Principal, config: SessionConfig) -> None:
-        await client.accept(selected_subprotocol(client))
-        await self._serve(client, self._sessions.begin(config, principal))
+        lease = await self._sessions.reserve(principal)
+        try:
+            await client.accept(selected_subprotocol(client))
+        except BaseException:
+            lease.release()
+            raise
+        await self._serve(client, self._sessions.begin(config, principal, lease))
 
     async def _resume(self, client: WebSocket, asked: ResumeRequest) -> None:
         found = await self._finder.locate(asked)
@@ -101,3 +106,9 @@ class StreamEndpoint:
     async def _refuse(self, client: WebSocket, reply: Response) -> None:
         self._metrics.refused.labels(str(reply.status_code)).inc()
         await client.send_denial_response(reply)
+
+
+def _of_model(query: dict[str, str], principal: Principal) -> dict[str, str]:
+    """The parameters, with the model that the principal's token is for."""
+    model = principal.choose_model(query.get("model"))
+    return query if model is None else query | {"model": model}

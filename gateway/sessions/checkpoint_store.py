@@ -1,8 +1,8 @@
-"""Saves the checkpoints of one gateway's sessions, all in one call, a few times a second."""
+"""Saves the checkpoints of one gateway's sessions, many in one call, a few times a second."""
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +15,8 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
+# Bytes of a call, which keeps Redis busy for some ms; a gateway has hundreds of sessions of up to 2 MB.
+MAX_CALL_BYTES: Final = 1 << 20
 MARGIN_S: Final = 30  # Seconds for which a checkpoint stays in Redis beyond the resume window.
 
 
@@ -132,17 +134,27 @@ class CheckpointStore:
             log.debug("Redis takes long")
 
     async def save(self, session_ids: Iterable[str]) -> None:
-        """Save what changed of these sessions."""
+        """Save what changed of these sessions, in calls of at most `MAX_CALL_BYTES` and one session."""
         async with self._saving:
             sessions = [self._watched[name] for name in session_ids if name in self._watched]
             saved, self._saved = self._saved, asyncio.Event()
             self._wanted.clear()
             self._urgent.clear()
-            now = asyncio.get_running_loop().time()
-            changes = [change for session in sessions if (change := self._changes_of(session.state, now))]
-            if changes:
-                await self._write(changes)
+            waiting = iter(sessions)
+            while (changes := self._next_changes(waiting)) and await self._write(changes):
+                pass
             saved.set()
+
+    def _next_changes(self, sessions: Iterator[WatchedSession]) -> list[CheckpointChange]:
+        """What is to be saved of the next sessions, as much as fits in one call."""
+        changes, size, now = list[CheckpointChange](), 0, asyncio.get_running_loop().time()
+        for session in sessions:
+            if session.state.id in self._watched and (change := self._changes_of(session.state, now)):
+                changes.append(change)
+                size += sum(map(len, change.fields.values()))
+                if size >= MAX_CALL_BYTES:
+                    break
+        return changes
 
     def _changes_of(self, state: SessionState, now: float) -> CheckpointChange | None:
         """What is to be saved of a session at the time `now`."""
@@ -156,13 +168,14 @@ class CheckpointStore:
         fields, removed = state.changes.take_changes()
         return CheckpointChange(state.id, fields, removed, complete, gives_up=leaves)
 
-    async def _write(self, changes: list[CheckpointChange]) -> None:
+    async def _write(self, changes: list[CheckpointChange]) -> bool:
+        """Write changes; false where Redis is away, which then has to get all of these sessions."""
         watched = [self._watched[change.session_id] for change in changes]
         try:
             results = await self._checkpoints.save(str(self.owner), changes)
         except RegistryUnavailable:
             self._unknown.update(c.session_id for c in changes if c.session_id in self._watched)
-            return
+            return False
         for change, session, result in zip(changes, watched, results, strict=True):
             self._unknown.discard(change.session_id)
             if result is SaveResult.UNKNOWN and change.session_id in self._watched:
@@ -173,6 +186,7 @@ class CheckpointStore:
             elif result is SaveResult.TAKEN:
                 self.unwatch(change.session_id)
                 session.on_taken()
+        return True
 
     async def hand_over(self, state: SessionState) -> None:
         """Save what Redis has not got of a session, and leave the session to whoever claims it.

@@ -58,7 +58,7 @@ class ClientInput:
         if self._compressed is not None:
             await self._compressed.settle_for(self._lasting(control))
         if isinstance(control, str):
-            await self._feeder.feed_control(partial(replay.store_control, control))
+            await self._feeder.feed_control(partial(replay.store_control, control), len(control))
         else:
             await self._feeder.feed_control(partial(replay.store_command, control))
 
@@ -78,5 +78,6 @@ class ClientInput:
 
     def close(self) -> None:
         """Take nothing more."""
+        self._feeder.close()
         if self._compressed is not None:
             self._compressed.close()

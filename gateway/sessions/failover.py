@@ -51,6 +51,9 @@ class Failover:
         self._worker: WorkerConnection | None = None
         self._is_planned = False  # The worker of before has said that it is going away.
         self.input = ClientInput(state, self._feeder, self._liveness)
+        self._is_queued = False
+        if self._had_worker:
+            self._feeder.wait_for_worker(access.waiting)
 
     @property
     def worker_id(self) -> str:
@@ -100,6 +103,10 @@ class Failover:
         return await self._serve_by(worker)
 
     def _on_queued(self, position: int, expected_wait: float | None) -> None:
+        """Tell the client where it is; nobody begins to wait where nothing can be kept of what they send."""
+        if not self._is_queued and self._access.waiting.is_full:
+            raise SessionError(CloseCode.NO_CAPACITY, "too much audio of others waits for a slot")
+        self._is_queued = True
         self._state.events.append(SessionQueued(position=position, expected_wait=expected_wait))
 
     async def _serve_by(self, worker: WorkerConnection) -> SessionOutcome | None:
@@ -136,7 +143,7 @@ class Failover:
         runs = [self._listen(worker), self._feed(worker), self._announced(announced)]
         runs += [self._liveness.until_hung(), self._liveness.report_presence(worker)]
         runs.append(self._liveness.until_silent())
-        if self._state.requested.timing:
+        if self._state.requested.timing or self._access.traces is not None:
             runs.append(worker.measure_latency())
         try:
             return await first_of(*runs)
@@ -165,8 +172,8 @@ class Failover:
         state = self._state
         shown = state.continuity.translate(message)
         if isinstance(message, SessionBegin):
-            if isinstance(shown, SessionBegin) and self._assignment.degraded:
-                shown = replace(shown, degraded=True)
+            if isinstance(shown, SessionBegin):
+                shown = self._as_asked(shown)
             self._on_begun()
         elif isinstance(message, FinalEvent):
             self.input.on_final()
@@ -176,6 +183,11 @@ class Failover:
         self._feeder.wake()
         if shown is not None:
             state.events.append(shown, size, self._access.clock())
+
+    def _as_asked(self, begin: SessionBegin) -> SessionBegin:
+        """The first event, with what the client asked for in the place of what the worker was asked for."""
+        config = begin.config and begin.config | {"timing": self._state.requested.timing}
+        return replace(begin, config=config, degraded=self._assignment.degraded or begin.degraded)
 
     def _closed(self, worker: WorkerConnection, told: ServerError | None) -> SessionOutcome | None:
         code = worker.closed.code if worker.closed else None

@@ -115,7 +115,7 @@ class _Delivery(AsyncIterator[OutgoingEvent]):
         return OutgoingEvent(event, data)
 
     def _stamped(self, pending: PendingEvent) -> Event:
-        """The event with the time that it took here, where its client asked for that."""
+        """The event with the time that it took here, where its client or a trace asked for that."""
         took = self._session.clock() - pending.arrived
         self._metrics.forwarding.observe(took)
         event = pending.event
@@ -124,4 +124,7 @@ class _Delivery(AsyncIterator[OutgoingEvent]):
         timing = event.timing | {"gateway": round(took * 1000, 3)}
         if self._session.latency:
             timing["routing"] = round(self._session.latency / 2 * 1000, 3)
-        return replace(event, timing=timing)
+        timed = replace(event, timing=timing)
+        if self._session.trace is not None and isinstance(timed, Final):
+            self._session.trace.add_final(timed)
+        return timed if self._session.state.requested.timing else replace(event, timing=None)

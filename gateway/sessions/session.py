@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import Event
+from gateway.auth.errors import LimitReached
+from gateway.auth.session_leases import SessionLease
 from gateway.capacity.session_slot import SessionSlot
 from gateway.concurrency import first_of
 from gateway.sessions.attachment import Attachment
@@ -23,6 +26,9 @@ from runtime.logs import bind_session, get_logger
 from storage.history.writing.session_history import SessionHistory
 
 log = get_logger(__name__)
+
+FIRST_MOMENTS_S: Final = 3.0  # Seconds after a session's begin: who only breaks off stays no longer.
+SHORT_WINDOW_S: Final = 10.0  # Seconds for which a client that is lost in these may come back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,17 @@ class Session:
         self.resuming = asyncio.Lock()  # Held while a client comes back.
         self._checkpoints, self._limits = checkpoints, limits
         self._slot = SessionSlot(access.slots, state.id)
+        self._lease = SessionLease(state.id)
         self.entry = HistoryEntry(history, state)
         self._failover = Failover(state, access, phase, self._begun, self._complete)
         state.events.on_event = self._on_event
         self._attachment: Attachment | None = None
+        self.trace = access.traces.begin(state.id) if access.traces else None
         self._recordings = recordings
         self._recording: SessionRecording | None = None
         self._requested_end: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
+        self._begun_at = float("-inf")  # When a worker began it here.
         self.input = self._failover.input
 
     @property
@@ -97,10 +106,31 @@ class Session:
         self.phase.set_attached(attachment is not None)
         self._failover.set_present(attachment is not None)
 
+    def occupy(self, lease: SessionLease) -> None:
+        """Have this place in the count of its account, from its beginning."""
+        self._lease = lease
+        lease.follow_session(lambda: self.state.replay.seconds, self._end_limited)
+
+    @property
+    def resume_window(self) -> float:
+        """Seconds for which a client that lost its connection may come back."""
+        return self._limits.resume_window
+
     @property
     def may_resume(self) -> bool:
         """Whether a client that lost its connection may come back, now or after the end."""
         return self.state.continuity.state.begun and self._limits.resume_window > 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether its client ever sent audio, for which it would come back."""
+        return self.state.replay.end > 0 or bool(self.input.bytes_received)
+
+    @property
+    def time_to_return(self) -> float:
+        """Seconds for which its client may be away from now on, with the slot that it holds."""
+        window, is_young = self._limits.resume_window, self.clock() < self._begun_at + FIRST_MOMENTS_S
+        return min(window, SHORT_WINDOW_S) if is_young else window
 
     async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
@@ -115,6 +145,7 @@ class Session:
         """
         if self._slot.is_released:
             await self._slot.wait_released(self._limits.release)
+            await self._lease.wait_released(self._limits.release)
         elif self.may_resume and self.phase.is_live:
             await self._checkpoints.commit(self.id)
 
@@ -152,7 +183,11 @@ class Session:
     def _begun(self) -> None:
         """A worker has it: its client learns its id, with which it may come back."""
         first = self.phase.current is SessionPhase.QUEUED
+        if first:
+            self._begun_at = self.clock()
         self.phase.worker_began()
+        if self.trace is not None:
+            self.trace.worker_began(self._failover.worker_id)
         if first:
             self.record()
         if first and self.may_resume:
@@ -164,6 +199,8 @@ class Session:
             self._recording.append_event(data)
         if self.phase.current is not SessionPhase.HANDED_OVER:  # Else another gateway has the record.
             self.entry.add_event(event, self._failover.worker_id)
+        if self.trace is not None:
+            self.trace.add_event(event)
 
     def follow(self) -> None:
         """Have the session's record show that it lives."""
@@ -173,6 +210,11 @@ class Session:
     def _complete(self) -> None:
         """Its worker has said all: its slot is free."""
         self._slot.release("ended", self.state.replay.seconds)
+        self._lease.end_session()
+
+    def _end_limited(self, reached: LimitReached) -> None:
+        code = CloseCode.TOO_MANY_SESSIONS
+        self.request_end(SessionOutcome.error(code, reached.message, reached.retry_after))
 
     def _taken_over(self) -> None:
         """Another gateway has the session: this one has nothing more to say about it."""
@@ -187,6 +229,7 @@ class Session:
         if self.phase.current is SessionPhase.HANDED_OVER:
             self.state.events.close(outcome.event)
             self._slot.hand_over(self._limits.claimed_slot)
+            self._lease.drop()
         elif outcome.code is CloseCode.RESTARTING and self.may_resume:
             self.phase.move_to(SessionPhase.HANDED_OVER)
             await self._hand_over(outcome)
@@ -195,6 +238,7 @@ class Session:
             self.state.events.close(outcome.event)
             self.entry.finish(outcome)
             self._slot.release(outcome.status, self.state.replay.seconds)
+            self._lease.end_session()
 
     async def _hand_over(self, outcome: SessionOutcome) -> None:
         if self._attachment is not None:
@@ -202,12 +246,17 @@ class Session:
         self.state.events.record_all_sent(self.clock())
         await self._checkpoints.hand_over(self.state)
         self._slot.hand_over(self._limits.resume_window)
+        self._lease.hand_over(self._limits.resume_window)
 
     async def _until_end(self) -> SessionOutcome:
         try:
-            return await first_of(self._failover.run(), _result(self._requested_end))
+            ends = [self._failover.run(), _result(self._requested_end)]
+            if (most := self.state.max_seconds) is not None:
+                ends.append(_too_long(most - self.state.continuity.age))
+            return await first_of(*ends)
         except SessionError as error:
-            return SessionOutcome.error(error.code, error.message)
+            again = self._limits.retry_after if error.code is CloseCode.NO_CAPACITY else None
+            return SessionOutcome.error(error.code, error.message, again)
         except NoCapacity as refusal:
             return SessionOutcome.error(CloseCode.NO_CAPACITY, refusal.message, refusal.retry_after)
         except (RegistryUnavailable, WorkerUnreachable) as error:
@@ -228,6 +277,13 @@ class Session:
         metrics.sessions.labels(outcome.name).inc()
         metrics.audio.inc(seconds)
         metrics.dropped_partials.inc(dropped)
+        if self.trace is not None:
+            self.trace.end(
+                outcome.name,
+                failed=outcome.status == "error",
+                worker_id=self._failover.worker_id,
+                audio_seconds=seconds,
+            )
         log.info(
             "ended",
             worker=self._failover.worker_id,
@@ -240,3 +296,9 @@ class Session:
 
 async def _result(future: "asyncio.Future[SessionOutcome]") -> SessionOutcome:
     return await future
+
+
+async def _too_long(left: float) -> SessionOutcome:
+    """The end of a session whose token allows `left` seconds more."""
+    await asyncio.sleep(max(0.0, left))
+    return SessionOutcome.error(CloseCode.SESSION_TOO_LONG, "the session lasted as long as its token allows")

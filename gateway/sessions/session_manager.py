@@ -12,6 +12,8 @@ from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.events import SessionResumed
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.auth.principal import Principal
+from gateway.auth.session_leases import SessionLease
+from gateway.auth.usage_limits import UsageLimits
 from gateway.sessions.attachment import Attachment
 from gateway.sessions.checkpoint_store import CheckpointStore
 from gateway.sessions.outcome import SessionOutcome
@@ -47,9 +49,10 @@ class SessionManager:
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         recordings: RecordingPlace | None = None,
         history: SessionHistory | None = None,
+        usage: UsageLimits | None = None,
     ) -> None:
-        """`history` keeps the sessions that ask for it, None: none."""
-        self._history = history
+        """`history` keeps the sessions that ask for it, None: none. `usage` says how many there may be."""
+        self._history, self._usage = history, usage
         self._access, self._checkpoints, self._new_id = access, checkpoints, new_id
         self._recordings = recordings
         self._limits = limits or SessionPolicy()
@@ -59,18 +62,42 @@ class SessionManager:
         self._over: dict[str, asyncio.TimerHandle] = {}  # Sessions that are over, until they are forgotten.
         self._expiry: dict[str, asyncio.TimerHandle] = {}  # Sessions whose client is away, until they end.
 
-    def begin(self, config: SessionConfig, principal: Principal, *, resumable: bool = True) -> SessionPort:
-        """Begin a session for a client that is accepted; it belongs to `principal`.
+    async def reserve(self, principal: Principal, *, is_shared: bool = False) -> SessionLease:
+        """A place for a session of `principal`; one that `is_shared` is for one session after the other.
+
+        Raises:
+            LimitReached: they have used what they may.
+        """
+        if self._usage is None:
+            return SessionLease(self._new_id(), is_shared=is_shared)
+        return await self._usage.open_lease(principal.account, self._new_id(), is_shared=is_shared)
+
+    def begin(
+        self,
+        config: SessionConfig,
+        principal: Principal,
+        lease: SessionLease | None = None,
+        *,
+        resumable: bool = True,
+    ) -> SessionPort:
+        """Begin a session for a client that is accepted; it belongs to `principal`, and `lease` is its place.
 
         `resumable` says whether its client may lose its connection.
         """
-        limits = self._limits if resumable else replace(self._limits, resume_window=0.0)
-        session_id = self._new_id()
+        lease = lease or SessionLease(self._new_id())
+        session_id = self._new_id() if lease.is_shared else lease.id
         token = new_resume_token(session_id)
         state = SessionState.new(
-            session_id, config, self._access.clock, principal=principal.id, token=token_digest(token)
+            session_id,
+            config,
+            self._access.clock,
+            principal=principal.id,
+            token=token_digest(token),
+            account=lease.account,
+            max_seconds=lease.seconds_left(principal.session_seconds),
         )
-        return self._attach(self._start(state, PhaseTracker(), limits), (), token)
+        policy = self._policy_of(lease) if resumable else replace(self._limits, resume_window=0.0)
+        return self._attach(self._start(state, PhaseTracker(), policy, lease), (), token)
 
     def running(self) -> list[tuple[str, str, float, float]]:
         """The progress of each session that is not over."""
@@ -104,7 +131,7 @@ class SessionManager:
         if known := self.find(session_id):
             return known
         log.info("taken over", session=session_id)
-        session = self._start(state.taken_over(), PhaseTracker(SessionPhase.FAILING_OVER), self._limits)
+        session = self._continue(state.taken_over())
         session.keep()
         session.record()
         session.entry.take_over()
@@ -157,10 +184,28 @@ class SessionManager:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=deadline)
 
-    def _start(self, state: SessionState, phase: PhaseTracker, limits: SessionPolicy) -> Session:
+    def _policy_of(self, lease: SessionLease) -> SessionPolicy:
+        """What holds for a session that may be resumed: its key may have a shorter window."""
+        window = lease.limits.resume_window
+        if window is None or window >= self._limits.resume_window:
+            return self._limits
+        return replace(self._limits, resume_window=window)
+
+    def _continue(self, state: SessionState) -> Session:
+        """Run a session that another gateway began."""
+        if self._usage is None:
+            lease = SessionLease(state.id)
+        else:
+            lease = self._usage.adopt_lease(state.account, state.id, state.replay.seconds)
+        return self._start(state, PhaseTracker(SessionPhase.FAILING_OVER), self._policy_of(lease), lease)
+
+    def _start(
+        self, state: SessionState, phase: PhaseTracker, limits: SessionPolicy, lease: SessionLease
+    ) -> Session:
         session = Session(
             state, self._access, self._checkpoints, limits, phase, self._recordings, self._history
         )
+        session.occupy(lease)
         self._sessions[session.id] = session
         if self._draining:
             session.request_end(RESTART)
@@ -183,14 +228,14 @@ class SessionManager:
         if session.outcome is not None:
             if done:
                 self._remove(session.id)
-        elif done or not (session.may_resume and session.phase.is_live):
+        elif done or not (session.may_resume and session.phase.is_live and session.has_audio):
             session.request_end(SessionOutcome(None))
         else:
             log.info("lost its client")
             self._wait_for_client(session)
 
     def _wait_for_client(self, session: Session) -> None:
-        window = self._limits.resume_window
+        window = session.time_to_return
         self._expiry[session.id] = asyncio.get_running_loop().call_later(window, self._expire, session)
 
     def _expire(self, session: Session) -> None:
@@ -208,7 +253,7 @@ class SessionManager:
                 self._in_background(self._checkpoints.remove(session.id))
             return
         self._in_background(self._checkpoints.keep_owner(session.id))
-        window = self._limits.resume_window
+        window = session.resume_window
         self._over[session.id] = asyncio.get_running_loop().call_later(window, self._remove, session.id)
         if len(self._over) > self._limits.max_over:
             self._remove(next(iter(self._over)))

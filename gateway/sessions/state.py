@@ -21,7 +21,8 @@ from storage.tables import LOCAL
 class SessionState:
     """One session; `requested` is what its client asked for, `changes` what another gateway needs of it.
 
-    It belongs to `principal`, whose client comes back with the token whose SHA-256 is `token`.
+    It belongs to `principal`, whose client comes back with the token whose SHA-256 is `token`; what it uses
+    counts for `account`. It ends when it is `max_seconds` old, where that is said.
     """
 
     id: str
@@ -33,6 +34,8 @@ class SessionState:
     continuity: SessionContinuity
     events: EventQueue
     takeovers: int = 0  # Gateways that had the session before this one.
+    account: str = ""
+    max_seconds: float | None = None
 
     @classmethod
     def new(
@@ -43,6 +46,8 @@ class SessionState:
         *,
         principal: str = LOCAL,
         token: str = "",
+        account: str = "",
+        max_seconds: float | None = None,
     ) -> "SessionState":
         """The state of a session that begins; `clock` counts seconds. Without a token nobody comes back."""
         changes = ChangeSet()
@@ -51,7 +56,9 @@ class SessionState:
         separate = requested.separate
         continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock, separate=separate)
         events = EventQueue(changes)
-        return cls(session_id, principal, token, requested, changes, replay, continuity, events)
+        parts = changes, replay, continuity, events
+        about = session_id, principal, token, requested
+        return cls(*about, *parts, account=account, max_seconds=max_seconds)
 
     @classmethod
     def restore(
@@ -84,6 +91,8 @@ class SessionState:
             continuity,
             events,
             header.takeovers,
+            header.account,
+            header.max_seconds,
         )
 
     def taken_over(self) -> "SessionState":
@@ -103,6 +112,8 @@ class SessionState:
             messages=self.replay.messages,
             continuity=self.continuity.snapshot(),
             takeovers=self.takeovers,
+            account=self.account,
+            max_seconds=self.max_seconds,
             stream_bytes=self.replay.stream_bytes,
         )
         self.changes.set(HEADER, encode_header(header))

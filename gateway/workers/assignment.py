@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,11 +15,15 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slot_queue import OnQueued
 from gateway.capacity.slots import SlotManager
+from gateway.capacity.waiting_memory import WaitingMemory
 from gateway.metrics import GatewayMetrics
 from gateway.workers.connection import WorkerConnection, WorkerUnreachable
 from gateway.workers.liveness import LivenessLimits
 from runtime.logs import get_logger
 from runtime.worker_link import VERSION, OpenSession, ResumePoint
+
+if TYPE_CHECKING:
+    from gateway.traces import SessionTraces  # Only with the extra `traces`.
 
 log = get_logger(__name__)
 
@@ -57,6 +62,8 @@ class WorkerAccess:
 
     `open` connects to a worker. `new_suffix` makes the names of a session's connections
     differ. `clock` counts seconds. `unreachable` has the ids of workers that are known not to be reached.
+    Where sessions have `traces`, workers say of each result where its time went.
+    `waiting` is what sessions may keep until they have one.
     """
 
     slots: SlotManager
@@ -68,6 +75,8 @@ class WorkerAccess:
     new_suffix: Callable[[], str] = lambda: secrets.token_hex(2)
     clock: Callable[[], float] = time.monotonic
     unreachable: Callable[[], Collection[str]] = tuple
+    traces: "SessionTraces | None" = None
+    waiting: WaitingMemory = field(default_factory=WaitingMemory)
 
 
 class WorkerAssignment:
@@ -157,7 +166,7 @@ class WorkerAssignment:
             version=VERSION,
             session_id=self._id,
             link_id=link_id,
-            config=config_for(slot, config),
+            config=config_for(slot, config, traced=self._access.traces is not None),
             degraded=slot.degraded,
             resume=resume,
         )
@@ -167,8 +176,9 @@ class WorkerAssignment:
         return connection
 
 
-def config_for(slot: Allocation, config: SessionConfig) -> SessionConfig:
+def config_for(slot: Allocation, config: SessionConfig, *, traced: bool) -> SessionConfig:
     """What the worker is to do: the model that the slot is for, if it is less than was asked for."""
+    timing = config.timing or traced
     # The worker has nothing to do with these.
-    config = replace(config, overflow=None, store=None, enhance_on_end=False, metadata=None)
+    config = replace(config, overflow=None, store=None, enhance_on_end=False, metadata=None, timing=timing)
     return replace(config, model=slot.model) if slot.degraded else config

@@ -19,6 +19,7 @@ from dalston_realtime.protocol.errors import DalstonError
 from dalston_realtime.protocol.events import MAX_EVENT_BYTES
 from gateway.workers import websockets_adapter
 from runtime.errors import SessionError
+from runtime.plain_frames import PlainFrames
 from runtime.tls import client_context
 from runtime.worker_link import (
     PATH,
@@ -38,6 +39,10 @@ PONG_S: Final = 30.0
 MEASURE_S: Final = 2.0  # Seconds between two measurements of the round trip.
 CLOSE_S: Final = 0.5  # Seconds for the close handshake; a worker that is busy with nothing answers in ms.
 UNAUTHORIZED: Final = 401
+
+
+class WorkerSocket(PlainFrames, ClientConnection):
+    """The connection to a worker, whose events are ordinary frames."""
 
 
 class WorkerUnreachable(DalstonError):
@@ -70,7 +75,7 @@ class WorkerFrame:
 class WorkerConnection:
     """One session's connection to its worker."""
 
-    def __init__(self, connection: ClientConnection, send_timeout: float) -> None:
+    def __init__(self, connection: WorkerSocket, send_timeout: float) -> None:
         self.latency: float | None = None  # Seconds of the last ping's round trip, if it is measured.
         self.closed: Close | None = None  # How the worker closed, None while it has not or where it was lost.
         self._connection = connection
@@ -114,7 +119,7 @@ class WorkerConnection:
 
     def send_at_once(self, frame: bytes | str) -> bool:
         """Send a frame if that needs no waiting; whether it was sent."""
-        return websockets_adapter.write_frame(self._connection, frame)
+        return self._connection.send_at_once(frame)
 
     async def send(self, frame: bytes | str) -> bool:
         """Send a frame; waits while the worker takes none. False if it has closed.
@@ -151,9 +156,10 @@ class WorkerConnection:
         await websockets_adapter.close_within(self._connection, code, CLOSE_S)
 
 
-async def _connect(allocation: Allocation, options: ConnectOptions) -> ClientConnection:
+async def _connect(allocation: Allocation, options: ConnectOptions) -> WorkerSocket:
     connection = await connect(
         f"{allocation.endpoint}{PATH}",
+        create_connection=WorkerSocket,
         ssl=options.tls(allocation.endpoint),
         open_timeout=None,  # The caller has a time-out for this and the worker's answer together.
         additional_headers={"Authorization": f"Bearer {options.secret}"},
@@ -165,11 +171,12 @@ async def _connect(allocation: Allocation, options: ConnectOptions) -> ClientCon
         proxy=None,
         user_agent_header=None,
     )
+    assert isinstance(connection, WorkerSocket)
     websockets_adapter.bound_send_buffer(connection)
     return connection
 
 
-async def _request(connection: ClientConnection, request: OpenSession) -> None:
+async def _request(connection: WorkerSocket, request: OpenSession) -> None:
     """Have the worker accept the session.
 
     Raises:

@@ -3,8 +3,6 @@
 Checked against websockets 17.4; tests/unit/gateway/workers/test_websockets_adapter.py fails where another
 version behaves differently.
 
-- `write_frame`: `await connection.send(frame)` costs 18 us of CPU for 100 ms of audio, this 10 us (2 cores,
-  uvloop, median of nine runs of 20,000 frames); and it needs no task that waits for it.
 - `transport` is an attribute of the connection that the documentation leaves out. There is no public way to
   break a connection without a close handshake, or to its socket.
 """
@@ -14,22 +12,8 @@ import socket
 from typing import Final
 
 from websockets.asyncio.connection import Connection
-from websockets.protocol import State
 
 SEND_BUFFER: Final = 256 << 10  # Bytes that wait in the kernel: 8 s of audio at 16 kHz.
-
-
-def write_frame(connection: Connection, frame: bytes | str) -> bool:
-    """Write a frame if nothing waits before it, without a task switch; whether it was written."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol.state is not State.OPEN or transport.get_write_buffer_size():
-        return False
-    if isinstance(frame, str):
-        protocol.send_text(frame.encode())
-    else:
-        protocol.send_binary(frame)
-    transport.write(b"".join(protocol.data_to_send()))
-    return True
 
 
 def bound_send_buffer(connection: Connection) -> None:

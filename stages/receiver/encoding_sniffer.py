@@ -71,9 +71,14 @@ class EncodingSniffer:
 
 def telephone_block(block: Bytes) -> Telephone | Literal["plain"] | None:
     """What the bytes of some 16-bit values are; None where this block does not tell."""
-    values = np.abs(block.view("<i2").astype(np.int32))
-    loud = (values > QUIET) & (values < 32_767)  # Clipped samples have bytes of their own: 7F FF and 80 00.
-    if loud.mean() < LOUD:
+    values = block.view("<i2")
+    loud = (
+        values.view("<u2") + np.uint16(QUIET) > 2 * QUIET
+    )  # Below -QUIET or above QUIET, in one comparison.
+    if np.count_nonzero(loud) < LOUD * len(loud):  # Speech that is not loud never gets further.
+        return None
+    loud &= np.abs(values, dtype=np.int32) < 32_767  # Clipped samples have bytes of their own: 7F FF, 80 00.
+    if np.count_nonzero(loud) < LOUD * len(loud):
         return None
     low, high = block[::2][loud], block[1::2][loud]
     if min(len(np.unique(high)), len(np.unique(low - high))) < LEVELS:

@@ -13,10 +13,11 @@ import asyncio
 
 from websockets.asyncio.server import ServerConnection
 
+from runtime.plain_frames import PlainFrames
 from runtime.write_deadline import WriteDeadline
 
 
-class GuardedConnection(ServerConnection):
+class GuardedConnection(PlainFrames, ServerConnection):
     """A connection to be made by `serve(create_connection=...)`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,6 +1,6 @@
 """Makes of protocol events the finished JSON frames that the receiver writes to gateways."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -95,14 +95,20 @@ class SenderStage:
 
     def _make_frame(self, event: EncodedEvent, payload: bytes, stamps: Stamps) -> Packet:
         times = timing((*stamps, self._clock()), event.inference_ns)
-        if times and self._metrics is not None:
-            for step, ms in times.items():
-                self._metrics.stage_seconds.labels(step).observe(ms / 1000)
+        self._measure(event.kind, times)
         if times and event.session in self._timed:
             if event.endpoint_wait is not None:
                 times["endpoint_wait"] = event.endpoint_wait
             payload = _with_timing(payload, times)
         return Frame(event.session, event.kind), payload
+
+    def _measure(self, kind: str, times: Mapping[str, float]) -> None:
+        if self._metrics is None or not times:
+            return
+        for step, ms in times.items():
+            self._metrics.stage_seconds.labels(step).observe(ms / 1000)
+        if kind == "transcript.final":
+            self._metrics.final_seconds.observe(times["total"] / 1000)
 
 
 def _with_timing(payload: bytes, times: dict[str, float]) -> bytes:

@@ -18,17 +18,21 @@ DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("transcribe", "history")  # Of a key
 PREFIX: Final = "dk_"  # What every key begins with, so that tools which look for leaked secrets find it.
 SECRET_BYTES: Final = 32  # Random bytes of a key: nobody guesses 256 bits.
 
-AtLeastOne: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+MAX_LIMIT: Final = 1_000_000_000  # What a limit may be at most: Redis counts milliseconds of audio exactly.
+MAX_WINDOW_S: Final = 86_400  # Seconds of a resume window at most.
+
+AtLeastOne: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=MAX_WINDOW_S)]
 
 
 class KeyLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one key may use; None leaves it to the server's settings.
 
     - sessions: live sessions at once.
-    - audio_seconds_per_day: seconds of audio in 24 hours.
+    - audio_seconds_per_day: seconds of live audio in a day, which begins at midnight UTC.
     - requests_per_minute: requests and connections in a minute.
-    - resume_window: seconds for which a client that lost its connection may come back.
+    - resume_window: seconds for which a client that lost its connection may come back; at most as many as the
+      server's.
     """
 
     sessions: AtLeastOne | None = None

@@ -1,7 +1,9 @@
 """The page of live captions works as people use it, and says in a sentence what went wrong."""
 
 import json
+import os
 import re
+import wave
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.support.axe import serious_findings
 from tests.support.browser import BrowserTab
+from tests.support.firefox import firefox_with_microphone
 from tests.support.page_server import PageServer
 
 HOSTILE: Final = "<img src=x onerror=alert(1)> & <script>alert(2)</script>"
@@ -28,6 +31,13 @@ def says(text: str) -> str:
 def notices(text: str) -> str:
     """A condition: a notice has this text."""
     return f"document.querySelector('#notice').innerText.includes({json.dumps(text)})"
+
+
+def finals_last_as_long_as_the_sound(page: BrowserTab) -> bool:
+    """Whether there is a text for each second that was recorded."""
+    seconds = [int(number) for number in re.findall(r"second (\d+)\.", said(page))]
+    minutes, rest = str(page.evaluate("document.querySelector('#elapsed').textContent")).split(":")
+    return seconds == list(range(1, int(minutes) * 60 + int(rest) + 1))
 
 
 @pytest.fixture
@@ -53,9 +63,7 @@ def test_no_word_is_lost_with_the_connection(server: PageServer, page: BrowserTa
     page.wait_for(says("second 3."))
     page.click("#stop")
     page.wait_for(STOPPED)
-    seconds = [int(number) for number in re.findall(r"second (\d+)\.", said(page))]
-    minutes, rest = str(page.evaluate("document.querySelector('#elapsed').textContent")).split(":")
-    assert seconds == list(range(1, int(minutes) * 60 + int(rest) + 1))
+    assert finals_last_as_long_as_the_sound(page)
     assert page.trouble() == []
     assert serious_findings(page) == []
 
@@ -134,6 +142,109 @@ def test_a_microphone_that_is_pulled_out_ends_the_session_well(page: BrowserTab)
     page.evaluate("void stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
     page.wait_for(STOPPED)
     assert page.evaluate(notices("The microphone is gone.")) is True
+
+
+TAB: Final = """(() => {
+    const media = navigator.mediaDevices;
+    media.getDisplayMedia = async (wish) => {
+        globalThis.shared = SHARED;
+        return shared;
+    };
+})()"""
+
+
+def test_the_sound_of_a_tab_becomes_text_until_it_is_shared_no_more(page: BrowserTab) -> None:
+    page.evaluate(TAB.replace("SHARED", "await media.getUserMedia({ audio: true })"))
+    page.click("#tab")
+    page.wait_for(says("second 1."))
+    page.evaluate("void shared.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+    page.wait_for(STOPPED)
+    assert page.evaluate(notices("The recording is at its end.")) is True
+
+
+@pytest.mark.parametrize(
+    ("shared", "sentence"),
+    [
+        ("document.createElement('canvas').captureStream()", "What was chosen has no sound."),
+        ("await Promise.reject(new DOMException('x', 'NotAllowedError'))", "Nothing is shared."),
+    ],
+)
+def test_a_tab_without_sound_is_explained(page: BrowserTab, shared: str, sentence: str) -> None:
+    page.evaluate(TAB.replace("SHARED", shared))
+    page.click("#tab")
+    page.wait_for(notices(sentence))
+    assert page.evaluate(STOPPED) is True
+    assert page.trouble() == []
+
+
+def test_a_microphone_of_96_khz_is_taken_as_it_is(page: BrowserTab) -> None:
+    page.evaluate("MediaStreamTrack.prototype.getSettings = () => ({ sampleRate: 96_000 })")
+    page.evaluate(
+        """(() => {
+            const Plain = WebSocket;
+            globalThis.WebSocket = class extends Plain {
+                constructor(url, ...rest) { super(url, ...rest); globalThis.opened = url; }
+            };
+        })()"""
+    )
+    page.click("#start")
+    page.wait_for(says("second 1."))
+    page.click("#stop")
+    page.wait_for(STOPPED)
+    assert "sample_rate=96000" in page.evaluate("opened")
+    assert finals_last_as_long_as_the_sound(page)
+
+
+def test_a_file_of_two_hours_is_not_decoded_as_a_whole(page: BrowserTab, tmp_path: Path) -> None:
+    file = tmp_path / "long.wav"
+    with wave.open(str(file), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8_000)
+        sound.setnframes(2 * 3600 * 8_000)
+        sound.writeframesraw(b"")
+    os.truncate(file, file.stat().st_size + 2 * 3600 * 8_000)
+    page.evaluate("document.querySelector('#pace').value = 'fast'")
+    page.choose_file("#file", file)
+    page.wait_for(notices("a recording may have 45 minutes; this one has 120"))
+    assert page.evaluate(STOPPED) is True
+
+
+def test_a_machine_that_slept_goes_on(page: BrowserTab) -> None:
+    page.click("#start")
+    page.wait_for(says("second 1."))
+    page.sleep(on=True)
+    page.sleep(on=False)
+    page.wait_for(says("second 3."))
+    page.click("#stop")
+    page.wait_for(STOPPED)
+    assert finals_last_as_long_as_the_sound(page)
+
+
+def test_a_browser_that_starts_no_sound_is_explained(page: BrowserTab) -> None:
+    page.evaluate(
+        """(() => {
+            const later = setTimeout;
+            globalThis.setTimeout = (act, ms) => later(act, ms === 5_000 ? 0 : ms);
+            AudioContext.prototype.resume = () => new Promise(() => {});
+            Object.defineProperty(AudioContext.prototype, "state", { get: () => "suspended" });
+        })()"""
+    )
+    page.click("#start")
+    page.wait_for(notices("The browser starts no sound."))
+    assert page.evaluate(STOPPED) is True
+
+
+def test_firefox_makes_text_of_a_microphone(server: PageServer, page: BrowserTab, tmp_path: Path) -> None:
+    page.open("about:blank")
+    with firefox_with_microphone(tmp_path) as firefox:
+        firefox.open(server.url)
+        firefox.wait_for(READY)
+        firefox.click("#start")
+        firefox.wait_for(says("second 2."))
+        firefox.click("#stop")
+        firefox.wait_for(STOPPED)
+        assert firefox.evaluate("document.querySelector('#copy').disabled") is False
 
 
 def test_who_waits_for_a_slot_sees_the_place_in_the_queue(page: BrowserTab) -> None:

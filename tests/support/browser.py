@@ -111,6 +111,16 @@ class BrowserTab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def work_seconds(self) -> float:
+        """Seconds of a processor that the page has used so far; others' work does not count."""
+        self._call("Performance.enable", timeDomain="threadTicks")
+        metrics = self._call("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    def sleep(self, *, on: bool) -> None:
+        """Freeze the page, as a browser does while the machine sleeps, or let it go on."""
+        self._call("Page.setWebLifecycleState", state="frozen" if on else "active")
+
     def click(self, selector: str) -> None:
         """Click in the middle of an element, as a person would: a script's click is no gesture of a user."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{ block: 'center' }})")

@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import trustme
@@ -58,6 +60,29 @@ async def tls_before(files: TlsFiles, backend: Backend) -> AsyncIterator[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def tls_beside(files: TlsFiles, port: int) -> Iterator[int]:
+    """The same before a port of this machine, in an event loop of its own in a thread."""
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    async def serve(told: Future[int], over: asyncio.Event) -> None:
+        async with tls_before(files, connect) as safe:
+            told.set_result(safe)
+            await over.wait()
+
+    loop, over, told = asyncio.new_event_loop(), asyncio.Event(), Future[int]()
+    thread = Thread(target=loop.run_until_complete, args=(serve(told, over),))
+    thread.start()
+    try:
+        yield told.result()
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.close()
 
 
 def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> "asyncio.Task[None]":

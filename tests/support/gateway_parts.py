@@ -1,7 +1,8 @@
 """Makes the parts of a gateway whose surroundings are played by hand: slots, workers and Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from websockets.frames import Close
@@ -12,6 +13,7 @@ from broker.records import Allocation
 from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.capacity.announcements import WorkerLost
 from gateway.capacity.slots import SlotManager
+from gateway.capacity.waiting_memory import WaitingMemory
 from gateway.metrics import GatewayMetrics
 from gateway.sessions.checkpoint_store import CheckpointStore, Owner
 from gateway.sessions.session import SessionPolicy
@@ -182,9 +184,16 @@ def session_manager(
     metrics: GatewayMetrics | None = None,
     store: CheckpointStore | None = None,
     limits: SessionPolicy | None = None,
+    waiting: WaitingMemory | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> SessionManager:
     """The sessions of a gateway."""
     access = WorkerAccess(
-        cast(SlotManager, slots), WorkerLost(), open_connection, metrics or GatewayMetrics()
+        cast(SlotManager, slots),
+        WorkerLost(),
+        open_connection,
+        metrics or GatewayMetrics(),
+        clock=clock,
+        waiting=waiting or WaitingMemory(),
     )
     return SessionManager(access, store or checkpoint_store(), limits)

@@ -32,6 +32,7 @@ OF_THEIR_OWN_EXTRA = {  # files and folders that run only where their extra is i
     "engines/emotion": "emotions",
     "enhancement/cleanup": "enhancement",
     "gateway/realtime/riva": "riva",
+    "gateway/traces.py": "traces",
     "dalston_realtime/client/audio/microphone.py": "mic",
     "dalston_realtime/client/audio/media.py": "media",
 }

@@ -63,6 +63,19 @@ def test_options_become_parameters(talk: Path) -> None:
     ]
 
 
+def test_a_container_is_sent_as_it_is(tmp_path: Path) -> None:
+    film = tmp_path / "film.webm"
+    film.write_bytes(bytes(range(256)) * 100)
+    with fake_server() as server:
+        result = rt(server, "transcribe", "--encoding", "container", film)
+        missing = rt(server, "transcribe", "--encoding", "container", tmp_path / "none.mp3")
+
+    assert result.exit_code == 0
+    assert server.queries == [{"model": "fast", "sample_rate": "16000", "encoding": "container"}]
+    assert bytes(server.audio) == film.read_bytes()
+    assert "none.mp3: no such file" in missing.stderr
+
+
 def test_the_silence_may_follow_the_text(talk: Path) -> None:
     with fake_server() as server:
         rt(server, "transcribe", "--min-silence", "auto", "--fast", talk)

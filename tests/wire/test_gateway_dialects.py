@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
+from tests.support.encoded_audio import container
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, run, until
 from tests.support.redis_fixture import RedisServer
@@ -118,6 +119,27 @@ def test_a_client_of_deepgram_hears_results(gateway: GatewayProcess, shared_redi
 
     run(main())
     assert gateway.metric('dalston_gateway_dialect_ignored_total{dialect="deepgram",flag="diarize"}') == 1.0
+
+
+@pytest.mark.parametrize("path", ["/v1/listen?interim_results=true", "/v2/listen"])
+def test_audio_without_an_encoding_is_a_container(
+    gateway: GatewayProcess, shared_redis: RedisServer, path: str
+) -> None:
+    async def main() -> None:
+        webm = container("webm")
+        async with served(gateway, shared_redis, path) as ws:
+            for frame in (webm[:1000], webm[1000:], '{"type":"CloseStream"}'):
+                await ws.send(frame)
+            heard = await rest_of(ws)
+            assert ws.close_code == 1000
+            assert [each["duration"] for each in heard if each["type"] == "Metadata"] in ([], [2.0])
+            assert {each["type"] for each in heard} & {"Results", "TurnInfo"}
+            async with dialed(gateway, path) as other:
+                await other.send(bytes(20_000))
+                await rest_of(other)
+                assert (other.close_code, str(other.close_reason)[:9]) == (1008, "DATA-0000")
+
+    run(main())
 
 
 def _order(message: dict[str, Any]) -> int:

@@ -311,6 +311,7 @@ def test_all_processes_metrics_are_in_one_scrape(worker: WorkerProcess, beckett:
     for stage in ("vad", "asr", "assembler", "sender"):
         assert f'dalston_stage_queue_messages_count{{stage="{stage}"}}' in text
     assert re.search(r'dalston_asr_batch_size_count\{kind="final",reason="drained"\} [1-9]', text)
+    assert re.search(r"^dalston_final_seconds_count [1-9]", text, re.MULTILINE)
     assert re.search(r"^dalston_worker_sessions 0", text, re.MULTILINE)
 
 

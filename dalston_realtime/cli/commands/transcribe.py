@@ -19,7 +19,7 @@ from dalston_realtime.cli.finish import FinishedSession, finish_session
 from dalston_realtime.cli.save import output_paths, require_format
 from dalston_realtime.cli.transcription import AudioSource, Outcome, transcribe_source
 from dalston_realtime.client.audio.pacing import as_taken, in_real_time
-from dalston_realtime.client.audio.streams import pipe_chunks, stdin_chunks
+from dalston_realtime.client.audio.streams import pieces_as_they_are, pipe_chunks, stdin_chunks
 from dalston_realtime.client.clock import WallClock
 from dalston_realtime.client.errors import AudioError
 from dalston_realtime.client.results.subtitles import Format
@@ -52,6 +52,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
     no_interim: opt.NoInterim = False,
     word_timestamps: opt.WordTimestamps = False,
     channel_mode: opt.Channels = "mix",
+    encoding: opt.FileEncoding = None,
     store: opt.Store = False,
     enhance: opt.Enhance = False,
     json: opt.Events = False,
@@ -64,6 +65,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
 
     Any format that libsndfile reads: wav, flac, ogg, opus, mp3 and more; with the extra media also
     m4a, mp4, webm and aac. Standard input (-) is a recording too, or raw audio of 16 kHz, mono, 16 bits.
+    --encoding container leaves WebM, Ogg, MP4, MP3, FLAC and WAV to the server, and sends a pipe as it grows.
     Ctrl-C ends the audio and prints what was said until then.
     """
     request = opt.StreamRequest(
@@ -76,6 +78,7 @@ def transcribe(  # noqa: PLR0913 - one parameter for each option
             interim_results=False if no_interim else None,
             word_timestamps=word_timestamps or None,
             channel_mode="separate" if channel_mode == "separate" else None,
+            encoding=encoding,
             timing=timing or None,
             store=store or None,
             enhance_on_end=enhance or None,
@@ -129,6 +132,9 @@ async def _transcribe_one(name: str, job: FileJob) -> Outcome:
 
 @contextmanager
 def _opened(name: str, job: FileJob) -> Iterator[AudioSource]:
+    if job.request.options.get("encoding") is not None:
+        yield AudioSource(name, pieces_as_they_are(name))
+        return
     separate = job.request.options.get("channel_mode") == "separate"
     is_stream = name == "-" or Path(name).is_fifo()
     if is_stream and separate:

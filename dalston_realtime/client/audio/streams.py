@@ -17,6 +17,7 @@ from dalston_realtime.client.audio.wav_header import is_wav
 from dalston_realtime.client.errors import AudioError
 
 MAX_WAITING: Final = 8  # Chunks that are read ahead of the session.
+PIECE_BYTES: Final = 1 << 14  # Bytes of a container in one frame: a second at 128 kbit/s.
 COPY_BYTES: Final = 1 << 16  # Bytes that are copied at once.
 HEAD_BYTES: Final = 12  # Bytes at the start that tell a format from raw samples.
 _STARTS: Final = (b"fLaC", b"OggS", b"ID3", b"FORM", b"caff")  # Of what libsndfile reads from files only.
@@ -42,6 +43,29 @@ def stdin_chunks() -> AsyncIterator[bytes]:
 def pipe_chunks(path: Path) -> AsyncIterator[bytes]:
     """A named pipe, or what a shell gives for `<(...)`, in chunks of 100 ms: a recording."""
     return _in_thread(stream_chunks(str(path), lambda: path.open("rb", buffering=0), raw=False))
+
+
+def pieces_as_they_are(name: str) -> AsyncIterator[bytes]:
+    """What a file, or standard input (-), holds: undecoded, in pieces as they come.
+
+    Raises:
+        AudioError: it is not there; while it is read, where it can't be.
+    """
+    if name != "-" and not Path(name).exists():
+        raise AudioError(f"{name}: no such file")
+
+    def open_stream() -> io.FileIO:
+        return _unbuffered(sys.stdin.fileno()) if name == "-" else Path(name).open("rb", buffering=0)
+
+    return _in_thread(_pieces(name, open_stream))
+
+
+def _pieces(name: str, open_stream: OpenStream) -> Iterator[bytes]:
+    try:
+        with open_stream() as source:
+            yield from iter(lambda: source.read(PIECE_BYTES) or b"", b"")
+    except OSError as error:
+        raise AudioError(f"{name}: can't be read ({error.strerror})") from None
 
 
 def _unbuffered(descriptor: int) -> io.FileIO:

@@ -1,10 +1,11 @@
 /** Calls the REST interface with the key of who looks at the page, and asks for one where it is needed. */
 
 import { DalstonError } from "./dalston-error.js";
-import { make } from "./ui.js";
+import { find, make, notice } from "./ui.js";
 
 const KEY = "dalston.key"; // In sessionStorage: gone with the tab, and in no URL.
 let asking = null;
+let declined = false; // Who was asked for a key gave none: what asks by itself asks no more.
 
 const SENTENCES = {
   401: "A key is needed.",
@@ -17,7 +18,7 @@ export async function call(path, { method = "GET", body, raw = false, range, sig
   let answer = await send(path, { method, body, range, signal });
   while (answer.status === 401) {
     const said = await errorOf(answer);
-    if (!(await askForKey(sessionStorage.getItem(KEY) ? said.message : ""))) throw said;
+    if (declined || !(await askForKey(hasKey() ? said.message : ""))) throw said;
     answer = await send(path, { method, body, range, signal });
   }
   if (!answer.ok) throw await errorOf(answer);
@@ -26,20 +27,37 @@ export async function call(path, { method = "GET", body, raw = false, range, sig
 
 /** What a WebSocket needs beside its URL: a token for the key, or null where there is none. */
 export async function socketToken() {
-  const key = sessionStorage.getItem(KEY);
-  if (!key) return null;
-  try {
-    return (await call("/v1/realtime/tokens", { method: "POST", body: {} })).token;
-  } catch (error) {
-    if (error.status === 404) return key; // A server without tokens.
-    throw error;
-  }
+  return hasKey() ? (await call("/v1/realtime/tokens", { method: "POST", body: {} })).token : null;
+}
+
+/** Whether somebody gave a key. */
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
 }
 
 /** Ask for a key; whether one was given. */
 export function askForKey(why = "") {
   asking ??= showKeyDialog(why).finally(() => { asking = null; });
   return asking;
+}
+
+/** A button that asks for a key, then does it `again`; null where no key would help. */
+export function keyButton({ status }, again) {
+  if (status !== 401 && !(status === 403 && hasKey())) return null;
+  const onclick = async () => { if (await askForKey()) again(); };
+  return make("button", { onclick }, hasKey() ? "Use another key" : "Enter a key");
+}
+
+/** Show what went wrong, with a way on where it is the key. */
+export function showError(error) {
+  notice("error", error.message, keyButton(error, () => location.reload()));
+}
+
+function offerToForget() {
+  const button = find("forget");
+  if (!button) return; // An overlay has none.
+  button.hidden = !hasKey();
+  button.onclick = () => { sessionStorage.removeItem(KEY); location.reload(); };
 }
 
 /** Events of a stream (text/event-stream), until `signal` aborts or the stream ends. */
@@ -98,7 +116,7 @@ function showKeyDialog(why) {
     why && make("p", { class: "notice error", role: "alert" }, why),
     make("label", { htmlFor: "key" }, "API key"),
     input,
-    make("p", { class: "hint" }, "It is kept in this tab until you close it."),
+    make("p", { class: "hint" }, "Whoever runs the server makes keys. Yours is kept in this tab until you close it."),
     make(
       "div",
       { class: "row" },
@@ -112,9 +130,13 @@ function showKeyDialog(why) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       const given = dialog.returnValue === "ok" && input.value.trim();
+      declined = !given;
       if (given) sessionStorage.setItem(KEY, given);
+      offerToForget();
       dialog.remove();
       resolve(Boolean(given));
     });
   });
 }
+
+offerToForget();

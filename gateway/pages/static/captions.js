@@ -1,6 +1,6 @@
 /** Is the page of live captions: what is said into a microphone, a tab or a file becomes text. */
 
-import { askForKey, call, sentence } from "./api.js";
+import { call, keyButton, sentence, showError } from "./api.js";
 import { AudioCapture } from "./dalston.js";
 import { showLatency } from "./latency.js";
 import { showOverlay } from "./overlay.js";
@@ -19,15 +19,18 @@ const ENDED = {
 const view = new TranscriptView(find("transcript"));
 let recorder = null;
 let finals = [];
+let offset = 0; // Seconds of what was said before the session that runs.
+let passing = ""; // The text of a notice that means nothing any more once the session is over.
 let kept = null; // The id of the session in the history.
 
-/** Record with `open`, which begins on a recorder; `again` starts it once more. */
-async function record(begin) {
+/** Record what `begin` opens on a recorder; where it goes on after a fault, the text so far stays. */
+async function record(begin, goesOn = false) {
   recorder?.abandon();
   const mine = (recorder = new Recorder());
-  finals = [];
+  if (!goesOn) finals = [];
+  offset = finals.at(-1)?.end ?? 0;
   kept = null;
-  view.clear();
+  if (!goesOn) view.clear();
   notice();
   showRunning(true);
   mine.onlevel = showLevel;
@@ -55,9 +58,9 @@ function follow(mine, session, begin) {
     showTiming(event, false);
   });
   on("transcript.final", addFinal);
-  on("warning", ({ message }) => notice("warning", sentence(message)));
+  on("warning", ({ code, message }) => (code === "processing_lag" ? notePassing : notice)("warning", sentence(message)));
   on("error", ({ message, recoverable }) => recoverable && notice("warning", sentence(message)));
-  on("session.restarted", () => notice("info", "The server had given the session up; another one goes on with it."));
+  on("session.restarted", () => notice("warning", "The server has ended the session. Keep talking: another one goes on with it."));
   on("state", ({ state }) => showState(state));
   session.done.then(
     () => mine === recorder && showEnd(),
@@ -65,7 +68,8 @@ function follow(mine, session, begin) {
   );
 }
 
-function addFinal(event) {
+function addFinal({ start, end, ...rest }) {
+  const event = start === undefined ? rest : { ...rest, start: start + offset, end: end + offset };
   view.addFinal(event);
   if (event.text) finals.push(event);
   find("empty").hidden = true;
@@ -75,19 +79,17 @@ function addFinal(event) {
 
 async function finish(kind, text) {
   showSpeech(false);
-  notice(kind, text);
+  if (text) notice(kind, text);
+  else notePassing("info", "The last words are on their way.");
   find("stop").textContent = "Do not wait";
   await recorder.stop();
 }
 
-async function stopWith(error, begin) {
+function stopWith(error, begin) {
   recorder.abandon();
   showRunning(false);
-  if (error.status === 401 && (await askForKey())) {
-    record(begin);
-    return;
-  }
-  const retry = make("button", { onclick: () => record(begin) }, "Try again");
+  const again = () => record(begin, true);
+  const retry = keyButton(error, again) ?? make("button", { onclick: again }, "Try again");
   const when = error.retryAfter ? ` A place may be free in ${Math.ceil(error.retryAfter)} s.` : "";
   notice("error", sentence(error.message) + when, retry);
 }
@@ -112,6 +114,7 @@ function showRunning(isRunning) {
 
 function showEnd() {
   showRunning(false);
+  if (find("notice").textContent === passing) notice();
   if (finals.length === 0) find("empty").hidden = false;
   if (!kept) return;
   find("kept").href = `/sessions/${encodeURIComponent(kept)}`;
@@ -124,6 +127,11 @@ function showState(state) {
   } else if (state === "open" && find("notice").querySelector(".warning")) {
     notice("info", "The connection is back. Nothing is missing.");
   }
+}
+
+function notePassing(kind, text) {
+  passing = text;
+  notice(kind, text);
 }
 
 function showQueue({ position, expected_wait: wait }) {
@@ -178,7 +186,7 @@ async function enhance() {
     await call(`/v1/realtime/sessions/${encodeURIComponent(kept)}/enhance`, { method: "POST", body: {} });
     location.assign(find("kept").href);
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
 }
 
@@ -199,7 +207,7 @@ function prepare() {
   find("tab").onclick = () => record(tab);
   find("tab").disabled = !navigator.mediaDevices?.getDisplayMedia;
   find("stop").onclick = () => {
-    if (find("stop").textContent === "Stop" && recorder.session) finish("info", "The last words are on their way.").then(() => {});
+    if (find("stop").textContent === "Stop" && recorder.session) finish();
     else { recorder.abandon(); showEnd(); }
   };
   find("file").onchange = ({ target }) => { openFile(target.files[0]); target.value = ""; };
@@ -218,7 +226,7 @@ function prepare() {
   };
   addEventListener("pagehide", () => recorder?.abandon());
   navigator.mediaDevices?.addEventListener("devicechange", offerDevices);
-  offerModels().catch((error) => notice("error", error.message));
+  offerModels().catch(showError);
   offerDevices();
 }
 

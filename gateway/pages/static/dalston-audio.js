@@ -3,6 +3,7 @@
 import { DalstonError } from "./dalston-error.js";
 
 const FLUSH_MS = 200; // Milliseconds for the last samples of the audio thread.
+const START_MS = 5_000; // Milliseconds for a browser to start sound, which it does at once where it does at all.
 
 const SENTENCES = {
   NotFoundError: ["microphone_missing", "There is no microphone. Connect one, then try again."],
@@ -11,6 +12,7 @@ const SENTENCES = {
   OverconstrainedError: ["microphone_missing", "The microphone that was chosen is not there any more."],
   AbortError: ["capture_aborted", "The recording could not be started."],
 };
+const NO_TAB = ["capture_denied", "Nothing is shared. Choose a tab, and share its sound."];
 
 /**
  * Sound that comes in: 100 ms at a time in `onaudio(samples: Int16Array, peak: number)`, the channels
@@ -29,7 +31,7 @@ export class AudioCapture {
   static async microphone({ deviceId, echoCancellation = false, noiseSuppression = false, channels = 1 } = {}) {
     const audio = { echoCancellation, noiseSuppression, channelCount: { ideal: channels } };
     if (deviceId) audio.deviceId = { exact: deviceId };
-    return AudioCapture.#ofStream((media) => media.getUserMedia({ audio }), channels);
+    return AudioCapture.#ofStream((media) => media.getUserMedia({ audio }), channels, "unplugged");
   }
 
   /** The sound of a tab or a window, which the browser lets its user choose. */
@@ -38,7 +40,7 @@ export class AudioCapture {
       const stream = await media.getDisplayMedia({ audio: true, video: true });
       for (const track of stream.getVideoTracks()) track.enabled = false;
       return stream;
-    }, channels);
+    }, channels, "ended");
   }
 
   /** The sound of an `<audio>` or `<video>` element while it plays; it is heard too. */
@@ -51,7 +53,7 @@ export class AudioCapture {
     return capture;
   }
 
-  static async #ofStream(open, channels) {
+  static async #ofStream(open, channels, atEnd) {
     if (!navigator.mediaDevices) throw new DalstonError("insecure_context", "A browser gives the microphone to https:// pages and to localhost only.");
     let context = new AudioContext();
     const resuming = resumed(context);
@@ -60,19 +62,21 @@ export class AudioCapture {
       stream = await open(navigator.mediaDevices);
     } catch (error) {
       context.close();
-      throw captureError(error);
+      throw atEnd === "ended" && error.name === "NotAllowedError" ? new DalstonError(...NO_TAB) : captureError(error);
     }
     const [track] = stream.getAudioTracks();
-    if (!track) {
+    try {
+      if (!track) throw new DalstonError("no_sound", "What was chosen has no sound. Choose a tab, and share its sound.");
+      await started(context, resuming);
+    } catch (error) {
       for (const each of stream.getTracks()) each.stop();
       context.close();
-      throw new DalstonError("no_sound", "What was chosen has no sound. Choose a tab, and share its sound.");
+      throw error;
     }
-    await resuming;
     context = await atRateOf(track, context);
     const capture = await AudioCapture.#of(context, context.createMediaStreamSource(stream), channels);
     capture.#stream = stream;
-    track.addEventListener("ended", () => capture.#end("unplugged"));
+    track.addEventListener("ended", () => capture.#end(atEnd));
     return capture;
   }
 
@@ -146,6 +150,13 @@ function mixed(buffer) {
     samples[at] = Math.max(-1, Math.min(1, sum / channels.length)) * 32767;
   }
   return samples;
+}
+
+/** Wait until a context runs; one does not before its user has clicked, or where the machine plays no sound. */
+async function started(context, resuming) {
+  await Promise.race([resuming, new Promise((resolve) => setTimeout(resolve, START_MS))]);
+  if (context.state === "running") return;
+  throw new DalstonError("sound_suspended", "The browser starts no sound. Click once more; if that does not help, see that the machine has a sound device.");
 }
 
 async function resumed(context) {

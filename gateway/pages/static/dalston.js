@@ -32,8 +32,10 @@ const REFUSALS = 3; // Times that a server which can be reached refuses, until i
 const REFUSED_MS = 2_000; // and milliseconds: a session may be on its way from one gateway to another.
 const NORMAL = 1000;
 const HEALED = new Set([1001, 1005, 1006, 1011, 1012]); // Close codes after which a session can go on.
-const TOO_LONG = 4009; // Another session goes on.
-const TEMPORARY = new Set([0, 426, 502, 503, 504]); // Statuses after which another try may succeed; 426: now it would.
+const TOO_LONG = 4009; // Another session goes on,
+const UNAUTHORIZED = 4001; // and so it does where another token can be had: this one's key holds no more.
+const UNTOLD = new Set([0, 426]); // Statuses that say nothing: no answer, and that a WebSocket would be taken now.
+const TEMPORARY = new Set([...UNTOLD, 502, 503, 504]); // Those after which another try may succeed.
 
 /** Open a session; see `ConnectOptions` in dalston.d.ts. */
 export function connect(options = {}) {
@@ -51,12 +53,13 @@ export class LiveSession {
   #resumeFor;
   #buffer;
   #socket = null;
-  #hadToken = false; // Whether this connection had a token.
+  #attempts = 0; // Connections that were tried.
   #opened = false; // Whether this connection was opened.
   #goesOn = false; // Whether frames may be sent on this connection.
   #resume = null; // What `resume=` takes, without the number.
   #lastSeq = 0;
   #lastError = null;
+  #refusal = null; // Why the server took no connection.
   #lostAt = null;
   #pause = FIRST_PAUSE_MS;
   #refusals = 0;
@@ -166,16 +169,17 @@ export class LiveSession {
 
   async #open() {
     this.#opened = this.#goesOn = false;
+    const attempt = (this.#attempts += 1);
     let token = null;
     try {
-      token = typeof this.#token === "function" ? await this.#token() : this.#token;
+      token = await this.#newToken();
     } catch (error) {
       if (TEMPORARY.has(error.status ?? 0)) this.#failed();
       else this.#finish(error);
       return;
     }
-    if (this.state === "ended") return;
-    this.#hadToken = Boolean(token);
+    if (this.state === "ended" || attempt !== this.#attempts) return;
+    if (this.#socket) this.#release(this.#socket);
     const protocols = token ? ["dalston", `token.${token}`] : [];
     const socket = new WebSocket(this.#target().replace(/^http/, "ws"), protocols);
     this.#socket = socket;
@@ -193,6 +197,10 @@ export class LiveSession {
     };
   }
 
+  #newToken() {
+    return typeof this.#token === "function" ? this.#token() : this.#token;
+  }
+
   #target() {
     const url = new URL(PATH, this.#url);
     const parameters = this.#resume === null ? this.#parameters : { resume: `${this.#resume}:${this.#lastSeq}` };
@@ -206,7 +214,7 @@ export class LiveSession {
 
   #connected() {
     this.#goesOn = true;
-    this.#lostAt = null;
+    this.#lostAt = this.#refusal = null;
     this.#pause = FIRST_PAUSE_MS;
     this.#become("open");
     this.#pump();
@@ -225,9 +233,13 @@ export class LiveSession {
 
   /** Let go of a connection over which nothing moves: its own close would not come either. */
   #leave(socket) {
+    this.#release(socket);
+    if (socket === this.#socket) this.#closed(1006, "");
+  }
+
+  #release(socket) {
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    if (socket === this.#socket) this.#closed(1006, "");
   }
 
   #watch() {
@@ -294,9 +306,15 @@ export class LiveSession {
     if (this.state === "ended") return;
     const wasOpened = this.#opened;
     this.#opened = this.#goesOn = false;
-    if (wasOpened && code === TOO_LONG) this.#beginAnew();
-    else if (wasOpened && !HEALED.has(code)) this.#finish(this.#reason(code, reason));
+    if (wasOpened && this.#canBeginAnew(code)) {
+      if (code === UNAUTHORIZED) this.#become("lost");
+      this.#beginAnew();
+    } else if (wasOpened && !HEALED.has(code)) this.#finish(this.#reason(code, reason));
     else this.#failed(wasOpened);
+  }
+
+  #canBeginAnew(code) {
+    return code === TOO_LONG || (code === UNAUTHORIZED && typeof this.#token === "function");
   }
 
   #reason(code, reason) {
@@ -327,13 +345,16 @@ export class LiveSession {
 
   /** Ask over HTTP why, which a WebSocket does not say; whether that was dealt with. */
   async #isRefused(away) {
-    const { status, error } = await askWhy(this.#target(), this.#hadToken && this.#token);
+    const { status, error } = await askWhy(this.#target(), () => this.#newToken());
     if (this.state === "ended") return true;
+    const message = error?.message ?? `The server refuses the session (HTTP ${status}).`;
+    const about = { status, retryAfter: error?.retry_after };
+    const refusal = new DalstonError(error?.code ?? "refused", message, about);
     if (!TEMPORARY.has(status) && this.#resume === null) {
-      const message = error?.message ?? `The server refuses the session (HTTP ${status}).`;
-      this.#finish(new DalstonError(error?.code ?? "refused", message, { status }));
+      this.#finish(refusal);
       return true;
     }
+    this.#refusal = UNTOLD.has(status) ? null : refusal;
     this.#refusals = status ? this.#refusals + 1 : 0;
     if (this.#resume === null || this.#refusals < REFUSALS || away < REFUSED_MS) return false;
     this.#beginAnew();
@@ -341,6 +362,7 @@ export class LiveSession {
   }
 
   #away() {
+    if (this.#refusal) return this.#refusal;
     const [code, message] = this.sessionId === null
       ? ["unreachable", `No server answers at ${this.#url.host}.`]
       : ["connection_lost", "The connection to the server is lost, and did not come back."];
@@ -390,14 +412,13 @@ function httpUrl(url) {
 }
 
 /** What a plain request for the session is answered: its status, 0 where nothing answers, and its error. */
-async function askWhy(url, token) {
+async function askWhy(url, newToken) {
   try {
-    const headers = typeof token === "string" ? { Authorization: `Bearer ${token}` } : {};
-    const answer = await fetch(url, { headers });
-    const body = await answer.json().catch(() => ({}));
-    const hadNone = answer.status === 401 && !headers.Authorization && token;
-    return { status: hadNone ? 426 : answer.status, error: body.error };
-  } catch {
-    return { status: 0 };
+    const token = await newToken();
+    const answer = await fetch(url, { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+    const { error } = await answer.json().catch(() => ({}));
+    return { status: answer.status, error };
+  } catch (error) {
+    return error.status ? { status: error.status, error } : { status: 0 };
   }
 }

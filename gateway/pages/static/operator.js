@@ -1,12 +1,13 @@
 /** Is the page of operators: workers, stages, sessions and keys, kept up to date by one stream. */
 
-import { call, eventsOf } from "./api.js";
+import { call, eventsOf, showError } from "./api.js";
 import { Window, together } from "./figures.js";
 import { duration, find, make, moment, notice } from "./ui.js";
 
 const EVENTS = "/v1/realtime/operator/events";
 const AGAIN_MS = 2_000; // Milliseconds until a stream that broke is opened again.
 const STAGES = { receiver: null, vad: 20, asr: 250, assembler: null, sender: 10 }; // Milliseconds of the budget.
+const FINAL_MS = 280; // Milliseconds of the budget of a final in a worker: those of its stages.
 
 const windows = new Map();
 let pending = null; // The worker whose drain is being changed.
@@ -17,7 +18,7 @@ async function watch() {
       for await (const event of eventsOf(EVENTS)) show(event);
       notice("warning", "The gateway goes away. This page connects again.");
     } catch (error) {
-      notice("error", error.message);
+      showError(error);
       if (error.status === 401 || error.status === 403) return;
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
@@ -91,26 +92,32 @@ async function drain(id, isDraining) {
   try {
     await call(`/v1/realtime/workers/${encodeURIComponent(id)}/drain`, { method: isDraining ? "DELETE" : "POST" });
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
   pending = null;
 }
 
 function showStages(figures) {
   const all = Object.values(figures);
+  const measured = (name, counterOf) => windowOf(name, together(all.map(counterOf).filter(Boolean)));
   const rows = Object.entries(STAGES).map(([stage, budget]) => {
-    const [waiting, seconds] = ["queues", "seconds"].map((kind) => windowOf(`${kind} ${stage}`, together(all.map((each) => each[kind]?.[stage]).filter(Boolean))));
-    const times = [0.5, 0.95].map((share) => seconds.quantile(share)).map((value) => value === null ? null : value * 1000);
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, stage),
-      make("td", { class: "number" }, waiting.mean === null ? "–" : waiting.mean.toFixed(1)),
-      ...times.map((time) => make("td", { class: `number ${budget && time > budget ? "over" : ""}` }, time === null ? "–" : `${time.toFixed(0)} ms`)),
-      make("td", { class: "number" }, budget ? `${budget} ms` : "–"),
-    );
+    const [waiting, seconds] = ["queues", "seconds"].map((kind) => measured(`${kind} ${stage}`, (each) => each[kind]?.[stage]));
+    return timeRow(stage, waiting.mean, seconds, budget);
   });
-  find("stages").replaceChildren(...rows);
+  const finals = measured("finals", (each) => each.finals);
+  find("stages").replaceChildren(...rows, timeRow("time to final, after the silence", null, finals, FINAL_MS));
+}
+
+function timeRow(name, waiting, seconds, budget) {
+  const times = [0.5, 0.95].map((share) => seconds.quantile(share)).map((value) => value === null ? null : value * 1000);
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, name),
+    make("td", { class: "number" }, waiting === null ? "–" : waiting.toFixed(1)),
+    ...times.map((time) => make("td", { class: `number ${budget && time > budget ? "over" : ""}` }, time === null ? "–" : `${time.toFixed(0)} ms`)),
+    make("td", { class: "number" }, budget ? `${budget} ms` : "–"),
+  );
 }
 
 function showSessions(sessions) {

@@ -1,6 +1,6 @@
 /** Plays the recording of a session, draws its waveform, and says where it is. */
 
-import { call } from "./api.js";
+import { call, hasKey } from "./api.js";
 import { clock, find } from "./ui.js";
 
 const ATTEMPTS = 45; // A minute and a half: a gateway that is gone leaves its parts to another one.
@@ -37,6 +37,11 @@ export class Player {
     if (play) this.#audio.play().catch(() => {});
   }
 
+  /** Play no more. */
+  stop() {
+    this.#audio.pause();
+  }
+
   /** The waveform, once the parts of the recording are joined; null where there is none. */
   async #waveform(bars) {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
@@ -57,7 +62,7 @@ export class Player {
 
   /** An element can't send a key: then the page fetches the recording itself. */
   async #setSource() {
-    if (!sessionStorage.getItem("dalston.key")) {
+    if (!hasKey()) {
       this.#audio.src = `${this.#path}/audio`;
       return;
     }

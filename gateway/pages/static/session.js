@@ -1,6 +1,6 @@
 /** Is the page of one session: its text and sound, its speakers and jobs; one that runs is followed. */
 
-import { call } from "./api.js";
+import { call, showError } from "./api.js";
 import { Player } from "./player.js";
 import { showSpeakers } from "./speakers.js";
 import { TranscriptList } from "./transcript-list.js";
@@ -100,13 +100,15 @@ function showJob({ job_id: job, status, percent, stage, reason, stages = [] }) {
   find("enhance").hidden = goesOn;
   find("job").hidden = false;
   const skipped = stages.filter((each) => each.status === "skipped" && each.reason);
-  find("job").replaceChildren(
+  find("job").replaceChildren(make(
+    "div",
+    {},
     make("h2", {}, `Enhancement: ${status}`),
     goesOn && make("progress", { max: 100, value: percent, "aria-label": "Progress" }),
-    make("p", { class: "hint" }, goesOn ? `${Math.round(percent)} %${stage ? `, ${stage}` : ""}` : reason ?? ""),
-    ...skipped.map(({ name, reason: why }) => make("p", { class: "hint" }, `${name} was left out: ${why}`)),
+    (goesOn || reason) && make("p", { class: "hint" }, goesOn ? `${Math.round(percent)} %${stage ? `, ${stage}` : ""}` : reason),
+    ...skipped.map(({ name, reason: why }) => make("p", { class: "hint" }, `Left out: ${name} (${why})`)),
     goesOn && make("button", { onclick: attempt(() => call(`/v1/audio/transcriptions/${job}`, { method: "DELETE" })) }, "Cancel"),
-  );
+  ));
 }
 
 async function enhance() {
@@ -122,7 +124,7 @@ async function renameSpeaker(label, name) {
     session = await call(path, { method: "PATCH", body: { speakers: { [label]: name } } });
     notice("info", "The name is kept.");
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
   for (const each of [...texts.live, ...texts.enhanced]) {
     if (each.speaker) each.speaker_name = session.speakers?.[each.speaker];
@@ -173,15 +175,21 @@ function ask(title, content, yes, kind = "primary") {
   });
 }
 
+function showGone() {
+  player.stop();
+  notice("error", "This session is not there: it was deleted, never kept, or belongs to another key.");
+  for (const each of document.querySelectorAll("main > :not(h1, #notice)")) each.hidden = true;
+}
+
 /** Do something, and show what goes wrong as a sentence. */
 function attempt(act) {
   return async () => {
+    if (find("notice").querySelector(".error")) notice();
     try {
       await act();
     } catch (error) {
-      const isGone = error.code === "unknown_session";
-      notice("error", isGone ? "This session is not there: it was deleted, or never kept." : error.message);
-      if (isGone) for (const each of document.querySelectorAll("main button")) each.disabled = true;
+      if (error.code === "unknown_session") showGone();
+      else showError(error);
     }
   };
 }

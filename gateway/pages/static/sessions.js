@@ -1,6 +1,6 @@
 /** Is the page of all sessions: searches what was said, filters, and shows those that run on top. */
 
-import { call } from "./api.js";
+import { call, showError } from "./api.js";
 import { duration, find, make, moment, notice } from "./ui.js";
 
 const FIELDS = ["search", "status", "speaker", "begun_after", "begun_before"];
@@ -46,7 +46,7 @@ async function more() {
     }
     showRest(list);
   } catch (error) {
-    if (mine === asked) notice("error", error.message);
+    if (mine === asked) showError(error);
   }
 }
 

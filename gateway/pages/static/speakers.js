@@ -1,6 +1,6 @@
 /** Shows who speaks in a session: colours, names to edit, and voices to enrol from the recording. */
 
-import { call } from "./api.js";
+import { call, showError } from "./api.js";
 import { DalstonError } from "./dalston.js";
 import { duration, find, make, notice } from "./ui.js";
 
@@ -36,7 +36,7 @@ async function enrolVoice(name, spoken, path) {
     await call("/v1/speakers", { method: "POST", body: form });
     notice("info", `The voice of ${name} is enrolled: other recordings will have this name.`);
   } catch (error) {
-    notice("error", error.message);
+    showError(error);
   }
 }
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
 from dalston_realtime.protocol.errors import InvalidParameter
+from dalston_realtime.protocol.events import SessionBegin
 from dalston_realtime.protocol.parameters import SessionConfig, parse_query
 from gateway.realtime.dialects.actions import CloseClient
 from gateway.realtime.dialects.dialect import Conversation, Dialect, Opening
@@ -25,6 +26,8 @@ ENCODINGS: Final[Mapping[str, str]] = {
 }
 """Deepgram's names of the formats, and ours."""
 
+CONTAINER: Final = "container"
+
 NOTHING_BUT: Final[Mapping[str, str]] = {
     "redact": "redact is not supported: what it hides would be shown",
     "callback": "callback is not supported: the results would go nowhere",
@@ -39,7 +42,7 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
     CloseCode.SESSION_TOO_LONG: CloseClient(1001, "the session reached its longest duration"),
     CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
     CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
-    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "a limit of this key is reached"),
     CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
     CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),
 }
@@ -94,15 +97,7 @@ def deepgram_config(handshake: Handshake, **more: Any) -> SessionConfig:
         InvalidParameter: a parameter has a bad value, or asks for what nobody may pretend to do.
     """
     _refuse(handshake)
-    encoding = handshake.one("encoding")
-    if encoding is None:
-        raise InvalidParameter("encoding", "encoding is needed, such as linear16")
-    if encoding not in ENCODINGS:
-        raise InvalidParameter("encoding", f"encoding must be one of {', '.join(ENCODINGS)}")
-    rate = handshake.one("sample_rate")
-    if rate is None:
-        raise InvalidParameter("sample_rate", "sample_rate is needed where encoding is given")
-    query = {"encoding": ENCODINGS[encoding], "sample_rate": rate, **more}
+    query = {**_audio_form(handshake), **more}
     for name in ("model", "channels"):
         if (text := handshake.one(name)) is not None:
             query[name] = text
@@ -119,6 +114,23 @@ def deepgram_language(codes: tuple[str, ...]) -> str:
     """Our language for those that a client names; several are found out."""
     known = tuple(code for code in codes if code and code != "multi")
     return known[0] if len(codes) == 1 and known else "auto"
+
+
+def _audio_form(handshake: Handshake) -> Mapping[str, str]:
+    """Samples as the client says; or else a container, which its first bytes tell."""
+    encoding, rate = handshake.one("encoding"), handshake.one("sample_rate")
+    if encoding is None:
+        return {"encoding": CONTAINER}
+    if encoding not in ENCODINGS:
+        raise InvalidParameter("encoding", f"encoding must be one of {', '.join(ENCODINGS)}")
+    if rate is None:
+        raise InvalidParameter("sample_rate", "sample_rate is needed where encoding is given")
+    return {"encoding": ENCODINGS[encoding], "sample_rate": rate}
+
+
+def takes_vocabulary(event: SessionBegin, config: SessionConfig) -> bool:
+    """Whether key terms may change, which takes another session: a container can't go on in one."""
+    return bool((event.features or {}).get("vocabulary")) and config.encoding != CONTAINER
 
 
 def _refuse(handshake: Handshake) -> None:

@@ -37,6 +37,7 @@ from gateway.realtime.dialects.deepgram import (
     deepgram_close,
     deepgram_config,
     deepgram_language,
+    takes_vocabulary,
 )
 from gateway.realtime.dialects.dialect import Conversation, Opening
 from gateway.realtime.dialects.flux_turn import FluxTurn
@@ -132,7 +133,7 @@ class FluxConversation(Conversation):
         """The turn so far, and its end."""
         match event:
             case SessionBegin():
-                self._takes_vocabulary = bool((event.features or {}).get("vocabulary"))
+                self._takes_vocabulary = takes_vocabulary(event, self._config)
             case SpeechStart():
                 self._timer.speak(event.timestamp)
             case SpeechEnd():

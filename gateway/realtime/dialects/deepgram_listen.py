@@ -8,7 +8,14 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from dalston_realtime.protocol.close_codes import CloseCode
-from dalston_realtime.protocol.events import Event, Partial, SessionBegin, SpeechEnd, SpeechStart
+from dalston_realtime.protocol.events import (
+    Event,
+    Partial,
+    SessionBegin,
+    SessionEnd,
+    SpeechEnd,
+    SpeechStart,
+)
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.parameters import MIN_SILENCE_MS, SessionConfig
 from gateway.realtime.dialects.actions import (
@@ -22,10 +29,12 @@ from gateway.realtime.dialects.actions import (
 from gateway.realtime.dialects.audio_clock import audio_seconds
 from gateway.realtime.dialects.client_messages import UnreadableFrame, decode_object, plain_texts
 from gateway.realtime.dialects.deepgram import (
+    CONTAINER,
     DeepgramDialect,
     deepgram_close,
     deepgram_config,
     deepgram_language,
+    takes_vocabulary,
 )
 from gateway.realtime.dialects.deepgram_channel import ChannelProgress
 from gateway.realtime.dialects.deepgram_results import ModelDescription
@@ -144,7 +153,8 @@ class ListenConversation(Conversation):
         if not data:
             return [EndSession()]
         self._sha256.update(data)
-        self._seconds += audio_seconds(len(data), self._config)
+        if self._config.encoding != CONTAINER:
+            self._seconds += audio_seconds(len(data), self._config)
         return [AppendAudio(data)]
 
     def _configure(self, message: Mapping[str, Any]) -> Actions:
@@ -164,8 +174,10 @@ class ListenConversation(Conversation):
         """Results, and the signs of speech that were asked for."""
         match event:
             case SessionBegin():
-                self._takes_vocabulary = bool((event.features or {}).get("vocabulary"))
+                self._takes_vocabulary = takes_vocabulary(event, self._config)
                 self._model = ModelDescription(self._id, event.model or self._config.model)
+            case SessionEnd() if self._config.encoding == CONTAINER:
+                self._seconds = event.audio_duration or 0.0
             case SpeechStart() | SpeechEnd() | Partial() | FinalEvent():
                 return self._channels[event.channel or 0].translate(event, self._model)
         return ()

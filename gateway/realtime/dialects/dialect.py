@@ -95,6 +95,10 @@ class Dialect(ABC):
             InvalidParameter: a parameter has a bad value, or asks for what nobody may pretend to do.
         """
 
+    def open_with(self, handshake: Handshake, _session: str) -> Opening:
+        """The same for a client whose token says what its session is: JSON, in the words of the dialect."""
+        return self.open(handshake)
+
     def refusal_headers(self, _message: str) -> Mapping[str, str]:
         """The headers with which a client of this service is refused."""
         return {}

@@ -3,6 +3,7 @@
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -50,7 +51,7 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
     CloseCode.SESSION_TOO_LONG: CloseClient(1001, "the session reached its longest duration"),
     CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
     CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
-    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "a limit of this key is reached"),
     CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
     CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),
 }
@@ -68,7 +69,15 @@ class OpenAIRealtime(Dialect):
 
     def open(self, handshake: Handshake) -> Opening:
         """What a client asks for."""
-        options = RealtimeOptions(model=handshake.one("model") or "")
+        return self._open(handshake, RealtimeOptions(model=handshake.one("model") or ""))
+
+    def open_with(self, handshake: Handshake, session: str) -> Opening:
+        """What its client secret says goes before the model in the URL, which some clients always send."""
+        asked = decode_object(session)
+        options = RealtimeOptions(model=handshake.one("model") or "").changed(asked)
+        return replace(self._open(handshake, options), ignored=ignored_of(asked))
+
+    def _open(self, handshake: Handshake, options: RealtimeOptions) -> Opening:
         is_beta = BETA_SUBPROTOCOL in handshake.subprotocols or BETA_HEADER in handshake.headers.get(
             "openai-beta", ""
         )
@@ -276,6 +285,6 @@ class RealtimeConversation(Conversation):
         """The close; an error before it only where the client must not try the same again."""
         code = CloseCode.INTERNAL if outcome.code is None else outcome.code
         close = _CLOSES.get(code, CloseClient(1011, "a fault of the server"))
-        if code is CloseCode.INVALID_REQUEST and outcome.event is not None:
+        if code in (CloseCode.INVALID_REQUEST, CloseCode.TOO_MANY_SESSIONS) and outcome.event is not None:
             return [self._messages.error(code.error, outcome.event.message), close]
         return [close]

@@ -122,6 +122,17 @@ class RealtimeOptions:
         return {"type": "transcription", "audio": {"input": audio}, "include": None}
 
 
+def describe_session(session: Mapping[str, Any], *, flat: bool) -> dict[str, Any]:
+    """What will be in force of a session that is asked for before there is a connection.
+
+    Raises:
+        InvalidParameter: it asks for what a session can't have.
+    """
+    options = RealtimeOptions().changed(session)
+    options.config()
+    return options.shown(options.model, flat=flat)
+
+
 def ignored_of(session: Any) -> tuple[str, ...]:
     """What an update asks for and nobody does, by OpenAI's names."""
     asked = session if isinstance(session, Mapping) else {}

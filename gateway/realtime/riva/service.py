@@ -129,7 +129,7 @@ class RivaService:
     async def _begin(self, principal: Principal, asked: Any, *, interim_results: bool) -> SessionPort:
         config = await self._parts.gate.admit(session_config(asked, interim_results=interim_results))
         self._parts.note_ignored(DIALECT, ignored_flags(asked))
-        return self._parts.gate.begin(config, principal)
+        return self._parts.gate.begin(config, principal, await self._parts.gate.reserve(principal))
 
 
 async def _send(context: Context, response: Any) -> None:

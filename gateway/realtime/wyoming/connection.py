@@ -11,7 +11,10 @@ from typing import Final
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.errors import LimitReached
 from gateway.auth.principal import LOCAL_USER
+from gateway.auth.request_facts import UNKNOWN
+from gateway.auth.request_guard import placed
 from gateway.realtime.listener import ListenerParts
 from gateway.realtime.wyoming.answer import WyomingAnswer
 from gateway.realtime.wyoming.messages import Transcribe, failure, read_data
@@ -111,11 +114,21 @@ class WyomingConnection:
         except InvalidParameter as error:
             await self._request.fail(error.message, "invalid_parameter")
         else:
-            self._request.begin = partial(self._begin_session, config, answer)
+            self._request.begin = partial(self._begin_session, config, answer, self._request)
         return self._request
 
-    def _begin_session(self, config: SessionConfig, answer: WyomingAnswer) -> RequestSession:
-        port, flush = self._parts.gate.begin(config, LOCAL_USER), self._parts.times.flush
+    async def _begin_session(
+        self, config: SessionConfig, answer: WyomingAnswer, request: WyomingRequest
+    ) -> RequestSession | None:
+        """The session of a request; who has used what they may is told, and gets none."""
+        address = self._writer.get_extra_info("peername", (UNKNOWN,))[0]
+        principal, gate = placed(LOCAL_USER, address), self._parts.gate
+        try:
+            lease = await gate.reserve(principal)
+        except LimitReached as reached:
+            await request.fail(reached.message, reached.code)
+            return None
+        port, flush = gate.begin(config, principal, lease), self._parts.times.flush
         return RequestSession(port, answer, self._send, self._writer.close, flush)
 
     async def _finish_request(self) -> None:

@@ -19,9 +19,12 @@ Send: TypeAlias = Callable[[Iterable[WyomingEvent]], Awaitable[None]]
 
 
 class WyomingRequest:
-    """Passes audio on to a session, which `begin` makes at the first of it, and answers the client once."""
+    """Passes audio on to a session, which `begin` makes at the first of it, and answers the client once.
 
-    begin: Callable[[], "RequestSession"]
+    Where `begin` makes none, it has answered.
+    """
+
+    begin: Callable[[], Awaitable["RequestSession | None"]]
 
     def __init__(self, audio: AudioFormat, answer: WyomingAnswer, send: Send) -> None:
         self._audio, self._answer, self._send = audio, answer, send
@@ -40,8 +43,9 @@ class WyomingRequest:
         if audio != self._audio:
             await self.fail("the form of the audio can't change in a request", "invalid_request")
             return
-        self._served = self._served or self.begin()
-        await self._served.append_audio(self._narrower.narrow(data))
+        self._served = self._served or await self.begin()
+        if self._served is not None:
+            await self._served.append_audio(self._narrower.narrow(data))
 
     async def fail(self, message: str, code: str) -> None:
         """Answer with an error."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from gateway.capacity.waiting_memory import WaitingMemory, WaitingShare
 from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.replay.replay_buffer import ReplayBuffer
 from gateway.sessions.replay.replay_entries import AudioSegment, Entry
@@ -22,6 +23,8 @@ class FeedLimits:
     - unsent_frames: audio frames of whatever size that no worker has got: 60 s in frames of 10 ms.
     - unsent_controls: text frames that no worker has got.
     - open_flushes: flushes that are sent and not answered.
+    - in_flight_bytes, unsent_bytes: the same as in seconds; 192 kHz in eight channels is 6 MB a second. Both
+      together are less than the replay buffer keeps.
     """
 
     in_flight: float = 15.0
@@ -30,6 +33,18 @@ class FeedLimits:
     unsent_frames: int = 6_000
     unsent_controls: int = 100
     open_flushes: int = 200
+    in_flight_bytes: int = 12 << 20
+    unsent_bytes: int = 8 << 20
+
+    def at_rate(self, byte_rate: int) -> "FeedLimits":
+        """The limits in seconds for audio of so many bytes a second."""
+        unsent = self.unsent_bytes / byte_rate
+        return replace(
+            self,
+            in_flight=min(self.in_flight, self.in_flight_bytes / byte_rate),
+            unsent=min(self.unsent, unsent),
+            unsent_at_first=min(self.unsent_at_first, unsent),
+        )
 
 
 class AudioFeeder:
@@ -39,11 +54,23 @@ class AudioFeeder:
         self, buffer: ReplayBuffer, continuity: SessionContinuity, limits: FeedLimits | None = None
     ) -> None:
         self._buffer, self._entries, self._continuity = buffer, buffer.entries, continuity
-        self._limits = limits or FeedLimits()
+        self._limits = (limits or FeedLimits()).at_rate(buffer.rate * buffer.frame_bytes)
         self._cursor = buffer.entries.first()
         self._max_unsent = self._limits.unsent_at_first
         self._changed = asyncio.Event()
         self._idle: WorkerConnection | None = None  # A worker that has got all there is.
+        self._share: WaitingShare | None = None  # While the session waits for its first worker.
+
+    def wait_for_worker(self, memory: WaitingMemory) -> None:
+        """Count what comes from now on in `memory`, until a worker is there."""
+        self._share = memory.open_share(self.wake)
+
+    def close(self) -> None:
+        """Nobody waits for a worker any more."""
+        if self._share is not None:
+            self._share.close()
+            self._share = None
+            self.wake()
 
     def wake(self) -> None:
         """Look again: something came, was sent, or was dealt with."""
@@ -61,13 +88,15 @@ class AudioFeeder:
         for at in range(0, len(data), step):
             await self._until(self._has_room)
             lost += self._buffer.store_audio(data[at : at + step])
+            self._count(min(step, len(data) - at))
             self._forward()
         return lost
 
-    async def feed_control(self, add: Callable[[], None]) -> None:
-        """Have `add` append a client's message to the buffer, once not too many wait."""
+    async def feed_control(self, add: Callable[[], None], size: int = 0) -> None:
+        """Have `add` append a client's message of `size` bytes to the buffer, once not too many wait."""
         await self._until(self._may_control)
         add()
+        self._count(size)
         self._forward()
 
     async def run(self, worker: WorkerConnection) -> None:
@@ -77,6 +106,7 @@ class AudioFeeder:
             SessionError: it takes no audio.
         """
         self._max_unsent = self._limits.unsent
+        self.close()
         while True:
             await self._until_more(worker)
             entry = self._entries.get(self._cursor)
@@ -91,12 +121,20 @@ class AudioFeeder:
         self._entries.mark_sent(self._cursor)
         self._cursor += 1
 
+    def _count(self, size: int) -> None:
+        if self._share is not None:
+            self._share.count(size)
+
     def _has_room(self) -> bool:
+        if self._share is not None and not self._share.has_room:
+            return False
         frames = self._entries.next - self._cursor
         waits_little = self._buffer.unsent_seconds(self._cursor) <= self._max_unsent
         return frames < self._limits.unsent_frames and waits_little
 
     def _may_control(self) -> bool:
+        if self._share is not None and not self._share.has_room:
+            return False
         entries, limits = self._entries, self._limits
         return entries.open_flushes < limits.open_flushes and entries.unsent_controls < limits.unsent_controls
 

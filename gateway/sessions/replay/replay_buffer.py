@@ -29,6 +29,7 @@ from gateway.sessions.replay.replay_entries import (
 )
 
 LIMIT_S: Final = 60.0  # Seconds of audio that are kept: more than an utterance and what is on its way to it.
+LIMIT_BYTES: Final = 24 << 20  # Bytes of it: 60 s of two channels of floats at 48 kHz.
 SLICE_S: Final = 1.0  # Seconds of the longest segment, which is what is trimmed and sent at a time.
 MAX_ENTRIES: Final = 12_000  # 60 s in frames of 5 ms: a client that sends single samples fills no memory.
 
@@ -48,7 +49,7 @@ class ReplayBuffer:
         self.on_audio: Callable[[AudioSegment], None] | None = None  # Gets all audio once, in order.
         self.ended = False  # The client has said that no more audio comes.
         self.segment_bytes = _segment_bytes(self.rate, self.frame_bytes)  # Of the longest segment.
-        self._limit = round(limit_s * self.rate)
+        self._limit = min(round(limit_s * self.rate), LIMIT_BYTES // self.frame_bytes)
         self._last_change: int | None = None  # Entry of a `config` that is followed by nothing yet.
         self._partial_sample = b""  # The first bytes of a sample whose rest has not come.
 

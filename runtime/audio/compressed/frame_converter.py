@@ -9,6 +9,7 @@ from runtime.audio.sample_converter import Floats, SampleConverter
 
 MAX_CHANNELS: Final = 8  # As many as a session of plain samples may have.
 FULL: Final = 8  # Planes for which FFmpeg's frames have room.
+PLAIN: Final = "fltp"  # What Opus, AAC and MP3 are decoded to: of one channel, nothing has to be converted.
 RATES: Final = (1_000, 768_000)  # Hz, inclusive: a damaged header may claim any.
 
 
@@ -84,6 +85,8 @@ def _packer_for(frame: Any) -> Any:
 
 def _floats(frame: Any) -> Floats:
     """The samples of a frame, interleaved, -1..1; what is not a number is silence."""
+    if frame.format.name == PLAIN and frame.layout.nb_channels == 1:
+        return _in_range(np.frombuffer(frame.planes[0], np.float32, frame.samples))
     samples = frame.to_ndarray()
     if frame.format.is_planar:
         samples = samples.T
@@ -92,6 +95,10 @@ def _floats(frame: Any) -> Floats:
         return (floats - np.float32(128)) / np.float32(128)
     if samples.dtype.kind == "i":
         return floats / np.float32(2 ** (8 * samples.dtype.itemsize - 1))
-    if floats.size and floats.max() <= 1.0 and floats.min() >= -1.0:
+    return _in_range(floats)
+
+
+def _in_range(floats: Floats) -> Floats:
+    if floats.size and np.maximum.reduce(floats) <= 1.0 and np.minimum.reduce(floats) >= -1.0:
         return floats
     return np.clip(np.nan_to_num(floats, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)

@@ -45,7 +45,7 @@ async def play(scene: Scene, heard: ClientHeard) -> None:
     sending = asyncio.create_task(_send(connection, scene))
     while True:
         try:
-            event, data = await asyncio.wait_for(news.get(), QUIET_S if sending.done() else None)
+            event, data = await asyncio.wait_for(news.get(), QUIET_S if heard.answers else None)
         except TimeoutError:
             break
         assert event == RealtimeEvents.COMMITTED_TRANSCRIPT, data

@@ -18,6 +18,8 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.deepgram.flux.stt import DeepgramFluxSTTService
 from pipecat.services.deepgram.stt import DeepgramSTTService
+from pipecat.services.elevenlabs.stt import ElevenLabsRealtimeSTTService
+from pipecat.services.nvidia.stt import NvidiaSTTService
 from pipecat.services.openai.stt import OpenAIRealtimeSTTService
 from pipecat.workers.runner import WorkerRunner
 
@@ -41,6 +43,17 @@ def deepgram_service(scene: Scene) -> Any:
 def flux_service(scene: Scene) -> Any:
     """The service for Deepgram's Flux."""
     return DeepgramFluxSTTService(api_key=scene.key, url=f"{scene.ws}/v2/listen")
+
+
+def elevenlabs_service(scene: Scene) -> Any:
+    """The service for ElevenLabs, which always wants TLS; its voice detection says where turns end."""
+    return ElevenLabsRealtimeSTTService(api_key=scene.key, base_url=scene.url.partition("//")[2])
+
+
+def nvidia_service(scene: Scene) -> Any:
+    """The service for Riva."""
+    model = {"function_id": "", "model_name": "fast"}
+    return NvidiaSTTService(api_key=scene.key, server=scene.url, use_ssl=False, model_function_map=model)
 
 
 class FrameTap(FrameProcessor):  # type: ignore[misc]

@@ -47,10 +47,17 @@ def pieces(windows: Sequence[Window]) -> list[VoicePiece]:
 
 
 def test_a_person_is_one_speaker_whatever_the_number_in_a_window() -> None:
-    windows = [window(0, (0, 100, 500)), window(1, (2, 0, 204))]  # The second begins 296 frames later.
+    windows = [window(0, (0, 100, 500)), window(1, (2, 0, 500 - STEP))]
     (turn,) = turns_of(windows, pieces(windows), np.zeros(len(pieces(windows)), np.intp))
     assert (turn.speaker, turn.overlap) == (0, False)
     assert turn.end - turn.start == pytest.approx(400 * HOP / RATE)
+
+
+def test_who_is_heard_in_one_window_of_three_speaks() -> None:
+    at = 2 * STEP + 50  # A frame that three windows see.
+    windows = [window(0, (0, at, at + 100)), window(1), window(2)]
+    (turn,) = turns_of(windows, pieces(windows), np.zeros(len(pieces(windows)), np.intp))
+    assert turn.end - turn.start == pytest.approx(100 * HOP / RATE)
 
 
 def test_overlap_is_a_turn_of_each_who_speaks() -> None:

@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
+from broker.usage import UsageCounters
 from gateway.api.history import HistoryApi
 from gateway.api.keys import KeyApi
 from gateway.api.operation import routes_of
@@ -24,6 +25,7 @@ from storage.history.reading.history_reader import HistoryReader
 from storage.history.upkeep.editing import SessionEditor
 from storage.history.upkeep.retention import SessionRemover
 from tests.support.histories import MemoryFiles, begun, history_of, written
+from tests.support.memory_counters import MemoryCounters
 
 ID = f"{1:032x}"
 SESSION = f"/v1/realtime/sessions/{ID}"
@@ -37,13 +39,15 @@ class Server:
         self.database = Database(f"sqlite:///{folder / 'history.db'}")
         self.database.migrate()
         self.keys, self._folder = KeyStore(self.database), folder
+        self.counters = MemoryCounters()
         directory = KeyDirectory(self.keys, lambda: 0.0)  # Every look is the first one.
         authenticator = Authenticator(directory, open_to_local=open_to_local)
         guard = RequestGuard(authenticator, AuditLog(folder), open_paths=())
         reader, editor, files = HistoryReader(self.database), SessionEditor(self.database), MemoryFiles()
         with history_of(self.database) as history:
             api = HistoryApi(history, reader, editor, SessionRemover(self.database, files), files, 0.0)
-        apis = (api, KeyApi(self.keys, guard), object.__new__(RestApi))
+        self.files = files
+        apis = (api, KeyApi(self.keys, guard, cast(UsageCounters, self.counters)), object.__new__(RestApi))
         self._app = Starlette(routes=[route for each in apis for route in routes_of(each, guard)])
 
     def call(self, method: str, path: str, key: str = "", **more: Any) -> httpx.Response:
@@ -90,6 +94,9 @@ def test_the_first_key_is_made_by_the_user_of_this_machine_and_closes_the_server
     assert listed.status_code == 200
     assert "dk_" not in listed.text
     assert [each["key_id"] for each in listed.json()["keys"]] == [body["key_id"]]
+    assert listed.json()["keys"][0]["use"] == {"sessions": 0, "audio_seconds_today": 0}
+    server.counters.is_away = True
+    assert "use" not in server.call("GET", "/v1/keys", body["key"]).json()["keys"][0]
     assert server.status("DELETE", f"/v1/keys/{body['key_id']}", body["key"]) == 200
     assert server.status("GET", "/v1/keys", body["key"]) == 401
     assert server.status("GET", "/v1/keys") == 401
@@ -151,10 +158,14 @@ def test_what_belongs_to_another_key_is_not_there(server: Server) -> None:
     assert server.status("GET", SESSION, admin) == 404
     assert server.status("GET", SESSION, admin, params=named) == 200
     assert server.status("GET", SESSION + "/export/txt", mine) == 200
+    assert server.status("GET", SESSION + "/audio", mine) == 404
+    server.files.audio[ID] = b"sound"
+    assert server.status("GET", SESSION + "/audio", mine) == 200
     assert server.status("DELETE", SESSION, mine) == 200
     lines = [(line["action"], line.get("acts_for"), line.get("session_id")) for line in server.audit]
     assert lines == [
         ("session", owner.id, ID),
         ("export", None, ID),
+        ("download_audio", None, ID),
         ("delete_session", None, ID),
     ]

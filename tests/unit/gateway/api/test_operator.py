@@ -1,7 +1,7 @@
 """Operators get figures of the workers that say them, and a stream that no slow browser holds up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ from starlette.types import Message
 from broker.errors import RegistryUnavailable
 from gateway.api.event_stream import EventStream
 from gateway.api.operation import ApiError
-from gateway.api.operator import MAX_LISTENERS, OperatorApi
+from gateway.api.operator import MAX_LISTENERS, OperatorApi, StreamEnds
 from gateway.api.worker_figures import read_figures
+from gateway.auth.principal import LOCAL_USER
 from gateway.capacity.directory import WorkerSnapshot
 from gateway.metrics import GatewayMetrics
 
@@ -21,6 +22,10 @@ dalston_stage_queue_messages_bucket{stage="asr",le="1.0"} 2.0
 dalston_stage_queue_messages_bucket{stage="asr",le="+Inf"} 3.0
 dalston_stage_queue_messages_count{stage="asr"} 3.0
 dalston_stage_queue_messages_sum{stage="asr"} 7.0
+# TYPE dalston_final_seconds histogram
+dalston_final_seconds_bucket{le="0.1"} 3.0
+dalston_final_seconds_count 4.0
+dalston_final_seconds_sum 0.5
 # TYPE dalston_asr_batch_size histogram
 dalston_asr_batch_size_count{kind="final",reason="full"} 2.0
 dalston_asr_batch_size_sum{kind="final",reason="full"} 8.0
@@ -53,14 +58,17 @@ class TwoSessions:
         return [("a", "w", 2.0, 0.5), ("b", "w", 3.0, 1.5)]
 
 
-def operator(stopping: asyncio.Event) -> OperatorApi:
-    return OperatorApi(SilentDirectory(), NoProblems(), GatewayMetrics(), TwoSessions(), stopping)  # type: ignore[arg-type]
+def operator(stopping: asyncio.Event, gone: Collection[str] = ()) -> OperatorApi:
+    """Of a gateway on which the principals that are `gone` may do nothing any more."""
+    ends = StreamEnds(stopping, lambda principal_id: principal_id not in gone)
+    return OperatorApi(SilentDirectory(), NoProblems(), GatewayMetrics(), TwoSessions(), ends)  # type: ignore[arg-type]
 
 
 def test_figures_are_read_from_the_metrics_of_a_worker() -> None:
     figures = read_figures(METRICS)
     asr = figures.queues["asr"]
     assert (asr.count, asr.sum, asr.buckets) == (3.0, 7.0, {"1.0": 2.0, "+Inf": 3.0})
+    assert (figures.finals.count, figures.finals.sum, figures.finals.buckets) == (4.0, 0.5, {"0.1": 3.0})
     assert (figures.batches.count, figures.batches.sum) == (3.0, 9.0)
 
 
@@ -77,14 +85,27 @@ def test_a_stream_ends_with_the_gateway_and_there_are_not_too_many() -> None:
     async def main() -> None:
         stopping = asyncio.Event()
         api = operator(stopping)
-        streams = [api._events() for _ in range(MAX_LISTENERS)]
+        streams = [api._events(LOCAL_USER.id) for _ in range(MAX_LISTENERS)]
         await asyncio.gather(*(anext(stream) for stream in streams))
         with pytest.raises(ApiError):
-            await api.operator_events()
+            await api.operator_events(LOCAL_USER)
         stopping.set()
         rest = await asyncio.gather(*(anext(stream, None) for stream in streams))
         assert rest == [None] * MAX_LISTENERS
-        assert isinstance(await api.operator_events(), EventStream)
+        assert isinstance(await api.operator_events(LOCAL_USER), EventStream)
+
+    asyncio.run(main())
+
+
+def test_a_stream_ends_with_the_key_of_who_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.api.operator.EVENT_S", 0.0)
+
+    async def main() -> None:
+        gone: set[str] = set()
+        stream = operator(asyncio.Event(), gone)._events("key_1")
+        await anext(stream)
+        gone.add("key_1")
+        assert await anext(stream, None) is None
 
     asyncio.run(main())
 

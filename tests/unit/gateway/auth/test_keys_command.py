@@ -38,6 +38,14 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "audit.log").read_text().count(key_id) == 2
 
 
+def test_a_key_has_the_limits_that_it_is_made_with() -> None:
+    options = ("--sessions", "2", "--audio-per-day", "7200", "--requests-per-minute", "60")
+    assert run("create", "phone", *options, "--resume-window", "5")[0] == 0
+    listed = run("list")[1]
+    assert "sessions=2 audio-per-day=7200 requests-per-minute=60 resume-window=5" in listed
+    assert run("create", "x", "--sessions", "0")[0] == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--scope", "root"), ("--expires", "soon"), ("--expires", "2020-01-01"), ("--expires", "0d")],

@@ -1,6 +1,7 @@
 """Which short-lived tokens hold: for whom, how long, how often, and for pages of which origin."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import cast
 
@@ -12,13 +13,14 @@ from broker.errors import RegistryUnavailable
 from broker.token_uses import TokenUses
 from gateway.api.operation import routes_of
 from gateway.api.tokens import TokenApi
-from gateway.api.vendor_tokens import VendorTokenApi
+from gateway.api.vendor_tokens import MAX_SESSION_CHARS, VendorTokenApi
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.errors import Forbidden, RequestRefused
 from gateway.auth.principal import LOCAL_USER, Principal, principal_of
 from gateway.auth.request_facts import RequestFacts
 from gateway.auth.request_guard import RequestGuard
 from gateway.auth.tokens import SKEW_S, TokenMint
+from gateway.realtime.dialects.openai_session import describe_session
 from tests.support.auth_parts import LOOPBACK, MemoryKeys, key_directory
 
 
@@ -49,7 +51,7 @@ class TokenTrial:
 
     def make(self, seconds: int = 10, uses: int = 1, origin: str | None = None) -> str:
         """A token of the key."""
-        return self.mint.mint(principal_of(self.key), seconds, uses, origin)[0]
+        return self.mint.mint(principal_of(self.key), seconds, uses, origin=origin)[0]
 
     def ask(self, token: str, facts: RequestFacts = LOOPBACK) -> Principal:
         """Who has the token."""
@@ -145,7 +147,19 @@ def test_a_token_is_asked_for_over_http_and_bad_wishes_are_refused() -> None:
     assert made.status_code == 201
     assert ask(made.json()["token"], {}).status_code == 403
     assert ask(trial.secret, {"seconds": 3601}).status_code == 400
-    assert ask(trial.secret, {"model": "fast"}).status_code == 400
+    assert ask(trial.secret, {"modell": "fast"}).status_code == 400
+    assert ask(trial.secret, {"session_seconds": 0}).status_code == 400
+    narrow = ask(trial.secret, {"model": "fast", "session_seconds": 60}).json()["token"]
+    found = trial.ask(narrow)
+    assert (found.model, found.session_seconds) == ("fast", 60)
+
+
+def test_a_token_for_one_model_gets_no_other() -> None:
+    principal = replace(principal_of(TokenTrial().key), model="fast")
+    assert principal.choose_model(None) == principal.choose_model("fast") == "fast"
+    with pytest.raises(Forbidden, match="for the model fast alone"):
+        principal.choose_model("accurate")
+    assert LOCAL_USER.choose_model("accurate") == "accurate"
 
 
 BEARER, TOKEN, XI = (
@@ -176,7 +190,7 @@ def test_clients_of_other_services_get_their_tokens(
     path: str, how: tuple[str, str], body: dict[str, object] | None, where: list[str], uses: int
 ) -> None:
     trial, (header, scheme) = TokenTrial(), how
-    api = VendorTokenApi(trial.mint)
+    api = VendorTokenApi(trial.mint, describe_session)
     answer = post(trial, api, path, {header: scheme + trial.secret}, body)
     assert answer.status_code == 200
     token = answer.json()
@@ -192,8 +206,43 @@ def test_clients_of_other_services_get_their_tokens(
 
 def test_a_token_of_another_service_lives_as_long_as_it_is_asked_for() -> None:
     trial = TokenTrial()
-    api, headers = VendorTokenApi(trial.mint), {"Authorization": f"Token {trial.secret}"}
+    api, headers = VendorTokenApi(trial.mint, describe_session), {"Authorization": f"Token {trial.secret}"}
     token = post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 20}).json()["access_token"]
     trial.seconds += 20 + SKEW_S
     assert trial.status(token) == 401
     assert post(trial, api, "/v1/auth/grant", headers, {"ttl_seconds": 0}).status_code == 400
+
+
+WORDS = {"model": "gpt-4o-transcribe", "language": "en"}
+TURNS = {"type": "server_vad", "silence_duration_ms": 300}
+
+
+@pytest.mark.parametrize(
+    ("path", "session"),
+    [
+        (
+            "client_secrets",
+            {"type": "transcription", "audio": {"input": {"transcription": WORDS, "turn_detection": TURNS}}},
+        ),
+        ("transcription_sessions", {"input_audio_transcription": WORDS, "turn_detection": TURNS}),
+    ],
+)
+def test_a_client_secret_carries_what_its_sessions_are(path: str, session: dict[str, object]) -> None:
+    trial = TokenTrial()
+    api, headers = VendorTokenApi(trial.mint, describe_session), {"Authorization": f"Bearer {trial.secret}"}
+
+    def ask(wanted: dict[str, object]) -> httpx.Response:
+        body: dict[str, object] = {"session": wanted} if path == "client_secrets" else wanted
+        return post(trial, api, f"/v1/realtime/{path}", headers, body)
+
+    made = ask(session).json()
+    shown = made["session"]["audio"]["input"] if path == "client_secrets" else made
+    assert shown["turn_detection"] == TURNS
+    words = shown.get("transcription") or shown["input_audio_transcription"]
+    assert words == {**WORDS, "prompt": ""}
+    carried = trial.ask(made.get("value") or made["client_secret"]["value"]).session
+    assert carried is not None
+    assert json.loads(carried) == session
+    assert trial.ask((ask({}).json().get("client_secret") or ask({}).json())["value"]).session is None
+    assert ask({"input_audio_format": "mp3"}).status_code == 400
+    assert ask({"input_audio_transcription": {"prompt": "x" * MAX_SESSION_CHARS}}).status_code == 400

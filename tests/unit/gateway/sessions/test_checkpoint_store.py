@@ -163,6 +163,37 @@ def test_what_redis_has_forgotten_is_handed_over_as_a_whole() -> None:
     assert all(fields["a0"] == SAVED and fields["a1"] == LATE for fields in checkpoints.stored.values())
 
 
+class NarrowCheckpoints(MemoryCheckpoints):
+    """A Redis that is too slow for calls of more than 2 MB, and away for the third call."""
+
+    async def save(self, owner: str, changes: Sequence[CheckpointChange]) -> list[SaveResult]:
+        """Save them if they are not too much."""
+        size = sum(len(value) for change in changes for value in change.fields.values())
+        if size > 2_000_000 or len(self.calls) == 2:
+            self.calls.append([])
+            raise RegistryUnavailable("no answer within 1.0 s")
+        return await super().save(owner, changes)
+
+
+def test_many_sessions_are_saved_in_small_calls_and_only_what_is_lost_is_sent_again() -> None:
+    async def main(_clock: VirtualClock) -> MemoryCheckpoints:
+        checkpoints = NarrowCheckpoints()
+        store, states = checkpoint_store(checkpoints), [session(f"s{number}") for number in range(50)]
+        for state in states:
+            store.watch(state, lambda: None)
+            state.changes.set("a0", SAVED)
+        names = [state.id for state in states]
+        await store.save(names)
+        assert len(checkpoints.stored) == 22
+        await store.save(names)
+        return checkpoints
+
+    checkpoints = run_virtually(main)
+    assert len(checkpoints.stored) == 50
+    sent = [change.session_id for call in checkpoints.calls for change in call]
+    assert sorted(sent) == sorted(f"s{number}" for number in range(50))
+
+
 class AbsentCheckpoints(MemoryCheckpoints):
     """A Redis that goes away before the hand-over."""
 

@@ -59,8 +59,12 @@ def test_a_worker_is_asked_for_what_the_client_asked_for() -> None:
 
 
 def test_a_degraded_slot_names_the_model_and_the_strategy_stays_here() -> None:
-    assert config_for(SLOT, ASKED) == SessionConfig(model="accurate")
-    assert config_for(OTHER, ASKED) == SessionConfig(model="base")
+    assert config_for(SLOT, ASKED, traced=False) == SessionConfig(model="accurate")
+    assert config_for(OTHER, ASKED, traced=False) == SessionConfig(model="base")
+
+
+def test_a_worker_of_traced_sessions_says_where_the_time_went() -> None:
+    assert config_for(SLOT, ASKED, traced=True) == SessionConfig(model="accurate", timing=True)
 
 
 def test_another_worker_is_told_where_to_go_on_under_another_name() -> None:

@@ -15,7 +15,6 @@ from gateway.workers.websockets_adapter import (
     abort,
     bound_send_buffer,
     close_within,
-    write_frame,
 )
 from tests.support.managed_process import DEADLINE_S
 
@@ -38,39 +37,6 @@ async def deaf(connection: ServerConnection) -> None:
     """Read nothing."""
     connection.transport.pause_reading()
     await connection.wait_closed()
-
-
-def test_frames_that_are_sent_at_once_arrive_as_they_are_among_others() -> None:
-    received: list[bytes | str] = []
-
-    async def note(connection: ServerConnection) -> None:
-        async for frame in connection:
-            received.append(frame)
-
-    async def main() -> None:
-        async with connected(note) as connection:
-            assert write_frame(connection, "grüße")
-            await connection.send(b"between")
-            assert write_frame(connection, b"\0\1\2")
-            await connection.close()
-            assert not write_frame(connection, b"too late")
-
-    asyncio.run(main())
-    assert received == ["grüße", b"between", b"\0\1\2"]
-
-
-def test_nothing_is_sent_at_once_while_something_waits() -> None:
-    async def main() -> None:
-        async with connected(deaf) as connection:
-            bound_send_buffer(connection)
-            sent = 0
-            while write_frame(connection, bytes(1 << 16)):
-                sent += 1
-            assert 0 < sent < 1_000
-            assert not write_frame(connection, b"\0")
-            abort(connection)
-
-    asyncio.run(main())
 
 
 def test_the_send_buffer_is_bounded() -> None:

@@ -65,7 +65,7 @@ def test_thresholds_are_lengths_of_silence(
         {"eager_eot_threshold": "x"},
         {"eot_timeout_ms": "nan"},
         {"redact": "pci"},
-        {"encoding": ""},
+        {"encoding": "g729"},
     ],
 )
 def test_what_is_out_of_range_is_refused(query: dict[str, str]) -> None:
@@ -78,6 +78,7 @@ def test_a_request_becomes_parameters() -> None:
     asked = opening(eot_threshold="0.9", language_hint="de", numerals="true", keyterm="Bath")
     assert (asked.config.min_silence_ms, asked.config.language) == (1100, "de")
     assert (asked.config.vocabulary, asked.ignored) == (("Bath",), ("numerals",))
+    assert opening(encoding="", sample_rate="").config.encoding == "container"
 
 
 def test_a_turn_begins_with_text_and_ends_with_its_utterance() -> None:

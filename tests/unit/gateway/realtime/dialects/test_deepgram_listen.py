@@ -72,6 +72,8 @@ def result(text: str, start: float, duration: float, **more: Any) -> dict[str, A
         ({"model": "nova-3"}, {"model": "nova-3"}),
         ({"encoding": "mulaw", "sample_rate": "8000"}, {"encoding": "mulaw", "sample_rate": 8000}),
         ({"encoding": "linear32", "channels": "2"}, {"encoding": "pcm_f32le", "channel_mode": "mix"}),
+        ({"encoding": "", "sample_rate": ""}, {"encoding": "container", "channels": 1}),
+        ({"encoding": "", "sample_rate": "44100"}, {"encoding": "container"}),
         ({"channels": "2", "multichannel": "true"}, {"channels": 2, "channel_mode": "separate"}),
         ({"keyterm": "Bath", "keywords": "Elinor:2.0"}, {"vocabulary": ("Bath", "Elinor")}),
     ],
@@ -84,7 +86,6 @@ def test_a_request_becomes_parameters(query: dict[str, str], config: dict[str, A
 @pytest.mark.parametrize(
     ("query", "param"),
     [
-        ({"encoding": ""}, "encoding"),
         ({"encoding": "g729"}, "encoding"),
         ({"sample_rate": ""}, "sample_rate"),
         ({"sample_rate": "x"}, "sample_rate"),

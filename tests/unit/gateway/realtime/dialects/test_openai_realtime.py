@@ -385,6 +385,20 @@ def test_what_is_harmless_is_no_error(frame: str) -> None:
     assert told(conversation().receive(frame)) == []
 
 
+def test_what_a_client_secret_says_is_in_force_until_an_update() -> None:
+    words = {"model": "gpt-4o-transcribe", "language": "de-DE", "prompt": "Elinor"}
+    session = json.dumps({"audio": {"input": {"transcription": words, "turn_detection": None}}})
+    asked = OpenAIRealtime(lambda: "id").open_with(Handshake((("model", "fast"),)), session)
+    assert (asked.config.model, asked.config.language) == ("gpt-4o-transcribe", "de")
+    assert asked.ignored == ("prompt",)
+    begun = asked.begin(asked.config)
+    [created] = told(begun.greet())
+    assert created["session"]["audio"]["input"]["turn_detection"] is None
+    update = {"audio": {"input": {"transcription": {"language": "en"}}}}
+    *_, change = send(begun, "session.update", session=update)
+    assert (change.config.model, change.config.language) == ("gpt-4o-transcribe", "en")
+
+
 def test_audio_is_passed_on_in_pieces() -> None:
     audio = bytes(range(256)) * 1000 + b"\x01"
     sent = send(conversation(), "input_audio_buffer.append", audio=base64.b64encode(audio).decode())
@@ -436,3 +450,10 @@ def test_what_a_client_may_try_again_is_a_close_and_no_error(code: CloseCode, cl
 def test_a_frame_that_is_too_long_is_named_before_the_close() -> None:
     error, close = told(conversation().conclude(SessionOutcome.error(CloseCode.INVALID_REQUEST, "too long")))
     assert (error["error"]["message"], close[0]) == ("too long", 1008)
+
+
+def test_a_limit_is_named_before_the_close() -> None:
+    outcome = SessionOutcome.error(CloseCode.TOO_MANY_SESSIONS, "2 of 2 s of audio a day are used", 60.0)
+    error, close = told(conversation().conclude(outcome))
+    assert error["error"]["message"] == "2 of 2 s of audio a day are used"
+    assert close == (1013, "a limit of this key is reached")

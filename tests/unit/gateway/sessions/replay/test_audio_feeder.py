@@ -8,7 +8,7 @@ from dalston_realtime.protocol.parameters import SessionConfig
 from gateway.sessions.change_set import ChangeSet
 from gateway.sessions.continuity.session_continuity import SessionContinuity
 from gateway.sessions.replay.audio_feeder import AudioFeeder, FeedLimits
-from gateway.sessions.replay.replay_buffer import ReplayBuffer
+from gateway.sessions.replay.replay_buffer import LIMIT_BYTES, ReplayBuffer
 
 LIMITS = FeedLimits()
 
@@ -72,3 +72,9 @@ def test_flushes_that_are_not_answered_are_bounded() -> None:
     assert taken(flush, 1_000, all_sent) == (LIMITS.unsent_controls, 2 * LIMITS.unsent_controls)
     assert LIMITS.open_flushes == 2 * LIMITS.unsent_controls
     assert taken(flush, 1_000, answered) == (LIMITS.unsent_controls, LIMITS.unsent_controls + 1)
+
+
+def test_less_waits_for_a_worker_than_the_replay_buffer_keeps_whatever_the_format() -> None:
+    limits = LIMITS.at_rate(192_000 * 8 * 4)
+    assert limits.in_flight + limits.unsent_at_first < LIMIT_BYTES / (192_000 * 8 * 4)
+    assert LIMITS.at_rate(32_000) == LIMITS

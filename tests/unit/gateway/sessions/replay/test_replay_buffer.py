@@ -20,7 +20,7 @@ from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from dalston_realtime.protocol.commands import MAX_TEXT, BadCommand
 from dalston_realtime.protocol.parameters import CHANNELS, SAMPLE_RATES, SessionConfig
 from gateway.sessions.change_set import ChangeSet
-from gateway.sessions.replay.replay_buffer import MAX_ENTRIES, ReplayBuffer
+from gateway.sessions.replay.replay_buffer import LIMIT_BYTES, MAX_ENTRIES, ReplayBuffer
 from gateway.sessions.replay.replay_entries import AudioSegment, ControlMessage
 from runtime.worker_link import ClientPresence, decode_gateway_message, encode
 
@@ -295,3 +295,19 @@ def test_no_text_of_a_client_is_presence_for_the_worker(text: str) -> None:
     assert isinstance(sent, str)
     with contextlib.suppress(BadCommand):
         assert not isinstance(decode_gateway_message(sent), ClientPresence)
+
+
+def test_what_is_kept_is_bounded_in_bytes_whatever_the_format() -> None:
+    config = SessionConfig(encoding="pcm_f32le", sample_rate=192_000, channels=8)
+    replay = ReplayBuffer(config, ChangeSet())
+    for _ in range(40):
+        replay.store_audio(bytes(1 << 20))
+    assert sum(len(entry) for entry in kept(replay)) <= LIMIT_BYTES
+    assert replay.end == 40 << 20 >> 5
+
+
+def test_two_channels_of_floats_at_48_khz_are_kept_for_a_minute() -> None:
+    config = SessionConfig(encoding="pcm_f32le", sample_rate=48_000, channels=2)
+    replay = ReplayBuffer(config, ChangeSet())
+    assert not any(replay.store_audio(bytes(384_000)) for _ in range(60))
+    assert replay.store_audio(bytes(384_000)) > 0
