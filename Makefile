@@ -73,10 +73,11 @@ chaos-enhance: $(TESTED)  ## kill gateways, enhancers, Redis and the database at
 kills: $(TESTED)  ## kill a gateway at 50 random moments of recorded sessions
 	@RECORDING_KILLS=50 python -m pytest -q tests/wire/test_gateway_recording.py -k killed
 
-fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more examples, ROUNDS times (3)
+fuzz: $(TESTED)  ## look for counterexamples: atheris for MINUTES (2), the property tests with many examples, ROUNDS times (3)
+	@python -m tests.fuzz -max_total_time=$$(( 60 * $(or $(MINUTES),2) ))
 	@for round in $$(seq $(or $(ROUNDS),3)); do \
 		REST_EXAMPLES=100 python -m pytest -q --timeout=3600 tests/wire/test_rest_suite.py || exit 1; \
-		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
+		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz --timeout=3600 tests || exit 1; done
 
 attack: $(TESTED)  ## attack a gateway beside honest clients, and say what it costs; MINUTES=60: all attacks mixed, for so long
 	@ATTACKS=1 ATTACK_MINUTES=$(MINUTES) python -m pytest -q -s tests/chaos/test_attacks.py
