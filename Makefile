@@ -78,8 +78,8 @@ fuzz: $(TESTED)  ## look for counterexamples: the property tests with many more 
 		REST_EXAMPLES=100 python -m pytest -q --timeout=3600 tests/wire/test_rest_suite.py || exit 1; \
 		python -m pytest -q -m hypothesis --hypothesis-profile=fuzz tests || exit 1; done
 
-attack: $(TESTED)  ## attack a gateway as hostile clients do, for a minute, and say what it costs
-	@ATTACKS=1 python -m pytest -q -s tests/chaos/test_attacks.py
+attack: $(TESTED)  ## attack a gateway beside honest clients, and say what it costs; MINUTES=60: all attacks mixed, for so long
+	@ATTACKS=1 ATTACK_MINUTES=$(MINUTES) python -m pytest -q -s tests/chaos/test_attacks.py
 
 sbom: $(STAMP)  ## look for known faults in what is installed, and write sbom.json
 	@$(PIP) --editable '.[audit]'

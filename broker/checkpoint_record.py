@@ -69,7 +69,7 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     begins at `first_frame`, counted in sample frames of the client's own stream. `ended` says that no more
     audio comes, `messages` is the number of text frames that the client sent, `stream_bytes` that of the
     bytes of compressed audio of which the samples are kept or were final. What the session uses counts for
-    `account`, "" for none.
+    `account`, "" for none. It ends when it is `max_seconds` old, where that is said.
     """
 
     version: int
@@ -84,6 +84,7 @@ class CheckpointHeader(msgspec.Struct, frozen=True, kw_only=True):
     takeovers: int = 0
     stream_bytes: int = 0
     account: str = ""
+    max_seconds: float | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

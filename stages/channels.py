@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgpack
 import zmq
 
 from runtime.errors import StartupError
@@ -42,6 +43,20 @@ def address(folder: Path, stage: str, index: int) -> str:
     return f"ipc://{path}"
 
 
+def _pack(parts: Sequence[bytes]) -> bytes:
+    """A batch as one message of ZeroMQ, each part of which costs as much as the whole."""
+    return msgpack.packb(parts)  # type: ignore[no-any-return]
+
+
+def _unpack(batch: bytes) -> list[bytes]:
+    """The parts of a batch; none where it is not one."""
+    try:
+        parts = msgpack.unpackb(batch)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        return []
+    return parts if isinstance(parts, list) and all(type(part) is bytes for part in parts) else []
+
+
 class Inbox:
     """What the stages before this one send here."""
 
@@ -62,30 +77,31 @@ class Inbox:
         """Everything that waits, until there are `limit` messages; waits up to `timeout_ms` for the first."""
         packets: list[Packet] = []
         try:
-            parts = self._receive_first(timeout_ms)
+            batch = self._receive_first(timeout_ms)
             while True:
-                packets += self._decode(parts)
+                packets += self._decode(batch)
                 if len(packets) >= limit:
                     break
-                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+                batch = self.socket.recv(zmq.NOBLOCK)
         except zmq.Again:
             pass
         return packets
 
-    def _receive_first(self, timeout_ms: int) -> list[bytes]:
-        """The next message; the wait is libzmq's own, without a poll before it."""
+    def _receive_first(self, timeout_ms: int) -> bytes:
+        """The next batch; the wait is libzmq's own, without a poll before it."""
         if not timeout_ms:
-            return self.socket.recv_multipart(zmq.NOBLOCK)
+            return self.socket.recv(zmq.NOBLOCK)
         if timeout_ms != self._timeout_ms:
             self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
             self._timeout_ms = timeout_ms
-        return self.socket.recv_multipart()
+        return self.socket.recv()
 
-    def _decode(self, parts: Sequence[bytes]) -> Iterator[Packet]:
+    def _decode(self, batch: bytes) -> Iterator[Packet]:
         """The messages of a batch, in which each is a header and a payload; one alone may go without."""
+        parts = _unpack(batch)
         if len(parts) == 1:
             parts = [*parts, b""]
-        if len(parts) % 2:
+        if not parts or len(parts) % 2:
             self.dropped += 1
             return
         for header, payload in zip(parts[::2], parts[1::2], strict=True):
@@ -128,7 +144,7 @@ class Outlet:
         for socket, parts in zip(self._sockets, self._waiting, strict=True):
             if parts:
                 try:
-                    socket.send_multipart(parts, 0 if block else zmq.NOBLOCK)
+                    socket.send(_pack(parts), 0 if block else zmq.NOBLOCK)
                 except zmq.Again:
                     continue
                 parts.clear()
@@ -136,13 +152,13 @@ class Outlet:
 
     def send(self, message: Message, payload: bytes = b"", flags: int = 0) -> None:
         """Hand a message on by itself, now. A full queue blocks, or raises `zmq.Again` with `zmq.NOBLOCK`."""
-        self._sockets[self._pick(message)].send_multipart([encode(message), payload], flags)
+        self._sockets[self._pick(message)].send(_pack([encode(message), payload]), flags)
 
     def send_to_all(self, message: Message) -> None:
         """Hand a message to every process of the next stage, behind what waits."""
         self.flush()
         for socket in self._sockets:
-            socket.send_multipart([encode(message)])
+            socket.send(_pack([encode(message)]))
 
     def close(self) -> None:
         """Close the sockets; what is queued still has `LINGER_MS` to leave."""

@@ -160,9 +160,9 @@ class InvalidRequestError(SessionClosedError):
 
 
 class TooManySessionsError(SessionClosedError):
-    """4429: the limit of this key."""
+    """4429: a limit of this key is reached; the message says which, and when it comes free."""
 
-    advice = "end another session first"
+    advice = "wait until it comes free"
 
 
 class NoCapacityError(SessionClosedError):

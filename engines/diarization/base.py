@@ -42,6 +42,14 @@ class Diarization:
     voices: tuple[Floats, ...] = ()
 
 
+class Samples(Protocol):
+    """Audio of which parts are read as they are needed; an array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Floats: ...
+
+
 class Diarizer(Protocol):
     """A model that finds who speaks when, and knows voices again. Audio is mono float32 at 16 kHz, -1..1."""
 
@@ -50,7 +58,7 @@ class Diarizer(Protocol):
         """What it is; vectors of voices compare only where they were made by one of the same name."""
         ...
 
-    def diarize(self, audio: Floats, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
+    def diarize(self, audio: Samples, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
         """The turns in audio of any length; `speakers` is their number, where somebody knows it.
 
         Beside the audio itself, memory hardly grows with its length.

@@ -4,7 +4,7 @@ The likeness of two clusters is the mean of the products of their vectors, which
 means: so a cluster is one vector and a weight, and clusters of clusters cost no more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,11 +14,14 @@ import numpy.typing as npt
 from engines.base import Floats
 
 Labels: TypeAlias = npt.NDArray[np.intp]
+OnPart: TypeAlias = Callable[[], None]
+"""A function that is called every second or so of the work. It may raise, and so end it."""
 
 AT_ONCE: Final = (
     600  # Vectors that are compared with each other; so memory and time do not grow with squares.
 )
 SURE: Final = 0.2  # How much more alike than the threshold neighbours in time are that are joined beforehand.
+LESS_SURE: Final = 0.1  # By which that becomes less where it joins fewer than a tenth of them.
 NEVER: Final = -9.0  # Less alike than any two vectors.
 
 
@@ -64,20 +67,25 @@ def cluster(vectors: Floats, weights: Floats, threshold: float) -> Labels:
     return labels_after(len(vectors), [merge for merge in history if merge.alike >= threshold])
 
 
-def reduce_vectors(vectors: Floats, weights: Floats, threshold: float) -> Labels:
-    """Join vectors near in time that are surely of one cluster, until there are few enough to compare all."""
-    labels = np.arange(len(vectors))
+def reduce_vectors(vectors: Floats, weights: Floats, threshold: float, on_part: OnPart) -> Labels:
+    """Join vectors near in time that are surely of one cluster, until there are few enough to compare all.
+
+    Where hardly any are surely so, less sure ones are joined as well: memory and time stay small in any case.
+    `on_part` is called before each part of the work.
+    """
+    labels, sure = np.arange(len(vectors)), threshold + SURE
     while True:
         means, sums = means_of(vectors, weights, labels)
         if len(means) <= AT_ONCE:
             return labels
         joined = np.empty(len(means), np.intp)
         for first in range(0, len(means), AT_ONCE):
+            on_part()
             part = slice(first, first + AT_ONCE)
-            joined[part] = first + cluster(means[part], sums[part], threshold + SURE)
+            joined[part] = first + cluster(means[part], sums[part], sure)
         fewer = np.unique(joined, return_inverse=True)[1]
         if fewer.max() + 1 > 0.9 * len(means):
-            return labels
+            sure -= LESS_SURE
         labels = fewer[labels]
 
 

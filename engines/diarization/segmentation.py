@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.base import Floats
+from engines.diarization.base import Samples
 from engines.diarization.onnx_model import OnnxModel
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -56,7 +57,7 @@ class Segmentation:
     def __init__(self, threads: int) -> None:
         self._model = OnnxModel(FILE, threads)
 
-    def windows(self, audio: Floats) -> Iterator[tuple[Window, Floats]]:
+    def windows(self, audio: Samples) -> Iterator[tuple[Window, Floats]]:
         """Each window, with its audio [160000], in order; silence fills up the last one."""
         total = count_frames(len(audio))
         for number in range(count_windows(len(audio))):

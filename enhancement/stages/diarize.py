@@ -1,10 +1,13 @@
 """Finds who speaks when: by the channels where they are apart, or else with a model of voices."""
 
+from dataclasses import dataclass
 from typing import Final
 
+from engines.base import Floats
 from engines.diarization.base import Diarizer, as_numbers
 from engines.diarization.catalog import load_diarizer
 from enhancement.artifacts import Diarized, SpeakerTurn
+from enhancement.audio_reader import AudioReader
 from enhancement.stage_work import Skipped, StageResult, StageWork
 from runtime.errors import StartupError
 
@@ -35,11 +38,23 @@ def _by_channel(work: StageWork) -> Diarized:
     return Diarized(turns=tuple(turns))
 
 
+@dataclass(frozen=True, slots=True)
+class ReadSamples:
+    """The samples of a file, of which only the parts that are asked for are in memory."""
+
+    audio: AudioReader
+
+    def __len__(self) -> int:
+        return self.audio.samples
+
+    def __getitem__(self, part: slice, /) -> Floats:
+        return self.audio.read(part.start or 0, self.audio.samples if part.stop is None else part.stop)
+
+
 def _by_voice(work: StageWork, diarizer: Diarizer) -> Diarized:
     """The diarizer numbers speakers from 0 in the order in which they begin to speak."""
     with work.open_audio() as audio:
-        samples = audio.read(0, audio.samples)
-    found = diarizer.diarize(samples, work.report, work.options.speakers)
+        found = diarizer.diarize(ReadSamples(audio), work.report, work.options.speakers)
     turns = tuple(
         SpeakerTurn(
             start=round(turn.start, 3),

@@ -82,6 +82,7 @@ class HistoryApi:
         SESSION + "/audio",
         scope="history",
         media="audio/wav",
+        audited="download_audio",
         statuses={200: "The recording.", 206: "A part of it."},
         errors={404: "no such session, or no audio of it", 416: "the range is behind the end", 503: AWAY},
     )

@@ -18,8 +18,9 @@ class Principal:
     """Who makes a request; `id` is what their sessions, jobs and speakers belong to.
 
     A token that was made from a key has the `id` and the `name` of that key, and `is_token`; `session` is the
-    JSON of what whoever made it said of its sessions. Who has no key is counted by the `network` of their
-    address, or, where that is "", not at all: on this machine.
+    JSON of what whoever made it said of its sessions, which have one `model` alone and last `session_seconds`
+    at most. Who has no key is counted by the `network` of their address, or, where that is "", not at all: on
+    this machine.
     """
 
     id: str
@@ -29,6 +30,18 @@ class Principal:
     is_token: bool = False
     session: str | None = None
     network: str = ""
+    model: str | None = None
+    session_seconds: int | None = None
+
+    def choose_model(self, asked: str | None) -> str | None:
+        """The model of a session for which `asked` was asked, None for none.
+
+        Raises:
+            Forbidden: it is another one than they may use.
+        """
+        if self.model is not None and asked not in (None, self.model):
+            raise Forbidden(f"this token is for the model {self.model} alone")
+        return self.model or asked
 
     @property
     def account(self) -> str:

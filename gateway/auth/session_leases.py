@@ -44,6 +44,7 @@ class SessionLease:
         self.id, self.account, self.limits, self.label = lease_id, account, limits, label
         self.counted, self.is_shared = counted, is_shared
         self._leases = leases
+        self._begun = asyncio.get_running_loop().time()
         self._earlier = 0.0  # Seconds of the sessions that are over.
         self._measure: Callable[[], float] | None = None
         self._end_session: EndSession | None = None
@@ -53,6 +54,10 @@ class SessionLease:
     def audio(self) -> float:
         """Seconds of audio of all its sessions."""
         return self._earlier + (self._measure() if self._measure else 0.0)
+
+    def seconds_left(self, most: float | None) -> float | None:
+        """Seconds for a session that begins now, where there may be `most` of them with this lease."""
+        return None if most is None else max(0.0, most - asyncio.get_running_loop().time() + self._begun)
 
     def follow_session(self, seconds: Callable[[], float], end: EndSession) -> None:
         """Count the `seconds` of a session, and `end` it when the account has used what it may."""
@@ -64,10 +69,16 @@ class SessionLease:
         if not self.is_shared:
             self.release()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a session runs that was not refused to go on."""
+        return self._end_session is not None
+
     def refuse(self, reached: LimitReached) -> None:
-        """End the session that runs, if one does: its account has used what it may."""
-        if self._end_session is not None:
-            self._end_session(reached)
+        """End the session that runs: its account has used what it may."""
+        end, self._end_session = self._end_session, None
+        if end is not None:
+            end(reached)
 
     def release(self) -> None:
         """Count no more."""

@@ -24,12 +24,18 @@ TOKEN_START: Final = "ek_"  # noqa: S105 - what every token begins with; clients
 SKEW_S: Final = 60  # Seconds by which the clocks of two gateways may differ: a token holds so much longer.
 MAX_TOKEN_S: Final = 3600  # Seconds of a token's life at most: longer-lived programs have keys.
 MAX_TOKEN_USES: Final = 1000  # Uses of one token at most: its uses are kept one by one in Redis.
+MAX_SESSION_S: Final = (
+    86_400  # Seconds to which a token may bound its sessions: the server's own bound is less.
+)
 PURPOSE: Final = b"dalston token 1"  # Keeps this signature apart from other uses of the secret.
 DOES_NOT_HOLD: Final = "this token does not hold"
 
 
 class TokenClaims(msgspec.Struct, frozen=True, array_like=True):
-    """What a token says; `expires_at` is in seconds since 1970, `session` is JSON: what its sessions are."""
+    """What a token says; `expires_at` is in seconds since 1970.
+
+    `session` is JSON: what its sessions are. They have the `model`, and last `session_seconds` at most.
+    """
 
     token_id: str
     key_id: str
@@ -37,6 +43,8 @@ class TokenClaims(msgspec.Struct, frozen=True, array_like=True):
     uses: int
     origin: str | None = None
     session: str | None = None
+    model: str | None = None
+    session_seconds: int | None = None
 
 
 class TokenMint:
@@ -55,8 +63,13 @@ class TokenMint:
         uses: int = 1,
         origin: str | None = None,
         session: str | None = None,
+        *,
+        model: str | None = None,
+        session_seconds: int | None = None,
     ) -> tuple[str, float]:
         """A token of this principal, and when it expires, in seconds since 1970.
+
+        With it there are live sessions of the `model` alone, of at most `session_seconds` each.
 
         Raises:
             Forbidden: the principal is no key with the scope `transcribe`.
@@ -65,7 +78,8 @@ class TokenMint:
         if principal.is_token or self._keys.get(principal.id) is None:
             raise Forbidden("a token is made with a key")
         expires_at = self._now() + seconds
-        claims = TokenClaims(secrets.token_urlsafe(12), principal.id, expires_at, uses, origin, session)
+        bounds = origin, session, model, session_seconds
+        claims = TokenClaims(secrets.token_urlsafe(12), principal.id, expires_at, uses, *bounds)
         body = msgspec.json.encode(claims)
         return TOKEN_START + _encoded(body) + "." + _encoded(self._signature(body)), expires_at
 
@@ -97,6 +111,8 @@ class TokenMint:
             key.limits,
             is_token=True,
             session=claims.session,
+            model=claims.model,
+            session_seconds=claims.session_seconds,
         )
 
     async def _count_use(self, claims: TokenClaims, remaining: float) -> None:

@@ -147,7 +147,7 @@ class UsageLimits:
 
     def _on_used(self, lease: SessionLease, today: float) -> None:
         most = lease.limits.audio_seconds_per_day
-        if most and today >= most:
+        if most and today >= most and lease.is_running:
             lease.refuse(self._refused(lease.account, UsageRefusal("audio", today), lease.limits))
 
     def _refused(self, account: str, refusal: UsageRefusal, limits: KeyLimits) -> LimitReached:

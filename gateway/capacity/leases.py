@@ -39,6 +39,10 @@ class Leases:
         self._held[session_id] = _Held(wanted, slot, started_at, started)
         self._paused.discard(session_id)
 
+    def holds(self, session_id: str) -> bool:
+        """Whether the session has had a slot of this gateway, and has not ended."""
+        return session_id in self._held
+
     def pause(self, session_id: str) -> None:
         """Renew it no more until the session holds another slot; it is as old then as it is now."""
         if session_id in self._held:

@@ -41,6 +41,7 @@ class SlotManager:
         self._leases = Leases(router)
         self._releases = Releases(router, metrics)
         self._leaving: set[asyncio.Task[None]] = set()
+        self._refused: set[str] = set()  # Sessions that certainly never had a slot.
 
     async def allocate(
         self,
@@ -68,20 +69,36 @@ class SlotManager:
         if running:
             self._leases.pause(session_id)
         waiting = WaitingSession(on_queued, on_unserved, self._limits.change)
+        try:
+            slot = await self._allocate(session_id, wanted, avoid, waiting)
+        except NoCapacity:
+            if not (running or self._leases.holds(session_id)):
+                self._refused.add(session_id)
+            raise
+        self._leases.hold(session_id, wanted, slot)
+        return slot
+
+    async def _allocate(
+        self, session_id: str, wanted: SlotRequest, avoid: Collection[str], waiting: WaitingSession
+    ) -> Allocation:
         with self.queue.joined(session_id, waiting):
             slot = await self._router.allocate(session_id, wanted, avoid)
             if isinstance(slot, QueuePosition):
                 waiting.tell(slot)
                 with self._metrics.queued.track_inprogress():
                     slot = await self._wait(session_id, wanted, avoid, slot, waiting)
-        self._leases.hold(session_id, wanted, slot)
         return slot
 
     def release(self, session_id: str, status: EndStatus, audio_duration: float) -> "asyncio.Future[None]":
         """Have the session's slot released soon, if it holds one; done when it is.
 
-        `audio_duration` is in seconds.
+        `audio_duration` is in seconds. Of a session that was refused Redis has nothing, and is told nothing.
         """
+        if session_id in self._refused:
+            self._refused.discard(session_id)
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
         self._leases.drop(session_id)
         return self._releases.enqueue(session_id, status, audio_duration)
 

@@ -88,7 +88,11 @@ class DialectGate:
         return await self._sessions.reserve(principal, is_shared=is_shared)
 
     def begin(self, config: SessionConfig, principal: Principal, lease: SessionLease) -> SessionPort:
-        """Begin a session; its client can't come back to it, since no dialect has words for that."""
+        """Begin a session; its client can't come back to it, since no dialect has words for that.
+
+        Where its token is for one model it has that, whatever its client calls it.
+        """
+        config = replace(config, model=principal.model or config.model)
         return self._sessions.begin(config, principal, lease, resumable=False)
 
     async def admit(self, config: SessionConfig) -> SessionConfig:

@@ -66,7 +66,7 @@ class StreamEndpoint:
         query = read_query(client.scope["query_string"])
         principal = await self._principal_of(client, resumes="resume" in query)
         resume = parse_resume(query["resume"], principal) if "resume" in query else None
-        config = None if resume else await self._admission.admit(query)
+        config = None if resume else await self._admission.admit(_of_model(query, principal))
         if self._stopping.is_set():
             raise restarting()
         check_connections(self._connections, self._limits.retry_after)
@@ -106,3 +106,9 @@ class StreamEndpoint:
     async def _refuse(self, client: WebSocket, reply: Response) -> None:
         self._metrics.refused.labels(str(reply.status_code)).inc()
         await client.send_denial_response(reply)
+
+
+def _of_model(query: dict[str, str], principal: Principal) -> dict[str, str]:
+    """The parameters, with the model that the principal's token is for."""
+    model = principal.choose_model(query.get("model"))
+    return query if model is None else query | {"model": model}

@@ -9,7 +9,8 @@ from runtime.write_deadline import UNWRITABLE_S
 class ClientDeadlines:
     """Seconds that a client has.
 
-    - head: from the connection, or the first byte of a request, to the end of its head.
+    - head: from the connection, or the first byte of a request, to the end of its head; before that the same
+      for the handshake of TLS.
     - body: in which a body must go on by at least `MIN_BODY_BYTES`.
     - unwritable: in which a client that does not read must take something of what is written to it.
     """

@@ -5,10 +5,12 @@ where another version behaves differently. What uvicorn's own class does, and th
 
 - It reads on while nothing can be written: each ping leaves a pong in the memory, and nobody is ever cut off.
 - It keeps each fragment of an unfinished message, also one without a byte, which counts towards no limit.
+- It answers as many pings as one client sends, for which all others wait.
 - It closes at once on what breaks the protocol, so that the application can't say first what is wrong, drops
   the messages before that, and logs a traceback for text that is no UTF-8.
 """
 
+from asyncio import TimerHandle
 from asyncio.transports import BaseTransport
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, NamedTuple
@@ -27,6 +29,8 @@ log = get_logger(__name__)
 LINGER_S: Final = 1.0  # Seconds to read and drop what still comes, so that the client gets what it was told.
 
 USUAL_BYTES: Final = 64 << 10  # Bytes of a message that may wait while the next one is read: 2 s of audio.
+PINGS: Final = 20  # Pings in each `PING_SPAN_S` of one client; then it is not read for the rest of it.
+PING_SPAN_S: Final = 1.0  # Seconds. A ping takes 30 us, so a flood of them would take all of the CPU.
 
 LONG_MESSAGES: Final[Mapping[str, int]] = {
     "/v1/realtime": 21 << 20,  # OpenAI: 15 MiB of audio in base64, and the JSON around it.
@@ -47,6 +51,7 @@ class GuardedSockets(WebSocketsSansIOProtocol):
     the application may still send, and the close that it sends gets the code of the protocol."""
 
     unwritable_s: ClassVar[float]
+    max_pings = PINGS
     _broken: BrokenProtocol | None = None
     _deadline: WriteDeadline
 
@@ -55,6 +60,8 @@ class GuardedSockets(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self._deadline = WriteDeadline(self.transport, self.unwritable_s)
         self._message = bytearray()  # What has come of an unfinished message.
+        self._pings = 0  # In the span of now.
+        self._ping_span: TimerHandle | None = None
 
     def handle_connect(self, event: Request) -> None:
         """A client asks for a WebSocket; some services' clients put much into one message."""
@@ -65,6 +72,8 @@ class GuardedSockets(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing can be taken any more."""
         self._deadline.stop()
+        if self._ping_span is not None:
+            self._ping_span.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -75,19 +84,38 @@ class GuardedSockets(WebSocketsSansIOProtocol):
             self._read_on(False)
 
     def resume_writing(self) -> None:
-        """Read again, unless the application has not taken the last message."""
+        """Read again, unless the application has not taken the last message, or too many pings came."""
         super().resume_writing()
         self._deadline.stop()
-        if not self.read_paused:
+        if self._may_read:
             self._read_on(True)
 
     async def receive(self) -> Any:
-        """The next message; uvicorn then reads on, which must wait while nothing can be written."""
+        """The next message; uvicorn then reads on, which must wait while nothing can be written, or after a
+        flood of pings."""
         was_paused = self.read_paused
         message = await super().receive()
-        if was_paused and not self.read_paused and not self.writable.is_set():
+        if was_paused and not self.read_paused and not self._may_read:
             self._read_on(False)
         return message
+
+    @property
+    def _may_read(self) -> bool:
+        return not self.read_paused and self.writable.is_set() and self._pings < self.max_pings
+
+    def handle_ping(self) -> None:
+        """Answer."""
+        super().handle_ping()
+        self._pings += 1
+        if self._ping_span is None:
+            self._ping_span = self.loop.call_later(PING_SPAN_S, self._end_ping_span)
+        if self._pings == self.max_pings:
+            self._read_on(False)
+
+    def _end_ping_span(self) -> None:
+        self._pings, self._ping_span = 0, None
+        if self._may_read:
+            self._read_on(True)
 
     def _read_on(self, reads: bool) -> None:
         if not self.transport.is_closing():

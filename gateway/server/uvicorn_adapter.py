@@ -5,8 +5,8 @@ where another version behaves differently.
 
 - `GuardedHttp`: a connection that sends nothing, its head or its body byte by byte, or that takes no answer,
   would stay for ever; a request that websockets finds too long would be closed without an answer.
-- `DrainingServer`: uvicorn would take the signals for itself, and would wait for connections whose client
-  takes no close.
+- `DrainingServer`: uvicorn would take the signals for itself, would wait for connections whose client
+  takes no close, and would give a client a minute for the handshake of TLS.
 - `UvicornSockets`: after uvicorn has closed a WebSocket by itself, a send raises RuntimeError, as for a fault
   of the application; and a connection that broke has the close code 1005, as one that was closed without a
   code, but no reason.
@@ -14,10 +14,12 @@ where another version behaves differently.
 
 import asyncio
 import contextlib
+import socket
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
+from functools import partial
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import uvicorn
 import websockets.http11
@@ -38,6 +40,7 @@ REFUSED: Final = {
     408: ("timeout", "body"),
 }  # Their codes and parameters.
 HEAD_END: Final = b"\r\n\r\n"
+TLS_CLOSE_S: Final = 1.0  # Seconds for a client to answer the end of TLS, as for that of a WebSocket.
 ABNORMAL: Final = 1006  # The close code of a connection that broke.
 
 
@@ -77,7 +80,31 @@ class UvicornSockets:
 
 
 class DrainingServer(uvicorn.Server):
-    """A uvicorn that leaves the signals to whoever runs it."""
+    """A uvicorn that leaves the signals to whoever runs it; clients have `tls_s` seconds for a handshake."""
+
+    def __init__(self, config: uvicorn.Config, tls_s: float) -> None:
+        super().__init__(config)
+        self._tls_s = tls_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the sockets."""
+        await self.lifespan.startup()
+        config, listen = self.config, asyncio.get_running_loop().create_server
+        protocol: Any = config.http_protocol_class
+        accept = partial(protocol, config, self.server_state, self.lifespan.state)
+        times = (self._tls_s, TLS_CLOSE_S) if config.ssl else (None, None)
+        self.servers = [
+            await listen(
+                accept,
+                sock=each,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=times[0],
+                ssl_shutdown_timeout=times[1],
+            )
+            for each in sockets or []
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

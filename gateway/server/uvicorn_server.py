@@ -96,5 +96,6 @@ def make_server(
             server_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=SHUTDOWN_S,
-        )
+        ),
+        deadlines.head,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from broker.errors import NoCapacity, RegistryUnavailable
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -25,6 +26,9 @@ from runtime.logs import bind_session, get_logger
 from storage.history.writing.session_history import SessionHistory
 
 log = get_logger(__name__)
+
+FIRST_MOMENTS_S: Final = 3.0  # Seconds after a session's begin: who only breaks off stays no longer.
+SHORT_WINDOW_S: Final = 10.0  # Seconds for which a client that is lost in these may come back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Session:
         self._recording: SessionRecording | None = None
         self._requested_end: asyncio.Future[SessionOutcome] = asyncio.get_running_loop().create_future()
         self._over = asyncio.Event()
+        self._begun_at = float("-inf")  # When a worker began it here.
         self.input = self._failover.input
 
     @property
@@ -115,6 +120,17 @@ class Session:
     def may_resume(self) -> bool:
         """Whether a client that lost its connection may come back, now or after the end."""
         return self.state.continuity.state.begun and self._limits.resume_window > 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether its client ever sent audio, for which it would come back."""
+        return self.state.replay.end > 0 or bool(self.input.bytes_received)
+
+    @property
+    def time_to_return(self) -> float:
+        """Seconds for which its client may be away from now on, with the slot that it holds."""
+        window, is_young = self._limits.resume_window, self.clock() < self._begun_at + FIRST_MOMENTS_S
+        return min(window, SHORT_WINDOW_S) if is_young else window
 
     async def ended(self) -> SessionOutcome:
         """How the session ended, once it has."""
@@ -167,6 +183,8 @@ class Session:
     def _begun(self) -> None:
         """A worker has it: its client learns its id, with which it may come back."""
         first = self.phase.current is SessionPhase.QUEUED
+        if first:
+            self._begun_at = self.clock()
         self.phase.worker_began()
         if self.trace is not None:
             self.trace.worker_began(self._failover.worker_id)
@@ -232,7 +250,10 @@ class Session:
 
     async def _until_end(self) -> SessionOutcome:
         try:
-            return await first_of(self._failover.run(), _result(self._requested_end))
+            ends = [self._failover.run(), _result(self._requested_end)]
+            if (most := self.state.max_seconds) is not None:
+                ends.append(_too_long(most - self.state.continuity.age))
+            return await first_of(*ends)
         except SessionError as error:
             again = self._limits.retry_after if error.code is CloseCode.NO_CAPACITY else None
             return SessionOutcome.error(error.code, error.message, again)
@@ -275,3 +296,9 @@ class Session:
 
 async def _result(future: "asyncio.Future[SessionOutcome]") -> SessionOutcome:
     return await future
+
+
+async def _too_long(left: float) -> SessionOutcome:
+    """The end of a session whose token allows `left` seconds more."""
+    await asyncio.sleep(max(0.0, left))
+    return SessionOutcome.error(CloseCode.SESSION_TOO_LONG, "the session lasted as long as its token allows")

@@ -94,6 +94,7 @@ class SessionManager:
             principal=principal.id,
             token=token_digest(token),
             account=lease.account,
+            max_seconds=lease.seconds_left(principal.session_seconds),
         )
         policy = self._policy_of(lease) if resumable else replace(self._limits, resume_window=0.0)
         return self._attach(self._start(state, PhaseTracker(), policy, lease), (), token)
@@ -227,14 +228,14 @@ class SessionManager:
         if session.outcome is not None:
             if done:
                 self._remove(session.id)
-        elif done or not (session.may_resume and session.phase.is_live):
+        elif done or not (session.may_resume and session.phase.is_live and session.has_audio):
             session.request_end(SessionOutcome(None))
         else:
             log.info("lost its client")
             self._wait_for_client(session)
 
     def _wait_for_client(self, session: Session) -> None:
-        window = session.resume_window
+        window = session.time_to_return
         self._expiry[session.id] = asyncio.get_running_loop().call_later(window, self._expire, session)
 
     def _expire(self, session: Session) -> None:

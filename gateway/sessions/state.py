@@ -22,7 +22,7 @@ class SessionState:
     """One session; `requested` is what its client asked for, `changes` what another gateway needs of it.
 
     It belongs to `principal`, whose client comes back with the token whose SHA-256 is `token`; what it uses
-    counts for `account`.
+    counts for `account`. It ends when it is `max_seconds` old, where that is said.
     """
 
     id: str
@@ -35,6 +35,7 @@ class SessionState:
     events: EventQueue
     takeovers: int = 0  # Gateways that had the session before this one.
     account: str = ""
+    max_seconds: float | None = None
 
     @classmethod
     def new(
@@ -46,6 +47,7 @@ class SessionState:
         principal: str = LOCAL,
         token: str = "",
         account: str = "",
+        max_seconds: float | None = None,
     ) -> "SessionState":
         """The state of a session that begins; `clock` counts seconds. Without a token nobody comes back."""
         changes = ChangeSet()
@@ -55,7 +57,8 @@ class SessionState:
         continuity = SessionContinuity(session_id, changes, job_id=job_id, clock=clock, separate=separate)
         events = EventQueue(changes)
         parts = changes, replay, continuity, events
-        return cls(session_id, principal, token, requested, *parts, account=account)
+        about = session_id, principal, token, requested
+        return cls(*about, *parts, account=account, max_seconds=max_seconds)
 
     @classmethod
     def restore(
@@ -89,6 +92,7 @@ class SessionState:
             events,
             header.takeovers,
             header.account,
+            header.max_seconds,
         )
 
     def taken_over(self) -> "SessionState":
@@ -109,6 +113,7 @@ class SessionState:
             continuity=self.continuity.snapshot(),
             takeovers=self.takeovers,
             account=self.account,
+            max_seconds=self.max_seconds,
             stream_bytes=self.replay.stream_bytes,
         )
         self.changes.set(HEADER, encode_header(header))

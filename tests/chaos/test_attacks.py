@@ -1,153 +1,207 @@
-"""Attacks a gateway as hostile clients do, and says what each attack costs: `make attack` shows the table."""
+"""Attacks a gateway as hostile clients do, and says what each attack costs the server and its honest clients.
+
+`make attack` shows a table; `make attack MINUTES=60` plays all of the attacks again and again for so long.
+"""
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, suppress
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import psutil
 import pytest
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 
-from tests.support.fake_worker import fake_worker
-from tests.support.gateway_process import GatewayProcess, gateway_process, run
-from tests.support.redis_fixture import RedisServer, redis_server
+from tests.support.attacks.hostile_clients import (
+    ATTACKS,
+    BREACHES,
+    CLIENTS,
+    SLOTS,
+    Attack,
+    garbage_http,
+    half_closed,
+    loud_session,
+    ping_flood,
+    refused_clients,
+    resets_with_audio,
+    resets_without_audio,
+    silence,
+    slow_body,
+    text_that_is_no_utf8,
+    unfinished_messages,
+    waiting_clients,
+)
+from tests.support.attacks.scene import HONEST, Scene, Waits, scene
+from tests.support.certificates import make_certificate
+from tests.support.gateway_process import gateway_process, run
+from tests.support.redis_fixture import redis_server
 
-FLOOD_S: Final = 4.0  # Seconds of a flood; without a guard it takes some 8 MB of memory in each.
-PING: Final = Frame(Opcode.PING, bytes(125)).serialize(mask=True)
-CLIENTS: Final = 20
-BREACHES: Final = 200
-MB: Final = 1e6
+CALM_S: Final = 4.0  # Seconds before each attack, with which it is compared.
+FREE_S: Final = 60.0  # Seconds until the slots must be free again.
+FLAT_MB: Final = 50  # By which the memory may grow from the middle of a long attack to its end.
+MINUTES: Final = float(os.environ.get("ATTACK_MINUTES") or 0)
 
-
-pytestmark = pytest.mark.skipif("ATTACKS" not in os.environ, reason="takes a minute: `make attack`")
+pytestmark = [
+    pytest.mark.skipif("ATTACKS" not in os.environ, reason="takes two minutes: `make attack`"),
+    pytest.mark.timeout(0),
+]
+only_once = pytest.mark.skipif(bool(MINUTES), reason="with MINUTES the attacks are mixed")
 
 
 class AttackCost(NamedTuple):
-    """What an attack costs: megabytes of memory, lines of log, and seconds until it ended by itself."""
+    """What an attack costs; `held` are the seconds for which it held slots after its end."""
 
     megabytes: float
     lines: int
     seconds: float
-
-
-class Target(NamedTuple):
-    """What is attacked."""
-
-    gateway: GatewayProcess
-    redis: RedisServer
-
-    def memory(self) -> float:
-        """Megabytes that the gateway has."""
-        return float(psutil.Process(self.gateway.process.pid).memory_info().rss) / MB
+    held: float
+    records: int
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
-    with redis_server() as redis, gateway_process(redis.url, overflow="queue", queue_timeout="60") as gateway:
-        yield Target(gateway, redis)
+def place() -> Iterator[Scene]:
+    with scene() as found:
+        load = os.getloadavg()[0]
+        print(
+            f"\n{HONEST} honest clients beside each attack; load average {load:.1f}, {os.cpu_count()} cores"
+        )
+        columns = f"{'MB':>7} {'lines':>6} {'s':>6} {'slots held s':>13} {'records':>8}"
+        print(f"{'attack':24} {columns}  final p50, p95 ms: calm, attacked, ratio")
+        yield found
+        words = found.end_honest()
+        print(f"\nhonest words: {words.said} said, {words.lost} lost; failures: {words.failures}")
+        assert words.said > 0
+        assert (words.lost, words.failures) == (0, "[]")
+        assert not found.tracebacks()
 
 
-def cost(target: Target, attack: Callable[[Target], Awaitable[Any]]) -> AttackCost:
-    """Play an attack, and say what it costs while it lasts."""
+async def _play(place: Scene, attack: Attack) -> AttackCost:
+    before, lines, records, begun = place.memory(), place.lines(), place.records(), time.monotonic()
+    playing = asyncio.ensure_future(attack(place.gateway))
+    most = before
+    while not playing.done():
+        await asyncio.wait([playing], timeout=0.1)
+        most = max(most, place.memory())
+    await playing
+    ended = time.monotonic()
+    while place.slots() and time.monotonic() < ended + FREE_S:
+        await asyncio.sleep(0.05)
+    held = time.monotonic() - ended
+    costs = place.lines() - lines, ended - begun, held, place.records() - records
+    return AttackCost(most - before, *costs)
 
-    async def main() -> AttackCost:
-        async with fake_worker(target.redis.url):
-            before, lines, begun = target.memory(), len(target.gateway.process.lines), time.monotonic()
-            playing = asyncio.ensure_future(attack(target))
-            most = before
-            while not playing.done():
-                await asyncio.wait([playing], timeout=0.1)
-                most = max(most, target.memory())
-            await playing
-            seconds = time.monotonic() - begun
-            return AttackCost(most - before, len(target.gateway.process.lines) - lines, seconds)
 
-    found = run(main(), 120)
-    print(f"\n{attack.__name__:24} {found.megabytes:8.1f} MB {found.lines:6} lines {found.seconds:6.1f} s")
+def cost(place: Scene, attack: Attack) -> AttackCost:
+    """Play an attack after some calm, and print what it costs."""
+    calm = time.monotonic()
+    time.sleep(CALM_S)
+    begun = time.monotonic()
+    found = run(_play(place, attack), 300)
+    time.sleep(max(0.0, begun + CALM_S - time.monotonic()))  # Enough finals to compare.
+    before, during = place.waits(calm, begun), place.waits(begun, time.monotonic())
+    ratios = Waits(during.p50 / before.p50, during.p95 / before.p95)
+    shown = ", ".join(f"{each.p50:.1f} {each.p95:.1f}" for each in (before, during))
+    print(
+        f"{attack.__name__:24} {found.megabytes:7.1f} {found.lines:6} {found.seconds:6.1f} {found.held:13.1f}"
+        f" {found.records:8}  {shown}, {ratios.p50:.2f} {ratios.p95:.2f}",
+        flush=True,
+    )
     return found
 
 
-async def ping_flood(target: Target) -> None:
-    """Pings whose pongs are not read."""
-    async with connect(target.gateway.url(), proxy=None, compression=None, ping_interval=None) as client:
-        client.transport.pause_reading()
-        until = time.monotonic() + FLOOD_S
-        while time.monotonic() < until and not client.transport.is_closing():
-            if client.transport.get_write_buffer_size() < 1 << 20:
-                client.transport.write(PING * 1_000)
-            await asyncio.sleep(0.001)
-        client.transport.abort()
+@only_once
+def test_a_flood_of_pings(place: Scene) -> None:
+    assert cost(place, ping_flood).megabytes < 16
 
 
-async def unfinished_messages(target: Target) -> None:
-    """Messages of 8 MiB that never end."""
-    async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(connect(target.gateway.url(), proxy=None, compression=None))
-            for _ in range(CLIENTS)
-        ]
-        head = Frame(Opcode.BINARY, bytes(8 << 20)).serialize(mask=True)
-        for client in clients:
-            client.transport.write(head[:-1])
-        until = time.monotonic() + FLOOD_S
-        while time.monotonic() < until and any(c.transport.get_write_buffer_size() for c in clients):
-            await asyncio.sleep(0.05)
-        for client in clients:
-            client.transport.abort()
+@only_once
+def test_messages_that_never_end(place: Scene) -> None:
+    assert cost(place, unfinished_messages).megabytes < 2 * CLIENTS
 
 
-async def text_that_is_no_utf8(target: Target) -> None:
-    """Text frames that are not UTF-8, each on a connection of its own."""
-    for _ in range(BREACHES):
-        async with connect(target.gateway.url(), proxy=None, compression=None) as client:
-            with suppress(ConnectionClosed):
-                await client.send(b"\xff", text=True)
-            client.transport.abort()
-
-
-async def garbage_http(target: Target) -> None:
-    """Bytes that are no HTTP."""
-    for _ in range(BREACHES):
-        _, writer = await asyncio.open_connection(target.gateway.host, target.gateway.port)
-        writer.write(b"\x16\x03\x01 garbage\r\n\r\n")
-        with suppress(ConnectionError):
-            await writer.drain()
-        writer.close()
-
-
-async def slow_body(target: Target) -> None:
-    """A body that comes byte by byte, until the gateway ends it or half a minute is over."""
-    reader, writer = await asyncio.open_connection(target.gateway.host, target.gateway.port)
-    head = "PATCH /v1/realtime/sessions/x HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-    writer.write(f"{head}content-length: 60000\r\n\r\n".encode())
-    answer = asyncio.ensure_future(reader.read())
-    for _ in range(30):
-        writer.write(b"x")
-        await asyncio.wait([answer], timeout=1)
-        if answer.done():
-            break
-    answer.cancel()
-    writer.transport.abort()
-
-
-def test_a_flood_of_pings(target: Target) -> None:
-    assert cost(target, ping_flood).megabytes < 16
-
-
-def test_messages_that_never_end(target: Target) -> None:
-    assert cost(target, unfinished_messages).megabytes < 2 * CLIENTS
-
-
-def test_breaches_of_the_protocol_are_hardly_logged(target: Target) -> None:
+@only_once
+def test_breaches_of_the_protocol_are_hardly_logged(place: Scene) -> None:
     for attack in (text_that_is_no_utf8, garbage_http):
-        assert cost(target, attack).lines < BREACHES * 2
-    assert not [line for line in target.gateway.process.lines if "Traceback" in line]
+        assert cost(place, attack).lines < BREACHES * 2
 
 
-def test_a_body_byte_by_byte_is_ended(target: Target) -> None:
-    assert cost(target, slow_body).seconds < 29
+@only_once
+def test_a_body_byte_by_byte_is_ended(place: Scene) -> None:
+    assert cost(place, slow_body).seconds < 29
+
+
+@only_once
+def test_connections_that_say_nothing_are_ended(place: Scene) -> None:
+    assert cost(place, silence).seconds < 29
+
+
+@only_once
+def test_who_breaks_off_holds_slots_for_a_short_time_alone(place: Scene) -> None:
+    assert cost(place, resets_without_audio).held < 5
+    assert cost(place, resets_with_audio).held < 15
+
+
+@only_once
+def test_clients_that_wait_for_a_slot_are_kept_within_their_bytes(place: Scene) -> None:
+    assert cost(place, waiting_clients).megabytes < 5 * CLIENTS
+
+
+@only_once
+def test_a_session_without_finals_is_kept_within_its_bytes(place: Scene) -> None:
+    assert cost(place, loud_session).megabytes < 80
+
+
+@only_once
+def test_who_is_refused_leaves_no_record(place: Scene) -> None:
+    assert cost(place, refused_clients).records <= SLOTS  # Those of the clients that hold the slots.
+
+
+@only_once
+def test_half_closed_connections_are_closed(place: Scene) -> None:
+    assert cost(place, half_closed).held < 15
+
+
+@only_once
+def test_silence_where_tls_is_expected_is_ended(place: Scene, tmp_path: Path) -> None:
+    files = make_certificate(tmp_path)
+    settings = {"tls_cert": str(files.cert), "tls_key": str(files.key)}
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server())
+        gateway = stack.enter_context(gateway_process(redis.url, **settings))
+        begun = time.monotonic()
+        run(silence(gateway), 60)
+        seconds = time.monotonic() - begun
+        print(f"{'silence before TLS':24} {'':7} {'':6} {seconds:6.1f}")
+        assert seconds < 29
+        assert psutil.Process(gateway.process.pid).num_fds() < 100
+
+
+@pytest.mark.skipif(not MINUTES, reason="`make attack MINUTES=60`")
+def test_a_mixed_load_for_long(place: Scene) -> None:
+    calm = time.monotonic()
+    time.sleep(10)
+    begun = time.monotonic()
+    memory = [(0.0, place.memory())]
+
+    async def main() -> int:
+        played = 0
+        while (now := time.monotonic()) < begun + MINUTES * 60:
+            await ATTACKS[played % len(ATTACKS)](place.gateway)
+            played += 1
+            memory.append((now - begun, place.memory()))
+        return played
+
+    played = run(main(), MINUTES * 60 + 300)
+    before, during = place.waits(calm, begun), place.waits(begun, time.monotonic())
+    half = next(mb for at, mb in memory if at >= MINUTES * 30)
+    after = memory[-1][1]
+    print(f"\n{played} attacks in {MINUTES:g} min; load average {os.getloadavg()[0]:.1f}")
+    print(f"gateway memory: {memory[0][1]:.0f} MB at first, {half:.0f} in the middle, {after:.0f} at the end")
+    ratio = during.p95 / before.p95
+    print(
+        f"final p95: {before.p95:.1f} ms calm, {during.p95:.1f} attacked, {ratio:.2f}; p50 {during.p50:.1f}"
+    )
+    print(f"tracebacks: {len(place.tracebacks())}; lines of log: {place.lines()}")
+    assert after < half + FLAT_MB

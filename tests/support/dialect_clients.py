@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 
 from dalston_realtime.protocol.errors import InvalidParameter
 from dalston_realtime.protocol.parameters import SessionConfig
-from gateway.auth.errors import Unauthorized
+from gateway.auth.errors import TooManySessions, Unauthorized
 from gateway.auth.principal import LOCAL_USER
 from gateway.realtime.dialect_connection import DialectConnection, DialectTimes
 from gateway.realtime.dialects.actions import Action, Actions, CloseClient, SayFrame
@@ -90,9 +90,11 @@ class OpenGate:
         return config
 
     async def identify(self, credential: str | None) -> None:
-        """Everybody is known, but for who has the key `bad`."""
+        """Everybody is known, but with the key `bad`, and may have a session, but with the key `used`."""
         if credential == "bad":
             raise Unauthorized("this key is not known")
+        if credential == "used":
+            raise TooManySessions("1 of 1 sessions at once are used", 5.0)
 
     async def leave(self) -> None:
         """Nobody counts."""

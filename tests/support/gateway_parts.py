@@ -1,7 +1,8 @@
 """Makes the parts of a gateway whose surroundings are played by hand: slots, workers and Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from websockets.frames import Close
@@ -184,6 +185,7 @@ def session_manager(
     store: CheckpointStore | None = None,
     limits: SessionPolicy | None = None,
     waiting: WaitingMemory | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> SessionManager:
     """The sessions of a gateway."""
     access = WorkerAccess(
@@ -191,6 +193,7 @@ def session_manager(
         WorkerLost(),
         open_connection,
         metrics or GatewayMetrics(),
+        clock=clock,
         waiting=waiting or WaitingMemory(),
     )
     return SessionManager(access, store or checkpoint_store(), limits)

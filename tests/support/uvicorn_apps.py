@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -18,12 +19,12 @@ Test = Callable[[int], Awaitable[None]]
 
 @asynccontextmanager
 async def running(
-    app: ASGIApp, deadlines: ClientDeadlines = SOON
+    app: ASGIApp, deadlines: ClientDeadlines = SOON, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[DrainingServer, "asyncio.Task[None]", int]]:
     """An application in a real uvicorn, for ten seconds at most: the server, its task and its port."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        server = make_server(app, deadlines)
+        server = make_server(app, deadlines, tls)
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -34,11 +35,13 @@ async def running(
             await server.end_serving(serving, 0.1)
 
 
-def serve(app: ASGIApp, test: Test, deadlines: ClientDeadlines = SOON) -> None:
+def serve(
+    app: ASGIApp, test: Test, deadlines: ClientDeadlines = SOON, tls: ssl.SSLContext | None = None
+) -> None:
     """Run a test, which gets the port, against an application in a real uvicorn."""
 
     async def main() -> None:
-        async with running(app, deadlines) as (_server, _serving, port):
+        async with running(app, deadlines, tls) as (_server, _serving, port):
             await test(port)
 
     asyncio.run(main())

@@ -11,6 +11,7 @@ from dalston_realtime.client import (
     SessionResumed,
     transcribe_stream,
 )
+from dalston_realtime.client.url import STREAM_PATH
 from dalston_realtime.protocol.close_codes import CloseCode
 from tests.support.client_sessions import CHUNK, DEADLINE, collect
 from tests.support.fake_server import Call, fake_server
@@ -96,3 +97,34 @@ def test_a_server_that_only_ever_fails_is_given_up() -> None:
     assert isinstance(error, InternalError)
     assert isinstance(events[-1], ServerError)
     assert 3 <= len(server.queries) <= 7
+
+
+class OneRefusal(dict[str, tuple[int, object]]):
+    """Answers that are given once."""
+
+    def get(self, path: str, _default: object = None) -> tuple[int, object] | None:  # type: ignore[override]
+        """The answer for a path, which is forgotten."""
+        return self.pop(path, None)
+
+
+def test_a_session_that_the_server_did_not_keep_begins_anew_where_nothing_was_said_in_it() -> None:
+    refusals = OneRefusal(elsewhere=(404, {}))
+
+    async def forgets(call: Call) -> None:
+        await call.begin()
+        await call.receive()
+        if len(call.server.queries) == 1:
+            refusals[STREAM_PATH] = 404, {"error": {"code": "unknown_session", "message": "no such session"}}
+            call.server.audio.clear()
+            call.socket.transport.abort()
+            return
+        await call.receive_until("end")
+        await call.end()
+
+    with fake_server(forgets, refusals) as server:
+        events, error = asyncio.run(play(server.url))
+
+    assert error is None
+    assert [q.get("resume") for q in server.queries] == [None, None]
+    assert bytes(server.audio) == CHUNK * 4
+    assert isinstance(events[-1], SessionEnd)

@@ -163,7 +163,9 @@ def test_a_client_whose_frames_are_passed_on_can_say_goodbye(shared_redis: Redis
         with kept_gateway(shared_redis) as one, kept_gateway(shared_redis) as two:
             async with fake_worker(shared_redis.url, recorder), client(one) as first:
                 await begun(first)
-                me = await resumed(two, await lost(first), [], 0.0)
+                await first.send(SECOND)
+                assert await finals(first, 1) == ["w1"]
+                me = await resumed(two, await lost(first), [], 1.0)
                 await me.connection.close(1000)
                 with shared_redis.client() as look:
 

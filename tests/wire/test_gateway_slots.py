@@ -43,6 +43,7 @@ def test_two_hundred_connects_get_exactly_the_places_there_are(own_redis: RedisS
             assert [len(worker.visits) for worker in workers] == [7] * 10
             with own_redis.client() as look:
                 assert _counts(look) == (70, 70, 70, [7] * 10, ["7"] * 10)
+                assert len(look.keys(PLAIN.session("*"))) == 70  # Who is refused leaves no record.
                 await asyncio.gather(*(me.connection.close() for me, _ in clients))
 
                 async def free() -> bool:

@@ -49,8 +49,10 @@ def pieces_as_they_are(name: str) -> AsyncIterator[bytes]:
     """What a file, or standard input (-), holds: undecoded, in pieces as they come.
 
     Raises:
-        AudioError: while it is read, where it can't be.
+        AudioError: it is not there; while it is read, where it can't be.
     """
+    if name != "-" and not Path(name).exists():
+        raise AudioError(f"{name}: no such file")
 
     def open_stream() -> io.FileIO:
         return _unbuffered(sys.stdin.fileno()) if name == "-" else Path(name).open("rb", buffering=0)

@@ -17,15 +17,18 @@ from dalston_realtime.client.errors import (
     ClientError,
     ConnectionLostError,
     ProtocolError,
+    RefusedError,
     SessionClosedError,
     one_line,
     session_closed,
 )
 from dalston_realtime.protocol.close_codes import CloseCode
-from dalston_realtime.protocol.events import ServerError, SessionBegin, SessionEnd, SessionResumed
+from dalston_realtime.protocol.events import Final as FinalEvent
+from dalston_realtime.protocol.events import Partial, ServerError, SessionBegin, SessionEnd, SessionResumed
 
 MAX_TRIES: Final = 5  # Connections in a row that bring no event of the session; then it is given up.
 MAX_UNSENT_S: Final = 30.0  # Seconds of audio that `send` takes without waiting while there is no connection.
+UNKNOWN: Final = 404  # The HTTP status of a session that is not kept: one that was given no audio is not.
 HEALED: Final = ("internal", "restarting")  # Errors that the reader need not see if the session goes on.
 
 
@@ -55,6 +58,7 @@ class ResilientConnection:
         self._held_error: ReceivedEvent | None = None  # Is shown only if the session does not go on.
         self._complete = False
         self._tries_left = MAX_TRIES
+        self._has_results = False  # Else nothing is lost where the session begins anew.
 
     @property
     def round_trip(self) -> float | None:
@@ -124,9 +128,24 @@ class ResilientConnection:
 
     async def _reconnect(self) -> bool:
         """Whether there is a connection again."""
-        connection = await reopen(lambda: self._connect(self.resume_point), self._resume_for, WallClock())
+        connection = await reopen(self._connect_again, self._resume_for, WallClock())
         self._connection = connection or self._connection
         return connection is not None
+
+    async def _connect_again(self) -> ClientConnection:
+        """Come back to the session, or begin it anew where the server did not keep it and nothing was said.
+
+        Raises:
+            RefusedError: the server does not let us in, or a part of the session would be missing.
+        """
+        try:
+            return await self._connect(self.resume_point)
+        except RefusedError as error:
+            may = error.status == UNKNOWN and self.session_id is not None and not self._has_results
+            if not (may and self._send_buffer.rewind(0.0, 0)):
+                raise
+        self.session_id = self.last_seq = self._resume_token = None
+        return await self._connect(None)
 
     async def _serve(self, *, resumed: bool) -> ClientError | None:
         """Read one connection to its end, and send beside it; why it ended, None after `session.end`."""
@@ -197,6 +216,7 @@ class ResilientConnection:
                 return
         if not isinstance(event, ServerError | SessionResumed | SessionBegin):
             self._tries_left = MAX_TRIES
+        self._has_results = self._has_results or isinstance(event, Partial | FinalEvent)
         self.inbox.append(received)
 
     def _why_closed(self) -> ClientError | None:

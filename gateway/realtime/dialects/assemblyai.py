@@ -53,7 +53,7 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
     CloseCode.IDLE_TIMEOUT: CloseClient(3005, "nothing came for long"),
     CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
     CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
-    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "a limit of this key is reached"),
     CloseCode.SESSION_TOO_LONG: CloseClient(3008, "the session reached its longest duration"),
     CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
     CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),

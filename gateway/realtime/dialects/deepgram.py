@@ -42,7 +42,7 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
     CloseCode.SESSION_TOO_LONG: CloseClient(1001, "the session reached its longest duration"),
     CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
     CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
-    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "a limit of this key is reached"),
     CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
     CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),
 }

@@ -59,7 +59,7 @@ _CLOSES: Final[Mapping[CloseCode, tuple[str | None, CloseClient]]] = {
     CloseCode.NO_CAPACITY: (None, CloseClient(1013, "no slot is free")),
     CloseCode.LAG_EXCEEDED: ("queue_overflow", CloseClient(1013, "the results fell too far behind")),
     CloseCode.SESSION_TOO_LONG: ("session_time_limit_exceeded", CloseClient(1000, "")),
-    CloseCode.TOO_MANY_SESSIONS: ("rate_limited", CloseClient(1013, "too many sessions of this key")),
+    CloseCode.TOO_MANY_SESSIONS: ("rate_limited", CloseClient(1013, "a limit of this key is reached")),
     CloseCode.INVALID_REQUEST: ("input_error", CloseClient(1008, "the data can't be read")),
     CloseCode.UNAUTHORIZED: ("auth_error", CloseClient(1008, "the key is not valid")),
     CloseCode.FORBIDDEN: ("auth_error", CloseClient(1008, "the key may not do this")),

@@ -51,7 +51,7 @@ _CLOSES: Final[Mapping[CloseCode, CloseClient]] = {
     CloseCode.SESSION_TOO_LONG: CloseClient(1001, "the session reached its longest duration"),
     CloseCode.RESTARTING: CloseClient(1012, "the server is going away"),
     CloseCode.NO_CAPACITY: CloseClient(1013, "no slot is free"),
-    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "too many sessions of this key"),
+    CloseCode.TOO_MANY_SESSIONS: CloseClient(1013, "a limit of this key is reached"),
     CloseCode.UNAUTHORIZED: CloseClient(1008, "the key is not valid"),
     CloseCode.FORBIDDEN: CloseClient(1008, "the key may not do this"),
 }
@@ -285,6 +285,6 @@ class RealtimeConversation(Conversation):
         """The close; an error before it only where the client must not try the same again."""
         code = CloseCode.INTERNAL if outcome.code is None else outcome.code
         close = _CLOSES.get(code, CloseClient(1011, "a fault of the server"))
-        if code is CloseCode.INVALID_REQUEST and outcome.event is not None:
+        if code in (CloseCode.INVALID_REQUEST, CloseCode.TOO_MANY_SESSIONS) and outcome.event is not None:
             return [self._messages.error(code.error, outcome.event.message), close]
         return [close]

@@ -41,7 +41,7 @@ async function play(scene, heard) {
   await Promise.race([started, failed]);
   await Promise.race([send(connection, scene), failed]);
   [isSent, last] = [true, performance.now()];
-  while (performance.now() - last < QUIET_MS) await Promise.race([sleep(100), failed]);
+  while (!heard.answers || performance.now() - last < QUIET_MS) await Promise.race([sleep(100), failed]);
   connection.close();
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from bench.recordings.spoken_turns import TurnRecording
 from bench.scenarios.diarize import DiarizedRecording, diarize, rows, total
 from engines.base import Floats
-from engines.diarization.base import Diarization, OnProgress, Turn
+from engines.diarization.base import Diarization, OnProgress, Samples, Turn
 
 VOICE = np.ones(1, np.float32)
 
@@ -18,7 +18,7 @@ class FixedDiarizer:
 
     name: str = "fixed"
 
-    def diarize(self, audio: Floats, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
+    def diarize(self, audio: Samples, on_progress: OnProgress, speakers: int | None = None) -> Diarization:
         on_progress(100.0)
         return Diarization((Turn(0.0, len(audio) / 16_000, 0),), (VOICE,) * (speakers or 1))
 

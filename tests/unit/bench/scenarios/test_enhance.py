@@ -1,5 +1,7 @@
 """Checks the figures of the benchmark of the batch pipeline, without a model."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.measure.figures import summarize
@@ -56,6 +58,8 @@ def test_the_longest_time_without_progress_is_known() -> None:
 
 def test_jobs_beside_a_session_are_compared_with_none() -> None:
     figures = summarize(1, [], ProcessUsage(1.0, None, None, None, 0.0, 0.5))
-    rows = beside_rows(LiveBesideJobs(10, figures, figures))
-    assert [row[0] for row in rows] == ["none", "10", "more, %"]
-    assert rows[2][1:3] == ["-", "-"]
+    rows = beside_rows(LiveBesideJobs(10, figures, figures, figures))
+    assert [row[0] for row in rows] == ["none", "10", "none", "more, %"]
+    assert rows[3][1:3] == ["-", "-"]
+    quick, slow = replace(figures, final_p50=0.2), replace(figures, final_p50=0.3)
+    assert beside_rows(LiveBesideJobs(10, quick, slow, slow))[3][1] == "+20"

@@ -55,8 +55,16 @@ def test_the_likeness_of_clusters_is_the_mean_of_their_members(count: int, seed:
 def test_many_vectors_are_reduced_without_mixing_groups() -> None:
     vectors, labels = groups([900, 700, 500, 3])
     weights = np.ones(len(vectors), np.float32)
-    reduced = reduce_vectors(vectors, weights, 0.4)
+    reduced = reduce_vectors(vectors, weights, 0.4, lambda: None)
     assert reduced.max() < AT_ONCE
     means, sums = means_of(vectors, weights, reduced)
     assert same(cluster(means, sums, 0.4)[reduced], labels)
     assert sums.sum() == len(vectors)
+
+
+def test_vectors_that_are_hardly_alike_are_reduced_as_well() -> None:
+    vectors, _ = groups([900, 900], noise=0.3)
+    parts: list[int] = []
+    reduced = reduce_vectors(vectors, np.ones(len(vectors), np.float32), 0.4, lambda: parts.append(1))
+    assert reduced.max() < AT_ONCE
+    assert len(parts) >= 3

@@ -46,6 +46,7 @@ class Server:
         reader, editor, files = HistoryReader(self.database), SessionEditor(self.database), MemoryFiles()
         with history_of(self.database) as history:
             api = HistoryApi(history, reader, editor, SessionRemover(self.database, files), files, 0.0)
+        self.files = files
         apis = (api, KeyApi(self.keys, guard, cast(UsageCounters, self.counters)), object.__new__(RestApi))
         self._app = Starlette(routes=[route for each in apis for route in routes_of(each, guard)])
 
@@ -157,10 +158,14 @@ def test_what_belongs_to_another_key_is_not_there(server: Server) -> None:
     assert server.status("GET", SESSION, admin) == 404
     assert server.status("GET", SESSION, admin, params=named) == 200
     assert server.status("GET", SESSION + "/export/txt", mine) == 200
+    assert server.status("GET", SESSION + "/audio", mine) == 404
+    server.files.audio[ID] = b"sound"
+    assert server.status("GET", SESSION + "/audio", mine) == 200
     assert server.status("DELETE", SESSION, mine) == 200
     lines = [(line["action"], line.get("acts_for"), line.get("session_id")) for line in server.audit]
     assert lines == [
         ("session", owner.id, ID),
         ("export", None, ID),
+        ("download_audio", None, ID),
         ("delete_session", None, ID),
     ]

@@ -129,7 +129,7 @@ def test_parameters_are_those_that_the_handlers_read(document: Any) -> None:
     assert [(each["in"], each.get("required")) for each in one] == [("path", True), ("query", None)]
     audio = document["paths"]["/v1/realtime/sessions/{session_id}/audio"]["get"]
     assert {each["name"] for each in audio["parameters"]} == {"session_id", "principal", "range", "if-range"}
-    assert {"200", "206", "400", "401", "403", "404", "416", "503"} == set(audio["responses"])
+    assert {"200", "206", "400", "401", "403", "404", "416", "429", "503"} == set(audio["responses"])
 
 
 def test_what_is_answered_is_what_is_described(document: Any, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class TokenTrial:
 
     def make(self, seconds: int = 10, uses: int = 1, origin: str | None = None) -> str:
         """A token of the key."""
-        return self.mint.mint(principal_of(self.key), seconds, uses, origin)[0]
+        return self.mint.mint(principal_of(self.key), seconds, uses, origin=origin)[0]
 
     def ask(self, token: str, facts: RequestFacts = LOOPBACK) -> Principal:
         """Who has the token."""
@@ -147,7 +147,19 @@ def test_a_token_is_asked_for_over_http_and_bad_wishes_are_refused() -> None:
     assert made.status_code == 201
     assert ask(made.json()["token"], {}).status_code == 403
     assert ask(trial.secret, {"seconds": 3601}).status_code == 400
-    assert ask(trial.secret, {"model": "fast"}).status_code == 400
+    assert ask(trial.secret, {"modell": "fast"}).status_code == 400
+    assert ask(trial.secret, {"session_seconds": 0}).status_code == 400
+    narrow = ask(trial.secret, {"model": "fast", "session_seconds": 60}).json()["token"]
+    found = trial.ask(narrow)
+    assert (found.model, found.session_seconds) == ("fast", 60)
+
+
+def test_a_token_for_one_model_gets_no_other() -> None:
+    principal = replace(principal_of(TokenTrial().key), model="fast")
+    assert principal.choose_model(None) == principal.choose_model("fast") == "fast"
+    with pytest.raises(Forbidden, match="for the model fast alone"):
+        principal.choose_model("accurate")
+    assert LOCAL_USER.choose_model("accurate") == "accurate"
 
 
 BEARER, TOKEN, XI = (

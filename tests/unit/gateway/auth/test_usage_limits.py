@@ -82,6 +82,8 @@ def test_audio_of_the_day_ends_the_session_and_refuses_others_until_midnight() -
             in told[0].message
         )
         assert told[0].retry_after == 5400
+        await trial.limits.leases.report()
+        assert len(told) == 1
         lease.end_session()
         assert isinstance(await trial.refused(account), TooMuchAudio)
         assert trial.metrics.samples()["dalston_gateway_key_audio_seconds_total"] == {"phone": 61.0}

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
+import pytest
 
 from broker.errors import NoCapacity
 from dalston_realtime.protocol.close_codes import CloseCode
@@ -253,14 +254,15 @@ def test_a_frame_that_is_too_large_ends_the_conversation() -> None:
     assert room.client.closed == (CloseCode.INVALID_REQUEST, "invalid_request")
 
 
-def test_a_bad_key_that_came_late_ends_the_conversation() -> None:
+@pytest.mark.parametrize(("key", "said"), [("bad", "unauthorized"), ("used", "too_many_sessions")])
+def test_a_key_that_came_late_and_may_not_ends_the_conversation(key: str, said: str) -> None:
     room = DialectRoom()
 
     async def story() -> None:
-        room.client.say({"wish": "identify", "key": "good"}, {"wish": "identify", "key": "bad"}, SECOND)
+        room.client.say({"wish": "identify", "key": "good"}, {"wish": "identify", "key": key}, SECOND)
 
     room.run(story())
-    assert room.client.told[-1] == {"bye": "unauthorized"}
+    assert room.client.told[-1] == {"bye": said}
     assert room.slots.avoided == []
 
 

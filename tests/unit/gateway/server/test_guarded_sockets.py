@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from dalston_realtime.protocol.audio import MAX_FRAME_BYTES
 from gateway.server.deadlines import ClientDeadlines
-from gateway.server.guarded_sockets import GuardedSockets
+from gateway.server.guarded_sockets import PINGS, GuardedSockets
 from tests.support.sockets import keep_little
 from tests.support.uvicorn_apps import SOON, running
 
@@ -152,6 +152,7 @@ async def flood(client: Any, own: GuardedSockets) -> None:
     """Send 1.3 MB of pings without reading a pong, until nothing more can be written."""
     keep_little(own.transport)
     client.transport.pause_reading()
+    own.max_pings = 1_000_000  # Else they are read too slowly to fill anything.
     client.transport.write(PING * 10_000)
     while own.writable.is_set():
         await asyncio.sleep(0)
@@ -169,6 +170,22 @@ def test_a_client_that_floods_with_pings_and_does_not_read_is_not_read_either() 
             while not app.messages[1:]:
                 await asyncio.sleep(0)
             assert app.messages == ["behind the pings", "later"]
+
+    asyncio.run(main())
+
+
+def test_a_client_that_floods_with_pings_is_not_read_for_a_while() -> None:
+    async def main() -> None:
+        async with connected() as (app, own, client):
+            await client.send("before")
+            client.transport.write(PING * PINGS + frame(Opcode.TEXT, b"behind the pings"))
+            while not app.messages[1:]:
+                await asyncio.sleep(0)
+            assert not own.transport.is_reading()
+            await client.send("later")
+            while not app.messages[2:]:
+                await asyncio.sleep(0)
+            assert app.messages == ["before", "behind the pings", "later"]
 
     asyncio.run(main())
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from websockets.asyncio.client import connect
 from gateway.server.deadlines import ClientDeadlines
 from gateway.server.uvicorn_adapter import MAX_HEAD_BYTES, UvicornSockets
 from gateway.server.uvicorn_server import make_server
+from tests.support.certificates import make_certificate
 from tests.support.managed_process import DEADLINE_S
 from tests.support.uvicorn_apps import running, serve
 
@@ -44,6 +46,27 @@ def test_a_request_that_does_not_come_is_cut_off(data: bytes) -> None:
             assert await answer(port, data) == b""
 
     serve(refuse, test, ClientDeadlines(head=0.05))
+
+
+def test_a_client_that_does_not_begin_with_tls_is_cut_off(tmp_path: Path) -> None:
+    async def test(port: int) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            assert await answer(port, b"") == b""
+
+    serve(refuse, test, ClientDeadlines(head=0.05), make_certificate(tmp_path).server_context())
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+def test_a_client_that_sends_no_more_before_its_request_is_whole_is_cut_off_at_once(data: bytes) -> None:
+    async def test(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+
+    serve(refuse, test, ClientDeadlines(head=DEADLINE_S * 10))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +185,11 @@ def test_a_connection_that_broke_is_told_from_one_that_was_closed() -> None:
     async def break_off(connection: Any) -> None:
         connection.transport.abort()
 
-    assert [ended_with(how) for how in (close, close_without_a_code, break_off)] == [1000, 1005, 1006]
+    async def half_close(connection: Any) -> None:
+        connection.transport.write_eof()
+
+    ways = (close, close_without_a_code, break_off, half_close)
+    assert [ended_with(how) for how in ways] == [1000, 1005, 1006, 1006]
 
 
 def test_a_send_after_uvicorn_has_closed_is_a_disconnect() -> None:

@@ -183,6 +183,28 @@ def test_a_session_ends_whose_key_holds_no_more() -> None:
     play(test)
 
 
+@pytest.mark.parametrize(
+    ("audio", "connected_s", "window"),
+    [(b"", 0.0, 0.0), (b"", 3.1, 0.0), (b"\0", 3.1, 0.0), (SECOND, 0.0, 10.0), (SECOND, 3.1, 30.0)],
+)
+def test_who_connects_and_breaks_off_holds_no_slot(audio: bytes, connected_s: float, window: float) -> None:
+    async def main(clock: VirtualClock) -> None:
+        worker, slots = MemoryWorker(), FakeSlots(SLOT)
+        manager = session_manager(slots, opening(worker), clock=lambda: clock.now_s)
+        me = MemoryTransport(manager.begin(SessionConfig(), LOCAL_USER))
+        worker.say(SessionBegin(session_id="any"))
+        await me.until(SessionBegin)
+        await me.port.append_audio(audio)
+        await asyncio.sleep(connected_s)
+        left = clock.now_s
+        await me.leave(done=False)
+        await me.port.ended()
+        assert clock.now_s - left == pytest.approx(window, abs=0.01)
+        assert slots.released == ["ended"]
+
+    run_virtually(main)
+
+
 def test_a_client_that_stays_away_ends_its_session() -> None:
     async def test() -> None:
         worker, slots, checkpoints = MemoryWorker(), FakeSlots(SLOT), MemoryCheckpoints()

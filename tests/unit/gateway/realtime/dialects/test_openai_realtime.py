@@ -450,3 +450,10 @@ def test_what_a_client_may_try_again_is_a_close_and_no_error(code: CloseCode, cl
 def test_a_frame_that_is_too_long_is_named_before_the_close() -> None:
     error, close = told(conversation().conclude(SessionOutcome.error(CloseCode.INVALID_REQUEST, "too long")))
     assert (error["error"]["message"], close[0]) == ("too long", 1008)
+
+
+def test_a_limit_is_named_before_the_close() -> None:
+    outcome = SessionOutcome.error(CloseCode.TOO_MANY_SESSIONS, "2 of 2 s of audio a day are used", 60.0)
+    error, close = told(conversation().conclude(outcome))
+    assert error["error"]["message"] == "2 of 2 s of audio a day are used"
+    assert close == (1013, "a limit of this key is reached")

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from broker.errors import NoCapacity
 from dalston_realtime.protocol.parameters import SessionConfig
+from gateway.auth.errors import TooManySessions
+from gateway.auth.principal import Principal
 from gateway.metrics import GatewayMetrics
 from gateway.realtime.listener import ListenerParts, ListenerTimes
 from gateway.realtime.wyoming.connection import WyomingConnection
@@ -52,7 +54,7 @@ class HandWriter:
         self._stream.feed_eof()
 
 
-def parts(slots: FakeSlots) -> ListenerParts:
+def parts(slots: FakeSlots, reserve: Any = None) -> ListenerParts:
     """A listener's surroundings, where everybody is admitted."""
     sessions = session_manager(slots)
 
@@ -61,7 +63,7 @@ def parts(slots: FakeSlots) -> ListenerParts:
 
     gate = SimpleNamespace(
         admit=admit,
-        reserve=sessions.reserve,
+        reserve=reserve or sessions.reserve,
         begin=lambda c, p, lease: sessions.begin(c, p, lease, resumable=False),
     )
     return cast(
@@ -75,6 +77,7 @@ def parts(slots: FakeSlots) -> ListenerParts:
 def play(
     *events: WyomingEvent | bytes,
     slots: FakeSlots | None = None,
+    reserve: Any = None,
     then: Callable[[Any], Awaitable[None]] | None = None,
 ) -> tuple[list[str], float]:
     """What a client that sends these events, and leaves the connection open, is told; and after how long."""
@@ -85,7 +88,7 @@ def play(
         for event in events:
             stream.feed_data(event if isinstance(event, bytes) else pack_event(event))
         program = cast(Any, SimpleNamespace(client_ends=True))
-        surroundings = parts(slots or FakeSlots(NoCapacity("all slots are taken", 1.0)))
+        surroundings = parts(slots or FakeSlots(NoCapacity("all slots are taken", 1.0)), reserve)
         connection = WyomingConnection(stream, cast(Any, writer), surroundings, program)
         async with asyncio.timeout(1_000):
             if then is None:
@@ -113,6 +116,16 @@ def test_audio_of_a_request_that_has_failed_is_dropped_and_the_next_one_is_heard
     told, _ = play(START, *(CHUNK,) * 8, STOP, START, STOP, slots=slots)
     assert told == ["error", "transcript-start", "transcript", "transcript-stop"]
     assert slots.released == ["error"]
+
+
+def test_who_has_as_many_sessions_as_they_may_is_told_once() -> None:
+    async def reserve(_principal: Principal) -> None:
+        raise TooManySessions("1 of 1 sessions at once are used", 5.0)
+
+    slots = FakeSlots()
+    told, _ = play(START, *(CHUNK,) * 8, STOP, slots=slots, reserve=reserve)
+    assert told == ["error"]
+    assert slots.released == []
 
 
 def test_who_waits_for_nothing_is_let_go_where_the_gateway_stops() -> None:

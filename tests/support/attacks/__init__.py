@@ -1,0 +1,1 @@
+"""Plays hostile clients beside honest ones, and measures what these notice."""
