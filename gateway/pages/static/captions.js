@@ -20,7 +20,7 @@ const view = new TranscriptView(find("transcript"));
 let recorder = null;
 let finals = [];
 let offset = 0; // Seconds of what was said before the session that runs.
-let passing = ""; // The text of a notice that means nothing any more once the session is over.
+let passing = ""; // The text of a notice that means nothing any more once the session begins, or is over.
 let kept = null; // The id of the session in the history.
 
 /** Record what `begin` opens on a recorder; where it goes on after a fault, the text so far stays. */
@@ -49,7 +49,8 @@ function follow(mine, session, begin) {
   on("session.queued", showQueue);
   on("session.begin", ({ degraded, session_id: id }) => {
     if (find("store").checked) kept = id;
-    notice(degraded && "warning", degraded && "The server is busy: this session got a smaller model.");
+    clearPassing();
+    if (degraded) notice("warning", "The server is busy: this session got a smaller model.");
   });
   on("vad.speech_start", () => showSpeech(true));
   on("vad.speech_end", () => showSpeech(false));
@@ -114,7 +115,7 @@ function showRunning(isRunning) {
 
 function showEnd() {
   showRunning(false);
-  if (find("notice").textContent === passing) notice();
+  clearPassing();
   if (finals.length === 0) find("empty").hidden = false;
   if (!kept) return;
   find("kept").href = `/sessions/${encodeURIComponent(kept)}`;
@@ -134,9 +135,13 @@ function notePassing(kind, text) {
   notice(kind, text);
 }
 
+function clearPassing() {
+  if (find("notice").textContent === passing) notice();
+}
+
 function showQueue({ position, expected_wait: wait }) {
   const time = wait === undefined ? "" : `, in about ${duration(wait)}`;
-  notice("info", `The server is full. You are number ${position} in the queue${time}. What you say meanwhile is kept.`);
+  notePassing("info", `The server is full. You are number ${position} in the queue${time}. What you say meanwhile is kept.`);
 }
 
 function showSpeech(isSpeech) {
