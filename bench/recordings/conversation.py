@@ -60,7 +60,7 @@ class ConversationTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class SpokenConversation:
     """A conversation as 16 kHz mono s16le, its turns, and recordings of those whose voices are known."""
 
     pcm: bytes
@@ -68,7 +68,7 @@ class Conversation:
     enrolled: Mapping[str, TextRecording]
 
 
-def conversation(folder: Path) -> Conversation:
+def conversation(folder: Path) -> SpokenConversation:
     """The conversation.
 
     Raises:
@@ -82,7 +82,7 @@ def conversation(folder: Path) -> Conversation:
         return people[what] if speaker not in VOICES else spoken(VOICES[speaker], what)
 
     pcm, turns = join_turns([(who, [said(who, what) for what in whats]) for who, *whats in TURNS])
-    return Conversation(pcm, turns, {who: said(who, what) for who, what in ENROLLED.items()})
+    return SpokenConversation(pcm, turns, {who: said(who, what) for who, what in ENROLLED.items()})
 
 
 def spoken(voice: Speaker, text: str) -> TextRecording:

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.measure.speaker_words import speaker_word_errors
 from bench.measure.stage_chain import run_stages
-from bench.recordings.conversation import Conversation, ConversationTurn
+from bench.recordings.conversation import SpokenConversation, ConversationTurn
 from bench.recordings.recording import TextRecording
 from engines.diarization.catalog import load_diarizer
 from enhancement.enroll import voice_print
@@ -54,7 +54,7 @@ class NamedConversation:
     scores: Mapping[str, float]
 
 
-def name_speakers(talk: Conversation, settings: EnhancerSettings) -> NamedConversation:
+def name_speakers(talk: SpokenConversation, settings: EnhancerSettings) -> NamedConversation:
     """What the pipeline makes of the conversation."""
     with TemporaryDirectory(prefix="dalston-enhance-") as folder:
         enrolled = [enrol(name, each) for name, each in talk.enrolled.items()]
@@ -75,7 +75,7 @@ def enrol(name: str, recording: TextRecording) -> EnrolledSpeaker:
 
 
 def judge(
-    talk: Conversation,
+    talk: SpokenConversation,
     segments: Sequence[DraftSegment],
     names: Mapping[str, str],
     scores: Mapping[str, float],
