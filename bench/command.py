@@ -38,6 +38,7 @@ from bench.command_options import (
     Url,
     WorkerCount,
 )
+from bench.command_router import router
 from bench.command_runner import run_command
 from bench.command_words import words
 from dalston_realtime.cli.options import min_silence
@@ -285,4 +286,5 @@ app.command()(accuracy)
 app.command()(words)
 app.command()(history)
 app.command()(diarize)
+app.command()(router)
 app.command()(enhance)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -17,6 +18,22 @@ EndStatus = Literal["ended", "error"]
 
 WORKER_ID: Final = r"^[!-9;-~]{1,200}$"
 """The pattern of a worker's id: printable ASCII without a colon, which divides the names of keys in Redis."""
+
+WORKER_FIELDS: Final = (
+    "models",
+    "heartbeat_ms",
+    "status",
+    "endpoint",
+    "capacity",
+    "lag",
+    "last_heartbeat",
+    "version",
+    "gpu_memory_used",
+    "gpu_memory_total",
+    "pass_age",
+    "devices",
+)
+"""The fields of a worker's hash that `read_worker` takes; the first two are what workers.lua looks at."""
 
 SMALLER_VARIANT: Final = {"accurate": "fast"}
 """The variant that replaces another one when all of its slots are taken and the session accepts less."""
@@ -176,7 +193,7 @@ def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: b
             status=status if fresh else "offline",
             capacity=_COUNTS.decode(fields["capacity"]),
             active_sessions=active,
-            models=_MODELS.decode(fields["models"]),
+            models=_read_models(fields["models"]),
             lag=_SECONDS.decode(fields["lag"]),
             last_heartbeat=fields["last_heartbeat"],
             heartbeat_ms=_COUNTS.decode(fields["heartbeat_ms"]),
@@ -188,3 +205,9 @@ def read_worker(worker_id: str, fields: Mapping[str, str], active: int, fresh: b
         )
     except (KeyError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _read_models(text: str) -> tuple[ModelInfo, ...]:
+    """The models in a field; the many workers of a fleet have few different ones."""
+    return _MODELS.decode(text)

@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from broker.errors import NoCapacity, NothingToDrain, RegistryUnavailable, SessionOver
 from broker.records import (
     SMALLER_VARIANT,
+    WORKER_FIELDS,
     WORKER_ID,
     Allocation,
     EndStatus,
@@ -24,9 +26,12 @@ from broker.store.scripts import LEASE_MS, Scripts
 from broker.wait_estimate import WaitEstimate
 
 QUEUE_LEASE_MS: Final = 4_000  # Milliseconds of a position in the queue: its gateway renews it every second.
+SESSIONS_AT_ONCE: Final = 200  # Sessions in one call that writes them: all other calls wait for it.
 LEAST_RETRY_S: Final = (
     1.0  # Seconds that a refused client waits at least, so that it does not ask all the time.
 )
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +142,17 @@ class SessionRouter:
 
     async def renew(self, session_ids: Iterable[str], seconds: float = LEASE_MS / 1000) -> set[str]:
         """Renew the leases of these sessions for `seconds` from now; the ids of those without a slot."""
-        return set(await self._scripts.run("renew", int(seconds * 1000), *session_ids))
+        unknown = set[str]()
+        for some in _parts(session_ids):
+            unknown.update(await self._scripts.run("renew", int(seconds * 1000), *some))
+        return unknown
 
     async def restore(self, sessions: Iterable[HeldSlot]) -> int:
         """Write the slots of sessions again that Redis has lost; returns how many hold one now."""
-        entries = [_restore_entry(held) for held in sessions]
-        return int(await self._scripts.run("restore", LEASE_MS, json.dumps(entries)))
+        held = 0
+        for some in _parts(map(_restore_entry, sessions)):
+            held += int(await self._scripts.run("restore", LEASE_MS, json.dumps(some)))
+        return held
 
     async def drain(self, worker_id: str, seconds: float | None) -> bool:
         """Give a worker no new sessions and move its own after `seconds`; None undoes that.
@@ -162,24 +172,45 @@ class SessionRouter:
 
     async def sweep(self) -> SweepResult:
         """Mark workers without heartbeats offline; free their sessions and those of lost gateways."""
-        lost, expired = await self._scripts.run("sweep", self._timeout_ms, LEASE_MS, utc_now(), self._ttl)
-        return SweepResult(
-            tuple(LostWorker(worker_id, tuple(sessions)) for worker_id, *sessions in lost), tuple(expired)
-        )
+        lost, expired = list[LostWorker](), list[str]()
+        cursor, more = "0", 1
+        while more:
+            cursor, more, gone, ended = await self._scripts.run(
+                "sweep", cursor, self._timeout_ms, LEASE_MS, utc_now(), self._ttl
+            )
+            lost += [LostWorker(worker_id, tuple(sessions)) for worker_id, *sessions in gone]
+            expired += ended
+        return SweepResult(tuple(lost), tuple(expired))
 
     async def workers(self) -> list[WorkerInfo]:
         """All workers that the registry knows, ordered by id; entries that can't be read are left out."""
-        entries = await self._scripts.run("workers", self._timeout_ms)
-        read = [
-            read_worker(worker_id, _pairs(rest), int(active), bool(fresh))
-            for worker_id, fresh, active, *rest in entries
-        ]
-        return sorted((info for info in read if info is not None), key=lambda info: info.worker_id)
+        found = {}
+        async for worker_id, active, fresh, fields in self._worker_hashes(WORKER_FIELDS):
+            found[worker_id] = read_worker(worker_id, fields, active, fresh)
+        return [info for _, info in sorted(found.items()) if info is not None]
 
     async def marked_offline(self) -> list[str]:
         """The ids of the workers that are marked offline."""
-        entries = await self._scripts.run("workers", self._timeout_ms)
-        return [worker_id for worker_id, _, _, *rest in entries if _pairs(rest).get("status") == "offline"]
+        found = self._worker_hashes((*WORKER_FIELDS[:2], "status"))
+        return sorted(
+            {worker_id async for worker_id, _, _, fields in found if fields.get("status") == "offline"}
+        )
+
+    async def _worker_hashes(
+        self, names: Sequence[str]
+    ) -> AsyncIterator[tuple[str, int, bool, dict[str, str]]]:
+        """The id, sessions, freshness and fields of each worker; a few may come twice."""
+        cursor = ""
+        while cursor != "0":
+            cursor, models, workers = await self._scripts.run(
+                "workers", cursor or "0", self._timeout_ms, *names
+            )
+            for worker_id, fresh, active, position, *values in workers:
+                named = zip(names[1:], values, strict=True)
+                fields = {name: value for name, value in named if value is not None}
+                if position is not None:
+                    fields["models"] = models[position]
+                yield worker_id, active, bool(fresh), fields
 
     async def sessions(self) -> dict[str, dict[str, str]]:
         """The hash of every session that holds a slot, by session id."""
@@ -248,6 +279,13 @@ def _restore_entry(held: HeldSlot) -> dict[str, Any]:
 def _wait_estimate(fitting: int, numbers: list[int]) -> WaitEstimate:
     sessions, endings, within, age = numbers
     return WaitEstimate(sessions, fitting, endings, within / 1000, age / 1000)
+
+
+def _parts(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """The items in lists of at most `SESSIONS_AT_ONCE`."""
+    rest = iter(items)
+    while some := list(islice(rest, SESSIONS_AT_ONCE)):
+        yield some
 
 
 def _pairs(flat: list[Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Puts together what a gateway keeps beyond the life of its sessions: records, recordings, voices and keys."""
+"""Puts together what a gateway keeps beyond the life of a session: records, recordings, voices and keys."""
 
 import asyncio
 import time

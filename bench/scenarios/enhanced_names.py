@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.measure.speaker_words import speaker_word_errors
 from bench.measure.stage_chain import run_stages
-from bench.recordings.conversation import SpokenConversation, ConversationTurn
+from bench.recordings.conversation import ConversationTurn, SpokenConversation
 from bench.recordings.recording import TextRecording
 from engines.diarization.catalog import load_diarizer
 from enhancement.enroll import voice_print

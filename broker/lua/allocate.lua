@@ -12,8 +12,8 @@ local expired, lapsed = free_expired(now, since, tonumber(lease_ms), now_iso, tt
 if #expired + lapsed > 0 then announce_slots() end
 
 -- Whether a waiting session is not before this one.
-local function is_reached(waiting)
-  return waiting == session or (request.first and tonumber(redis.call('ZSCORE', QUEUE, waiting)) >= 0)
+local function is_reached(waiting, ticket)
+  return waiting == session or (request.first and ticket >= 0)
 end
 
 local function allocated(worker, name, variant, degraded)
@@ -35,10 +35,9 @@ if at and redis.call('SISMEMBER', worker_sessions_key(at), session) == 1 then
   announce_slots()
 end
 
-local workers = live_workers(tonumber(timeout_ms))
-local live, fits, taken = #workers, count_fitting(workers, request)
-serve_queue(workers, is_reached)  -- The slots of those before this session are not for it.
-local best = choose(workers, request)
+open_views(tonumber(timeout_ms))
+serve_queue(is_reached)  -- The slots of those before this session are not for it.
+local best = choose(request)
 
 if best then
   local worker, model, step = best.worker.id, best.model, best.step
@@ -55,6 +54,7 @@ if best then
 end
 
 if status then end_session(session, 'error', 'sweep', now_iso, ttl) end
+local live, fits, taken = count_workers(request)
 local queued = redis.call('ZSCORE', QUEUE, session)
 if request.wait and (queued or redis.call('ZCARD', QUEUE) < tonumber(max_queue)) then
   if not queued then

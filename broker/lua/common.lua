@@ -2,6 +2,7 @@
 -- A worker's load is the size of its set of sessions; the field active_sessions only shows it.
 
 local UNREACHABLE_MS = 3000  -- of no call at all: workers and brokers call every second, so Redis was unreachable
+local EXPIRED_AT_ONCE = 100  -- sessions: all others wait for a call
 local DAY_MS = 86400000
 
 local function now_ms()
@@ -40,16 +41,14 @@ local function read_models(text)
   return models
 end
 
--- Update the fields that follow from the worker's set of sessions; a worker that is draining or offline stays so.
+-- Update what follows from the worker's set of sessions; a worker that is draining or offline stays so. Returns true
+-- where more of its slots may be free than before.
 local function refresh(worker)
-  local key = worker_key(worker)
-  local status, capacity = unpack(redis.call('HMGET', key, 'status', 'capacity'))
-  if not status then return end
-  local active = redis.call('SCARD', worker_sessions_key(worker))
-  redis.call('HSET', key, 'active_sessions', active)
-  if status == 'ready' or status == 'busy' then
-    redis.call('HSET', key, 'status', active >= tonumber(capacity) and 'busy' or 'ready')
-  end
+  local state = read_state(worker)
+  if not state then return false end
+  if state.set then state.status = state.taken >= state.capacity and 'busy' or 'ready' end
+  redis.call('HSET', worker_key(worker), 'active_sessions', state.taken, 'status', state.status)
+  return index_state(worker, state)
 end
 
 local function leave_queue(session)
@@ -81,13 +80,13 @@ local function free_sessions(worker, ended_at, ttl)
   return sessions
 end
 
--- Free the slots of sessions whose gateway is gone, and remove its waiting sessions from the queue. Returns
--- the ids of the sessions that had a slot, and the number of those that waited.
+-- Free the slots of sessions whose gateway is gone, as many as a call has time for, and remove its waiting sessions
+-- from the queue. Returns the ids of the sessions that had a slot, and the number of those that waited.
 local function free_expired(now, since, lease_ms, ended_at, ttl)
   local lapsed = redis.call('ZRANGEBYSCORE', QUEUE_LEASES, '-inf', now)
   for _, session in ipairs(lapsed) do leave_queue(session) end
   if now - since < lease_ms then return {}, #lapsed end
-  local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)
+  local expired = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, EXPIRED_AT_ONCE)
   for _, session in ipairs(expired) do
     local worker = redis.call('HGET', session_key(session), 'worker_id')
     end_session(session, 'error', 'sweep', ended_at, ttl)
@@ -115,6 +114,7 @@ local function mark_offline(worker, ended_at, ttl)
   local sessions = free_sessions(worker, ended_at, ttl)
   redis.call('HSET', worker_key(worker), 'status', 'offline', 'active_sessions', 0)
   redis.call('EXPIRE', worker_key(worker), ttl)
+  index_worker(worker)
   redis.call('PUBLISH', CHANNEL, 'offline ' .. worker)
   return sessions
 end

@@ -6,4 +6,5 @@ if redis.call('HGET', worker_key(worker), 'incarnation') ~= incarnation then ret
 mark_offline(worker, now, ttl)
 redis.call('DEL', worker_key(worker))
 redis.call('SREM', WORKERS, worker)
+forget_worker(worker)
 return 1

@@ -14,5 +14,6 @@ elseif status == 'offline' then
   return -1
 else
   redis.call('HSET', key, 'drain', seconds, 'status', 'draining')
+  index_worker(worker)
 end
 return 1

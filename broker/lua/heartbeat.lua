@@ -10,7 +10,8 @@ local worker, incarnation, was_registered, endpoint, draining, sessions, now_iso
   unpack(ARGV, 1, 10)
 local key, now = worker_key(worker), now_ms()
 up_since(now)
-local registered, status, known = unpack(redis.call('HMGET', key, 'incarnation', 'status', 'endpoint'))
+local registered, status, known, last, drain = unpack(redis.call(
+  'HMGET', key, 'incarnation', 'status', 'endpoint', 'heartbeat_ms', 'drain'))
 
 if registered and registered ~= incarnation and status ~= 'offline' and is_fresh(worker, UNREACHABLE_MS)
     and (was_registered == '1' or known ~= endpoint) then
@@ -21,6 +22,7 @@ local left = 0
 if registered and registered ~= incarnation then
   left = #free_sessions(worker, now_iso, ttl)
   redis.call('HDEL', key, 'drain')
+  drain = false
 end
 
 -- A Redis that lost its data learns from the worker which sessions it serves, and gives them their slots again.
@@ -34,51 +36,36 @@ if not registered or status == 'offline' then
   end
 end
 
--- The models and the number of free slots of each other worker that takes sessions.
-local function others()
-  local found = {}
-  for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
-    local state, capacity, models = unpack(redis.call('HMGET', worker_key(id), 'status', 'capacity', 'models'))
-    models = read_models(models or '')
-    if id ~= worker and state == 'ready' and models and is_fresh(id, UNREACHABLE_MS) then
-      local free = (tonumber(capacity) or 0) - redis.call('SCARD', worker_sessions_key(id))
-      found[#found + 1] = {free = free, models = models}
-    end
-  end
-  return found
-end
-
-local function take(found, model)
-  for _, other in ipairs(found) do
-    for _, m in ipairs(other.models) do
-      if other.free > 0 and (m.variant == model or m.name == model) then
-        other.free = other.free - 1
-        return true
-      end
-    end
-  end
-  return false
-end
-
 local function has_room_elsewhere()
-  local found = others()
+  open_views(UNREACHABLE_MS)
   for _, session in ipairs(redis.call('SMEMBERS', worker_sessions_key(worker))) do
-    if not take(found, redis.call('HGET', session_key(session), 'model')) then return 0 end
+    local model = redis.call('HGET', session_key(session), 'model')
+    local slot = choose({language = 'auto', features = {}, avoid = {worker}, steps = {{model = model}}})
+    if not slot then return 0 end
+    promise(slot)
   end
   return 1
 end
 
+local function has_device(id, device)
+  local state, theirs = unpack(redis.call('HMGET', worker_key(id), 'status', 'devices'))
+  local ok, names = pcall(cjson.decode, theirs or '')
+  if not ok or type(names) ~= 'table' or state == 'offline' then return false end
+  return set(names)[device] == true
+end
+
 -- The GPUs of this worker that other live ones have too, each behind the id of that worker.
 local function shared_devices()
-  local own, found = {}, {}
-  for _, device in ipairs(cjson.decode(devices)) do own[device] = device ~= 'cpu' end
-  if not next(own) then return found end
-  for _, id in ipairs(redis.call('SMEMBERS', WORKERS)) do
-    local state, theirs = unpack(redis.call('HMGET', worker_key(id), 'status', 'devices'))
-    if id ~= worker and state ~= 'offline' and theirs and is_fresh(id, UNREACHABLE_MS) then
-      local ok, names = pcall(cjson.decode, theirs)
-      for _, device in ipairs(ok and type(names) == 'table' and names or {}) do
-        if own[device] then
+  local found = {}
+  for _, device in ipairs(cjson.decode(devices)) do
+    local users = index_device_key(device)
+    if device ~= 'cpu' then
+      redis.call('SADD', users, worker)
+      redis.call('EXPIRE', users, ttl)
+      for _, id in ipairs(redis.call('SMEMBERS', users)) do
+        if id ~= worker and not has_device(id, device) then
+          redis.call('SREM', users, id)
+        elseif id ~= worker and is_fresh(id, UNREACHABLE_MS) then
           found[#found + 1] = id
           found[#found + 1] = device
         end
@@ -88,15 +75,19 @@ local function shared_devices()
   return found
 end
 
-local drain = redis.call('HGET', key, 'drain')
 local serves = draining == '0' and not drain
-redis.call('SADD', WORKERS, worker)
-redis.call('PERSIST', key)
-redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
+if not registered or status == 'offline' then
+  redis.call('SADD', WORKERS, worker)
+  redis.call('PERSIST', key)
+end
+local given = set(ARGV)
+if not (given.gpu_memory_used and given.gpu_memory_total) then
+  redis.call('HDEL', key, 'gpu_memory_used', 'gpu_memory_total')
+end
 redis.call('HSET', key, 'incarnation', incarnation, 'heartbeat_ms', now,
            'status', serves and 'ready' or 'draining', unpack(ARGV, 11))
-refresh(worker)
-if redis.call('HGET', key, 'status') == 'ready' then announce_slots() end
+local was_silent = now - (tonumber(last or '') or 0) > WAKE_FRESH_MS
+if refresh(worker) or was_silent then announce_slots() end
 
 local answer = {'registered', left, tonumber(drain or -1), drain and has_room_elsewhere() or 1, now}
 for _, item in ipairs(shared_devices()) do answer[#answer + 1] = item end

@@ -6,19 +6,20 @@ local now_iso, timeout_ms, lease_ms, ttl, queue_lease_ms = unpack(ARGV, 1, 5)
 local now = now_ms()
 local since = up_since(now)
 local expired, lapsed = free_expired(now, since, tonumber(lease_ms), now_iso, ttl)
-local workers, counts, answer = live_workers(tonumber(timeout_ms)), {}, {{wait_estimate(now)}}
+local counts, answer = {}, {{wait_estimate(now)}}
+open_views(tonumber(timeout_ms))
 for i = 6, #ARGV do
   local session = ARGV[i]
   local rank = redis.call('ZRANK', QUEUE, session)
   if rank then
     local asked = cjson.decode(redis.call('HGET', QUEUE_REQUESTS, session))
     local kind = asked.kind or session
-    counts[kind] = counts[kind] or {count_fitting(workers, asked)}
+    counts[kind] = counts[kind] or {count_workers(asked)}
     redis.call('ZADD', QUEUE_LEASES, now + queue_lease_ms, session)
-    answer[#answer + 1] = {session, rank + 1, counts[kind][1], counts[kind][2], 0}
+    answer[#answer + 1] = {session, rank + 1, counts[kind][2], counts[kind][3], 0}
   end
 end
-local served = set(serve_queue(workers))
+local served = set(serve_queue())
 for i = 2, #answer do answer[i][5] = served[answer[i][1]] and 1 or 0 end
 if #expired + lapsed > 0 then announce_slots() end
 return answer

@@ -41,6 +41,16 @@ class Keys:
         self.channel: Final = prefix + "events"
         """Channel of the announcements `offline WORKER` and `places SESSION ...` (that would get a slot)."""
 
+        self.index_workers: Final = prefix + "index:workers"
+        """Hash of what the index knows of each worker: its set, its sessions and its score, or nothing."""
+
+        self.index_models: Final = prefix + "index:models"
+        """Hash of the models, in JSON, of each set of workers that have the same, by their digest."""
+
+        self.index_sessions: Final = prefix + "index:sessions"
+        """Hash of the number of sessions on the workers of each set, for the estimate of a wait."""
+
+        self._index = prefix + "index:"
         self._worker, self._session = prefix + "worker:", prefix + "session:"
         self._sessions, self._checkpoint = ":sessions", prefix + "resume:"
         self._token_uses = prefix + "token:"
@@ -66,6 +76,18 @@ class Keys:
         """Set of the uses of a short-lived token."""
         return self._token_uses + token_id
 
+    def index_slots(self, models: str) -> str:
+        """Sorted set of the workers of a set in the order in which they are chosen."""
+        return f"{self._index}slots:{models}"
+
+    def index_heartbeats(self, models: str) -> str:
+        """Sorted set of the same workers by their last heartbeat, in ms."""
+        return f"{self._index}heartbeats:{models}"
+
+    def index_device(self, device: str) -> str:
+        """Set of the workers that use a GPU, or did so within the last hour."""
+        return f"{self._index}device:{device}"
+
     def usage_sessions(self, account: str) -> str:
         """Sorted set of the sessions that count for an account by the end of their lease, in ms."""
         return self._usage + account + self._sessions
@@ -86,6 +108,11 @@ local WORKERS, ACTIVE, LEASES, STARTED = '{self.workers}', '{self.active}', '{se
 local ENDINGS, AVAILABILITY, CHANNEL = '{self.endings}', '{self.availability}', '{self.channel}'
 local QUEUE, QUEUE_LEASES = '{self.queue}', '{self.queue_leases}'
 local QUEUE_REQUESTS, TICKETS = '{self.queue_requests}', '{self.tickets}'
+local INDEX_WORKERS, INDEX_MODELS = '{self.index_workers}', '{self.index_models}'
+local INDEX_SESSIONS = '{self.index_sessions}'
+local function index_slots_key(models) return '{self.index_slots("")}' .. models end
+local function index_heartbeats_key(models) return '{self.index_heartbeats("")}' .. models end
+local function index_device_key(device) return '{self.index_device("")}' .. device end
 local function worker_key(id) return '{self._worker}' .. id end
 local function worker_sessions_key(id) return '{self._worker}' .. id .. '{self._sessions}' end
 local function checkpoint_key(id) return '{self._checkpoint}' .. id end

@@ -65,7 +65,10 @@ ScriptName = Literal[
     "wait_estimate",
     "workers",
 ]
-"""The files in broker/lua, without `common` and `placement`, which are put before each of them."""
+"""The files in broker/lua, without those of `SHARED`."""
+
+SHARED: Final = ("slot_index", "common", "placement")
+"""The files in broker/lua that are put before each script, in this order."""
 
 
 class Scripts:
@@ -107,8 +110,18 @@ class Scripts:
             self.available = True
         return answer
 
+    def source(self, name: ScriptName) -> tuple[str, str]:
+        """The source of a script, and the SHA-1 digest by which Redis knows it."""
+        if name not in self._sources:
+            folder = resources.files("broker") / "lua"
+            parts = ((folder / f"{file}.lua").read_text() for file in (*SHARED, name))
+            source = self._keys.lua + "".join(parts)
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            self._sources[name] = source, digest
+        return self._sources[name]
+
     async def _evaluate(self, name: ScriptName, arguments: tuple[Argument, ...]) -> Any:
-        source, digest = self._source(name)
+        source, digest = self.source(name)
         key = 1, self._keys.workers  # One key is enough to name the hash slot in which all of ours lie.
         try:
             return await self._redis.evalsha(digest, *key, *arguments)
@@ -134,15 +147,6 @@ class Scripts:
     async def close(self) -> None:
         """Close all connections."""
         await self._redis.aclose()
-
-    def _source(self, name: ScriptName) -> tuple[str, str]:
-        if name not in self._sources:
-            folder = resources.files("broker") / "lua"
-            parts = ((folder / f"{file}.lua").read_text() for file in ("common", "placement", name))
-            source = self._keys.lua + "".join(parts)
-            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-            self._sources[name] = source, digest
-        return self._sources[name]
 
 
 def _told(error: Exception) -> str:

@@ -33,7 +33,7 @@ from tests.support.attacks.hostile_clients import (
     unfinished_messages,
     waiting_clients,
 )
-from tests.support.attacks.scene import HONEST, Scene, Waits, scene
+from tests.support.attacks.scene import HONEST, AttackScene, Waits, scene
 from tests.support.certificates import make_certificate
 from tests.support.gateway_process import gateway_process, run
 from tests.support.redis_fixture import redis_server
@@ -61,7 +61,7 @@ class AttackCost(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Scene]:
+def place() -> Iterator[AttackScene]:
     with scene() as found:
         load = os.getloadavg()[0]
         print(
@@ -77,7 +77,7 @@ def place() -> Iterator[Scene]:
         assert not found.tracebacks()
 
 
-async def _play(place: Scene, attack: Attack) -> AttackCost:
+async def _play(place: AttackScene, attack: Attack) -> AttackCost:
     before, lines, records, begun = place.memory(), place.lines(), place.records(), time.monotonic()
     playing = asyncio.ensure_future(attack(place.gateway))
     most = before
@@ -93,7 +93,7 @@ async def _play(place: Scene, attack: Attack) -> AttackCost:
     return AttackCost(most - before, *costs)
 
 
-def cost(place: Scene, attack: Attack) -> AttackCost:
+def cost(place: AttackScene, attack: Attack) -> AttackCost:
     """Play an attack after some calm, and print what it costs."""
     calm = time.monotonic()
     time.sleep(CALM_S)
@@ -112,59 +112,59 @@ def cost(place: Scene, attack: Attack) -> AttackCost:
 
 
 @only_once
-def test_a_flood_of_pings(place: Scene) -> None:
+def test_a_flood_of_pings(place: AttackScene) -> None:
     assert cost(place, ping_flood).megabytes < 16
 
 
 @only_once
-def test_messages_that_never_end(place: Scene) -> None:
+def test_messages_that_never_end(place: AttackScene) -> None:
     assert cost(place, unfinished_messages).megabytes < 2 * CLIENTS
 
 
 @only_once
-def test_breaches_of_the_protocol_are_hardly_logged(place: Scene) -> None:
+def test_breaches_of_the_protocol_are_hardly_logged(place: AttackScene) -> None:
     for attack in (text_that_is_no_utf8, garbage_http):
         assert cost(place, attack).lines < BREACHES * 2
 
 
 @only_once
-def test_a_body_byte_by_byte_is_ended(place: Scene) -> None:
+def test_a_body_byte_by_byte_is_ended(place: AttackScene) -> None:
     assert cost(place, slow_body).seconds < 29
 
 
 @only_once
-def test_connections_that_say_nothing_are_ended(place: Scene) -> None:
+def test_connections_that_say_nothing_are_ended(place: AttackScene) -> None:
     assert cost(place, silence).seconds < 29
 
 
 @only_once
-def test_who_breaks_off_holds_slots_for_a_short_time_alone(place: Scene) -> None:
+def test_who_breaks_off_holds_slots_for_a_short_time_alone(place: AttackScene) -> None:
     assert cost(place, resets_without_audio).held < 5
     assert cost(place, resets_with_audio).held < 15
 
 
 @only_once
-def test_clients_that_wait_for_a_slot_are_kept_within_their_bytes(place: Scene) -> None:
+def test_clients_that_wait_for_a_slot_are_kept_within_their_bytes(place: AttackScene) -> None:
     assert cost(place, waiting_clients).megabytes < 5 * CLIENTS
 
 
 @only_once
-def test_a_session_without_finals_is_kept_within_its_bytes(place: Scene) -> None:
+def test_a_session_without_finals_is_kept_within_its_bytes(place: AttackScene) -> None:
     assert cost(place, loud_session).megabytes < 80
 
 
 @only_once
-def test_who_is_refused_leaves_no_record(place: Scene) -> None:
+def test_who_is_refused_leaves_no_record(place: AttackScene) -> None:
     assert cost(place, refused_clients).records <= SLOTS  # Those of the clients that hold the slots.
 
 
 @only_once
-def test_half_closed_connections_are_closed(place: Scene) -> None:
+def test_half_closed_connections_are_closed(place: AttackScene) -> None:
     assert cost(place, half_closed).held < 15
 
 
 @only_once
-def test_silence_where_tls_is_expected_is_ended(place: Scene, tmp_path: Path) -> None:
+def test_silence_where_tls_is_expected_is_ended(place: AttackScene, tmp_path: Path) -> None:
     files = make_certificate(tmp_path)
     settings = {"tls_cert": str(files.cert), "tls_key": str(files.key)}
     with ExitStack() as stack:
@@ -179,7 +179,7 @@ def test_silence_where_tls_is_expected_is_ended(place: Scene, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not MINUTES, reason="`make attack MINUTES=60`")
-def test_a_mixed_load_for_long(place: Scene) -> None:
+def test_a_mixed_load_for_long(place: AttackScene) -> None:
     calm = time.monotonic()
     time.sleep(10)
     begun = time.monotonic()

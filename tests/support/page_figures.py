@@ -1,4 +1,4 @@
-"""Measures the pages in Chromium with a real server, and prints a table: python -m tests.support.page_figures."""
+"""Measures the pages in Chromium with a real server: python -m tests.support.page_figures."""
 
 import asyncio
 import os

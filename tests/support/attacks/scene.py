@@ -36,7 +36,7 @@ class Words(NamedTuple):
     failures: str
 
 
-class Scene:
+class AttackScene:
     """What is attacked, and who is there beside the attackers."""
 
     def __init__(self, gateway: GatewayProcess, redis: RedisServer, honest: ManagedProcess) -> None:
@@ -80,7 +80,7 @@ class Scene:
 
 
 @contextmanager
-def scene() -> Iterator[Scene]:
+def scene() -> Iterator[AttackScene]:
     """All of it for the duration of a block; the honest clients speak already."""
     words, honest = "tests.support.attacks.word_worker", "tests.support.attacks.honest_clients"
     env = clean_environment()
@@ -95,4 +95,4 @@ def scene() -> Iterator[Scene]:
             with ManagedProcess(sys.executable, "-m", honest, url, str(HONEST), env=env) as speaking:
                 speaking.line("^final ")
                 time.sleep(2.0)  # All of them speak.
-                yield Scene(gateway, redis, speaking)
+                yield AttackScene(gateway, redis, speaking)

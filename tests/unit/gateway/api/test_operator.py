@@ -97,17 +97,15 @@ def test_a_stream_ends_with_the_gateway_and_there_are_not_too_many() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_ends_with_the_key_of_who_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.api.operator.EVENT_S", 0.0)
-
-    async def main() -> None:
+def test_a_stream_ends_with_the_key_of_who_listens() -> None:
+    async def main(_: VirtualClock) -> None:
         gone: set[str] = set()
         stream = operator(asyncio.Event(), gone)._events("key_1")
         await anext(stream)
         gone.add("key_1")
         assert await anext(stream, None) is None
 
-    asyncio.run(main())
+    run_virtually(main)
 
 
 def test_a_browser_that_takes_nothing_is_let_go() -> None:
