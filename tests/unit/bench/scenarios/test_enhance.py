@@ -6,7 +6,7 @@ import pytest
 
 from bench.measure.figures import summarize
 from bench.measure.process_usage import ProcessUsage
-from bench.recordings.conversation import Conversation, join_turns
+from bench.recordings.conversation import SpokenConversation, join_turns
 from bench.recordings.recording import TextRecording
 from bench.scenarios.enhance import MINUTES, EnhancePlan
 from bench.scenarios.enhanced_beside import LiveBesideJobs, beside_rows
@@ -35,7 +35,7 @@ def test_errors_of_the_live_and_of_the_enhanced_text_are_summed_up_by_sets() -> 
 def test_a_guest_who_gets_a_name_is_wrong_and_so_is_an_enrolled_voice_without_one() -> None:
     pcm, turns = join_turns([("Anna", [ANNA]), ("guest", [GUEST]), ("Anna", [ANNA, ANNA])])
     assert [(turn.start, turn.end) for turn in turns] == [(0.0, 1.0), (1.6, 2.6), (3.2, 5.2)]
-    talk = Conversation(pcm, turns, {"Anna": ANNA})
+    talk = SpokenConversation(pcm, turns, {"Anna": ANNA})
     segments = [
         DraftSegment(id=1, start=0.1, end=0.9, text="red green blue", speaker="S1"),
         DraftSegment(id=2, start=1.7, end=2.5, text="black", speaker="S2"),

@@ -15,6 +15,7 @@ from gateway.api.worker_figures import read_figures
 from gateway.auth.principal import LOCAL_USER
 from gateway.capacity.directory import WorkerSnapshot
 from gateway.metrics import GatewayMetrics
+from tests.support.virtual_time import VirtualClock, run_virtually
 
 METRICS = """
 # TYPE dalston_stage_queue_messages histogram
