@@ -68,7 +68,10 @@ class ContainerInput:
         task = asyncio.create_task(self._run(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
+        await asyncio.wait((task,))  # Which cancels no task, and is not cancelled by one.
+        if task.cancelled():
+            return  # The session is over.
+        task.result()
         if self._failure is not None:
             raise self._failure
 
