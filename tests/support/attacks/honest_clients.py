@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 import time
+from difflib import SequenceMatcher
 from itertools import count
 
 from dalston_realtime.client import Final, LiveSession, transcribe_stream
@@ -57,11 +58,11 @@ class HonestClient:
 
     @property
     def lost(self) -> int:
-        """Words that were not heard once, in their order."""
+        """Words that were not heard, and those that were heard twice or out of turn."""
         wanted = [number % WORDS for number in range(self.said)]
-        return abs(len(wanted) - len(self.heard)) + sum(
-            a != b for a, b in zip(wanted, self.heard, strict=False)
-        )
+        same = SequenceMatcher(None, wanted, self.heard, autojunk=False).get_matching_blocks()
+        matched = sum(block.size for block in same)
+        return len(wanted) + len(self.heard) - 2 * matched
 
 
 async def run(url: str, clients: int) -> None:

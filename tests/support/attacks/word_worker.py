@@ -17,7 +17,9 @@ from runtime.settings import Settings, read_settings
 async def say_marks(visit: WorkerVisit) -> None:
     """A final with the marks since the last one for each flush, and all of them at the end."""
     await visit.begin()
-    audio, heard, utterance, words = bytearray(), 0, 1, list[str]()
+    resume = visit.request.resume  # The worker before was lost, or slow.
+    heard = 2 * resume.clock if resume else 0
+    audio, utterance, words = bytearray(), resume.utterance if resume else 1, list[str]()
     async for frame in visit.connection:
         if isinstance(frame, bytes):
             audio += frame
@@ -25,12 +27,13 @@ async def say_marks(visit: WorkerVisit) -> None:
             await visit.event("progress", processed=heard / 32_000)
             continue
         message = read_message(frame)
+        if message["type"] not in ("flush", "end"):
+            continue
         found = [
             f"{number:05}"
             for number in read_marks(np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32768))
         ]
-        if message["type"] in ("flush", "end"):
-            audio, words = bytearray(), words + found
+        audio, words = bytearray(), words + found
         if message["type"] == "flush":
             times = {"start": heard / 32_000, "end": heard / 32_000}
             text = " ".join(found)
