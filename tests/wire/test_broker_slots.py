@@ -99,9 +99,11 @@ class SlotsMachine(RuleBasedStateMachine):
         keys = self.redis.keys
         with self.redis.client() as look:
             staying = {key for key in look.scan_iter() if look.ttl(key) < 0}
-            known = {worker for worker in look.smembers(keys.workers) if not look.exists(keys.worker(worker))}
-        assert staying <= {keys.availability, keys.endings, keys.tickets, keys.workers}
-        assert known == set()
+            workers, indexed = look.smembers(keys.workers), set(look.hkeys(keys.index_workers))
+            known = {worker for worker in workers if not look.exists(keys.worker(worker))}
+        lasting = {keys.availability, keys.endings, keys.tickets, keys.workers, keys.index_workers}
+        assert staying <= lasting
+        assert (known, indexed - workers) == (set(), set())
 
     def close(self) -> None:
         self.runner.run(self.router.close())
