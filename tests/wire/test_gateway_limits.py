@@ -99,7 +99,7 @@ async def answer(
 async def admitted(
     gateway: GatewayProcess, key: str, path: str = NATIVE, scheme: str = "Bearer"
 ) -> AsyncIterator[Any]:
-    """A connection, as soon as a place is free: of an end Redis, and of a worker a gateway, may learn later."""
+    """A connection, as soon as a place is free and known to the gateway."""
     async with asyncio.timeout(DEADLINE_S), AsyncExitStack() as stack:
         while True:
             try:
