@@ -94,14 +94,6 @@ def first_paint(page: BrowserTab, url: str) -> tuple[float, float]:
     return float(paint), size / 1000
 
 
-def load_work(page: BrowserTab, url: str) -> float:
-    """Milliseconds of a processor that the page's thread needs until all is there, in the same process."""
-    before = page.work_seconds()
-    page.open(f"{url}?again")
-    page.wait_for("location.search === '?again' && document.readyState === 'complete'")
-    return 1000 * (page.work_seconds() - before)
-
-
 class CuttableNetwork:
     """A proxy to a server, on an event loop in a thread, whose connections may be cut."""
 
@@ -166,7 +158,6 @@ def main() -> None:
                     f"{median:.0f} / {max(loads)[0]:.0f} ms",
                 )
                 show(f"bytes of {path}", f"{loads[0][1]:.0f} kB")
-                show(f"processor time to load {path}", f"{load_work(page, url + path):.0f} ms")
             page.open(url)
             page.wait_for("document.readyState === 'complete'")
             before = page.work_seconds()
