@@ -3,12 +3,13 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import orjson
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.support.fake_worker import fake_worker
 from tests.support.gateway_process import GatewayProcess, run, until
@@ -91,9 +92,11 @@ def test_both_kinds_of_frames_and_a_connection_that_breaks_are_borne(
         async with served(faulty, shared_redis):
             for last in (b"\x01", "[" * 10_000, append(b"\x00" * 1001)):
                 async with connect(f"ws://{faulty.host}:{faulty.port}{path}", proxy=None) as ws:
-                    for frame in ("{}", b"\x00", '{"type":7}', '{"event":"media"}', b"", last):
-                        await ws.send(frame)
+                    with suppress(ConnectionClosed):  # Some servers end the session at the first of these.
+                        for frame in ("{}", b"\x00", '{"type":7}', '{"event":"media"}', b"", last):
+                            await ws.send(frame)
                     ws.transport.abort()
+                    await ws.wait_closed()
         assert faulty.get("/healthz").status_code == 200
 
     run(main())
