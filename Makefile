@@ -99,12 +99,7 @@ check: $(TESTED)  ## format, lint, types, floors, tests; make check RING=unit wi
 	@lint-imports
 	@python -m pytest $(ON_CORES) $(if $(RING),tests/$(RING))
 
-gpu-docs: $(STAMP)  ## build the documents as a site in build/docs
-	@$(PIP) --editable '.[docs]'
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
-	@echo "open build/docs/index.html"
-
-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
+gpu-check: $(TESTED)  ## what this device holds of fast and accurate; make gpu-check AUDIO=folder MODELS=...
 	@python -m bench.scenarios.gpu_check $(AUDIO) $(if $(MODELS),--models '$(MODELS)')
 
 format: $(TESTED)  ## format the code
