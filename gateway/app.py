@@ -101,27 +101,32 @@ class GatewayApp:
         self._guard = make_guard(settings, keys, self._mint, self._usage)
         self._endpoint = self._make_endpoint(settings, metrics)
         self._stopping = asyncio.Event()
-        rest = RestApi(
-            self._router, self._directory, self._reachability, metrics, self._stopping, settings.retry_after
-        )
         gate = self._make_gate(settings, metrics)
         times = ListenerTimes(settings.handshake_timeout, settings.flush_timeout, settings.client_timeout)
         parts = ListenerParts(self._guard, gate, self._directory, self._connections, metrics, times)
         self._listeners = make_listeners(settings, parts)
-        ends = StreamEnds(self._stopping, self._guard.authenticator.holds)
-        operator = OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends)
         sockets = self._dialect_sockets(settings, metrics, gate)
-        self.asgi = make_routes(
-            self._guard,
-            self._endpoint,
-            rest,
-            operator,
+        apis = self._make_apis(settings, metrics)
+        self.asgi = make_routes(self._guard, self._endpoint, *apis, sockets=sockets)
+
+    def _make_apis(self, settings: GatewaySettings, metrics: GatewayMetrics) -> list[object]:
+        """The endpoints beside the streams."""
+        ends = StreamEnds(self._stopping, self._guard.authenticator.holds)
+        return [
+            RestApi(
+                self._router,
+                self._directory,
+                self._reachability,
+                metrics,
+                self._stopping,
+                settings.retry_after,
+            ),
+            OperatorApi(self._directory, self._reachability, metrics, self._sessions, ends),
             *self._kept.apis(),
             KeyApi(self._kept.keys, self._guard, self._counters),
             TokenApi(self._mint),
             VendorTokenApi(self._mint, describe_session),
-            sockets=sockets,
-        )
+        ]
 
     def _make_sessions(self, settings: GatewaySettings, metrics: GatewayMetrics) -> SessionManager:
         access = WorkerAccess(

@@ -21,28 +21,13 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_co
 
 from dalston_realtime.protocol.events import Event, ServerError, ServerWarning, SessionBegin
 from dalston_realtime.protocol.events import Final as FinalEvent
-from runtime.logs import get_logger
-
-log = get_logger(__name__)
+from dalston_realtime.protocol.timing import WORKER_STEPS
 
 BATCH_S: Final = 1.0  # Seconds between two batches of spans.
 EXPORT_S: Final = 5.0  # Seconds that a collector may take for one batch of spans.
 CLOSE_S: Final = 0.4  # Seconds at the end for the spans that wait.
 MAX_SPANS: Final = 8_192  # Spans that wait for the collector; those beyond are dropped.
-STEPS: Final = (
-    "endpoint_wait",
-    "receiver",
-    "vad_queue",
-    "vad",
-    "asr_queue",
-    "asr",
-    "assembler_queue",
-    "assembler",
-    "sender_queue",
-    "sender",
-    "routing",
-    "gateway",
-)
+STEPS: Final = ("endpoint_wait", *WORKER_STEPS, "routing", "gateway")
 """The steps of a final's `timing` in the order in which they happen."""
 
 

@@ -34,9 +34,8 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
-RELEASE_S: Final = (
-    0.1  # Seconds for Redis to learn that a client goes; a slower one does not hold up the close.
-)
+# Seconds for Redis to learn that a client goes; a slower one does not hold up the close.
+RELEASE_S: Final = 0.1
 IGNORED_HEADER: Final = "x-ignored"
 """Names what a client asks for and this server does not do."""
 

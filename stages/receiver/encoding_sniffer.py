@@ -72,9 +72,8 @@ class EncodingSniffer:
 def telephone_block(block: Bytes) -> Telephone | Literal["plain"] | None:
     """What the bytes of some 16-bit values are; None where this block does not tell."""
     values = block.view("<i2")
-    loud = (
-        values.view("<u2") + np.uint16(QUIET) > 2 * QUIET
-    )  # Below -QUIET or above QUIET, in one comparison.
+    # Below -QUIET or above QUIET, in one comparison.
+    loud = values.view("<u2") + np.uint16(QUIET) > 2 * QUIET
     if np.count_nonzero(loud) < LOUD * len(loud):  # Speech that is not loud never gets further.
         return None
     loud &= np.abs(values, dtype=np.int32) < 32_767  # Clipped samples have bytes of their own: 7F FF, 80 00.

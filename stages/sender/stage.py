@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from typing import Final
 
 import msgspec
 
 from dalston_realtime.protocol import events
 from dalston_realtime.protocol.close_codes import close_code
 from dalston_realtime.protocol.events import ServerError, decode_event, encode_event
+from dalston_realtime.protocol.timing import WORKER_STEPS
 from stages.channels import Packet
 from stages.messages import (
     AudioProcessed,
@@ -22,19 +22,6 @@ from stages.messages import (
     TextEnd,
 )
 from stages.metrics import StageMetrics
-
-STEPS: Final = (
-    "receiver",
-    "vad_queue",
-    "vad",
-    "asr_queue",
-    "asr",
-    "assembler_queue",
-    "assembler",
-    "sender_queue",
-    "sender",
-)
-"""What lies between two stamps of a result, in data-flow order."""
 
 
 class SenderStage:
@@ -130,9 +117,9 @@ def timing(stamps: Stamps, inference_ns: int) -> dict[str, float]:
 
     The ASR stage's own stamps hold its queue and its inference together; the inference is known apart.
     """
-    if len(stamps) != len(STEPS) + 1:
+    if len(stamps) != len(WORKER_STEPS) + 1:
         return {}
-    spent = {step: b - a for step, (a, b) in zip(STEPS, pairwise(stamps), strict=True)}
+    spent = {step: b - a for step, (a, b) in zip(WORKER_STEPS, pairwise(stamps), strict=True)}
     spent["asr_queue"] += spent["asr"] - inference_ns
     spent["asr"] = inference_ns
     spent["total"] = stamps[-1] - stamps[0]

@@ -8,8 +8,8 @@ from opentelemetry.trace import StatusCode
 
 from dalston_realtime.protocol.events import Final as FinalEvent
 from dalston_realtime.protocol.events import ServerWarning, SessionBegin
+from dalston_realtime.protocol.timing import WORKER_STEPS
 from gateway.traces import STEPS, SessionTraces
-from stages.sender.stage import STEPS as WORKER_STEPS
 
 SESSION: Final = "0f3c6e2a9b7d4c5e8f1a2b3c4d5e6f70"
 TIMING: Final = {
